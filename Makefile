@@ -1,0 +1,31 @@
+# make demo and make test set everything up by themselves, in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help:  ## what can be made
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
+
+demo: $(READY)  ## compare the methods on a noisy photograph: demo/compare.png and a table
+	@mkdir -p demo
+	@$(BIN)/python -c "from pathlib import Path; from skimage import data; import imageio.v3 as io; io.imwrite(Path('demo/photo.png'), data.camera())"
+	@$(BIN)/difffilter compare demo/photo.png --sigma 25/255 -o demo/compare.png --overwrite
+
+test: $(READY)  ## run all tests that take seconds
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(READY)  ## measure speed against other libraries
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	$(BIN)/python benchmarks/speed.py
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@

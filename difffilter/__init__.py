@@ -1,0 +1,37 @@
+"""difffilter: image smoothing by diffusion, forward (PDE) and backward (DDPM)."""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+# The public names and where they live: each is imported on first use, so that a script or a
+# command pays only for what it needs.
+_HOME = {
+    "Denoiser": "denoiser",
+    "Heat": "pde.heat",
+    "Identity": "denoiser",
+    "PeronaMalik": "pde.perona_malik",
+    "add_noise": "noise",
+    "denoise": "catalog",
+    "estimate_sigma": "sigma",
+    "heat": "pde.heat",
+    "make": "catalog",
+    "methods": "catalog",
+    "perona_malik": "pde.perona_malik",
+    "psnr": "metrics",
+    "ssim": "metrics",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

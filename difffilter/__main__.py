@@ -1,0 +1,5 @@
+"""python -m difffilter"""
+
+from difffilter.cli import main
+
+main()

@@ -1,0 +1,200 @@
+"""Denoising files: which ones, where to, and one after another or several at once."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from difffilter.image import SUFFIXES, like, read, write
+from difffilter.sigma import check_sigma, estimate_sigma
+
+__all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to denoise."""
+
+    source: Path
+    target: Path
+
+
+def find_images(arguments):
+    """Files, and what is in folders and matches patterns, in order and without repetition.
+
+    Results of earlier runs (``*_smooth``) are left out of folders.
+
+    Raises
+    ------
+    ValueError
+        If something does not exist, or a folder or pattern leads to no image.
+    """
+    found = []
+    for argument in map(str, arguments):
+        path = Path(argument)
+        if path.is_dir():
+            files = sorted(
+                p
+                for p in path.iterdir()
+                if p.suffix.lower() in SUFFIXES
+                and not p.name.startswith(".")
+                and not p.stem.endswith("_smooth")
+            )
+            if not files:
+                raise ValueError(f"there is no image ({', '.join(SUFFIXES)}) in the folder {path}")
+        elif path.exists() or not glob.has_magic(argument):
+            if not path.exists():
+                raise ValueError(f"there is no file {path}; check the path")
+            files = [path]
+        else:
+            files = sorted(Path(p) for p in glob.glob(argument, recursive=True))
+            if not files:
+                raise ValueError(f"no file matches {argument}")
+        found += files
+    return list(dict.fromkeys(found))
+
+
+def plan_tasks(sources, output=None, ending="_smooth"):
+    """Where each result goes.
+
+    Without `output`, beside its source with an ending to its name; else into the folder `output`
+    under the same name, or, for a single source, to the file `output`.
+
+    Raises
+    ------
+    ValueError
+        If two results would have one name, or several ones one file.
+    """
+    if output is None:
+        tasks = [Task(s, s.with_name(f"{s.stem}{ending}{s.suffix}")) for s in sources]
+    else:
+        folder = Path(output)
+        if not (folder.is_dir() or str(output).endswith(("/", os.sep))):
+            if len(sources) == 1:
+                return [Task(sources[0], folder)]
+            if folder.exists() or folder.suffix.lower() in SUFFIXES:
+                raise ValueError(f"{len(sources)} results do not fit into the one file {folder}")
+        tasks = [Task(s, folder / s.name) for s in sources]
+    seen = {}
+    for task in tasks:
+        if task.target in seen:
+            raise ValueError(
+                f"{seen[task.target]} and {task.source} would both become {task.target}"
+            )
+        seen[task.target] = task.source
+    return tasks
+
+
+def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
+    """Denoise one file.
+
+    Parameters
+    ----------
+    task : Task
+        From where to where.
+    denoiser : Denoiser
+        What to do.
+    sigma : float, optional
+        Standard deviation of the noise in [0, 1] units; ``None``: estimated page by page.
+    volume : bool
+        Whether the pages of a TIFF are one volume.
+    overwrite : bool
+        Whether a file that stands in the target's place may be replaced.
+
+    Returns
+    -------
+    list of str
+        For each page or volume, σ and the denoiser with the parameters that were chosen.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the file cannot be read, filtered or written; then no target is written.
+    """
+    if task.target.exists() and not overwrite:
+        raise ValueError(f"{task.target} exists already; pass --overwrite to replace it")
+    # Find out early what would make the work vain.
+    if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
+        raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
+    picture = read(task.source)
+    stacks = picture.volumes() if volume else picture.pages
+    results, notes = np.empty_like(stacks), []
+    for k, stack in enumerate(stacks):
+        try:
+            result, note = _denoise(stack, denoiser, sigma, picture.channel_axis)
+        except (TypeError, ValueError) as error:
+            where = f"page {k + 1} of {task.source}" if len(stacks) > 1 else task.source
+            raise ValueError(f"{where}: {error}") from error
+        results[k] = like(result, stack)
+        notes.append(note)
+    write(task.target, picture.with_volumes(results) if volume else picture.with_pages(results))
+    return notes
+
+
+def _denoise(image, denoiser, sigma, channel_axis):
+    if sigma is None:
+        sigma = estimate_sigma(image, channel_axis)
+    if hasattr(denoiser, "choose"):
+        denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
+    result = denoiser(image, sigma, channel_axis=channel_axis)
+    return result, f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {denoiser}"
+
+
+def check_options(sources, sigma):
+    """Find a σ that no file could be right for before any work starts.
+
+    Float TIFFs may have any range; everything else is in [0, 1].
+    """
+    if sigma is not None and any(s.suffix.lower() not in (".tif", ".tiff") for s in sources):
+        check_sigma(sigma)
+
+
+def run(tasks, denoiser, jobs=1, **options) -> Iterator[tuple[Task, list[str], Exception | None]]:
+    """`smooth_file` on many files, yielding (task, notes, error or None) as they are done.
+
+    Parameters
+    ----------
+    tasks : list of Task
+        What to do.
+    denoiser : Denoiser
+        By what.
+    jobs : int
+        Number of processes, which share the processor's cores.
+    **options
+        For `smooth_file`.
+    """
+    if jobs == 1 or len(tasks) == 1:
+        for task in tasks:
+            yield (task, *_attempt(task, denoiser, options))
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor, as_completed
+
+    jobs = min(jobs, len(tasks))
+    # Fresh processes: a forked one would inherit threads that no longer run.
+    with ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=_share_cores, initargs=(jobs,)
+    ) as pool:
+        futures = {pool.submit(_attempt, task, denoiser, options): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                yield (futures[future], *future.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _attempt(task, denoiser, options):
+    try:
+        return smooth_file(task, denoiser, **options), None
+    except (OSError, TypeError, ValueError, MemoryError) as error:
+        return [], error
+
+
+def _share_cores(jobs):
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    os.environ["NUMBA_NUM_THREADS"] = str(max(1, cores // jobs))

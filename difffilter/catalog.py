@@ -1,0 +1,155 @@
+"""Name -> Denoiser."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from dataclasses import fields
+from importlib import import_module
+
+from difffilter.denoiser import Denoiser
+
+__all__ = ["denoise", "make", "methods"]
+
+# Where each Denoiser lives; it is imported when it is made.
+CATALOG = {
+    "identity": "difffilter.denoiser:Identity",
+    "heat": "difffilter.pde.heat:Heat",
+    "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
+}
+
+
+def methods():
+    """The names that `make` knows.
+
+    Examples
+    --------
+    >>> methods()
+    ['identity', 'heat', 'perona_malik']
+    """
+    return list(CATALOG)
+
+
+def make(text, **parameters):
+    """Make a Denoiser from its name and parameters.
+
+    Parameters
+    ----------
+    text : str
+        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``. Values are
+        Python literals or fractions such as ``25/255``; nothing is evaluated.
+    **parameters
+        More parameters, which win over those in `text`.
+
+    Returns
+    -------
+    Denoiser
+
+    Raises
+    ------
+    ValueError
+        If the name or a parameter is unknown (with the nearest one that is known), or the text
+        cannot be read.
+
+    Examples
+    --------
+    >>> make("heat(time=3)")
+    Heat(time=3)
+    """
+    name, given = parse(text)
+    given |= parameters
+    if name not in CATALOG:
+        raise ValueError(f"unknown method {name!r}{nearest(name, CATALOG)}")
+    module, _, attribute = CATALOG[name].partition(":")
+    denoiser = getattr(import_module(module), attribute)
+    known = [f.name for f in fields(denoiser)]
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{name} has no parameter {key!r}{nearest(key, known)}")
+    return denoiser(**given)
+
+
+def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **parameters):
+    """Denoise an image by the method of a name.
+
+    Parameters
+    ----------
+    image : array_like
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+    sigma : float, optional
+        Standard deviation of the noise, in units of intensity; ``None``: it is estimated.
+    method : str or Denoiser
+        What `make` takes, or a Denoiser.
+    channel_axis : int, optional
+        The axis of the channels; ``None``: no channels.
+    **parameters
+        The method's parameters.
+
+    Returns
+    -------
+    ndarray
+        Same shape; float32, or float64 for float64 input.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the image, σ or a parameter is not what it should be.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> bool(denoise(noisy).std() < 0.02)
+    True
+    """
+    if isinstance(method, str):
+        method = make(method, **parameters)
+    elif parameters:
+        raise TypeError("parameters go with the name of a method, not with a Denoiser")
+    elif not isinstance(method, Denoiser):
+        raise TypeError(f"method must be a name or a Denoiser; got {method!r}")
+    return method(image, sigma, channel_axis=channel_axis)
+
+
+def parse(text):
+    """``"name(key=value, ...)"`` as a name and a dict, without evaluating anything."""
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+        if isinstance(tree, ast.Name):
+            return tree.id, {}
+        if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
+            raise ValueError
+        if tree.args or any(keyword.arg is None for keyword in tree.keywords):
+            raise ValueError
+        return tree.func.id, {k.arg: _literal(k.value) for k in tree.keywords}
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        raise ValueError(
+            f"cannot read the method {text!r}; write name or name(key=value, ...)"
+        ) from None
+
+
+def _literal(node):
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return parse_number(f"{ast.literal_eval(node.left)}/{ast.literal_eval(node.right)}")
+    return ast.literal_eval(node)
+
+
+def parse_number(text):
+    """A number or a fraction: ``"0.098"``, ``"25/255"``.
+
+    Examples
+    --------
+    >>> parse_number("51/255")
+    0.2
+    """
+    above, slash, below = str(text).partition("/")
+    try:
+        return float(above) / float(below) if slash else float(above)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a number; write 0.098 or 25/255") from None
+
+
+def nearest(word, known):
+    """`` (did you mean ...?)``, or a list of what there is."""
+    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"

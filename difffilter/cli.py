@@ -1,0 +1,281 @@
+"""The command line: click commands, each a thin layer over one public function."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from difffilter import __version__
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Number(click.ParamType):
+    """A number or a fraction: 0.098 or 25/255."""
+
+    name = "number"
+
+    def convert(self, value, param, ctx):
+        from difffilter.catalog import parse_number
+
+        try:
+            return parse_number(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Numbers(click.ParamType):
+    """Numbers between commas: 3,1,1."""
+
+    name = "numbers"
+
+    def convert(self, value, param, ctx):
+        numbers = tuple(Number().convert(part, param, ctx) for part in value.split(","))
+        return numbers[0] if len(numbers) == 1 else numbers
+
+
+def sigma_option(**options):
+    return click.option("--sigma", type=Number(), metavar="S", **options)
+
+
+@click.group(context_settings=CONTEXT)
+@click.version_option(__version__, prog_name="difffilter")
+def cli():
+    """Image smoothing by diffusion that keeps edges.
+
+    \b
+    Examples:
+      difffilter smooth img.png
+      difffilter compare photo.png --sigma 25/255
+    """
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMG...")
+@click.option(
+    "-o", "--output", metavar="FILE|DIR", help="Where to. [default: IMG_smooth beside it]"
+)
+@click.option("-m", "--method", default="perona_malik", show_default=True, help="See 'methods'.")
+@sigma_option(help="Noise level, like 25/255. [default: estimated]")
+@click.option("--time", type=Number(), metavar="T", help="How long to diffuse. [default: chosen]")
+@click.option("--kappa", type=Number(), metavar="K", help="Contrast to keep. [default: chosen]")
+@click.option("--diffusivity", metavar="NAME", help="exponential, rational, ... [default: chosen]")
+@click.option("--volume", is_flag=True, help="Take a TIFF's pages for one volume.")
+@click.option("--spacing", type=Numbers(), metavar="H,..", help="Distance of pixels, like 3,1,1.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("-v", "--verbose", is_flag=True, help="Say which parameters were chosen.")
+def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, **parameters):
+    """Smooth images without losing their edges.
+
+    IMG is an image (PNG, JPEG, WebP, TIFF), a folder or a pattern. What comes out has the type,
+    size and metadata of what went in. Whatever is not given is chosen from the image.
+
+    \b
+    Examples:
+      difffilter smooth img.png
+      difffilter smooth scans/ -o smoothed/ --jobs 2
+      difffilter smooth stack.tif --volume --spacing 3,1,1 -v
+      difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
+    """
+    from difffilter import batch
+
+    given = {key: value for key, value in parameters.items() if value is not None}
+    denoiser = _make(method, given)
+    sources = batch.find_images(images)
+    batch.check_options(sources, sigma)
+    tasks = batch.plan_tasks(sources, output)
+    if len(tasks) > 1 and output is not None:
+        Path(output).mkdir(parents=True, exist_ok=True)
+    _compile(denoiser)
+    options = {"sigma": sigma, "volume": volume, "overwrite": overwrite}
+    failed = 0
+    with _progress(batch.run(tasks, denoiser, jobs, **options), len(tasks)) as results:
+        for task, notes, error in results:
+            if error is not None:
+                if len(tasks) == 1:
+                    raise error
+                failed += 1
+                click.echo(f"error: {_message(error)}", err=True)
+            elif verbose:
+                for note in notes:
+                    click.echo(f"{task.source} -> {task.target}  {note}")
+    if failed:
+        click.echo(f"{failed} of {len(tasks)} images failed; the others are done", err=True)
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("image", metavar="IMG")
+@sigma_option(required=True, help="How strong, like 25/255.")
+@click.option("--kind", default="gaussian", show_default=True,
+              help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("-o", "--output", metavar="FILE", help="Where to. [default: IMG_noisy beside it]")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def noise(image, sigma, kind, seed, output, overwrite):
+    """Put noise on an image.
+
+    The result has the type of the image, so 8-bit files round and clip the noise.
+
+    \b
+    Example:
+      difffilter noise photo.png --sigma 25/255 --kind gaussian
+    """
+    import numpy as np
+
+    from difffilter.batch import find_images, plan_tasks
+    from difffilter.image import like, read, write
+    from difffilter.noise import add_noise
+
+    [task] = plan_tasks(find_images([image])[:1], output, "_noisy")
+    _keep(task.target, overwrite)
+    picture = read(task.source)
+    noisy = add_noise(picture.pages, sigma, kind, np.random.default_rng(seed))
+    write(task.target, picture.with_pages(like(noisy, picture.pages)))
+
+
+@cli.command()
+@click.argument("image", metavar="IMG")
+@sigma_option(help="Noise to put on IMG; with --no-reference, the noise that it has.")
+@click.option("-m", "--method", "methods", multiple=True, help="Repeat for several. [default: all]")
+@click.option("--kind", default="gaussian", show_default=True, help="Kind of noise.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--no-reference", is_flag=True, help="IMG is the noisy image; there is no clean one.")
+@click.option("-o", "--output", metavar="FILE", help="The figure. [default: IMG_compare.png]")
+@click.option("--overwrite", is_flag=True, help="Replace a figure that exists.")
+def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
+    """Compare methods on an image: a figure, and a table on standard output.
+
+    IMG is a clean image that noise is put on, neither clipped nor rounded, with σ known to the
+    methods; or, with --no-reference, an image as noisy as it is.
+
+    \b
+    Examples:
+      difffilter compare photo.png --sigma 25/255 -o figure.png
+      difffilter compare photo.png --sigma 25/255 -m heat -m "perona_malik(diffusivity='tukey')"
+      difffilter compare scan.png --no-reference
+    """
+    from difffilter import compare as side_by_side
+    from difffilter.catalog import methods as all_methods
+    from difffilter.image import as_float, read, replacing
+    from difffilter.noise import add_noise
+    from difffilter.sigma import check_sigma
+
+    if sigma is None and not no_reference:
+        raise click.UsageError(
+            "pass --sigma 25/255 for the noise to put on, or --no-reference if IMG is noisy already"
+        )
+    denoisers = {method: _make(method) for method in methods or all_methods()}
+    source = Path(image)
+    target = Path(output) if output else source.with_name(f"{source.stem}_compare.png")
+    _keep(target, overwrite)
+    picture = read(source)
+    channel_axis = picture.channel_axis
+    page = as_float(picture.pages[0], channel_axis)
+    if sigma is not None:
+        sigma = check_sigma(sigma, page)
+    clean = None if no_reference else page
+    noisy = page if no_reference else add_noise(page, sigma, kind, seed)
+    for denoiser in denoisers.values():
+        _compile(denoiser)
+    with _progress(denoisers.items(), len(denoisers)) as items:
+        entries = []
+        for label, denoiser in items:
+            entries += side_by_side.compare(
+                noisy, {label: denoiser}, sigma, clean=clean, channel_axis=channel_axis
+            )
+    drawing = side_by_side.figure(
+        noisy, entries, clean=clean, sigma=sigma, channel_axis=channel_axis
+    )
+    with replacing(target) as temporary:
+        drawing.savefig(temporary)
+    click.echo(side_by_side.table(entries))
+    click.echo(f"figure: {target}")
+
+
+@cli.command()
+def methods():
+    """List the methods and what they do.
+
+    \b
+    Example:
+      difffilter methods
+    """
+    from difffilter.catalog import make
+    from difffilter.catalog import methods as names
+
+    for name in names():
+        click.echo(f"{name:<14}{type(make(name)).__doc__.strip().splitlines()[0]}")
+
+
+# --- what the commands share ----------------------------------------------------------------
+
+
+def _make(method, parameters=None):
+    from difffilter.catalog import make
+
+    return make(method, **(parameters or {}))
+
+
+def _keep(target, overwrite):
+    if target.exists() and not overwrite:
+        raise ValueError(f"{target} exists already; pass --overwrite to replace it")
+
+
+def _compile(denoiser):
+    """Have the kernels ready, with a word if that takes long."""
+    kernels = sys.modules.get("difffilter.pde.kernels")
+    if kernels is None or type(denoiser).__name__ == "Heat":
+        return
+    notice = threading.Timer(
+        1.0, click.echo, ["compiling for this machine; this happens once ..."], {"err": True}
+    )
+    notice.start()
+    try:
+        kernels.compile_all()
+    finally:
+        notice.cancel()
+
+
+@contextmanager
+def _progress(items, total):
+    """A progress bar on a terminal, for more than one item."""
+    if total < 2 or not sys.stderr.isatty():
+        yield items
+        return
+    from tqdm import tqdm
+
+    with tqdm(items, total=total, file=sys.stderr) as bar:
+        yield bar
+
+
+def _message(error):
+    """One line that says what to do."""
+    if isinstance(error, MemoryError):
+        return "the image does not fit into memory; smooth its pages or parts one by one"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def main(arguments=None):
+    """Run the command line; errors of use and of input are one line and exit code 2."""
+    try:
+        cli.main(arguments, prog_name="difffilter", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        sys.exit(2)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(2)
+    except (OSError, TypeError, ValueError, MemoryError) as error:
+        click.echo(f"error: {_message(error)}", err=True)
+        sys.exit(2)

@@ -1,0 +1,290 @@
+"""Every jitted function of the PDE solvers: diffusivities and stencils, nothing else.
+
+A state is an array ``u[b, c, z, y, x]``: independent images ``b``, coupled channels ``c``, three
+axes of space (``z`` has length 1 in 2-D). Diffusion moves intensity through the *faces* between
+neighbouring pixels. With d = u(neighbour) - u(pixel), a face of the axis with spacing h carries
+
+    flux = tau / h² · g(s²/κ²) · d,          s² = Σ_c (d_c / h)²,
+
+and a step adds to every pixel what flows in and takes what flows out. Each flux is computed once
+and used with both signs, so the mean is conserved; faces of the border and of the mask carry
+nothing. The work goes row by row through short buffers that stay in the first-level cache, which
+lets the compiler vectorise every loop; a strip of rows belongs to one thread. A face on the rim
+of two strips is computed by both, with the same arithmetic, so results depend neither on the
+strips nor on the number of threads.
+
+All jitted functions stand in this file because Numba's on-disk cache does not notice a change in
+a jitted function of another file.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange, types
+from numba.extending import overload
+
+# Codes of the diffusivities: one compiled kernel serves them all, branching once per row.
+CONSTANT, EXPONENTIAL, RATIONAL, CHARBONNIER, TUKEY, WEICKERT = range(6)
+
+STRIP = 32  # rows of a strip: few enough to share among threads, many enough to amortise its rim
+
+WEICKERT_C = 3.31488
+
+# Division must not check for zero, or loops do not vectorise; multiply-adds may be fused. Neither
+# lets the compiler assume that numbers are finite.
+OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+
+
+def exp_minus(x):
+    """exp(-x) for x ≥ 0, vectorisable in float32."""
+    return math.exp(-x)
+
+
+@overload(exp_minus)
+def _exp_minus(x):
+    if x is types.float32:
+        return _exp_minus_float32
+    return lambda x: math.exp(-x)
+
+
+def _exp_minus_float32(x):
+    # exp(-x) = 2^-n · exp(-r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2, the Taylor polynomial
+    # of exp(-r) being good to 1e-7; 2^-n is put together from its bits. Past 87 all is as good
+    # as zero.
+    x = min(x, np.float32(87.0))
+    n = np.int32(x * np.float32(1.4426950408889634) + np.float32(0.5))
+    f = np.float32(n)
+    r = (f * np.float32(0.693359375) - x) - f * np.float32(2.12194440e-4)
+    p = np.float32(1.0 / 720.0)
+    p = p * r + np.float32(1.0 / 120.0)
+    p = p * r + np.float32(1.0 / 24.0)
+    p = p * r + np.float32(1.0 / 6.0)
+    p = p * r + np.float32(0.5)
+    p = p * r + np.float32(1.0)
+    p = p * r + np.float32(1.0)
+    return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
+
+
+@njit(**OPTIONS)
+def diffusivity_row(kind, q, n):
+    """Replace q[i] = (s/κ)² by g(s) for i < n."""
+    one = q.dtype.type(1.0)
+    if kind == EXPONENTIAL:
+        for i in range(n):
+            q[i] = exp_minus(q[i])
+    elif kind == RATIONAL:
+        for i in range(n):
+            q[i] = one / (one + q[i])
+    elif kind == CHARBONNIER:
+        for i in range(n):
+            q[i] = one / math.sqrt(one + q[i])
+    elif kind == TUKEY:
+        for i in range(n):
+            a = max(one - q[i], q.dtype.type(0.0))
+            q[i] = a * a
+    elif kind == WEICKERT:
+        c = q.dtype.type(WEICKERT_C)
+        for i in range(n):
+            a = q[i] * q[i]
+            q[i] = one - exp_minus(c / (a * a))
+    else:
+        for i in range(n):
+            q[i] = one
+
+
+@njit(**OPTIONS)
+def face_flux(u, b, here, there, x, n, kind, inverse, rate, g, mask, q, flux):
+    """Flux from the pixels (*here, i) to their neighbours (*there, i + x), for i < n.
+
+    ``inverse`` is 1/(κh)² and ``rate`` is τ/h². Leaves q[i] = rate · g and flux[c, i] = q[i] · d_c.
+    """
+    zero, half = q.dtype.type(0.0), q.dtype.type(0.5)
+    channels = u.shape[1]
+    z, y = here
+    z1, y1 = there
+    if kind == CONSTANT:
+        for i in range(n):
+            q[i] = rate
+    elif g.size:
+        near, far = g[b, z, y], g[b, z1, y1]
+        for i in range(n):
+            q[i] = half * (near[i] + far[i + x]) * rate
+    else:
+        near, far = u[b, 0, z, y], u[b, 0, z1, y1]
+        for i in range(n):
+            d = far[i + x] - near[i]
+            q[i] = d * d * inverse
+        for c in range(1, channels):
+            near, far = u[b, c, z, y], u[b, c, z1, y1]
+            for i in range(n):
+                d = far[i + x] - near[i]
+                q[i] += d * d * inverse
+        diffusivity_row(kind, q, n)
+        for i in range(n):
+            q[i] *= rate
+    if mask.size:
+        m = b % mask.shape[0]
+        near_open, far_open = mask[m, z, y], mask[m, z1, y1]
+        for i in range(n):
+            q[i] = q[i] if near_open[i] and far_open[i + x] else zero
+    for c in range(channels):
+        near, far = u[b, c, z, y], u[b, c, z1, y1]
+        f = flux[c]
+        for i in range(n):
+            f[i] = q[i] * (far[i + x] - near[i])
+
+
+@njit(parallel=True, **OPTIONS)
+def explicit(u, v, steps, kind, inverse, rate, g, mask):
+    """Take `steps` explicit steps from ``u``; both ``u`` and ``v`` are written to.
+
+    Parameters
+    ----------
+    u, v : array (B, C, D, H, W), float32 or float64
+        The state, and space for another one.
+    steps : int
+        How many.
+    kind : int
+        Code of the diffusivity.
+    inverse, rate : array (3,), of u's dtype
+        1/(κh)² and τ/h² for the axes z, y, x.
+    g : array (B, D, H, W), of u's dtype
+        The diffusivity of each pixel, a face taking the mean of its two; if empty, it follows
+        from the difference across the face.
+    mask : array (M, D, H, W), bool
+        True where diffusion takes place, image b using mask b mod M; if empty: everywhere.
+
+    Returns
+    -------
+    ``u`` or ``v``, whichever holds the result.
+    """
+    batch, channels, depth, height, width = u.shape
+    strips = (height + STRIP - 1) // STRIP
+    # A strip's rows: q, then the fluxes through the faces to the right, above and below a row of
+    # pixels, behind it, and in front of each of the strip's rows.
+    work = np.empty((batch * strips, 1 + (4 + STRIP) * channels, width), u.dtype)
+    for _ in range(steps):
+        for job in prange(batch * strips):
+            b = job // strips
+            first = (job % strips) * STRIP
+            last = min(first + STRIP, height)
+            q = work[job, 0]
+            right = work[job, 1 : 1 + channels]
+            above = work[job, 1 + channels : 1 + 2 * channels]
+            below = work[job, 1 + 2 * channels : 1 + 3 * channels]
+            behind = work[job, 1 + 3 * channels : 1 + 4 * channels]
+            front = work[job, 1 + 4 * channels :]
+            front[:] = 0
+            for z in range(depth):
+                if first > 0:
+                    face_flux(u, b, (z, first - 1), (z, first), 0, width,
+                              kind, inverse[1], rate[1], g, mask, q, above)  # fmt: skip
+                else:
+                    above[:] = 0
+                for y in range(first, last):
+                    face_flux(u, b, (z, y), (z, y), 1, width - 1,
+                              kind, inverse[2], rate[2], g, mask, q, right)  # fmt: skip
+                    if y + 1 < height:
+                        face_flux(u, b, (z, y), (z, y + 1), 0, width,
+                                  kind, inverse[1], rate[1], g, mask, q, below)  # fmt: skip
+                    else:
+                        below[:] = 0
+                    for c in range(channels):
+                        old, new = u[b, c, z, y], v[b, c, z, y]
+                        r, a, d = right[c], above[c], below[c]
+                        if width == 1:
+                            new[0] = old[0] + (d[0] - a[0])
+                        else:
+                            i = width - 1
+                            new[0] = old[0] + (r[0] + (d[0] - a[0]))
+                            new[i] = old[i] + ((d[i] - a[i]) - r[i - 1])
+                            for i in range(1, width - 1):
+                                new[i] = old[i] + ((r[i] - r[i - 1]) + (d[i] - a[i]))
+                    if depth > 1:
+                        if z + 1 < depth:
+                            face_flux(u, b, (z, y), (z + 1, y), 0, width,
+                                      kind, inverse[0], rate[0], g, mask, q, behind)  # fmt: skip
+                        else:
+                            behind[:] = 0
+                        for c in range(channels):
+                            new = v[b, c, z, y]
+                            f, k = front[(y - first) * channels + c], behind[c]
+                            for i in range(width):
+                                new[i] += k[i] - f[i]
+                                f[i] = k[i]
+                    above, below = below, above
+        u, v = v, u
+    return u
+
+
+@njit(parallel=True, **OPTIONS)
+def pixel_diffusivity(u, kind, inverse, mask, g):
+    """g[b, z, y, x] of the gradient of ``u`` by central differences, over all channels.
+
+    ``inverse`` is 1/(2κh)² for the axes z, y, x. A neighbour beyond the border or the mask is
+    taken to equal the pixel itself.
+    """
+    batch, channels, depth, height, width = u.shape
+    for job in prange(batch * height):
+        b, y = job // height, job % height
+        up, down = max(y - 1, 0), min(y + 1, height - 1)
+        m = b % max(mask.shape[0], 1)
+        for z in range(depth):
+            front, back = max(z - 1, 0), min(z + 1, depth - 1)
+            q = g[b, z, y]
+            q[:] = 0
+            for c in range(channels):
+                here = u[b, c, z, y]
+                top, bottom = u[b, c, z, up], u[b, c, z, down]
+                near, far = u[b, c, front, y], u[b, c, back, y]
+                if mask.size == 0:
+                    for i in range(width):
+                        left, right = max(i - 1, 0), min(i + 1, width - 1)
+                        dx, dy, dz = here[right] - here[left], bottom[i] - top[i], far[i] - near[i]
+                        q[i] += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
+                else:
+                    for i in range(width):
+                        left, right = max(i - 1, 0), min(i + 1, width - 1)
+                        a = here[i]
+                        dx = (here[right] if mask[m, z, y, right] else a) - (
+                            here[left] if mask[m, z, y, left] else a
+                        )
+                        dy = (bottom[i] if mask[m, z, down, i] else a) - (
+                            top[i] if mask[m, z, up, i] else a
+                        )
+                        dz = (far[i] if mask[m, back, y, i] else a) - (
+                            near[i] if mask[m, front, y, i] else a
+                        )
+                        q[i] += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
+            diffusivity_row(kind, q, width)
+
+
+@njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
+def row_moments(u, y, b):
+    """Row by row, Σ (u - y)² and Σ b·(u' - u), where ``u`` holds first all u, then all u'."""
+    count, channels, depth, height, width = y.shape
+    rows = channels * depth * height
+    squares, products = np.empty(count * rows), np.empty(count * rows)
+    for job in prange(count * rows):
+        n, row = job // rows, job % rows
+        c, z, h = row // (depth * height), row // height % depth, row % height
+        p, r = u[n, c, z, h], u[count + n, c, z, h]
+        o, s = y[n, c, z, h], b[n, c, z, h]
+        square = product = y.dtype.type(0.0)
+        for i in range(width):
+            d = p[i] - o[i]
+            square += d * d
+            product += s[i] * (r[i] - p[i])
+        squares[job] = square
+        products[job] = product
+    return squares, products
+
+
+def compile_all():
+    """Compile every kernel for float32 images, or load it from the cache."""
+    u = np.zeros((2, 1, 1, 2, 2), np.float32)
+    three, g = np.ones(3, np.float32), np.ones((2, 1, 2, 2), np.float32)
+    mask = np.ones((1, 1, 2, 2), np.bool_)
+    explicit(u, u.copy(), 1, EXPONENTIAL, three, three / 8, g, mask)
+    pixel_diffusivity(u, EXPONENTIAL, three, mask, g)
+    row_moments(u, u[:1].copy(), u[:1].copy())
