@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from difffilter.catalog import spell
 from difffilter.image import SUFFIXES, like, read, write
 from difffilter.sigma import check_sigma, estimate_sigma
 
@@ -142,7 +143,7 @@ def _denoise(image, denoiser, sigma, channel_axis):
     if hasattr(denoiser, "choose"):
         denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
     result = denoiser(image, sigma, channel_axis=channel_axis)
-    return result, f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {denoiser}"
+    return result, f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
 
 
 def check_options(sources, sigma):

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from difffilter.denoiser import Denoiser
 
-__all__ = ["denoise", "make", "methods"]
+__all__ = ["denoise", "make", "methods", "spell"]
 
 # Where each Denoiser lives; it is imported when it is made.
 CATALOG = {
@@ -53,8 +53,8 @@ def make(text, **parameters):
 
     Examples
     --------
-    >>> make("heat(time=3)")
-    Heat(time=3)
+    >>> make("heat(time=3)").time
+    3
     """
     name, given = parse(text)
     given |= parameters
@@ -109,6 +109,24 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
     elif not isinstance(method, Denoiser):
         raise TypeError(f"method must be a name or a Denoiser; got {method!r}")
     return method(image, sigma, channel_axis=channel_axis)
+
+
+def spell(denoiser):
+    """What `make` would make this Denoiser from; for one that is not in the catalog, its repr.
+
+    Examples
+    --------
+    >>> spell(make("heat").choose([[0.0, 1.0], [0.5, 0.5]], 0.0))
+    'heat(time=0.0)'
+    """
+    home = f"{type(denoiser).__module__}:{type(denoiser).__qualname__}"
+    for name, known in CATALOG.items():
+        if known == home:
+            values = {f.name: getattr(denoiser, f.name) for f in fields(denoiser)}
+            usual = {f.name: f.default for f in fields(denoiser)}
+            given = [f"{key}={value!r}" for key, value in values.items() if value != usual[key]]
+            return f"{name}({', '.join(given)})" if given else name
+    return repr(denoiser)
 
 
 def parse(text):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from difffilter.catalog import spell
 from difffilter.denoiser import Identity, prepare
 from difffilter.metrics import psnr, ssim
 
@@ -107,7 +108,7 @@ def table(entries):
     >>> from difffilter import Identity
     >>> print(table([Entry("identity", Identity(), None, 0.25, 20.17, 0.4)]))
     method    PSNR (dB)    SSIM  seconds  parameters
-    identity      20.17  0.4000    0.250  Identity()
+    identity      20.17  0.4000    0.250  identity
     """
     width = max(len("method"), *(len(e.label) for e in entries))
     scored = entries[0].psnr is not None
@@ -115,7 +116,7 @@ def table(entries):
     lines = [head + "  seconds  parameters"]
     for e in entries:
         scores = f"  {e.psnr:9.2f}  {e.ssim:6.4f}" if scored else ""
-        lines.append(f"{e.label:<{width}}{scores}  {e.seconds:7.3f}  {e.denoiser}")
+        lines.append(f"{e.label:<{width}}{scores}  {e.seconds:7.3f}  {spell(e.denoiser)}")
     return "\n".join(lines)
 
 

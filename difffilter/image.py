@@ -276,6 +276,8 @@ def _read_pillow(path, head):
         ) from None
     except Image.DecompressionBombError as error:
         raise ValueError(f"{path} is refused: {error}") from None
+    except OSError as error:
+        raise ValueError(f"{path} is damaged or truncated: {error}") from None
     with image:
         if image.format not in ("PNG", "JPEG", "MPO", "WEBP"):
             raise ValueError(f"{path} is a {image.format} file; PNG, JPEG, WebP and TIFF are read")
@@ -293,12 +295,22 @@ def _read_pillow(path, head):
 
             meta["subsampling"] = JpegImagePlugin.get_sampling(image)
         if image.format == "WEBP":
-            meta["lossless"] = b"VP8L" in path.read_bytes()[:64]
+            meta["lossless"] = b"VP8L" in _riff_chunks(path.read_bytes())
         if image.format == "PNG" and head[24] == 16:
             pixels = _read_png16(path)
         else:
             pixels = np.asarray(_plain_mode(image))
     return _split_alpha(pixels[None], meta)
+
+
+def _riff_chunks(data):
+    """The names of a WebP file's chunks."""
+    names, place = [], 12
+    while place + 8 <= len(data):
+        names.append(data[place : place + 4])
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
+    return names
 
 
 def _plain_mode(image):
@@ -413,17 +425,22 @@ def _read_tiff(path):
     with file:
         if not file.series:
             raise ValueError(f"{path} is damaged: it holds no image")
-        if len(file.series) > 1:
+        series = file.series[0]
+        page = series.pages[0]
+        if any(
+            (s.shape, s.dtype, s.axes) != (series.shape, series.dtype, series.axes)
+            for s in file.series
+        ):
             raise ValueError(
                 f"{path} holds {len(file.series)} images of different sizes or kinds; split it first"
             )
-        series = file.series[0]
-        page = series.pages[0]
         try:
-            pixels = series.asarray()
+            pixels = np.stack([s.asarray() for s in file.series])
         except Exception as error:
             raise ValueError(f"{path} is damaged or truncated: {error}") from None
-        axes = series.axes
+        axes = "I" + series.axes
+        if len(pixels) == 1:
+            pixels, axes = pixels[0], series.axes
         if pixels.dtype.kind not in "buif":
             raise ValueError(f"{path} holds {pixels.dtype} pixels; real numbers are supported")
         samples = "S" in axes
@@ -435,7 +452,8 @@ def _read_tiff(path):
             raise ValueError(f"{path} has axes {axes}; Y and X must come last")
         lead = pixels.shape[: len(lead_axes)]
         if page.photometric == 3 and page.colormap is not None:
-            pixels, samples = np.moveaxis(page.colormap[:, pixels], 0, -1), True
+            colours = (page.colormap >> 8).astype(np.uint8)  # 16 bits by the format's decree
+            pixels, samples = np.moveaxis(colours[:, pixels], 0, -1), True
         meta = _tiff_meta(file, page)
         alpha = samples and len(page.extrasamples) == 1 and pixels.shape[-1] in (2, 4)
         pages = pixels.reshape((-1, *pixels.shape[len(lead_axes) :]))
@@ -463,7 +481,7 @@ def _tiff_meta(file, page):
         meta["imagej"] = dict(file.imagej_metadata or {})
     elif file.is_ome:
         meta["ome"] = _ome_scale(file.ome_metadata)
-    elif page.description and not file.is_shaped:
+    elif page.description and not page.description.startswith('{"shape"'):
         meta["description"] = page.description
     meta |= _read_sub_files(file, page)
     return meta
@@ -485,12 +503,9 @@ def _read_sub_files(file, page):
     for code, name in _SUB_FILES.items():
         if code in page.tags and not file.is_bigtiff:
             tag = page.tags[code]
-            handle = file.filehandle
-            handle.seek(tag.valueoffset)
-            offset = int.from_bytes(handle.read(4), "little" if file.byteorder == "<" else "big")
-            handle.seek(offset)
+            file.filehandle.seek(tag.valueoffset)  # of the directory itself
             directory = _tiff_directory(file.byteorder)
-            directory.load(handle)
+            directory.load(file.filehandle)
             found[name] = dict(directory), dict(directory.tagtype)
     return found
 
@@ -513,10 +528,10 @@ def _write_tiff(temporary, picture):
     pixels = pixels.reshape((picture.lead if picture.axes else ()) + pixels.shape[1:])
     tags = list(meta.get("tags", []))
     sub_files = {code: meta[name] for code, name in _SUB_FILES.items() if name in meta}
-    tags += [(code, 4, 1, 0, True) for code in sub_files]  # the place is filled in below
+    # tifffile does not write pointers to directories: the code below keeps the place for one.
+    tags += [(code - 1, 4, 1, 0, True) for code in sub_files]
     options = {
         "photometric": "rgb" if colours == 3 else "minisblack",
-        "metadata": {"axes": axes} if picture.axes else None,
         "iccprofile": meta.get("icc_profile"),
         "compression": meta.get("compression"),
         "tile": meta.get("tile"),
@@ -530,19 +545,21 @@ def _write_tiff(temporary, picture):
         options["planarconfig"] = "contig"
     if "resolution" in meta:
         *options["resolution"], options["resolutionunit"] = meta["resolution"]
-    kind = {}
+    kind, metadata = {}, {"axes": axes} if picture.axes else None
     if "imagej" in meta:
         kind = {"imagej": True}
         keep = {k: v for k, v in meta["imagej"].items() if k not in ("ImageJ", "axes", "shape")}
-        options |= {"metadata": keep | {"axes": axes}, "compression": None, "tile": None}
+        metadata = keep | {"axes": axes}
+        options |= {"compression": None, "tile": None}
         tags[:] = [tag for tag in tags if tag[0] != 305]
     elif "ome" in meta:
         kind = {"ome": True}
-        options["metadata"] = {"axes": axes} | meta["ome"]
+        metadata = {"axes": axes} | meta["ome"]
     with tifffile.TiffWriter(
         temporary, byteorder=meta.get("byteorder"), bigtiff=pixels.nbytes > 2**32 - 2**25, **kind
     ) as writer:
-        writer.write(pixels, **{k: v for k, v in options.items() if v is not None})
+        options = {key: value for key, value in options.items() if value is not None}
+        writer.write(pixels, metadata=metadata, **options)
     for code, (values, types) in sub_files.items():
         _append_sub_file(temporary, code, values, types)
 
@@ -552,15 +569,18 @@ def _append_sub_file(path, code, values, types):
     import tifffile
 
     with tifffile.TiffFile(path) as file:
-        byteorder, place = file.byteorder, file.pages[0].tags[code].valueoffset
-    directory = _tiff_directory(byteorder)
+        order = "little" if file.byteorder == "<" else "big"
+        tag = file.pages[0].tags[code - 1]
+        directory = _tiff_directory(file.byteorder)
     directory.tagtype.update(types)
-    for tag, value in values.items():
-        directory[tag] = value
+    for number, value in values.items():
+        directory[number] = value
     with open(path, "r+b") as file:
         end = file.seek(0, os.SEEK_END)
         file.write(b"\0" * (end % 2))
         start = file.tell()
         file.write(directory.tobytes(start))
-        file.seek(place)
-        file.write(start.to_bytes(4, "little" if byteorder == "<" else "big"))
+        file.seek(tag.offset)
+        file.write(code.to_bytes(2, order))
+        file.seek(tag.valueoffset)
+        file.write(start.to_bytes(4, order))

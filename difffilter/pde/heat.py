@@ -170,4 +170,4 @@ def _time_of_least_risk(image, sigma, channel_axis, spacing):
         return residual + 2 * sigma**2 * len(planes) * np.prod(traces)
 
     times = min(spacing) ** 2 * np.geomspace(1e-3, 1e3, 139)  # a tenth more each time
-    return min([0.0, *times.tolist()], key=risk)
+    return min([0.0, *(float(f"{t:.4g}") for t in times)], key=risk)

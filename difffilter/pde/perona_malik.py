@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -64,10 +65,11 @@ def perona_malik(
         With q = (s/κ)²: ``"exponential"`` exp(-q) and ``"rational"`` 1/(1+q) [1]_,
         ``"charbonnier"`` 1/√(1+q), ``"tukey"`` (1-q)² below κ and 0 above [3]_, ``"weickert"``
         1 - exp(-3.31488/q⁴) [4]_; ``None``: of those in `CHOICES` the one of least risk.
-    presmooth : float
+    presmooth : float, optional
         0: the paper's own scheme, in which the diffusivity of a face between two pixels follows
         from their difference. Above 0: it follows from the gradient of the image smoothed by a
-        Gaussian of this standard deviation, in units of length (regularised diffusion [2]_).
+        Gaussian of this standard deviation, in units of length (regularised diffusion [2]_);
+        ``None``: of those in `CHOICES` the one of least risk.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     mask : array_like of bool, optional
@@ -156,7 +158,6 @@ def _settle(
     shape = spatial_shape(image, channel_axis)
     spacing = check_spacing(spacing, len(shape))
     flow = Diffusion(
-        presmooth=presmooth,
         spacing=(1.0,) * (3 - len(shape)) + spacing,
         mask=check_mask(mask, shape),
     )
@@ -164,14 +165,16 @@ def _settle(
     if sigma is not None:
         sigma = check_sigma(sigma, image)
     u = as_state(image, channel_axis, coupled=coupled)
-    if time is None or kappa is None or diffusivity is None:
+    if None in (time, kappa, diffusivity, presmooth):
         if sigma is None:
             sigma = estimate_sigma(image, channel_axis, mask=mask)
-        diffusivity, kappa, time = _choose(u, sigma, flow, diffusivity, kappa, time)
-    flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa)
+        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth)
+    else:
+        flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
     count, size = plan(time, step)
-    chosen = {"sigma": sigma, "kappa": kappa, "time": time, "diffusivity": diffusivity}
-    return u, flow, chosen | {"presmooth": presmooth, "step": size, "steps": count}
+    names = {code: name for name, code in DIFFUSIVITIES.items()}
+    chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": names[flow.kind]}
+    return u, flow, chosen | {"presmooth": flow.presmooth, "step": size, "steps": count}
 
 
 def _check(time, kappa, diffusivity, presmooth, scheme):
@@ -182,7 +185,8 @@ def _check(time, kappa, diffusivity, presmooth, scheme):
         check_positive("kappa", kappa)
     if diffusivity is not None:
         check_choice("diffusivity", diffusivity, DIFFUSIVITIES)
-    check_positive("presmooth", presmooth, zero=True)
+    if presmooth is not None:
+        check_positive("presmooth", presmooth, zero=True)
     check_choice("scheme", scheme, ("explicit",))
 
 
@@ -198,26 +202,58 @@ def _evolve(u, flow, count, size, callback, shape, channel_axis):
 
 # --- choosing -------------------------------------------------------------------------------
 
-# Candidates, best on training photographs; κ in multiples of σ.
+# Candidates that did best together on training photographs: diffusivity and presmooth, and κ in
+# multiples of σ.
 CHOICES = {
-    "exponential": (1.0, 1.4, 2.0, 2.8),
-    "rational": (0.7, 1.0, 1.4, 2.0),
+    ("rational", 0.0): (0.7, 1.0),
+    ("rational", 0.5): (0.1, 0.15, 0.3, 0.7),
+    ("rational", 0.7): (0.07,),
+    ("rational", 1.0): (0.3,),
 }
 
+# Where diffusivity and presmooth are settled otherwise: κ in multiples of the standard deviation
+# that the noise gives to the gradient.
+MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
-def _choose(u, sigma, flow, diffusivity, kappa, time):
-    """What is None of the last three, with the least estimated risk."""
+
+def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth):
+    """The diffusion and the time with the least estimated risk; what is not None stays."""
     if sigma == 0:  # nothing to remove
-        return diffusivity or "exponential", kappa or 1.0, 0.0 if time is None else time
-    kinds = CHOICES if diffusivity is None else (diffusivity,)
+        kind = DIFFUSIVITIES[diffusivity or "exponential"]
+        settled = replace(flow, kind=kind, kappa=kappa or 1.0, presmooth=presmooth or 0.0)
+        return settled, 0.0 if time is None else time
+    choices = {
+        (kind, blur): [m * sigma for m in multiples]
+        for (kind, blur), multiples in CHOICES.items()
+        if diffusivity in (None, kind) and presmooth in (None, blur)
+    }
+    if not choices:
+        for blur in (0.0, 0.5) if presmooth is None else (presmooth,):
+            noise = sigma * _gradient_gain(replace(flow, presmooth=blur), u.shape[2:])
+            choices[diffusivity or "rational", blur] = [m * noise for m in MULTIPLES]
     flows = [
-        replace(flow, kind=DIFFUSIVITIES[kind], kappa=k)
-        for kind in kinds
-        for k in ([kappa] if kappa else [m * sigma for m in CHOICES[kind]])
+        replace(flow, kind=DIFFUSIVITIES[kind], presmooth=blur, kappa=_rounded(k))
+        for (kind, blur), kappas in choices.items()
+        for k in ([kappa] if kappa else kappas)
     ]
     best = best_candidate(u, sigma, flows, time)
-    names = {code: name for name, code in DIFFUSIVITIES.items()}
-    return names[best.diffusion.kind], best.diffusion.kappa, best.time
+    return best.diffusion, _rounded(best.time) if time is None else time
+
+
+def _rounded(value):
+    """Four digits: as good, and better to read and to pass on."""
+    return float(f"{value:.4g}")
+
+
+def _gradient_gain(flow, volume):
+    """The standard deviation of a measured derivative of white noise with σ = 1."""
+    if not flow.presmooth:
+        return math.sqrt(2) / min(flow.spacing[-2:])
+    # By the response to a single dot, away from the border.
+    reach = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
+    dot = np.zeros((1, 1, *(2 * reach + 1 if n > 1 else 1 for n in volume)))
+    dot[tuple(n // 2 for n in dot.shape)] = 1.0
+    return math.sqrt(np.square(np.gradient(flow.smoothed(dot), flow.spacing[-1], axis=-1)).sum())
 
 
 @dataclass(frozen=True)
@@ -226,9 +262,9 @@ class PeronaMalik:
 
     Attributes
     ----------
-    kappa, time, diffusivity : optional
+    kappa, time, diffusivity, presmooth : optional
         As for `perona_malik`; ``None``: chosen from the noisy image.
-    presmooth, spacing, coupled, scheme, step
+    spacing, coupled, scheme, step
         As for `perona_malik`.
 
     Examples
@@ -242,7 +278,7 @@ class PeronaMalik:
     kappa: float | None = None
     time: float | None = None
     diffusivity: str | None = None
-    presmooth: float = 0.0
+    presmooth: float | None = None
     spacing: float | tuple[float, ...] | None = None
     coupled: bool = True
     scheme: str = "explicit"
@@ -252,12 +288,13 @@ class PeronaMalik:
         _check(self.time, self.kappa, self.diffusivity, self.presmooth, self.scheme)
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
-        """A copy with kappa, time and diffusivity that suit this image and noise."""
+        """A copy with kappa, time, diffusivity and presmooth that suit this image and noise."""
         image = as_float(noisy, channel_axis)
         _, _, chosen = _settle(
             image, mask=None, sigma=sigma, channel_axis=channel_axis, **asdict(self)
         )
-        return replace(self, **{key: chosen[key] for key in ("kappa", "time", "diffusivity")})
+        keys = ("kappa", "time", "diffusivity", "presmooth")
+        return replace(self, **{key: chosen[key] for key in keys})
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return perona_malik(noisy, sigma=sigma, channel_axis=channel_axis, **asdict(self))

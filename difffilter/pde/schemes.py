@@ -64,19 +64,24 @@ class Diffusion:
             result = kernels.explicit(u, spare, steps, self.kind, inverse, rate, nothing, mask)
         else:
             g = np.empty((u.shape[0], *u.shape[2:]), u.dtype)
-            smooth, other = np.empty_like(u), np.empty_like(u)
-            blur = replace(self, kind=kernels.CONSTANT, presmooth=0.0)
-            # A Gaussian of standard deviation s is the heat equation at time s²/2. Half the
-            # stable step leaves no frequency with a negative factor.
-            count, size = plan(self.presmooth**2 / 2, stability_bound(u.shape[2:], h) / 2)
             result = u
             for _ in range(steps):
-                smooth[...] = u
-                blurred, _ = blur.explicit(smooth, other, count, size)
-                kernels.pixel_diffusivity(blurred, self.kind, inverse / 4, mask, g)
+                smooth = self.smoothed(u)
+                kernels.pixel_diffusivity(smooth, self.kind, inverse / 4, mask, g)
                 result = kernels.explicit(u, spare, 1, self.kind, inverse, rate, g, mask)
                 u, spare = result, (spare if result is u else u)
         return result, (spare if result is u else u)
+
+    def smoothed(self, u):
+        """A copy of u after a Gaussian of standard deviation `presmooth`.
+
+        That is the heat equation at time presmooth²/2, which respects mask and border.
+        """
+        # Half the stable step leaves no frequency with a negative factor.
+        bound = stability_bound(u.shape[2:], self.spacing)
+        count, size = plan(self.presmooth**2 / 2, bound / 2)
+        blur = replace(self, kind=kernels.CONSTANT)
+        return blur.explicit(u.copy(), np.empty_like(u), count, size)[0]
 
 
 def stability_bound(shape, spacing):
@@ -88,7 +93,7 @@ def stability_bound(shape, spacing):
     0.25
     """
     total = sum(1 / h**2 for n, h in zip(shape, spacing, strict=True) if n > 1)
-    return 1 / (2 * total) if total else math.inf
+    return 1 / (2 * total) if total else 1.0  # of a single pixel nothing flows: any step will do
 
 
 def plan(time, step):
@@ -112,8 +117,7 @@ def as_state(image, channel_axis, *, coupled=True):
     Channels that are not coupled become images of their own.
     """
     planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)
-    if planes.ndim == 3:
-        planes = planes[:, None]
+    planes = planes.reshape(len(planes), *(1,) * (4 - planes.ndim), *planes.shape[1:])
     planes = planes[None] if coupled else planes[:, None]
     return np.array(planes, order="C")
 

@@ -1,0 +1,103 @@
+"""How good the automatic choice of parameters is: python benchmarks/automatic.py FOLDER -o FILE.md
+
+Grey images, white Gaussian noise that is neither clipped nor rounded, results clipped to [0, 1],
+PSNR averaged over images. Beside the automatic choice stand oracles that look at the clean image:
+the best of diffusivity, κ and time without presmoothing, and the best with it as well.
+"""
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from machine import describe
+from tqdm import tqdm
+
+import difffilter as df
+from difffilter.image import as_float, read, replacing
+from difffilter.pde.schemes import DIFFUSIVITIES, SAFETY, Diffusion, as_state
+
+PLAIN = [
+    (name, 0.0, k) for name in DIFFUSIVITIES for k in (0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0)
+]
+PRESMOOTHED = [
+    ("rational", blur, k) for blur in (0.4, 0.5, 0.7, 1.0) for k in (0.07, 0.1, 0.15, 0.3, 0.7)
+]
+
+
+def psnr(clean, image):
+    return df.psnr(clean, np.clip(image, 0, 1))
+
+
+def best_psnr(clean, noisy, sigma, candidates):
+    """The best score along all evolutions."""
+    best = 0.0
+    for name, blur, multiple in candidates:
+        flow = Diffusion(DIFFUSIVITIES[name], multiple * sigma, presmooth=blur)
+        u = as_state(noisy, None)
+        spare, done, top = np.empty_like(u), 0, (0.0, 0)
+        while done < 400 and done < 1.5 * top[1] + 5:
+            more = max(1, done // 12)
+            u, spare = flow.explicit(u, spare, more, SAFETY / 4)
+            done += more
+            score = psnr(clean, u[0, 0, 0])
+            top = max(top, (score, done))
+        best = max(best, top[0])
+    return best
+
+
+def measure(clean, sigma, rng):
+    """Scores of one case."""
+    noisy = (clean + rng.normal(0, sigma, clean.shape)).astype(np.float32)
+    plain = best_psnr(clean, noisy, sigma, PLAIN)
+    return {
+        "estimated σ·255": 255 * df.estimate_sigma(noisy),
+        "noisy": df.psnr(clean, noisy),
+        "heat": psnr(clean, df.denoise(noisy, method="heat")),
+        "automatic": psnr(clean, df.denoise(noisy)),
+        "automatic, σ known": psnr(clean, df.denoise(noisy, sigma)),
+        "oracle, no presmoothing": plain,
+        "oracle": max(plain, best_psnr(clean, noisy, sigma, PRESMOOTHED)),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--every", type=int, default=1, help="take each n-th image")
+    options = parser.parse_args()
+    files = sorted(options.folder.glob("*.png"))[:: options.every]
+    rows = {}
+    for level in (15, 25, 50):
+        cases = []
+        for number, file in enumerate(tqdm(files, desc=f"σ = {level}/255", disable=None)):
+            clean = as_float(read(file).pages[0]).astype(np.float64)
+            cases.append(measure(clean, level / 255, np.random.default_rng([number, level])))
+        rows[level] = {key: np.array([case[key] for case in cases]) for key in cases[0]}
+    names = list(rows[15])
+    lines = [
+        f"# The automatic choice on {options.folder.name}, {len(files)} images",
+        "",
+        f"{describe('numpy', 'numba')}; {date.today()}. Mean PSNR in dB.",
+        "",
+        "| σ·255 | "
+        + " | ".join(names)
+        + " | gain over noisy | automatic below oracle, no presmoothing |",
+        "|---" * (len(names) + 3) + "|",
+    ]
+    for level, row in rows.items():
+        gain = (row["automatic"] - row["noisy"]).mean()
+        loss = (row["oracle, no presmoothing"] - row["automatic"]).mean()
+        means = " | ".join(f"{row[name].mean():.2f}" for name in names)
+        lines.append(f"| {level} | {means} | {gain:.2f} | {loss:.2f} |")
+    lines += ["", "Estimated σ·255: " + "; ".join(
+        f"{level} → {row[names[0]].mean():.2f} ± {row[names[0]].std():.2f}" for level, row in rows.items()
+    ) + " (mean ± standard deviation over images)."]  # fmt: skip
+    with replacing(options.output) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Measure weights of the DDPM on folders of clean images: PSNR at σ = 15, 25 and 50 of 255.
+
+    python benchmarks/ddpm_weights.py natural-gray ../data/bsd68 ../data/set12 --write
+
+The noise is neither clipped nor quantised, the output is clipped to [0, 1], PSNR has data range 1
+and is averaged over the images of a folder.
+"""
+
+import argparse
+import json
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from difffilter.ddpm import DDPM, card, load
+from difffilter.ddpm.weights import find
+from difffilter.metrics import psnr
+from difffilter.noise import add_noise
+
+SIGMAS = (15, 25, 50)
+MODES = {
+    "mmse": {"mode": "mmse"},
+    "sample": {"mode": "sample"},
+    "average(4)": {"mode": "average", "samples": 4},
+    "average(16)": {"mode": "average", "samples": 16},
+}
+
+
+def measure(denoise, paths, sigma, channel_axis):
+    """Mean PSNR in dB over image files; the noise depends on the image and σ alone."""
+    scores = []
+    for path in tqdm(paths, disable=None, leave=False):
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L" if channel_axis is None else "RGB"))
+        clean = (pixels / 255).astype(np.float32)
+        rng = np.random.default_rng([zlib.crc32(pixels.tobytes()), round(sigma * 255)])
+        noisy = add_noise(clean, sigma, rng=rng)
+        result = denoise(noisy, sigma, channel_axis=channel_axis).clip(0, 1)
+        scores.append(psnr(clean, result, channel_axis=channel_axis))
+    return float(np.mean(scores))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("weights", help="name or file")
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=["mmse"], metavar="MODE")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th image only")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int, help="threads on the CPU")
+    parser.add_argument("--write", action="store_true", help="into the model card")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+
+    trained = load(options.weights)
+    channel_axis = None if trained.net.config.channels == 1 else -1
+    table = {}
+    print("| images | mode |", " | ".join(f"σ = {sigma}" for sigma in SIGMAS), "|")
+    print("|---|---|" + "---|" * len(SIGMAS))
+    for folder in options.folders:
+        paths = sorted(folder.glob("*.png"))[:: options.every]
+        for mode in options.modes:
+            denoise = DDPM(
+                options.weights, device=options.device, dtype=options.dtype, **MODES[mode]
+            )
+            scores = [measure(denoise, paths, sigma / 255, channel_axis) for sigma in SIGMAS]
+            print(f"| {folder.name} ({len(paths)}) | {mode} |", end=" ")
+            print(" | ".join(f"{score:.2f}" for score in scores), "|", flush=True)
+            table.setdefault(folder.name, {})[mode] = {
+                str(sigma): round(score, 2) for sigma, score in zip(SIGMAS, scores, strict=True)
+            }
+
+    if options.write:
+        path = find(options.weights)
+        content = card(path) | {
+            "channels": trained.net.config.channels,
+            "parameters": sum(weight.numel() for weight in trained.net.parameters()),
+            "bytes": path.stat().st_size,
+            "sigma_range": trained.sigma_range,
+            "psnr": table,
+            "protocol": " ".join(__doc__.split("\n\n")[-1].split()),
+        }
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        path.with_suffix(".json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

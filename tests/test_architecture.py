@@ -1,0 +1,67 @@
+"""The imports run one way, and the repository speaks of the project alone."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "difffilter"
+
+# Who stands above whom; a room imports from lower floors only.
+FLOORS = [
+    {"image"},
+    {"sigma"},
+    {"denoiser"},
+    {"noise", "metrics", "pde", "ddpm"},
+    {"catalog"},
+    {"batch", "compare"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def imports(path):
+    """The modules of this package that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("difffilter"):
+            if node.module == "difffilter":
+                yield from (f"difffilter.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("difffilter."))
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: p.stem)
+def test_imports_run_one_way(path):
+    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    for module in imports(path):
+        other = module.split(".")[1]
+        if other in FLOOR and other != room:
+            assert FLOOR[other] < FLOOR[room], f"{path.name} imports {module}"
+
+
+def test_only_ddpm_imports_torch():
+    for path in PACKAGE.rglob("*.py"):
+        if "ddpm" not in path.parts:
+            assert not re.search(r"^\s*(import|from) torch", path.read_text("utf-8"), re.M), path
+
+
+def test_readme_code_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.S)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})
+
+
+def test_readme_names_what_exists():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\(([^):]+)\)", readme):
+        assert (ROOT / target).exists(), target
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for goal in re.findall(r"make (\w+)", readme):
+        assert re.search(rf"^{goal}:", makefile, re.M), goal

@@ -1,0 +1,92 @@
+"""Names become Denoisers."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import difffilter as df
+from difffilter.catalog import CATALOG, parse, parse_number, spell
+
+
+@pytest.mark.parametrize("name", df.methods())
+def test_every_name_makes_a_frozen_denoiser_with_a_docstring(name):
+    denoiser = df.make(name)
+    assert isinstance(denoiser, df.Denoiser)
+    assert type(denoiser).__doc__
+    assert spell(denoiser) == name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        denoiser.anything = 1
+    assert hash(denoiser) == hash(df.make(name))
+
+
+def test_parameters_in_the_text():
+    method = df.make("perona_malik(kappa=25/255, diffusivity='tukey', spacing=(3, 1, 1))")
+    assert method == df.PeronaMalik(kappa=25 / 255, diffusivity="tukey", spacing=(3, 1, 1))
+    assert df.make("perona_malik(kappa=0.1)", kappa=0.2).kappa == 0.2
+    assert df.make(spell(method)) == method
+    assert df.make(" heat ( time = 1e-1 ) ").time == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("perona", "unknown method 'perona'; did you mean 'perona_malik'?"),
+        ("zzz", "unknown method 'zzz'; there are: " + ", ".join(CATALOG)),
+        ("heat(tme=1)", "heat has no parameter 'tme'; did you mean 'time'?"),
+        ("heat(1)", "cannot read the method 'heat(1)'; write name or name(key=value, ...)"),
+        ("heat(time=__import__('os'))", "cannot read the method"),
+        ("heat(time=1/0)", "cannot read the method"),
+        ("heat(**{'time': 1})", "cannot read the method"),
+        ("heat(time=", "cannot read the method"),
+        ("", "cannot read the method ''"),
+        ("heat.real", "cannot read the method"),
+        ("heat(time=" + "(" * 500, "cannot read the method"),
+        ("perona_malik(kappa=0)", "kappa must be a finite number > 0; got 0"),
+    ],
+)
+def test_bad_texts(text, message):
+    with pytest.raises(ValueError, match=r".") as caught:
+        df.make(text)
+    assert message in str(caught.value)
+
+
+def test_parse_number():
+    assert parse_number("25/255") == 25 / 255
+    assert parse_number(" 1e-2 ") == 0.01
+    for bad in ("", "x", "1/0", "1/2/3", "1,5"):
+        with pytest.raises(ValueError, match="is not a number; write 0.098 or 25/255"):
+            parse_number(bad)
+    assert parse("heat(time=1/4)") == ("heat", {"time": 0.25})
+
+
+def test_denoise_takes_names_denoisers_and_functions_with_their_shape(photo):
+    heat = df.Heat(time=1.0)
+    expected = heat(photo)
+    np.testing.assert_array_equal(df.denoise(photo, method="heat", time=1.0), expected)
+    np.testing.assert_array_equal(df.denoise(photo, method="heat(time=1.0)"), expected)
+    np.testing.assert_array_equal(df.denoise(photo, method=heat), expected)
+    with pytest.raises(TypeError, match="parameters go with the name of a method"):
+        df.denoise(photo, method=heat, time=2.0)
+    with pytest.raises(TypeError, match="method must be a name or a Denoiser; got 3"):
+        df.denoise(photo, method=3)
+
+
+def test_public_names():
+    for name in df.__all__:
+        assert getattr(df, name) is not None
+    assert set(df.__all__) <= set(dir(df))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        df.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "statement", ["import difffilter", "import difffilter; difffilter.methods()"]
+)
+def test_import_is_light(statement):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    names = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = {"torch", "numba", "matplotlib", "scipy", "skimage", "click"}
+    assert not heavy & set(names.stdout.split())

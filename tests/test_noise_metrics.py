@@ -1,0 +1,85 @@
+"""Noise has the statistics it promises; the metrics have their definitions."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.signal import convolve2d
+
+import difffilter as df
+from difffilter.noise import KINDS
+
+FLAT = np.full((400, 400), 0.6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "variance"),
+    [
+        ("gaussian", 0.6, 0.1**2),
+        ("poisson", 0.6, 0.6 * 0.1**2),
+        ("speckle", 0.6, 0.6**2 * 0.1**2),
+        ("salt_and_pepper", 0.9 * 0.6 + 0.05, 0.9 * 0.6**2 + 0.05 - (0.9 * 0.6 + 0.05) ** 2),
+    ],
+)
+def test_mean_and_variance(kind, mean, variance):
+    noisy = df.add_noise(FLAT, 0.1, kind, 1)
+    assert noisy.mean() == pytest.approx(mean, abs=4 * math.sqrt(variance) / 400)
+    assert noisy.var() == pytest.approx(variance, rel=0.03)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keyed_by_the_generator(kind, photo):
+    before = photo.copy()
+    noisy = df.add_noise(photo, 0.1, kind, np.random.default_rng(5))
+    np.testing.assert_array_equal(noisy, df.add_noise(photo, 0.1, kind, 5))
+    np.testing.assert_array_equal(df.add_noise(photo, 0.1, kind), df.add_noise(photo, 0.1, kind, 0))
+    assert (noisy != df.add_noise(photo, 0.1, kind, 6)).any()
+    np.testing.assert_array_equal(photo, before)
+    assert noisy.dtype == np.float64
+    assert df.add_noise((photo * 255).astype(np.uint8), 0.1, kind).dtype == np.float32
+    np.testing.assert_array_equal(df.add_noise(photo, 0, kind), photo)
+
+
+def test_bad_noise(photo):
+    with pytest.raises(
+        ValueError, match="unknown kind of noise 'pink'; use one of gaussian, poisson"
+    ):
+        df.add_noise(photo, 0.1, "pink")
+    with pytest.raises(ValueError, match="did you mean 25/255"):
+        df.add_noise(photo, 25)
+
+
+def test_psnr(photo):
+    assert df.psnr(photo, photo) == math.inf
+    assert df.psnr(photo, photo + 0.01) == pytest.approx(40)
+    noisy = df.add_noise(photo, 25 / 255)
+    assert df.psnr(photo, noisy) == pytest.approx(20.17, abs=0.1)
+    assert df.psnr(np.uint8([[0, 255]]), np.uint8([[255, 0]])) == 0
+    with pytest.raises(ValueError, match=r"clean has shape \(128, 128\) but image \(2, 2\)"):
+        df.psnr(photo, np.zeros((2, 2)))
+
+
+def naive_ssim(x, y):
+    """Wang et al. 2004, where the 11×11 window fits."""
+    offset = np.arange(-5, 6)
+    g = np.exp(-(offset**2) / (2 * 1.5**2))
+    window = np.outer(g, g) / g.sum() ** 2
+
+    def mean(a):
+        return convolve2d(a, window, mode="valid")
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx**2, mean(y * y) - my**2, mean(x * y) - mx * my
+    c1, c2 = 0.01**2, 0.03**2
+    index = (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+    return index.mean()
+
+
+def test_ssim(photo, colour_photo):
+    noisy = df.add_noise(photo, 0.1)
+    assert df.ssim(photo, noisy) == pytest.approx(naive_ssim(photo, noisy), abs=1e-10)
+    assert df.ssim(photo, photo) == pytest.approx(1)
+    noisy = df.add_noise(colour_photo, 0.1)
+    channels = [naive_ssim(colour_photo[..., c], noisy[..., c]) for c in range(3)]
+    assert df.ssim(colour_photo, noisy, channel_axis=-1) == pytest.approx(np.mean(channels))
+    assert math.isnan(df.ssim(np.zeros((5, 20)), np.zeros((5, 20))))
