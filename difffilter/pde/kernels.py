@@ -33,6 +33,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 CONSTANT, EXPONENTIAL, RATIONAL, CHARBONNIER, TUKEY, WEICKERT = range(6)
 
 STRIP = 32  # rows of a strip: few enough to share among threads, many enough to amortise its rim
+RUN = 2048  # pixels of consecutive rows that go through the buffers together
 
 WEICKERT_C = 3.31488
 
@@ -99,45 +100,53 @@ def diffusivity_row(kind, q, n):
 
 
 @njit(**OPTIONS)
-def face_flux(u, b, here, there, x, n, kind, inverse, rate, g, mask, q, flux):
-    """Flux from the pixels (*here, i) to their neighbours (*there, i + x), for i < n.
+def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
+    """Flux from n consecutive pixels of image b to as many others, to flux[c, at:].
 
-    ``inverse`` is 1/(κh)² and ``rate`` is τ/h². Leaves q[i] = rate · g and flux[c, i] = q[i] · d_c.
+    ``here`` and ``there`` are (plane, first pixel). ``inverse`` is 1/(κh)² and ``rate`` is τ/h².
+    Leaves q = rate · g, and flux[c] = q · d_c.
     """
     zero, half = q.dtype.type(0.0), q.dtype.type(0.5)
     channels = u.shape[1]
-    z, y = here
-    z1, y1 = there
+    z, start = here
+    z1, start1 = there
     if kind == CONSTANT:
         for i in range(n):
             q[i] = rate
     elif g.size:
-        near, far = g[b, z, y], g[b, z1, y1]
+        near, far = g[b, z][start : start + n], g[b, z1][start1 : start1 + n]
         for i in range(n):
-            q[i] = half * (near[i] + far[i + x]) * rate
+            q[i] = half * (near[i] + far[i]) * rate
     else:
-        near, far = u[b, 0, z, y], u[b, 0, z1, y1]
+        near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
         for i in range(n):
-            d = far[i + x] - near[i]
+            d = far[i] - near[i]
             q[i] = d * d * inverse
         for c in range(1, channels):
-            near, far = u[b, c, z, y], u[b, c, z1, y1]
+            near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
             for i in range(n):
-                d = far[i + x] - near[i]
+                d = far[i] - near[i]
                 q[i] += d * d * inverse
         diffusivity_row(kind, q, n)
         for i in range(n):
             q[i] *= rate
     if mask.size:
         m = b % mask.shape[0]
-        near_open, far_open = mask[m, z, y], mask[m, z1, y1]
+        near_open, far_open = mask[m, z][start : start + n], mask[m, z1][start1 : start1 + n]
         for i in range(n):
-            q[i] = q[i] if near_open[i] and far_open[i + x] else zero
+            q[i] = q[i] if near_open[i] and far_open[i] else zero
     for c in range(channels):
-        near, far = u[b, c, z, y], u[b, c, z1, y1]
-        f = flux[c]
+        near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
+        f = flux[c][at : at + n]
         for i in range(n):
-            f[i] = q[i] * (far[i + x] - near[i])
+            f[i] = q[i] * (far[i] - near[i])
+
+
+@njit(**OPTIONS)
+def split(space, rows, columns):
+    """The first part of a work space as a matrix, and the rest."""
+    size = rows * columns
+    return space[:size].reshape(rows, columns), space[size:]
 
 
 @njit(parallel=True, **OPTIONS)
@@ -165,62 +174,81 @@ def explicit(u, v, steps, kind, inverse, rate, g, mask):
     ``u`` or ``v``, whichever holds the result.
     """
     batch, channels, depth, height, width = u.shape
+    size = height * width
+    u = u.reshape(batch, channels, depth, size)
+    v = v.reshape(batch, channels, depth, size)
+    g = g.reshape(g.shape[0], g.shape[1], g.shape[2] * g.shape[3])
+    mask = mask.reshape(mask.shape[0], mask.shape[1], mask.shape[2] * mask.shape[3])
+    lines = min(max(1, RUN // width), STRIP)
+    run = lines * width
     strips = (height + STRIP - 1) // STRIP
-    # A strip's rows: q, then the fluxes through the faces to the right, above and below a row of
-    # pixels, behind it, and in front of each of the strip's rows.
-    work = np.empty((batch * strips, 1 + (4 + STRIP) * channels, width), u.dtype)
+    # A strip's work space: q; the fluxes of a run through the faces to the right of its pixels
+    # (and to the left of its first), below, and behind; those above it; and those in front of all
+    # pixels of the strip.
+    columns = 4 * run + 1 + (1 + STRIP) * width
+    work = np.empty((batch * strips, channels * columns), u.dtype)
     for _ in range(steps):
         for job in prange(batch * strips):
             b = job // strips
             first = (job % strips) * STRIP
             last = min(first + STRIP, height)
-            q = work[job, 0]
-            right = work[job, 1 : 1 + channels]
-            above = work[job, 1 + channels : 1 + 2 * channels]
-            below = work[job, 1 + 2 * channels : 1 + 3 * channels]
-            behind = work[job, 1 + 3 * channels : 1 + 4 * channels]
-            front = work[job, 1 + 4 * channels :]
+            q, rest = work[job, :run], work[job, run:]
+            right, rest = split(rest, channels, run + 1)
+            below, rest = split(rest, channels, run)
+            behind, rest = split(rest, channels, run)
+            above, rest = split(rest, channels, width)
+            front, rest = split(rest, channels, STRIP * width)
+            right[:, 0] = 0  # nothing flows in on the left of the first column
             front[:] = 0
             for z in range(depth):
                 if first > 0:
-                    face_flux(u, b, (z, first - 1), (z, first), 0, width,
-                              kind, inverse[1], rate[1], g, mask, q, above)  # fmt: skip
+                    at = (first - 1) * width
+                    face_flux(u, b, (z, at), (z, at + width), width,
+                              kind, inverse[1], rate[1], g, mask, q, above, 0)  # fmt: skip
                 else:
                     above[:] = 0
-                for y in range(first, last):
-                    face_flux(u, b, (z, y), (z, y), 1, width - 1,
-                              kind, inverse[2], rate[2], g, mask, q, right)  # fmt: skip
-                    if y + 1 < height:
-                        face_flux(u, b, (z, y), (z, y + 1), 0, width,
-                                  kind, inverse[1], rate[1], g, mask, q, below)  # fmt: skip
-                    else:
-                        below[:] = 0
+                for y in range(first, last, lines):
+                    at = y * width
+                    n = (min(y + lines, last) - y) * width
+                    face_flux(u, b, (z, at), (z, at + 1), min(n, size - 1 - at),
+                              kind, inverse[2], rate[2], g, mask, q, right, 1)  # fmt: skip
                     for c in range(channels):
-                        old, new = u[b, c, z, y], v[b, c, z, y]
-                        r, a, d = right[c], above[c], below[c]
-                        if width == 1:
-                            new[0] = old[0] + (d[0] - a[0])
-                        else:
-                            i = width - 1
-                            new[0] = old[0] + (r[0] + (d[0] - a[0]))
-                            new[i] = old[i] + ((d[i] - a[i]) - r[i - 1])
-                            for i in range(1, width - 1):
-                                new[i] = old[i] + ((r[i] - r[i - 1]) + (d[i] - a[i]))
+                        for i in range(width, n + 1, width):
+                            right[c, i] = 0  # nor out on the right of the last
+                    inner = min(n, size - width - at)  # all but the plane's last line
+                    face_flux(u, b, (z, at), (z, at + width), inner,
+                              kind, inverse[1], rate[1], g, mask, q, below, 0)  # fmt: skip
+                    for c in range(channels):
+                        for i in range(inner, n):
+                            below[c, i] = 0
+                    for c in range(channels):
+                        old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
+                        # (Slices, since an index with a sum in it may be negative as far as the
+                        # compiler knows, which keeps it from vectorising.)
+                        p, d, e, f = above[c], below[c], right[c], right[c][1:]
+                        for i in range(width):
+                            new[i] = old[i] + ((f[i] - e[i]) + (d[i] - p[i]))
+                        old, new, m = old[width:], new[width:], d[width:]
+                        e, f = e[width:], f[width:]
+                        for i in range(n - width):
+                            new[i] = old[i] + ((f[i] - e[i]) + (m[i] - d[i]))
+                        d = d[n - width :]
+                        for i in range(width):  # what is below this run is above the next
+                            p[i] = d[i]
                     if depth > 1:
                         if z + 1 < depth:
-                            face_flux(u, b, (z, y), (z + 1, y), 0, width,
-                                      kind, inverse[0], rate[0], g, mask, q, behind)  # fmt: skip
+                            face_flux(u, b, (z, at), (z + 1, at), n,
+                                      kind, inverse[0], rate[0], g, mask, q, behind, 0)  # fmt: skip
                         else:
                             behind[:] = 0
                         for c in range(channels):
-                            new = v[b, c, z, y]
-                            f, k = front[(y - first) * channels + c], behind[c]
-                            for i in range(width):
+                            new = v[b, c, z][at : at + n]
+                            f, k = front[c][at - first * width :], behind[c]
+                            for i in range(n):
                                 new[i] += k[i] - f[i]
                                 f[i] = k[i]
-                    above, below = below, above
         u, v = v, u
-    return u
+    return u.reshape(batch, channels, depth, height, width)
 
 
 @njit(parallel=True, **OPTIONS)

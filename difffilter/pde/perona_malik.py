@@ -195,7 +195,7 @@ def _evolve(u, flow, count, size, callback, shape, channel_axis):
     spare = np.empty_like(u)
     for done in range(1, count + 1):
         u, spare = flow.explicit(u, spare, 1, size)
-        if callback(done * size, as_image(u, shape, channel_axis)):
+        if callback(done * size, as_image(u.copy(), shape, channel_axis)):
             return u, done
     return u, count
 

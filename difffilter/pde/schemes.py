@@ -123,12 +123,12 @@ def as_state(image, channel_axis, *, coupled=True):
 
 
 def as_image(state, shape, channel_axis):
-    """Undo `as_state`: a fresh C-contiguous image of the given shape."""
+    """Undo `as_state`: a C-contiguous image of the given shape, which may share the memory."""
     if channel_axis is None:
-        return state.reshape(shape).copy()
+        return state.reshape(shape)
     shape = list(shape)
     channels = shape.pop(channel_axis)
-    return np.array(np.moveaxis(state.reshape([channels, *shape]), 0, channel_axis), order="C")
+    return np.ascontiguousarray(np.moveaxis(state.reshape([channels, *shape]), 0, channel_axis))
 
 
 # --- arguments that the solvers share -------------------------------------------------------
