@@ -49,6 +49,7 @@ def main():
     parser.add_argument("weights", help="name or file")
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=["mmse"], metavar="MODE")
+    parser.add_argument("--steps", type=int, help="of samples; default: all below t(σ)")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image only")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="float32")
@@ -67,7 +68,11 @@ def main():
         paths = sorted(folder.glob("*.png"))[:: options.every]
         for mode in options.modes:
             denoise = DDPM(
-                options.weights, device=options.device, dtype=options.dtype, **MODES[mode]
+                options.weights,
+                steps=options.steps,
+                device=options.device,
+                dtype=options.dtype,
+                **MODES[mode],
             )
             scores = [measure(denoise, paths, sigma / 255, channel_axis) for sigma in SIGMAS]
             print(f"| {folder.name} ({len(paths)}) | {mode} |", end=" ")

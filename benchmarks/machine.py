@@ -11,7 +11,8 @@ def describe(*packages):
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]  # fmt: skip
+        lines = cpuinfo.read_text().splitlines()
+        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
         processor = names[0] if names else processor
     versions = []
     for package in packages:

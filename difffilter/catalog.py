@@ -16,7 +16,12 @@ CATALOG = {
     "identity": "difffilter.denoiser:Identity",
     "heat": "difffilter.pde.heat:Heat",
     "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
+    "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
+
+
+class MissingExtra(ValueError):
+    """A method of the catalog needs a library that is not installed."""
 
 
 def methods():
@@ -25,7 +30,7 @@ def methods():
     Examples
     --------
     >>> methods()
-    ['identity', 'heat', 'perona_malik']
+    ['identity', 'heat', 'perona_malik', 'ddpm']
     """
     return list(CATALOG)
 
@@ -49,7 +54,7 @@ def make(text, **parameters):
     ------
     ValueError
         If the name or a parameter is unknown (with the nearest one that is known), or the text
-        cannot be read.
+        cannot be read; `MissingExtra` if the method needs a library that is not installed.
 
     Examples
     --------
@@ -61,7 +66,12 @@ def make(text, **parameters):
     if name not in CATALOG:
         raise ValueError(f"unknown method {name!r}{nearest(name, CATALOG)}")
     module, _, attribute = CATALOG[name].partition(":")
-    denoiser = getattr(import_module(module), attribute)
+    try:
+        denoiser = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise MissingExtra(f"{name} needs {error.name}: pip install 'difffilter[ddpm]'") from None
     known = [f.name for f in fields(denoiser)]
     for key in given:
         if key not in known:

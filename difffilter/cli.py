@@ -161,6 +161,7 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
       difffilter compare scan.png --no-reference
     """
     from difffilter import compare as side_by_side
+    from difffilter.catalog import MissingExtra
     from difffilter.catalog import methods as all_methods
     from difffilter.image import as_float, read, replacing
     from difffilter.noise import add_noise
@@ -170,7 +171,14 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
         raise click.UsageError(
             "pass --sigma 25/255 for the noise to put on, or --no-reference if IMG is noisy already"
         )
-    denoisers = {method: _make(method) for method in methods or all_methods()}
+    denoisers = {}
+    for method in methods or all_methods():
+        try:
+            denoisers[method] = _make(method)
+        except MissingExtra as error:
+            if methods:
+                raise
+            click.echo(f"left out: {error}", err=True)
     source = Path(image)
     target = Path(output) if output else source.with_name(f"{source.stem}_compare.png")
     _keep(target, overwrite)
@@ -206,11 +214,67 @@ def methods():
     Example:
       difffilter methods
     """
-    from difffilter.catalog import make
+    from difffilter.catalog import MissingExtra, make
     from difffilter.catalog import methods as names
 
     for name in names():
-        click.echo(f"{name:<14}{type(make(name)).__doc__.strip().splitlines()[0]}")
+        try:
+            what = type(make(name)).__doc__.strip().splitlines()[0]
+        except MissingExtra as error:
+            what = str(error)
+        click.echo(f"{name:<14}{what}")
+
+
+@cli.command()
+@click.argument("folder", metavar="FOLDER")
+@click.option("--preset", default="gray-small", show_default=True, help="gray-small, color-small.")
+@click.option("-o", "--output", required=True, metavar="RUN", help="The run's folder.")
+@click.option("--steps", type=click.IntRange(1), help="How long to train. [default: the preset's]")
+@click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
+@click.option("--export", "weights", metavar="FILE", help="Write the weights here at the end.")
+def train(folder, preset, output, steps, resume, weights):
+    """Train a DDPM on the images of a folder.
+
+    Several GPUs: run it under torchrun.
+
+    \b
+    Examples:
+      difffilter train photos/ --preset gray-small -o run
+      difffilter train photos/ --preset gray-small -o run --resume --export my.safetensors
+    """
+    ddpm = _ddpm()
+    if preset not in ddpm.PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; there are: {', '.join(ddpm.PRESETS)}")
+    ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    if weights:
+        ddpm.export(output, weights)
+
+
+@cli.command()
+def weights():
+    """List the weights of the DDPM that are installed.
+
+    \b
+    Example:
+      difffilter weights
+    """
+    ddpm = _ddpm()
+    for name in ddpm.available():
+        card = ddpm.card(name)
+        click.echo(f"{name:<16}{card['description']} ({card['bytes'] / 1e6:.1f} MB)")
+        for folder, modes in card.get("psnr", {}).items():
+            for mode, scores in modes.items():
+                values = ", ".join(f"{score:.2f} dB at {level}/255" for level, score in scores.items())
+                click.echo(f"{'':<16}{folder}, {mode}: {values}")
+
+
+def _ddpm():
+    """The learned half; what it needs may not be installed."""
+    from difffilter import ddpm
+    from difffilter.catalog import make
+
+    make("ddpm")
+    return ddpm
 
 
 # --- what the commands share ----------------------------------------------------------------

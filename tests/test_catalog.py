@@ -57,7 +57,7 @@ def test_parse_number():
     assert parse_number("25/255") == 25 / 255
     assert parse_number(" 1e-2 ") == 0.01
     for bad in ("", "x", "1/0", "1/2/3", "1,5"):
-        with pytest.raises(ValueError, match="is not a number; write 0.098 or 25/255"):
+        with pytest.raises(ValueError, match=r"is not a number; write 0\.098 or 25/255"):
             parse_number(bad)
     assert parse("heat(time=1/4)") == ("heat", {"time": 0.25})
 

@@ -21,7 +21,7 @@ import math
 import os
 
 import numpy as np
-from numba import njit, prange, types
+from numba import get_num_threads, njit, prange, types
 from numba.extending import overload
 
 # A step is so short that its threads should not sleep between steps, but threads that spin for
@@ -104,19 +104,19 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
     """Flux from n consecutive pixels of image b to as many others, to flux[c, at:].
 
     ``here`` and ``there`` are (plane, first pixel). ``inverse`` is 1/(κh)² and ``rate`` is τ/h².
-    Leaves q = rate · g, and flux[c] = q · d_c.
+    Leaves q = g, and flux[c] = rate · g · d_c.
     """
-    zero, half = q.dtype.type(0.0), q.dtype.type(0.5)
+    zero, half, one = q.dtype.type(0.0), q.dtype.type(0.5), q.dtype.type(1.0)
     channels = u.shape[1]
     z, start = here
     z1, start1 = there
     if kind == CONSTANT:
         for i in range(n):
-            q[i] = rate
+            q[i] = one
     elif g.size:
         near, far = g[b, z][start : start + n], g[b, z1][start1 : start1 + n]
         for i in range(n):
-            q[i] = half * (near[i] + far[i]) * rate
+            q[i] = half * (near[i] + far[i])
     else:
         near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
         for i in range(n):
@@ -128,8 +128,6 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
                 d = far[i] - near[i]
                 q[i] += d * d * inverse
         diffusivity_row(kind, q, n)
-        for i in range(n):
-            q[i] *= rate
     if mask.size:
         m = b % mask.shape[0]
         near_open, far_open = mask[m, z][start : start + n], mask[m, z1][start1 : start1 + n]
@@ -139,7 +137,7 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
         near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
         f = flux[c][at : at + n]
         for i in range(n):
-            f[i] = q[i] * (far[i] - near[i])
+            f[i] = rate * q[i] * (far[i] - near[i])
 
 
 @njit(**OPTIONS)
@@ -149,8 +147,77 @@ def split(space, rows, columns):
     return space[:size].reshape(rows, columns), space[size:]
 
 
+@njit(**OPTIONS)
+def step_strip(
+    u, v, b, first, last, width, lines, kind, inverse, rate, g, mask, space
+):  # fmt: skip
+    """One step of the rows from `first` to `last` of image b in all its planes, `lines` at a time.
+
+    ``space`` holds, for a run of lines: q; the fluxes through the faces to the right of each pixel
+    (and to the left of the first), below, and behind; those above the run; and those in front of
+    every pixel of the strip.
+    """
+    channels, depth, size = u.shape[1:]
+    run = lines * width
+    q, rest = space[:run], space[run:]
+    right, rest = split(rest, channels, run + 1)
+    below, rest = split(rest, channels, run)
+    behind, rest = split(rest, channels, run)
+    above, rest = split(rest, channels, width)
+    front, rest = split(rest, channels, (last - first) * width if depth > 1 else 0)
+    right[:, 0] = 0  # nothing flows in on the left of the first column
+    front[:] = 0
+    for z in range(depth):
+        if first > 0:
+            at = (first - 1) * width
+            face_flux(u, b, (z, at), (z, at + width), width,
+                      kind, inverse[1], rate[1], g, mask, q, above, 0)  # fmt: skip
+        else:
+            above[:] = 0
+        for y in range(first, last, lines):
+            at = y * width
+            n = (min(y + lines, last) - y) * width
+            face_flux(u, b, (z, at), (z, at + 1), min(n, size - 1 - at),
+                      kind, inverse[2], rate[2], g, mask, q, right, 1)  # fmt: skip
+            for c in range(channels):
+                for i in range(width, n + 1, width):
+                    right[c, i] = 0  # nor out on the right of the last
+            inner = min(n, size - width - at)  # all but the plane's last line
+            face_flux(u, b, (z, at), (z, at + width), inner,
+                      kind, inverse[1], rate[1], g, mask, q, below, 0)  # fmt: skip
+            for c in range(channels):
+                for i in range(inner, n):
+                    below[c, i] = 0
+            for c in range(channels):
+                old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
+                # (Slices, since an index with a sum in it may be negative as far as the
+                # compiler knows, which keeps it from vectorising.)
+                p, d, e, f = above[c], below[c], right[c], right[c][1:]
+                for i in range(width):
+                    new[i] = old[i] + ((f[i] - e[i]) + (d[i] - p[i]))
+                old, new, m = old[width:], new[width:], d[width:]
+                e, f = e[width:], f[width:]
+                for i in range(n - width):
+                    new[i] = old[i] + ((f[i] - e[i]) + (m[i] - d[i]))
+                d = d[n - width :]
+                for i in range(width):  # what is below this run is above the next
+                    p[i] = d[i]
+            if depth > 1:
+                if z + 1 < depth:
+                    face_flux(u, b, (z, at), (z + 1, at), n,
+                              kind, inverse[0], rate[0], g, mask, q, behind, 0)  # fmt: skip
+                else:
+                    behind[:] = 0
+                for c in range(channels):
+                    new = v[b, c, z][at : at + n]
+                    f, k = front[c][at - first * width :], behind[c]
+                    for i in range(n):
+                        new[i] += k[i] - f[i]
+                        f[i] = k[i]
+
+
 @njit(parallel=True, **OPTIONS)
-def explicit(u, v, steps, kind, inverse, rate, g, mask):
+def explicit(u, v, steps, kind, inverse, rate, g, mask, workers):
     """Take `steps` explicit steps from ``u``; both ``u`` and ``v`` are written to.
 
     Parameters
@@ -168,6 +235,8 @@ def explicit(u, v, steps, kind, inverse, rate, g, mask):
         from the difference across the face.
     mask : array (M, D, H, W), bool
         True where diffusion takes place, image b using mask b mod M; if empty: everywhere.
+    workers : int
+        How many share the work; as many as there are threads.
 
     Returns
     -------
@@ -180,73 +249,17 @@ def explicit(u, v, steps, kind, inverse, rate, g, mask):
     g = g.reshape(g.shape[0], g.shape[1], g.shape[2] * g.shape[3])
     mask = mask.reshape(mask.shape[0], mask.shape[1], mask.shape[2] * mask.shape[3])
     lines = min(max(1, RUN // width), STRIP)
-    run = lines * width
     strips = (height + STRIP - 1) // STRIP
-    # A strip's work space: q; the fluxes of a run through the faces to the right of its pixels
-    # (and to the left of its first), below, and behind; those above it; and those in front of all
-    # pixels of the strip.
-    columns = 4 * run + 1 + (1 + STRIP) * width
-    work = np.empty((batch * strips, channels * columns), u.dtype)
+    jobs = batch * strips
+    columns = 4 * lines * width + 1 + width + (STRIP * width if depth > 1 else 0)
+    work = np.empty((workers, channels * columns), u.dtype)
     for _ in range(steps):
-        for job in prange(batch * strips):
-            b = job // strips
-            first = (job % strips) * STRIP
-            last = min(first + STRIP, height)
-            q, rest = work[job, :run], work[job, run:]
-            right, rest = split(rest, channels, run + 1)
-            below, rest = split(rest, channels, run)
-            behind, rest = split(rest, channels, run)
-            above, rest = split(rest, channels, width)
-            front, rest = split(rest, channels, STRIP * width)
-            right[:, 0] = 0  # nothing flows in on the left of the first column
-            front[:] = 0
-            for z in range(depth):
-                if first > 0:
-                    at = (first - 1) * width
-                    face_flux(u, b, (z, at), (z, at + width), width,
-                              kind, inverse[1], rate[1], g, mask, q, above, 0)  # fmt: skip
-                else:
-                    above[:] = 0
-                for y in range(first, last, lines):
-                    at = y * width
-                    n = (min(y + lines, last) - y) * width
-                    face_flux(u, b, (z, at), (z, at + 1), min(n, size - 1 - at),
-                              kind, inverse[2], rate[2], g, mask, q, right, 1)  # fmt: skip
-                    for c in range(channels):
-                        for i in range(width, n + 1, width):
-                            right[c, i] = 0  # nor out on the right of the last
-                    inner = min(n, size - width - at)  # all but the plane's last line
-                    face_flux(u, b, (z, at), (z, at + width), inner,
-                              kind, inverse[1], rate[1], g, mask, q, below, 0)  # fmt: skip
-                    for c in range(channels):
-                        for i in range(inner, n):
-                            below[c, i] = 0
-                    for c in range(channels):
-                        old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
-                        # (Slices, since an index with a sum in it may be negative as far as the
-                        # compiler knows, which keeps it from vectorising.)
-                        p, d, e, f = above[c], below[c], right[c], right[c][1:]
-                        for i in range(width):
-                            new[i] = old[i] + ((f[i] - e[i]) + (d[i] - p[i]))
-                        old, new, m = old[width:], new[width:], d[width:]
-                        e, f = e[width:], f[width:]
-                        for i in range(n - width):
-                            new[i] = old[i] + ((f[i] - e[i]) + (m[i] - d[i]))
-                        d = d[n - width :]
-                        for i in range(width):  # what is below this run is above the next
-                            p[i] = d[i]
-                    if depth > 1:
-                        if z + 1 < depth:
-                            face_flux(u, b, (z, at), (z + 1, at), n,
-                                      kind, inverse[0], rate[0], g, mask, q, behind, 0)  # fmt: skip
-                        else:
-                            behind[:] = 0
-                        for c in range(channels):
-                            new = v[b, c, z][at : at + n]
-                            f, k = front[c][at - first * width :], behind[c]
-                            for i in range(n):
-                                new[i] += k[i] - f[i]
-                                f[i] = k[i]
+        for worker in prange(workers):
+            for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+                b, first = job // strips, job % strips * STRIP
+                last = min(first + STRIP, height)
+                step_strip(u, v, b, first, last, width, lines,
+                           kind, inverse, rate, g, mask, work[worker])  # fmt: skip
         u, v = v, u
     return u.reshape(batch, channels, depth, height, width)
 
@@ -319,6 +332,6 @@ def compile_all():
     u = np.zeros((2, 1, 1, 2, 2), np.float32)
     three, g = np.ones(3, np.float32), np.ones((2, 1, 2, 2), np.float32)
     mask = np.ones((1, 1, 2, 2), np.bool_)
-    explicit(u, u.copy(), 1, EXPONENTIAL, three, three / 8, g, mask)
+    explicit(u, u.copy(), 1, EXPONENTIAL, three, three / 8, g, mask, get_num_threads())
     pixel_diffusivity(u, EXPONENTIAL, three, mask, g)
     row_moments(u, u[:1].copy(), u[:1].copy())

@@ -253,7 +253,8 @@ def _gradient_gain(flow, volume):
     reach = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
     dot = np.zeros((1, 1, *(2 * reach + 1 if n > 1 else 1 for n in volume)))
     dot[tuple(n // 2 for n in dot.shape)] = 1.0
-    return math.sqrt(np.square(np.gradient(flow.smoothed(dot), flow.spacing[-1], axis=-1)).sum())
+    smooth, _ = flow.smoothed(dot, np.empty_like(dot), np.empty_like(dot))
+    return math.sqrt(np.square(np.gradient(smooth, flow.spacing[-1], axis=-1)).sum())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numba
 import numpy as np
 
 from difffilter.pde import kernels
@@ -59,29 +60,35 @@ class Diffusion:
         tiny = np.finfo(u.dtype).tiny
         inverse = np.clip((1 / (self.kappa * h)) ** 2, tiny, 1e37).astype(u.dtype)
         mask = np.empty((0, 0, 0, 0), np.bool_) if self.mask is None else self.mask
+        workers = numba.get_num_threads()
         if not self.presmooth or self.kind == kernels.CONSTANT:
             nothing = np.empty((0, 0, 0, 0), u.dtype)
-            result = kernels.explicit(u, spare, steps, self.kind, inverse, rate, nothing, mask)
+            result = kernels.explicit(
+                u, spare, steps, self.kind, inverse, rate, nothing, mask, workers
+            )
         else:
             g = np.empty((u.shape[0], *u.shape[2:]), u.dtype)
+            smooth, other = np.empty_like(u), np.empty_like(u)
             result = u
             for _ in range(steps):
-                smooth = self.smoothed(u)
+                smooth, other = self.smoothed(u, smooth, other)
                 kernels.pixel_diffusivity(smooth, self.kind, inverse / 4, mask, g)
-                result = kernels.explicit(u, spare, 1, self.kind, inverse, rate, g, mask)
+                result = kernels.explicit(u, spare, 1, self.kind, inverse, rate, g, mask, workers)
                 u, spare = result, (spare if result is u else u)
         return result, (spare if result is u else u)
 
-    def smoothed(self, u):
-        """A copy of u after a Gaussian of standard deviation `presmooth`.
+    def smoothed(self, u, smooth, other):
+        """``u`` after a Gaussian of standard deviation `presmooth`, in one of the two spaces given.
 
-        That is the heat equation at time presmooth²/2, which respects mask and border.
+        That is the heat equation at time presmooth²/2, which respects mask and border. Returns
+        the space with the result, and the other one.
         """
         # Half the stable step leaves no frequency with a negative factor.
         bound = stability_bound(u.shape[2:], self.spacing)
         count, size = plan(self.presmooth**2 / 2, bound / 2)
         blur = replace(self, kind=kernels.CONSTANT)
-        return blur.explicit(u.copy(), np.empty_like(u), count, size)[0]
+        smooth, _ = blur.explicit(u, smooth, 1, size)  # a single step does not write to u
+        return blur.explicit(smooth, other, count - 1, size)
 
 
 def stability_bound(shape, spacing):
