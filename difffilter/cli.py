@@ -264,7 +264,9 @@ def weights():
         click.echo(f"{name:<16}{card['description']} ({card['bytes'] / 1e6:.1f} MB)")
         for folder, modes in card.get("psnr", {}).items():
             for mode, scores in modes.items():
-                values = ", ".join(f"{score:.2f} dB at {level}/255" for level, score in scores.items())
+                values = ", ".join(
+                    f"{score:.2f} dB at {level}/255" for level, score in scores.items()
+                )
                 click.echo(f"{'':<16}{folder}, {mode}: {values}")
 
 

@@ -1,0 +1,230 @@
+"""The maths of a DDPM on tensors: q(x_t | x_0), the posterior mean, and the way back.
+
+Everything but `add_noise` is written in y = x_t/√ᾱ_t = x_0 + σ̃_t ε, the image beside its noise,
+rather than in x_t, which fades while the noise grows. It is the same process; but y is the very
+image one wants to denoise, and the equations lose their ᾱ's. Networks keep taking x_t and t.
+"""
+
+from collections import deque
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+
+def add_noise(x0, t, eps, schedule):
+    """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
+
+    Parameters
+    ----------
+    x0 : Tensor (B, ...)
+        Clean images in [−1, 1].
+    t : float or array_like (B,)
+        Steps in [0, T], not necessarily whole.
+    eps : Tensor
+        Standard normal noise, shaped like `x0`.
+    schedule : NoiseSchedule
+
+    Returns
+    -------
+    Tensor
+        Shaped like `x0`.
+
+    Raises
+    ------
+    ValueError
+        If a step lies outside [0, T].
+
+    References
+    ----------
+    Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, eq. 4.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from difffilter.ddpm.schedule import NoiseSchedule
+    >>> x0 = torch.ones(1, 1, 1, 2)
+    >>> add_noise(x0, 0, torch.randn(x0.shape), NoiseSchedule())
+    tensor([[[[1., 1.]]]])
+    """
+    alpha_bar = torch.as_tensor(schedule.alpha_bar(t)).reshape(-1, *[1] * (x0.ndim - 1))
+    signal, noise = (a.to(x0) for a in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
+    return signal * x0 + noise * eps
+
+
+def predict_noise(eps_theta, y, t, schedule):
+    """ε_θ(√ᾱ_t y, t), with one t for the whole batch y (B, ...)."""
+    x = schedule.alpha_bar(t) ** 0.5 * y
+    return eps_theta(x, torch.full((len(y),), t, dtype=torch.float32, device=y.device))
+
+
+def posterior_mean(eps_theta, y, sigma_tilde, schedule):
+    """E[x_0 | y] = y − σ̃ ε_θ(√ᾱ_t y, t), t being the step at which a DDPM sees the noise σ̃.
+
+    No estimate has a smaller mean squared error.
+
+    Parameters
+    ----------
+    eps_theta : callable
+        ``eps_theta(x, t)`` with x (B, ...) and t (B,) predicts the noise in x = x_t.
+    y : Tensor (B, ...)
+        Noisy images x_0 + σ̃ ε with x_0 in [−1, 1].
+    sigma_tilde : float
+        Their noise.
+    schedule : NoiseSchedule
+
+    Returns
+    -------
+    Tensor
+        Shaped like `y`.
+
+    Raises
+    ------
+    ValueError
+        If σ̃ is beyond the schedule.
+
+    References
+    ----------
+    Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, eq. 15.
+
+    Examples
+    --------
+    A pixel that is standard normal is halved when its noise is as strong as itself:
+
+    >>> import torch
+    >>> from difffilter.ddpm.schedule import NoiseSchedule
+    >>> schedule = NoiseSchedule()
+    >>> def eps_theta(x, t):  # x_t is standard normal at all t
+    ...     return (1 - torch.from_numpy(schedule.alpha_bar(t))).sqrt() * x
+    >>> posterior_mean(eps_theta, torch.ones(1, 1), 1.0, schedule)
+    tensor([[0.5000]], dtype=torch.float64)
+    """
+    t = float(schedule.step_of(sigma_tilde))
+    return y - sigma_tilde * predict_noise(eps_theta, y, t, schedule)
+
+
+def pure_noise(shape, schedule, generator=None):
+    """x_T ~ N(0, I) as `reverse` wants it: y = x_T/√ᾱ_T, a Tensor of the given shape."""
+    return torch.randn(shape, generator=generator) / schedule.alpha_bar(schedule.T) ** 0.5
+
+
+def reverse(eps_theta, y, sigma_tilde, schedule, **options):
+    """Draw x_0 from its posterior given y: the last image of `reverse_path`.
+
+    Parameters
+    ----------
+    eps_theta, y, sigma_tilde, schedule, **options
+        Those of `reverse_path`.
+
+    Returns
+    -------
+    Tensor
+        Shaped like `y`.
+
+    Raises
+    ------
+    ValueError
+        As `reverse_path`.
+
+    References
+    ----------
+    Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020, algorithm 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from difffilter.ddpm.schedule import NoiseSchedule
+    >>> y = torch.tensor([[0.7]])
+    >>> reverse(lambda x, t: torch.zeros_like(x), y, 0.1, NoiseSchedule(), eta=0)
+    tensor([[0.7000]])
+    """
+    path = reverse_path(eps_theta, y, sigma_tilde, schedule, **options)
+    _, x0 = deque(path, maxlen=1).pop()  # runs the path, keeps the last
+    return x0
+
+
+def reverse_path(
+    eps_theta, y, sigma_tilde, schedule, *, steps=None, eta=1.0, generator=None, clip=False
+):
+    """The images on the way back from the step t(σ̃) to 0, one a step.
+
+    One loop for the ancestral sampler of DDPM (``eta=1``) and for DDIM (``eta=0``), for the way
+    back from a noisy image and for generation out of `pure_noise`, whose σ̃ is σ̃_T.
+
+    Parameters
+    ----------
+    eps_theta : callable
+        ``eps_theta(x, t)`` with x (B, ...) and t (B,) predicts the noise in x = x_t.
+    y : Tensor (B, ...)
+        Noisy images x_0 + σ̃ ε with x_0 in [−1, 1].
+    sigma_tilde : float
+        Their noise.
+    schedule : NoiseSchedule
+    steps : int, optional
+        Number of steps, evenly spaced in t. None takes steps of length 1, as in training.
+    eta : float, default 1
+        1 adds the noise of the true posterior q(x_s | x_t, x_0), 0 none at all.
+    generator : torch.Generator, optional
+        For the noise, which is drawn on its device. None takes PyTorch's global one.
+    clip : bool, default False
+        Clip each estimate of x_0 to [−1, 1], which steadies generation out of pure noise.
+
+    Yields
+    ------
+    sigma_tilde : float
+        The noise that is left; 0 in the end.
+    y : Tensor
+        Shaped like the argument.
+
+    Raises
+    ------
+    ValueError
+        If σ̃ is 0 or beyond the schedule, `steps` below 1, or `eta` outside [0, 1].
+
+    Notes
+    -----
+    From step t to step s < t, with x̂_0 = y_t − σ̃_t ε_θ and v = η² σ̃_s² (1 − σ̃_s²/σ̃_t²),
+
+        y_s = x̂_0 + √(σ̃_s² − v) ε_θ + √v z,    z ~ N(0, I).
+
+    It is eq. 12 of Song et al. divided by √ᾱ_s.
+
+    References
+    ----------
+    Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020.
+    Song, Meng & Ermon, "Denoising diffusion implicit models", ICLR 2021.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from difffilter.ddpm.schedule import NoiseSchedule
+    >>> path = reverse_path(
+    ...     lambda x, t: torch.zeros_like(x), torch.zeros(1, 1), 0.1, NoiseSchedule(), steps=2
+    ... )
+    >>> [round(sigma_tilde, 3) for sigma_tilde, y in path]
+    [0.056, 0.0]
+    """
+    if not 0 <= eta <= 1:
+        raise ValueError(f"eta is {eta}; expected a number from 0 (DDIM) to 1 (DDPM)")
+    t_start = float(schedule.step_of(sigma_tilde))
+    if t_start == 0:
+        raise ValueError("sigma_tilde is 0; there is no way back from a clean image")
+    if steps is None:
+        steps = max(1, round(t_start))
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; expected at least 1")
+    path = np.linspace(t_start, 0, steps + 1)
+    for t, s in pairwise(path):
+        sigma_t, sigma_s = float(schedule.sigma_tilde(t)), float(schedule.sigma_tilde(s))
+        eps = predict_noise(eps_theta, y, float(t), schedule)
+        x0 = y - sigma_t * eps
+        if clip:
+            x0 = x0.clamp(-1, 1)
+            eps = (y - x0) / sigma_t
+        variance = (eta * sigma_s) ** 2 * (1 - (sigma_s / sigma_t) ** 2)
+        y = x0 + (sigma_s**2 - variance) ** 0.5 * eps
+        if variance > 0:
+            device = y.device if generator is None else generator.device
+            z = torch.randn(y.shape, generator=generator, dtype=y.dtype, device=device)
+            y = y + variance**0.5 * z.to(y.device)
+        yield sigma_s, y

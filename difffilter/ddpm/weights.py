@@ -1,0 +1,238 @@
+"""Weight files: safetensors that say which network they are for, each beside a model card.
+
+No file is ever unpickled. This module does not import PyTorch until it loads a network, so that
+the weights can be listed without it.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from difffilter.ddpm.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from difffilter.ddpm.unet import UNet
+
+FOLDER = Path(__file__).parent / "weights"
+FORMAT = "difffilter-ddpm-1"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A trained network and what one must know to use it.
+
+    Parameters
+    ----------
+    net : UNet
+        In evaluation mode, float32, on the CPU.
+    schedule : NoiseSchedule
+        The one it was trained with.
+    sigma_range : tuple of float
+        Smallest and largest σ it was trained on, for an image in [0, 1].
+    """
+
+    net: "UNet"
+    schedule: NoiseSchedule
+    sigma_range: tuple[float, float]
+
+
+def available():
+    """Names of the weights that come with the package, sorted.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> "natural-gray" in available()
+    True
+    """
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def find(name_or_path):
+    """The file of a name in `available`, or the path itself.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is neither.
+    """
+    name = str(name_or_path)
+    if name in available():
+        return FOLDER / f"{name}.safetensors"
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    near = difflib.get_close_matches(name, available(), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise FileNotFoundError(
+        f"weights is {name!r}: neither a file nor one of {', '.join(available()) or '(none)'}{hint}"
+    )
+
+
+def card(name_or_path):
+    """The model card beside a weight file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+
+    Returns
+    -------
+    dict
+        Empty if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such weight file.
+    ValueError
+        If the card is not JSON.
+
+    Examples
+    --------
+    >>> card("natural-gray")["channels"]
+    1
+    """
+    path = find(name_or_path).with_suffix(".json")
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"the model card {path} is damaged: {error}") from None
+
+
+def save(path, net, schedule, sigma_range):
+    """Write a weight file, whole or not at all. The weights are stored as float16.
+
+    Parameters
+    ----------
+    path : str or Path
+    net : UNet
+    schedule : NoiseSchedule
+    sigma_range : tuple of float
+        Smallest and largest σ it was trained on, for an image in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a weight is not finite in float16.
+    """
+    from safetensors.numpy import save_file
+
+    tensors = {
+        name: value.detach().cpu().contiguous().numpy().astype(np.float16)
+        for name, value in net.state_dict().items()
+    }
+    for name, value in tensors.items():
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} of the network is not finite in float16")
+    config = {
+        "unet": asdict(net.config),
+        "schedule": asdict(schedule),
+        "sigma_range": list(sigma_range),
+    }
+    config = json.dumps(config)
+    metadata = {"format": FORMAT, "config": config, "sha256": digest(config, tensors)}
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(tensors, temporary, metadata)
+        temporary.chmod(0o644)  # safetensors writes files for their owner only
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load(name_or_path):
+    """Read a weight file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name in `available`, or a file.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, truncated, not one of `save`, or its weights do not fit the
+        network it describes.
+
+    Examples
+    --------
+    >>> load("natural-gray").net.config.channels
+    1
+    """
+    path = find(name_or_path)
+    metadata, tensors = read(path)
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is a foreign safetensors file: its format is not {FORMAT!r}")
+    if metadata.get("sha256") != digest(metadata.get("config", ""), tensors):
+        raise ValueError(f"{path} is damaged: its content does not have the checksum it names")
+
+    import torch
+
+    from difffilter.ddpm.unet import UNet, UNetConfig
+
+    try:
+        config = json.loads(metadata["config"])
+        unet, schedule = UNetConfig(**config["unet"]), NoiseSchedule(**config["schedule"])
+        low, high = map(float, config["sigma_range"])
+        net = UNet(unet)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} has a config that makes no network: {error}") from None
+    try:
+        net.load_state_dict(
+            {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
+        )
+    except RuntimeError as error:
+        raise ValueError(f"{path} has weights that do not fit its config: {error}") from None
+    return Weights(net.eval().requires_grad_(False), schedule, (low, high))
+
+
+def read(path):
+    """Metadata and arrays of a safetensors file, or a ValueError that says what is wrong."""
+    from safetensors import SafetensorError, safe_open
+
+    with open(path, "rb") as stream:
+        start = stream.read(2)
+    if start == b"PK" or start[:1] == b"\x80":
+        raise ValueError(f"{path} is a pickled checkpoint, which is never loaded")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = file.keys()
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+    except (SafetensorError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged, truncated or no safetensors: {error}") from None
+
+
+def digest(config, tensors):
+    """SHA-256 of a text and of arrays, in the order of their names, as a hexadecimal string."""
+    state = hashlib.sha256(config.encode())
+    for name in sorted(tensors):
+        state.update(name.encode())
+        state.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return state.hexdigest()
