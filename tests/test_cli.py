@@ -215,7 +215,9 @@ def test_methods_and_version(tmp_path):
     assert difffilter("--version", cwd=tmp_path) == f"difffilter, version {df.__version__}\n"
 
 
-@pytest.mark.parametrize("command", [[], ["smooth"], ["noise"], ["compare"], ["methods"]])
+@pytest.mark.parametrize(
+    "command", [[], ["smooth"], ["noise"], ["compare"], ["methods"], ["train"], ["weights"]]
+)
 def test_help_has_an_example(tmp_path, command):
     text = difffilter(*command, "--help", cwd=tmp_path)
     assert re.search(r"Examples?:\n +difffilter " + "".join(command), text)
@@ -237,3 +239,28 @@ def test_first_run_says_what_it_waits_for(folder):
     )  # fmt: skip
     assert result.stderr == "compiling for this machine; this happens once ...\n"
     assert any((folder / "cache").rglob("*.nbi"))
+
+
+def test_all_but_the_learned_method_works_without_torch(folder):
+    def without_torch(*arguments):
+        code = "import sys; sys.modules['torch'] = None; from difffilter.cli import main; "
+        return subprocess.run(
+            [sys.executable, "-c", f"{code} main({arguments})"],
+            cwd=folder, capture_output=True, text=True,
+        )  # fmt: skip
+
+    assert without_torch("smooth", "grey.png").returncode == 0
+    text = without_torch("compare", "grey.png", "--sigma", "0.1")
+    assert text.stderr == "left out: ddpm needs torch: pip install 'difffilter[ddpm]'\n"
+    assert "perona_malik" in text.stdout
+    assert "pip install 'difffilter[ddpm]'" in without_torch("methods").stdout
+    text = without_torch("smooth", "grey.png", "-m", "ddpm", "-o", "out.png")
+    assert text.returncode == 2
+    assert text.stderr == "error: ddpm needs torch: pip install 'difffilter[ddpm]'\n"
+
+
+def test_weights_and_train(folder):
+    assert "natural-gray" in difffilter("weights", cwd=folder)
+    assert "unknown preset 'huge'; there are: gray-small" in one_line(
+        "train", ".", "--preset", "huge", "-o", "run", cwd=folder
+    )
