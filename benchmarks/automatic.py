@@ -17,7 +17,8 @@ from machine import describe
 from tqdm import tqdm
 
 import difffilter as df
-from difffilter.image import as_float, read, replacing
+from difffilter.files import read, replacing
+from difffilter.image import as_float
 from difffilter.pde.schemes import DIFFUSIVITIES, SAFETY, Diffusion, as_state
 
 LEVELS = (15, 25, 50)

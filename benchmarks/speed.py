@@ -14,7 +14,7 @@ import numpy as np
 from machine import describe
 
 import difffilter as df
-from difffilter.image import replacing
+from difffilter.files import replacing
 
 ITERATIONS = 50
 KAPPA = 0.1

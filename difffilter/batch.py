@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from difffilter.catalog import spell
-from difffilter.image import SUFFIXES, like, read, write
+from difffilter.files import SUFFIXES, read, write
+from difffilter.image import like
 from difffilter.sigma import check_sigma, estimate_sigma
 
 __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file"]

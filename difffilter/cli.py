@@ -129,7 +129,8 @@ def noise(image, sigma, kind, seed, output, overwrite):
     import numpy as np
 
     from difffilter.batch import find_images, plan_tasks
-    from difffilter.image import like, read, write
+    from difffilter.files import read, write
+    from difffilter.image import like
     from difffilter.noise import add_noise
 
     [task] = plan_tasks(find_images([image])[:1], output, "_noisy")
@@ -163,7 +164,8 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
     from difffilter import compare as side_by_side
     from difffilter.catalog import MissingExtra
     from difffilter.catalog import methods as all_methods
-    from difffilter.image import as_float, read, replacing
+    from difffilter.files import read, replacing
+    from difffilter.image import as_float
     from difffilter.noise import add_noise
     from difffilter.sigma import check_sigma
 

@@ -11,7 +11,9 @@ PACKAGE = ROOT / "difffilter"
 
 # Who stands above whom; a room imports from lower floors only.
 FLOORS = [
-    {"image"},
+    {"image", "picture"},
+    {"tiff"},
+    {"files"},
     {"sigma"},
     {"denoiser"},
     {"noise", "metrics", "pde", "ddpm"},

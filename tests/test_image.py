@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from difffilter.image import as_float, like, read, write
+from difffilter.files import read, write
+from difffilter.image import as_float, like
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -131,6 +132,20 @@ def test_jpeg_keeps_size_profile_exif_and_sampling(tmp_path, colour_photo):
         assert after.info["dpi"] == before.info["dpi"]
         assert after.layer == before.layer
         assert np.abs(np.subtract(after, before, dtype=float)).mean() < 1
+
+
+def test_cmyk_jpeg_has_four_colours_and_no_alpha(tmp_path, colour_photo):
+    path = tmp_path / "in.jpg"
+    rgb = Image.fromarray((colour_photo * 255).astype(np.uint8))
+    rgb.convert("CMYK").save(path, quality=95)
+    picture, target = round_trip(path)
+    assert picture.pages.shape == (1, 96, 128, 4)
+    assert picture.alpha is None
+    with Image.open(path) as before, Image.open(target) as after:
+        assert after.mode == "CMYK"
+        assert np.abs(np.subtract(after, before, dtype=float)).mean() < 2
+    with pytest.raises(ValueError, match=r"\.png cannot hold CMYK colours; name the output \.jpg"):
+        write(tmp_path / "out.png", picture)
 
 
 def test_palettes_become_colours_or_grey(tmp_path):
