@@ -369,6 +369,8 @@ def processes(device):
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield device, dist.get_rank(), dist.get_world_size()
+        # A process that leaves while another still saves may be aborted by its own threads.
+        dist.barrier()
     finally:
         dist.destroy_process_group()
 
