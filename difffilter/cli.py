@@ -253,6 +253,94 @@ def train(folder, preset, output, steps, resume, weights):
 
 
 @cli.command()
+@click.option("-n", "--number", type=click.IntRange(1), default=16, show_default=True)
+@click.option("-o", "--output", required=True, metavar="FILE", help="The grid of images.")
+@click.option("--weights", default="natural-gray", show_default=True, help="See 'weights'.")
+@click.option("--size", type=click.IntRange(1), default=128, show_default=True, help="In pixels.")
+@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="From noise.")
+@click.option("--eta", type=Number(), default=1.0, show_default=True, help="1 is DDPM, 0 DDIM.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def sample(number, output, weights, size, steps, eta, seed, device, overwrite):
+    """Draw images out of pure noise by a DDPM.
+
+    The weights that come along were trained to denoise photographs, on small crops: expect
+    textures and shapes, not scenes.
+
+    \b
+    Example:
+      difffilter sample -n 16 -o grid.png
+    """
+    import numpy as np
+    from skimage.util import montage
+
+    from difffilter.files import write
+    from difffilter.image import like
+    from difffilter.picture import Picture
+
+    ddpm = _ddpm()
+    target = Path(output)
+    _keep(target, overwrite)
+    images = ddpm.generate(
+        number, (size, size), weights=weights, steps=steps, eta=eta, seed=seed, device=device
+    )
+    channel_axis = -1 if images.ndim == 4 else None
+    fill = 1.0 if channel_axis is None else (1.0,) * images.shape[-1]
+    grid = montage(images, fill=fill, padding_width=2, channel_axis=channel_axis)
+    write(target, Picture(like(grid, np.uint8(0))[None]))
+
+
+@cli.command()
+@click.argument("image", metavar="IMG")
+@click.option(
+    "-o", "--output", metavar="FILE", help="A picture or a .gif. [default: IMG_evolve.png]"
+)
+@click.option("--weights", metavar="NAME", help="Go back by these weights ('auto': by what fits).")
+@click.option("--frames", type=click.IntRange(2), help="How many. [default: 7; 40 in a .gif]")
+@click.option("--last", type=click.IntRange(1, 1000), default=1000, show_default=True,
+              help="The last step t.")  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(1), default=100, show_default=True, help="Of the way back."
+)
+@click.option("--size", type=click.IntRange(1), default=256, show_default=True,
+              help="Shrink a longer side to this, in pixels.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def evolve(image, output, overwrite, frames, **options):
+    """Show the two diffusions: an image under the heat equation and, beside it, into noise.
+
+    With weights, it comes back from the noise of the last step.
+
+    \b
+    Examples:
+      difffilter evolve photo.png -o evolve.png
+      difffilter evolve photo.png -o evolve.gif --weights auto --last 300
+    """
+    from difffilter import two_diffusions
+    from difffilter.files import read, replacing
+
+    _ddpm()
+    source = Path(image)
+    target = Path(output) if output else source.with_name(f"{source.stem}_evolve.png")
+    _keep(target, overwrite)
+    moving = target.suffix.lower() == ".gif"
+    picture = read(source)
+    ways = two_diffusions.two_diffusions(
+        picture.pages[0],
+        channel_axis=picture.channel_axis,
+        frames=frames or (40 if moving else 7),
+        **options,
+    )
+    with replacing(target) as temporary:
+        if moving:
+            two_diffusions.animate(ways, temporary)
+        else:
+            two_diffusions.draw(ways).savefig(temporary)
+
+
+@cli.command()
 def weights():
     """List the weights of the DDPM that are installed.
 
