@@ -7,12 +7,16 @@ __version__ = "0.1.0"
 # The public names and where they live: each is imported on first use, so that a script or a
 # command pays only for what it needs.
 _HOME = {
+    "CoherenceEnhancing": "pde.tensor",
     "Denoiser": "denoiser",
+    "EdgeEnhancing": "pde.tensor",
     "Heat": "pde.heat",
     "Identity": "denoiser",
     "PeronaMalik": "pde.perona_malik",
     "add_noise": "noise",
+    "coherence_enhancing": "pde.tensor",
     "denoise": "catalog",
+    "edge_enhancing": "pde.tensor",
     "estimate_sigma": "sigma",
     "heat": "pde.heat",
     "make": "catalog",

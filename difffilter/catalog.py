@@ -16,6 +16,8 @@ CATALOG = {
     "identity": "difffilter.denoiser:Identity",
     "heat": "difffilter.pde.heat:Heat",
     "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
+    "edge_enhancing": "difffilter.pde.tensor:EdgeEnhancing",
+    "coherence_enhancing": "difffilter.pde.tensor:CoherenceEnhancing",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
 
@@ -30,7 +32,7 @@ def methods():
     Examples
     --------
     >>> methods()
-    ['identity', 'heat', 'perona_malik', 'ddpm']
+    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'ddpm']
     """
     return list(CATALOG)
 

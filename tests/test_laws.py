@@ -19,6 +19,8 @@ PDES = {
         for g in ("exponential", "rational", "charbonnier", "tukey", "weickert")
         for s in (0.0, 0.7)
     },
+    "edge_enhancing": lambda u, **k: df.edge_enhancing(u, 1.0, 0.1, presmooth=0.7, **k),
+    "coherence_enhancing": lambda u, **k: df.coherence_enhancing(u, 2.0, 0.1, integration=1.0, **k),
 }
 
 shapes = st.one_of(
