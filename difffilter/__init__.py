@@ -13,6 +13,7 @@ _HOME = {
     "Heat": "pde.heat",
     "Identity": "denoiser",
     "PeronaMalik": "pde.perona_malik",
+    "TVFlow": "pde.tv_flow",
     "add_noise": "noise",
     "coherence_enhancing": "pde.tensor",
     "denoise": "catalog",
@@ -24,6 +25,7 @@ _HOME = {
     "perona_malik": "pde.perona_malik",
     "psnr": "metrics",
     "ssim": "metrics",
+    "tv_flow": "pde.tv_flow",
 }
 
 __all__ = ["__version__", *_HOME]

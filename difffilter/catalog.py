@@ -18,6 +18,7 @@ CATALOG = {
     "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
     "edge_enhancing": "difffilter.pde.tensor:EdgeEnhancing",
     "coherence_enhancing": "difffilter.pde.tensor:CoherenceEnhancing",
+    "tv_flow": "difffilter.pde.tv_flow:TVFlow",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
 
@@ -32,7 +33,7 @@ def methods():
     Examples
     --------
     >>> methods()
-    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'ddpm']
+    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow', 'ddpm']
     """
     return list(CATALOG)
 

@@ -224,7 +224,7 @@ def methods():
             what = type(make(name)).__doc__.strip().splitlines()[0]
         except MissingExtra as error:
             what = str(error)
-        click.echo(f"{name:<14}{what}")
+        click.echo(f"{name:<21}{what}")
 
 
 @cli.command()

@@ -167,3 +167,40 @@ def tensor_diffusion(u, time, kind, kappa, presmooth, integration, alpha, step, 
             flat = u.reshape(len(u), -1)
             u = (flat + time / count / inner * flat @ laplacian).reshape(u.shape)
     return u
+
+
+# --- total-variation flow -------------------------------------------------------------------
+
+
+def tv_flow(u, time, epsilon, step, spacing):
+    """u (C, spatial...) in float64: the mean over the axes of implicit steps along each (AOS)."""
+    u = u.astype(np.float64)
+    n = u.ndim - 1
+    long = [axis for axis in range(n) if u.shape[axis + 1] > 1]
+    steps = math.ceil(time / step * (1 - 1e-9))
+    for _ in range(steps):
+        slopes = []
+        for axis, h in enumerate(spacing):
+            near, far = neighbours(axis, n)
+            forward, backward = np.zeros_like(u), np.zeros_like(u)
+            forward[(slice(None), *near)] = backward[(slice(None), *far)] = (
+                np.diff(u, axis=axis + 1) / h
+            )
+            slopes.append(np.maximum(forward * backward, 0).sum(axis=0))
+        results = []
+        for axis in long:
+            near, far = neighbours(axis, n)
+            squares = (np.diff(u, axis=axis + 1) ** 2).sum(axis=0) / spacing[axis] ** 2
+            squares += sum((s[near] + s[far]) / 2 for a, s in enumerate(slopes) if a != axis)
+            g = 1 / np.sqrt(squares + epsilon**2)
+            lines, faces = np.moveaxis(u, axis + 1, -1), np.moveaxis(g, axis, -1)
+            solved = np.empty_like(lines)
+            for at in np.ndindex(faces.shape[:-1]):
+                w = faces[at] / spacing[axis] ** 2
+                matrix = np.diag(w, 1) + np.diag(w, -1)
+                matrix -= np.diag(matrix.sum(axis=1))
+                system = np.eye(len(matrix)) - len(long) * time / steps * matrix
+                solved[(slice(None), *at)] = np.linalg.solve(system, lines[(slice(None), *at)].T).T
+            results.append(np.moveaxis(solved, -1, axis + 1))
+        u = sum(results) / len(results) if results else u
+    return u

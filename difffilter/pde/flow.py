@@ -14,9 +14,8 @@ from difffilter.sigma import check_sigma, estimate_sigma
 
 __all__ = ["Evolving", "Flow", "least_risk"]
 
-# Times at which to look: the first, in units of length squared, and how much later the next is.
-FIRST, LATER = 0.05, 1.25
-LAST = 60.0
+# When to look for the least risk: how much later each time is, and how much later the last may be.
+LATER, LAST = 1.25, 1200
 
 
 class Flow(Protocol):
@@ -24,11 +23,11 @@ class Flow(Protocol):
 
     Attributes
     ----------
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
+    first : float
+        A time after which a little has happened: the first at which to look for the least risk.
     """
 
-    spacing: tuple[float, float, float]
+    first: float
 
     def evolve(self, u, time):
         """The state that ``u`` (B, C, D, H, W) becomes after `time`; ``u`` may be written to.
@@ -115,10 +114,8 @@ def _risks(y, sigma, flow, time):
     sign = np.random.default_rng(0).integers(0, 2, y.shape, np.int8) * 2 - 1
     sign = sign.astype(y.dtype)
     u = np.concatenate([y, y + y.dtype.type(PROBE * sigma) * sign])
-    sides = [h for h, n in zip(flow.spacing, y.shape[2:], strict=True) if n > 1]
-    unit = min(sides, default=1.0) ** 2
     lowest, turn, now = np.inf, 0.0, 0.0
-    for at in _times(unit) if time is None else [time]:
+    for at in _times(flow.first) if time is None else [time]:
         u = flow.evolve(u, at - now)
         now = at
         change, response = u[: len(y)] - y, u[len(y) :] - u[: len(y)]
@@ -128,14 +125,14 @@ def _risks(y, sigma, flow, time):
         yield at, risk
         if risk < lowest:
             lowest, turn = risk, at
-        elif at > 1.6 * turn + 2 * FIRST * unit:
+        elif at > 1.6 * turn + 2 * flow.first:
             return
 
 
-def _times(unit):
-    """0, then ever larger times of four digits, as good and better to read and to pass on."""
+def _times(first):
+    """0, then ever larger times of four digits: as good, and better to read and to pass on."""
     yield 0.0
-    time = FIRST
-    while time < LAST:
-        yield float(f"{time * unit:.4g}")
+    time = first
+    while time < LAST * first:
+        yield float(f"{time:.4g}")
         time *= LATER

@@ -56,6 +56,11 @@ class TensorDiffusion:
     step: float
     spacing: tuple[float, float, float]
 
+    @property
+    def first(self):
+        """A time after which a little has happened."""
+        return 0.05 * min(self.spacing[-2:]) ** 2
+
     def evolve(self, u, time):
         """The state ``u`` (B, C, D, H, W) after `time`; ``u`` is written to.
 
