@@ -8,6 +8,7 @@ __version__ = "0.1.0"
 # command pays only for what it needs.
 _HOME = {
     "CoherenceEnhancing": "pde.tensor",
+    "CurvatureMotion": "pde.curvature",
     "Denoiser": "denoiser",
     "EdgeEnhancing": "pde.tensor",
     "Heat": "pde.heat",
@@ -16,6 +17,7 @@ _HOME = {
     "TVFlow": "pde.tv_flow",
     "add_noise": "noise",
     "coherence_enhancing": "pde.tensor",
+    "curvature_motion": "pde.curvature",
     "denoise": "catalog",
     "edge_enhancing": "pde.tensor",
     "estimate_sigma": "sigma",

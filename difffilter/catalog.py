@@ -19,6 +19,7 @@ CATALOG = {
     "edge_enhancing": "difffilter.pde.tensor:EdgeEnhancing",
     "coherence_enhancing": "difffilter.pde.tensor:CoherenceEnhancing",
     "tv_flow": "difffilter.pde.tv_flow:TVFlow",
+    "curvature_motion": "difffilter.pde.curvature:CurvatureMotion",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
 
@@ -33,7 +34,8 @@ def methods():
     Examples
     --------
     >>> methods()
-    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow', 'ddpm']
+    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow',
+     'curvature_motion', 'ddpm']
     """
     return list(CATALOG)
 
