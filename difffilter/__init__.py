@@ -26,6 +26,7 @@ _HOME = {
     "methods": "catalog",
     "perona_malik": "pde.perona_malik",
     "psnr": "metrics",
+    "scale_space": "scales",
     "ssim": "metrics",
     "tv_flow": "pde.tv_flow",
 }

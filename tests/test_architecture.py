@@ -18,6 +18,7 @@ FLOORS = [
     {"denoiser"},
     {"noise", "metrics", "pde", "ddpm"},
     {"catalog"},
+    {"scales"},
     {"batch", "compare", "two_diffusions"},
     {"cli"},
     {"__init__", "__main__"},
