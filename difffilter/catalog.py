@@ -20,6 +20,7 @@ CATALOG = {
     "coherence_enhancing": "difffilter.pde.tensor:CoherenceEnhancing",
     "tv_flow": "difffilter.pde.tv_flow:TVFlow",
     "curvature_motion": "difffilter.pde.curvature:CurvatureMotion",
+    "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
 
@@ -35,7 +36,7 @@ def methods():
     --------
     >>> methods()
     ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow',
-     'curvature_motion', 'ddpm']
+     'curvature_motion', 'forward_backward', 'ddpm']
     """
     return list(CATALOG)
 
