@@ -182,6 +182,14 @@ def test_chosen_denoiser_repeats_the_run(method, photo, rng):
     assert (kept.kappa, kept.time) == (0.03, 1.5)
 
 
+def test_large_images_are_judged_by_tiles(rng):
+    scene = np.kron(rng.random((12, 16)), np.ones((40, 40)))  # 480×640
+    noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
+    chosen = df.EdgeEnhancing().choose(noisy, 0.1)
+    small = df.EdgeEnhancing().choose(noisy[:160, :200], 0.1)
+    assert chosen.time == pytest.approx(small.time, rel=0.35)
+
+
 def test_full_output_tells_what_was_chosen(photo, rng):
     noisy = photo + rng.normal(0, 0.08, photo.shape)
     _, chosen = df.edge_enhancing(noisy, presmooth=0.9, full_output=True)

@@ -8,14 +8,20 @@ from typing import Protocol
 import numpy as np
 
 from difffilter.image import as_float
+from difffilter.pde.sample import sample
 from difffilter.pde.schemes import as_image, as_state, check_spacing, spatial_shape
-from difffilter.pde.stopping import PROBE, sample
+from difffilter.pde.stopping import PROBE
 from difffilter.sigma import check_sigma, estimate_sigma
 
 __all__ = ["Evolving", "Flow", "least_risk"]
 
 # When to look for the least risk: how much later each time is, and how much later the last may be.
 LATER, LAST = 1.25, 1200
+
+# Rounds of the choice: on how many pixels, in evenly spread tiles if the image has more, and how
+# many of the flows go on.
+ROUNDS = ((1 << 15, 2), (1 << 17, 1))
+TILE = {2: (1, 64, 64), 3: (16, 32, 32)}
 
 
 class Flow(Protocol):
@@ -100,13 +106,18 @@ def least_risk(state, sigma, flows, time=None):
     -------
     tuple of (Flow, float)
     """
-    y, _ = sample(state)
-    best, lowest = None, np.inf
-    for flow in flows:
-        for at, risk in _risks(y, sigma, flow, time):
-            if best is None or risk < lowest:
-                best, lowest = (flow, at), risk
-    return best
+    for enough, keep in ROUNDS:
+        y, _ = sample(state, enough, TILE[2 if state.shape[2] == 1 else 3])
+        found = []
+        for flow in flows:
+            at, risk = min(_risks(y, sigma, flow, time), key=lambda pair: pair[1])
+            found.append((risk, at, flow))
+        found.sort(key=lambda each: each[0])
+        flows = [flow for _, _, flow in found[:keep]]
+        if y is state:  # the next round would see no more
+            break
+    _, time, flow = found[0]
+    return flow, time
 
 
 def _risks(y, sigma, flow, time):
@@ -125,7 +136,7 @@ def _risks(y, sigma, flow, time):
         yield at, risk
         if risk < lowest:
             lowest, turn = risk, at
-        elif at > 1.6 * turn + 2 * flow.first:
+        elif at > 1.2 * turn + 2 * flow.first:
             return
 
 

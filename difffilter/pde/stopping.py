@@ -71,7 +71,7 @@ def best_candidate(state, sigma, diffusions, time=None):
        regularization parameters for general denoising algorithms", IEEE Trans. Image Processing
        17(9), 2008.
     """
-    y, tile = sample(state)
+    y, tile = _sample(state)
     best = None
     for diffusion in diffusions:
         sampled = replace(diffusion, mask=tile(diffusion.mask))
@@ -113,7 +113,7 @@ def _counts(most=320):
         count += max(1, count // 10)
 
 
-def sample(state):
+def _sample(state):
     """The state, or evenly spread tiles of it if it is large; and what tiles its mask likewise."""
     volume = state.shape[2:]
     side = TILE[2 if volume[0] == 1 else 3]
