@@ -390,11 +390,11 @@ def _compile(denoiser):
     import numpy as np
 
     notice = threading.Timer(
-        1.0, click.echo, ["compiling for this machine; this happens once ..."], {"err": True}
+        2.0, click.echo, ["compiling for this machine; this happens once ..."], {"err": True}
     )
     notice.start()
     try:
-        type(denoiser)()(np.eye(16, dtype=np.float32), 0.1)
+        type(denoiser)(time=0.1)(np.eye(16, dtype=np.float32), 0.1)
     finally:
         notice.cancel()
 

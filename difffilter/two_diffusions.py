@@ -94,7 +94,7 @@ def two_diffusions(
     >>> picture = np.random.default_rng(0).random((16, 24))
     >>> blur, noise = two_diffusions(picture, frames=3)
     >>> blur.captions, noise.captions
-    (['T = 0', 'T = 0.293', 'T = 159'], ['t = 0', 't = 250', 't = 1000'])
+    (['T = 0', 'T = 0.0876', 'T = 54.2'], ['t = 0', 't = 250', 't = 1000'])
     """
     from difffilter.ddpm.denoise import default_weights
     from difffilter.ddpm.evolution import evolve
