@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -228,6 +229,63 @@ def methods():
 
 
 @cli.command()
+@click.argument("study", metavar="STUDY.toml")
+@click.option(
+    "-o", "--output", metavar="RESULTS", help="A folder. [default: results/STUDY beside it]"
+)
+@click.option("--images", multiple=True, metavar="PATH", help="Instead of the study's own. Repeat.")
+@click.option(
+    "-m", "--method", "methods", multiple=True, metavar="LABEL", help="Only these for now."
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--retry", is_flag=True, help="Try again what failed.")
+@click.option("--overwrite", is_flag=True, help="Drop rows that the study does not ask for.")
+def bench(study, output, images, methods, jobs, retry, overwrite):
+    """Compare methods on many images and noises, as a study in TOML asks.
+
+    Results are kept as they come: interrupted, it goes on where it was. Seconds are best measured
+    with one job on a machine with nothing else to do.
+
+    \b
+    Examples:
+      difffilter bench benchmarks/quick.toml
+      difffilter bench benchmarks/bsd68.toml --images BSD68/ -o results/bsd68
+      difffilter report benchmarks/results/quick
+    """
+    from difffilter.benchmark.runner import run
+    from difffilter.benchmark.study import read_study
+
+    asked = read_study(study, images)
+    results = Path(output) if output else asked.folder / "results" / asked.name
+    failed, missing = run(
+        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None
+    )
+    for label, reason in missing.items():
+        click.echo(f"left out: {label}: {reason}", err=True)
+    if failed:
+        click.echo(f"{failed} calls failed; the report lists them", err=True)
+    click.echo(f"results: {results}  (now: difffilter report {results})")
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("results", metavar="RESULTS")
+@click.option("-o", "--output", metavar="FOLDER", help="Where to. [default: RESULTS]")
+def report(results, output):
+    """Turn a study's results into tables (report.md) and a page to look at (report.html).
+
+    \b
+    Example:
+      difffilter report benchmarks/results/quick
+    """
+    from difffilter.benchmark.report import write
+
+    for path in write(results, output):
+        click.echo(path)
+
+
+@cli.command()
 @click.argument("folder", metavar="FOLDER")
 @click.option("--preset", default="gray-small", show_default=True, help="gray-small, color-small.")
 @click.option("-o", "--output", required=True, metavar="RUN", help="The run's folder.")
@@ -247,7 +305,10 @@ def train(folder, preset, output, steps, resume, weights):
     ddpm = _ddpm()
     if preset not in ddpm.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are: {', '.join(ddpm.PRESETS)}")
-    ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    try:
+        ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    finally:
+        _plot(Path(output))
     if weights:
         ddpm.export(output, weights)
 
@@ -372,8 +433,22 @@ def _ddpm():
 # --- what the commands share ----------------------------------------------------------------
 
 
+def _plot(run):
+    """Beside the log of a training run, its picture."""
+    from difffilter.ddpm import plot_log
+    from difffilter.files import replacing
+
+    log = run / "log.jsonl"
+    if log.exists() and log.stat().st_size:
+        with replacing(run / "log.png") as temporary:
+            plot_log(log, temporary)
+
+
 def _make(method, parameters=None):
     from difffilter.catalog import make
+
+    if os.curdir not in sys.path:  # a Denoiser of the user's own lies in the current folder
+        sys.path.append(os.curdir)
 
     return make(method, **(parameters or {}))
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,6 +192,28 @@ def test_noise_then_compare(tmp_path, photo):
                       "perona_malik(diffusivity='tukey')", "-o", "fig.png", cwd=tmp_path)  # fmt: skip
     assert text.splitlines()[0].split() == ["method", "seconds", "parameters"]
     assert (tmp_path / "fig.png").exists()
+
+
+def test_compare_takes_a_class_of_ones_own(folder):
+    """In the current folder, by the installed script, which does not look there by itself."""
+    (folder / "mine.py").write_text(
+        "class Darker:\n"
+        "    def __init__(self, share=0.5):\n"
+        "        self.share = share\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        return self.share * noisy\n"
+    )
+    script = Path(sys.executable).with_name("difffilter")
+    command = [script, "compare", "grey.png", "--sigma", "0.1", "-m", "mine:Darker(share=1)",
+               "-m", "identity"]  # fmt: skip
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    head, mine, identity, _ = result.stdout.splitlines()
+    assert mine.startswith("mine:Darker(share=1)")
+    at = head.index("PSNR (dB)")
+    assert mine[at : at + 9] == identity[at : at + 9]
+    text = one_line("smooth", "grey.png", "-m", "mine:Lighter", cwd=folder)
+    assert "mine has no class 'Lighter'" in text
 
 
 @pytest.mark.parametrize("kind", ["poisson", "speckle", "salt_and_pepper"])
