@@ -1,0 +1,1 @@
+"""The benchmark: a study of methods, noises and levels, and its report."""
