@@ -13,11 +13,10 @@ from difffilter.catalog import parse
 
 __all__ = ["Drawing", "colour", "curves", "drawings", "front", "pareto", "plane", "save", "spread"]
 
-# Eight colours that keep apart for the colour-blind (they differ in lightness or along blue–yellow)
-# and are dark enough to read text in on white; markers tell apart what is left. The noisy image,
-# which is no method, is grey.
+# Eight colours, dark enough to read text in on white, that were searched for so that any two differ
+# for the colour-blind too (by 13 in CIEDE2000 at least). The noisy image, no method, is grey.
 COLOURS = (
-    "#0067ad", "#c24400", "#007a5e", "#a8387d", "#7d6200", "#5647c9", "#1d7fa3", "#7a3e1d",
+    "#1068de", "#9d1440", "#687300", "#196f62", "#5e164f", "#7c6390", "#103e00", "#002bb2",
 )  # fmt: skip
 GREY = "#6b7480"
 INK = "#1b2026"
@@ -192,7 +191,8 @@ def curves(results, noise, metric, *, relative=False):
             axes.plot(xs, ys, linewidth=1.8, gid=_gid(results, label), zorder=3, **style)
             ends[label] = (xs[-1], ys[-1])
     axes.set_xlabel("noise σ·255")
-    axes.set_xticks(levels, [f"{level:g}" for level in levels])
+    ticks = _apart(levels)
+    axes.set_xticks(ticks, [f"{level:g}" for level in ticks])
     unit = f" ({about.unit})" if about.unit else ""
     axes.set_ylabel(f"{about.title} less the best's{unit}" if relative else f"{about.title}{unit}")
     if relative and ends:
@@ -222,7 +222,7 @@ def pareto(results, noise, level):
     for label in _methods(results):
         score = results.score(noise, level, label, "psnr")
         seconds = results.seconds(noise, level, label)
-        if score and score.complete and seconds > 0:
+        if score and score.complete and math.isfinite(score.mean) and seconds > 0:
             points[label] = (seconds, score.mean)
     figure, axes = _figure()
     best = front({label: at for label, at in points.items() if label not in results.oracles})
@@ -317,14 +317,14 @@ def spread(results, noise, level):
         axes.scatter(gaps[label], rows, s=14, color=shade, alpha=0.7, linewidth=0, gid=gid)
         axes.plot([lead.mean] * 2, [row - 0.32, row + 0.32], color=shade, linewidth=2, gid=gid)
         axes.text(
-            -0.02, row, _short(results.shown(label), 26), color=shade, ha="right", va="center", gid=gid,
-            transform=axes.get_yaxis_transform(),
+            -0.02, row, _short(results.shown(label), 22), color=shade, ha="right", va="center", gid=gid,
+            parse_math=False, transform=axes.get_yaxis_transform(),
         )  # fmt: skip
     axes.axvline(0, color=INK, linewidth=1.2, zorder=1)
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_yticks([])
     axes.grid(visible=True, axis="x")
-    axes.set_xlabel(f"PSNR less that of {_short(best, 26)} (dB)")
+    axes.set_xlabel(f"PSNR less that of {_short(best, 26)} (dB)", parse_math=False)
     return figure
 
 
@@ -352,7 +352,6 @@ def _figure(left=0.14, right=0.96, height=HEIGHT):
     from matplotlib.figure import Figure
 
     look = {
-        "text.parse_math": False,  # a label with dollar signs is a label
         "font.size": 11,
         "text.color": INK,
         "axes.edgecolor": GREY,
@@ -375,6 +374,15 @@ def _figure(left=0.14, right=0.96, height=HEIGHT):
         axes.minorticks_off()
     figure.subplots_adjust(left, 0.62 / height, right, 1 - 0.15 / height)
     return figure, axes
+
+
+def _apart(levels):
+    """Those that leave room for their numbers on the axis; the last is one of them."""
+    kept = []
+    for level in reversed(levels):
+        if not kept or kept[-1] - level >= 0.09 * (levels[-1] - levels[0]):
+            kept.append(level)
+    return kept[::-1]
 
 
 def _methods(results):
@@ -450,8 +458,8 @@ def _label_ends(results, axes, ends):
             scaley=False,
         )  # fmt: skip
         axes.text(
-            1.035, height, _short(results.shown(label), 22), color=shade, fontsize=size, va="center",
-            transform=axes.transAxes, gid=gid,
+            1.035, height, _short(results.shown(label), 20), color=shade, fontsize=size, va="center",
+            transform=axes.transAxes, gid=gid, parse_math=False,
         )  # fmt: skip
 
 
@@ -476,7 +484,7 @@ def _label_points(results, axes, points, lines):
         }  # fmt: skip
         axes.annotate(
             name, points[label], (dx, dy), textcoords="offset points", fontsize=10, ha=side,
-            va="center", color=colour(results, label), gid=_gid(results, label),
+            va="center", color=colour(results, label), gid=_gid(results, label), parse_math=False,
             arrowprops=arrow if math.hypot(dx, dy) > 16 else None,
         )  # fmt: skip
 

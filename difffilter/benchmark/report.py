@@ -197,6 +197,7 @@ def html(results):
         headline=headline(results),
         methods=_methods(results),
         sections=[_section(results, noise, n) for n, noise in enumerate(results.noises)],
+        levels=_levels(results),
         missing=results.missing,
         failures=results.failures(),
         protocol=results.study.get("protocol", ""),
@@ -312,7 +313,7 @@ def examples(results):
 def _picture_score(results, noise, level, seed, image, label):
     """The scores of one picture in words; empty where there are none."""
     words = []
-    for metric, form in (("psnr", "{:.2f} dB"), ("ssim", "SSIM {:.3f}")):
+    for metric, form in (("psnr", "{:.2f} dB"), ("ssim", "SSIM\u00a0{:.3f}")):
         cases = results.values.get((noise, float(level), label, metric), {})
         named = {_plain(name): value for (name, s), value in cases.items() if str(s) == seed}
         if _plain(image) in named:
@@ -331,27 +332,29 @@ def verdicts(results, noise):
 
 def headline(results):
     """Who won, in one sentence."""
-    wins = {}
+    wins, chance = {}, False
     for noise in results.noises:
         for verdict in verdicts(results, noise):
             wins.setdefault(verdict.winner, []).append((noise, verdict.level))
+            chance = chance or verdict.chance
+    doubt = ", but not always by more than chance" if chance else ""
     if not wins:
         return "No method has a PSNR at any noise level"
     if len(wins) == 1:
         [(winner, cases)] = wins.items()
-        return f"{winner} wins " + ("at every noise level" if len(cases) > 1 else "here")
+        return f"{winner} wins " + ("at every noise level" if len(cases) > 1 else "here") + doubt
     parts = []
     for winner, cases in wins.items():
         places = {}
         for noise, level in cases:
             places.setdefault(noise, []).append(f"{level:g}")
-        where = "; ".join(
+        where = " and ".join(
             f"σ·255 = {', '.join(levels)}"
             + (f" ({noise_title(noise).lower()})" if len(results.noises) > 1 else "")
             for noise, levels in places.items()
         )
         parts.append(f"{winner} wins at {where}")
-    return " · ".join(parts)
+    return "; ".join(parts) + doubt
 
 
 def extent(results):
@@ -360,14 +363,13 @@ def extent(results):
     images = {image for cases in results.values.values() for image, _ in cases}
     count = len(study.get("images", [])) or len(images)
     seeds = len(study.get("seeds", []))
-    levels = sorted({level for noise in results.noises for level in results.levels(noise)})
     return ", ".join(
         [
             _number(count, "image"),
             *([_number(seeds, "seed")] if seeds > 1 else []),
             _number(len(results.methods), "method"),
             ", ".join(noise_title(noise).lower() for noise in results.noises),
-            "σ·255 = " + ", ".join(f"{level:g}" for level in levels),
+            "σ·255 = " + ", ".join(f"{level:g}" for level in _levels(results)),
         ]
     )
 
@@ -396,6 +398,10 @@ def noise_title(noise):
     """
     words = noise.replace("_", " ")
     return f"{words[:1].upper()}{words[1:]} noise"
+
+
+def _levels(results):
+    return sorted({level for noise in results.noises for level in results.levels(noise)})
 
 
 def _number(count, noun):

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -101,9 +102,9 @@ class Verdict:
     ahead: int = 0
 
     @property
-    def clear(self):
-        """Whether the confidence interval of the lead leaves out zero."""
-        return self.lead is not None and self.lead.mean > self.lead.half
+    def chance(self):
+        """Whether the confidence interval of the lead has zero in it."""
+        return self.lead is not None and self.lead.mean <= self.lead.half
 
     @property
     def detail(self):
@@ -114,7 +115,7 @@ class Verdict:
             return f"{self.lead.mean:.2f} dB above {self.runner_up} on the one image there is"
         lead = f"{self.lead.mean:.2f} ± {self.lead.half:.2f} dB"
         images = f"better on {self.ahead} of {self.lead.images} images"
-        if not self.clear:
+        if self.chance:
             return f"its lead on {self.runner_up}, {lead}, could be chance; {images}"
         return f"{lead} above {self.runner_up}, the next; {images}"
 
@@ -123,7 +124,7 @@ class Verdict:
         return f"{self.winner} has the highest PSNR, {self.mean:.2f} dB: {self.detail}."
 
 
-@dataclass
+@dataclass(frozen=True)
 class Results:
     """What a study measured.
 
@@ -158,19 +159,20 @@ class Results:
         """What the study is called."""
         return str(self.study.get("title") or self.study.get("name") or "Benchmark")
 
-    @property
+    @cached_property
     def noises(self):
         """Kinds of noise, in the study's order."""
         return _ordered(self.study.get("noises", []), [key[0] for key in self._cases()])
 
-    @property
+    @cached_property
     def methods(self):
         """Labels of the methods that ran, in the study's order, the noisy image first."""
-        ran = [key[2] for key in self._cases()]
+        ran = {key[2]: None for key in self._cases()}
         asked = [label for label in self.study.get("denoisers", {}) if label in ran]
-        return _ordered([label for label in ["identity"] if label in ran], _ordered(asked, ran))
+        first = ["identity"] if "identity" in ran else []
+        return _ordered(first, _ordered(asked, ran))
 
-    @property
+    @cached_property
     def metrics(self):
         """Names of metrics, those that are known first."""
         found = {key[3] for key in self.values}
@@ -285,11 +287,16 @@ class Results:
         return sorted(scores, key=scores.get, reverse=better == "higher")
 
     def _complete(self, noise, level, label, metric):
-        every = set()
-        for key, cases in self.values.items():
-            if key[:2] == (noise, level) and key[3] == metric:
-                every.update(cases)
-        return len(self.values.get((noise, level, label, metric), {})) == len(every)
+        cases = self.values.get((noise, level, label, metric), {})
+        return len(cases) == len(self._every_case[noise, level, metric])
+
+    @cached_property
+    def _every_case(self):
+        """For each noise, level and metric the cases that any method has a value for."""
+        every = {}
+        for (noise, level, _, metric), cases in self.values.items():
+            every.setdefault((noise, level, metric), set()).update(cases)
+        return every
 
 
 def read(results):
