@@ -109,5 +109,6 @@ def _write_example(folder, level, methods):
     for name, (label, picture) in pictures.items():
         pixels = np.round(np.clip(picture, 0, 1) * 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / name)
-        labels[name] = label
+        if name != "clean.png":
+            labels[name] = label
     (folder / "labels.json").write_text(json.dumps(labels), "utf-8")

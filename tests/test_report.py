@@ -162,7 +162,7 @@ def test_best_is_no_oracle_and_complete():
     found = table(report.markdown(results), "PSNR (dB)")
     assert found["good"] == ["**30.00** ± 0.00"]
     assert found["oracle(x)"] == ["40.00 ± 0.00"]
-    assert found["lucky"] == ["39.00 (1 images only)"]
+    assert found["lucky"] == ["39.00 (1 image only)"]
 
 
 def test_lower_is_better_where_it_is(study):
@@ -201,6 +201,9 @@ def test_headline_names_every_winner():
             (50.0, "y", 21),
         ]
     }
+    assert report.headline(results_of({"identity": {"a": 9.0}, "x": {"a": 8.0}})) == (
+        "No method beats the noisy image"
+    )
     assert report.headline(Results(values=values)) == "x wins at σ·255 = 15; y wins at σ·255 = 50"
 
 
@@ -219,10 +222,37 @@ def test_failures_missing_methods_and_oracles_are_shown(study, page):
         assert "needs &lt;diplib&gt;" in text
         assert "ValueError: NaN in the result &lt;b&gt;" in text
         assert "5 images only" in text
-    assert "- bm3d on moon, gaussian noise, σ·255 = 50, seed 0:" in markdown
+    assert "- bm3d, gaussian noise, σ·255 = 50, on moon: ValueError" in markdown
     assert re.search(r'oracle\(perona_malik\) <small class="tag">oracle', page)
     assert "1 method could not run" in page
     assert "1 case failed" in page
+
+
+def test_failures_that_are_alike_share_a_line():
+    errors = {("gaussian", 25.0, "x"): {(f"im{n}", n % 2): "bad" for n in range(7)}}
+    assert report.failures(Results(errors=errors)) == [
+        (
+            "x",
+            "gaussian noise, σ·255 = 25, on im0, im1 (seed 1), im2, im3 (seed 1), im4 and 2 more",
+            "bad",
+        )
+    ]
+
+
+def test_an_unfinished_study_says_so(study, tmp_path):
+    whole = report.read(study[0])
+    assert whole.pending == 0
+    assert "unfinished" not in report.markdown(whole)
+    (tmp_path / "study.json").write_bytes((study[0] / "study.json").read_bytes())
+    lines = (study[0] / "rows.csv").read_text("utf-8").splitlines(keepends=True)
+    cases = {tuple(line.split(",")[:5]) for line in lines[1:]}
+    kept = lines[: len(lines) // 2]
+    done = {tuple(line.split(",")[:5]) for line in kept[1:]}
+    (tmp_path / "rows.csv").write_text("".join(kept), "utf-8")
+    results = report.read(tmp_path)
+    assert results.pending == len(cases) - len(done) > 0
+    for text in (report.markdown(results), report.html(results)):
+        assert f"unfinished: {results.pending} cases still to run" in text
 
 
 def test_an_oracle_by_another_name_is_called_one():
@@ -374,7 +404,7 @@ def test_examples_outside_their_folder_are_not_read(tmp_path):
     labels = json.loads((case / "labels.json").read_text("utf-8"))
     (case / "labels.json").write_text(json.dumps(labels | {"../../../rows.csv": "heat"}), "utf-8")
     [example] = report.examples(report.read(tmp_path))
-    assert len(example["pictures"]) == len(labels)
+    assert len(example["pictures"]) == len(labels) + 1  # and the clean image
 
 
 # --- files ----------------------------------------------------------------------------------

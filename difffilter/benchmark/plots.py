@@ -146,7 +146,15 @@ def save(results, folder, suffix=".svg"):
 
 
 def colour(results, label):
-    """The colour of a method, the same in every chart, as ``#rrggbb``."""
+    """The colour of a method, the same in every chart, as ``#rrggbb``.
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.summary import Results
+    >>> values = {("gaussian", 25.0, label, "psnr"): {} for label in ("identity", "heat")}
+    >>> colour(Results(values=values), "heat") == COLOURS[0]
+    True
+    """
     index = _index(results, label)
     return GREY if index is None else COLOURS[index % len(COLOURS)]
 

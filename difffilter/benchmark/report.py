@@ -66,8 +66,19 @@ def markdown(results):
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
+    >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
+    >>> print(markdown(results)[:40])
+    # Benchmark
+    <BLANKLINE>
+    2 images, 1 method, gaussia
     """
     lines = [f"# {_md(results.title)}", "", _md(extent(results)) + ".", ""]
+    if results.pending:
+        lines += [unfinished(results), ""]
     for noise in results.noises:
         lines += _noise_section(results, noise)
     lines += _left_out(results)
@@ -81,9 +92,8 @@ def markdown(results):
 
 def _noise_section(results, noise):
     lines = [f"## {_md(noise_title(noise))}", ""]
-    for verdict in verdicts(results, noise):
-        lines.append(f"- σ·255 = {verdict.level:g}: {_md(verdict)}")
-    lines.append("")
+    said = [f"- σ·255 = {v.level:g}: {_md(v)}" for v in verdicts(results, noise)]
+    lines += [*said, ""] if said else []
     for table in tables(results, noise):
         unit = f" ({table.unit})" if table.unit else ""
         lines += [f"### {_md(table.title)}{unit}", "", _about(table), ""]
@@ -122,7 +132,7 @@ def _md_cell(cell):
     text = f"**{cell.text}**" if cell.best else cell.text
     if cell.half:
         text += f" ± {cell.half}"
-    return f"{text} ({cell.partial} images only)" if cell.partial else text
+    return f"{text} ({_number(cell.partial, 'image')} only)" if cell.partial else text
 
 
 def _left_out(results):
@@ -131,13 +141,10 @@ def _left_out(results):
         lines += ["## Methods that could not run", ""]
         lines += [f"- {_md(label)}: {_md(why)}" for label, why in results.missing.items()]
         lines.append("")
-    failures = results.failures()
-    if failures:
+    if results.failures:
         lines += ["## Cases that failed", ""]
         lines += [
-            f"- {_md(label)} on {_md(image)}, {_md(noise_title(noise).lower())}, "
-            f"σ·255 = {level:g}, seed {seed}: {_md(message)}"
-            for noise, level, label, image, seed, message in failures
+            f"- {_md(label)}, {_md(where)}: {_md(why)}" for label, where, why in failures(results)
         ]
         lines.append("")
     return lines
@@ -169,6 +176,13 @@ def html(results):
     ------
     MissingExtra
         If Jinja2 is not installed.
+
+    Examples
+    --------
+    >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
+    >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
+    >>> html(results)[:15]
+    '<!doctype html>'
     """
     try:
         from jinja2 import Environment, StrictUndefined
@@ -199,11 +213,12 @@ def html(results):
         sections=[_section(results, noise, n) for n, noise in enumerate(results.noises)],
         levels=_levels(results),
         missing=results.missing,
-        failures=results.failures(),
+        failures=failures(results),
+        failed=sum(len(cases) for *_, cases in results.failures),
+        unfinished=unfinished(results) if results.pending else "",
         protocol=results.study.get("protocol", ""),
         circumstances=circumstances(results),
         examples=examples(results),
-        noise_title=noise_title,
         count=_number,
         style=_text(page / "page.css"),
         palette=list(plots.COLOURS),
@@ -247,8 +262,8 @@ def _section(results, noise, number):
 
 def _methods(results):
     failed = {}
-    for _, _, label, *_ in results.failures():
-        failed[label] = failed.get(label, 0) + 1
+    for _, _, label, _, cases in results.failures:
+        failed[label] = failed.get(label, 0) + len(cases)
     texts = results.study.get("denoisers", {})
     shades = {shade: f"--c{n}" for n, shade in enumerate(plots.COLOURS)} | {plots.GREY: "--grey"}
     return {
@@ -280,6 +295,7 @@ def examples(results):
     cases = [path.parent for path in root.glob("*/*/labels.json")]
     for folder in sorted(cases, key=lambda path: _natural(path.relative_to(root).as_posix())):
         labels = json.loads((folder / "labels.json").read_text("utf-8"))
+        labels = {"clean.png": "clean"} | labels
         noise, level, seed = folder.name.rsplit("-", 2)
         pictures = []
         for name, label in labels.items():
@@ -331,7 +347,15 @@ def verdicts(results, noise):
 
 
 def headline(results):
-    """Who won, in one sentence."""
+    """Who won, in one sentence.
+
+    Examples
+    --------
+    >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
+    >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
+    >>> headline(results)
+    'heat wins at σ·255 = 25'
+    """
     wins, chance = {}, False
     for noise in results.noises:
         for verdict in verdicts(results, noise):
@@ -340,9 +364,10 @@ def headline(results):
     doubt = ", but not always by more than chance" if chance else ""
     if not wins:
         return "No method has a PSNR at any noise level"
-    if len(wins) == 1:
-        [(winner, cases)] = wins.items()
-        return f"{winner} wins " + ("at every noise level" if len(cases) > 1 else "here") + doubt
+    if list(wins) == ["identity"]:
+        return "No method beats the noisy image"
+    if len(wins) == 1 and sum(map(len, wins.values())) > 1:
+        return f"{next(iter(wins))} wins at every noise level{doubt}"
     parts = []
     for winner, cases in wins.items():
         places = {}
@@ -360,7 +385,8 @@ def headline(results):
 def extent(results):
     """How much was measured: images, seeds, noises, levels."""
     study = results.study
-    images = {image for cases in results.values.values() for image, _ in cases}
+    cases = [*results.values.values(), *results.errors.values()]
+    images = {image for some in cases for image, _ in some}
     count = len(study.get("images", [])) or len(images)
     seeds = len(study.get("seeds", []))
     return ", ".join(
@@ -372,6 +398,23 @@ def extent(results):
             "σ·255 = " + ", ".join(f"{level:g}" for level in _levels(results)),
         ]
     )
+
+
+def unfinished(results):
+    """A sentence for a study that is still running, or was stopped."""
+    return f"The study is unfinished: {_number(results.pending, 'case')} still to run."
+
+
+def failures(results, names=5):
+    """The cases that failed, as (label, where, why), those alike in one line."""
+    found = []
+    for noise, level, label, message, cases in results.failures:
+        shown = [image if seed == 0 else f"{image} (seed {seed})" for image, seed in cases[:names]]
+        where = f"{noise_title(noise).lower()}, σ·255 = {level:g}, on {', '.join(shown)}"
+        if len(cases) > names:
+            where += f" and {len(cases) - names} more"
+        found.append((label, where, message))
+    return found
 
 
 def circumstances(results):

@@ -111,7 +111,9 @@ class Verdict:
         """By how much, in plain words."""
         if self.lead is None:
             return "there is nothing to compare it with"
-        if math.isnan(self.lead.half):
+        if not math.isfinite(self.lead.mean):  # an image that came back without any error
+            return f"{self.runner_up} is the next"
+        if self.lead.images == 1:
             return f"{self.lead.mean:.2f} dB above {self.runner_up} on the one image there is"
         lead = f"{self.lead.mean:.2f} ± {self.lead.half:.2f} dB"
         images = f"better on {self.ahead} of {self.lead.images} images"
@@ -196,13 +198,30 @@ class Results:
         """The levels of noise, σ·255, in ascending order."""
         return sorted({key[1] for key in self._cases() if key[0] == noise})
 
+    @property
     def failures(self):
-        """The cases that failed, as (noise, level, label, image, seed, message)."""
-        return [
-            (*key, *case, message)
-            for key, cases in self.errors.items()
-            for case, message in cases.items()
-        ]
+        """The cases that failed, as (noise, level, label, message, [(image, seed), ...])."""
+        alike = {}
+        for key, cases in self.errors.items():
+            for case, message in cases.items():
+                alike.setdefault((*key, message), []).append(case)
+        return [(*key, cases) for key, cases in alike.items()]
+
+    @property
+    def pending(self):
+        """How many cases the study asks for that have neither a result nor an error yet."""
+        study = self.study
+        axes = [study.get(name, []) for name in ("images", "noises", "sigmas", "seeds")]
+        wanted = math.prod(len(axis) for axis in axes)
+        done = {}
+        for noise, level, label, *_ in self._cases():
+            done.setdefault(label, {}).setdefault((noise, level), set())
+        for (noise, level, label, _), cases in self.values.items():
+            done[label][noise, level].update(cases)
+        for (noise, level, label), cases in self.errors.items():
+            done[label][noise, level].update(cases)
+        labels = {*done, *study.get("denoisers", {})} - set(self.missing)
+        return sum(max(0, wanted - sum(map(len, done.get(label, {}).values()))) for label in labels)
 
     def _cases(self):
         yield from self.values
