@@ -491,6 +491,16 @@ def test_points_lie_where_the_numbers_are(study):
     ]
 
 
+def test_a_mean_over_fewer_images_is_no_point(study):
+    results = report.read(study[0])  # bm3d failed on one image at the last level
+    for relative in (False, True):
+        [axes] = plots.curves(results, "gaussian", "psnr", relative=relative).axes
+        drawn = {line.get_gid(): line for line in axes.lines if line.get_marker() != "None"}
+        points = {gid.split("|")[1]: list(line.get_xdata()) for gid, line in drawn.items()}
+        assert points["bm3d"] == [15, 25]
+        assert points["ddpm"] == [15, 25, 50]
+
+
 def test_modes_of_one_method_are_joined(study):
     [axes] = plots.plane(report.read(study[0]), "gaussian", 25.0).axes
     joined = [line for line in axes.lines if not line.get_gid()]

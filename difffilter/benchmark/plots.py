@@ -24,6 +24,7 @@ LINE = "#dfe3e8"
 MARKERS = "osD^vP*X"
 SIZE = 6.0  # of a marker, in points
 WIDTH, HEIGHT = 5.8, 4.3  # inches
+DEEP = -6.0  # dB, below which a method's distance to the best needs no picture
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,15 @@ def drawings(results, noise):
             yield Drawing(
                 f"{noise}-psnr",
                 "PSNR against noise",
-                "Mean over images. Dashed: an oracle, which looked at the clean image.",
+                "Mean over images. Dashed: an oracle, which looked at the clean image. A method that "
+                "failed on some of the images has no point there.",
                 curves(results, noise, "psnr"),
             )
             yield Drawing(
                 f"{noise}-behind",
                 "How far behind the best",
                 "Mean PSNR less that of the best method at each level, oracles left out of the "
-                "choice. Cut off 6 dB below.",
+                f"choice. Cut off {-DEEP:g} dB below.",
                 curves(results, noise, "psnr", relative=True),
             )
         for metric in ("ssim", "texture"):
@@ -189,7 +191,7 @@ def curves(results, noise, metric, *, relative=False):
         for level in levels:
             score = results.score(noise, level, label, metric)
             best = results.best(noise, level, metric)
-            if score is None or (relative and best is None):
+            if score is None or not score.complete or (relative and best is None):
                 continue
             zero = results.score(noise, level, best, metric).mean if relative else 0.0
             points.append((level, score.mean - zero))
@@ -203,9 +205,8 @@ def curves(results, noise, metric, *, relative=False):
     axes.set_xticks(ticks, [f"{level:g}" for level in ticks])
     unit = f" ({about.unit})" if about.unit else ""
     axes.set_ylabel(f"{about.title} less the best's{unit}" if relative else f"{about.title}{unit}")
-    if relative and ends:
-        low = min(y for _, y in ends.values())
-        axes.set_ylim(bottom=max(axes.get_ylim()[0], min(-6.0, low) if low > -6 else -6.0))
+    if relative:
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], DEEP))
     _label_ends(results, axes, ends)
     return figure
 
@@ -436,13 +437,8 @@ def _marker(index):
 def _scatter(results, axes, points, tips):
     for label, (x, y) in points.items():
         style = _style(results, label) | {"linestyle": "none", "markersize": SIZE + 2}
-        axes.plot(
-            [x],
-            [y],
-            gid=_gid(results, label, f"{results.shown(label)}: {tips[label]}"),
-            zorder=3,
-            **style,
-        )
+        gid = _gid(results, label, f"{results.shown(label)}: {tips[label]}")
+        axes.plot([x], [y], gid=gid, zorder=3, **style)
     axes.margins(0.12, 0.12)
 
 
