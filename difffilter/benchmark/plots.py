@@ -89,7 +89,8 @@ def drawings(results, noise):
                 yield Drawing(
                     f"{noise}-{metric}",
                     f"{about.title} against noise",
-                    f"Mean over images; {about.better} is better.",
+                    f"Mean over images; {about.better} is better."
+                    + (" The noisy image is left out." if metric == "texture" else ""),
                     curves(results, noise, metric),
                 )
     for level in levels:
@@ -167,6 +168,9 @@ def colour(results, label):
 def curves(results, noise, metric, *, relative=False):
     """A metric against the level of noise, a line a method.
 
+    Where a method failed on some of the images it has no point, for it would not be comparable.
+    The noisy image is left out where it would squeeze the others together.
+
     Parameters
     ----------
     results : Results
@@ -183,23 +187,22 @@ def curves(results, noise, metric, *, relative=False):
     about = METRICS[metric]
     figure, axes = _figure(right=0.7)
     levels = results.levels(noise)
+    best = {level: results.best(noise, level, metric) for level in levels}
     ends = {}
-    for label in results.methods:
-        if relative and label == "identity":
-            continue
-        points = []
+    for label in _methods(results) if relative or metric == "texture" else results.methods:
+        heights = []
         for level in levels:
             score = results.score(noise, level, label, metric)
-            best = results.best(noise, level, metric)
-            if score is None or not score.complete or (relative and best is None):
+            if score is None or not score.complete or (relative and best[level] is None):
+                heights.append(math.nan)  # a gap: no line where nothing was measured
                 continue
-            zero = results.score(noise, level, best, metric).mean if relative else 0.0
-            points.append((level, score.mean - zero))
-        if points:
-            xs, ys = zip(*points, strict=True)
+            zero = results.score(noise, level, best[level], metric).mean if relative else 0.0
+            heights.append(score.mean - zero)
+        there = [n for n, height in enumerate(heights) if not math.isnan(height)]
+        if there:
             style = _style(results, label)
-            axes.plot(xs, ys, linewidth=1.8, gid=_gid(results, label), zorder=3, **style)
-            ends[label] = (xs[-1], ys[-1])
+            axes.plot(levels, heights, linewidth=1.8, gid=_gid(results, label), zorder=3, **style)
+            ends[label] = (levels[there[-1]], heights[there[-1]])
     axes.set_xlabel("noise σ·255")
     ticks = _apart(levels)
     axes.set_xticks(ticks, [f"{level:g}" for level in ticks])

@@ -44,8 +44,8 @@ METRICS = {
     "ssim": Metric("SSIM", "", "higher", 4),
     "ms_ssim": Metric("MS-SSIM", "", "higher", 4),
     "vif": Metric("VIF", "", "higher", 4),
-    "texture": Metric("Texture distance", "", "lower"),
-    "seconds": Metric("Seconds an image", "s", "lower"),
+    "texture": Metric("Texture distance", "", "lower", 4),
+    "seconds": Metric("Seconds an image", "s", "lower", 4),
     "peak_memory": Metric("Peak memory", "MB", "lower", 0),
 }
 

@@ -151,7 +151,7 @@ def _cost(cases, metric):
         return Cell()
     if metric == "peak_memory":
         value = max(cases) / 1e6
-        return Cell(f"{value:.0f}", sort=value)
+        return Cell(_megabytes(value), sort=value)
     value = float(np.median(cases))
     return Cell(_seconds(value), sort=value)
 
@@ -159,14 +159,21 @@ def _cost(cases, metric):
 def _cell(score, decimals, best, metric):
     if score is None:
         return Cell()
-    text = _seconds(score.mean) if metric == "seconds" else f"{score.mean:.{decimals}f}"
+    costs = {"seconds": _seconds, "peak_memory": _megabytes}
+    text = costs[metric](score.mean) if metric in costs else f"{score.mean:.{decimals}f}"
     half = "" if math.isnan(score.half) else f"{score.half:.{decimals}f}"
-    return Cell(text, half, score.mean, best, 0 if score.complete else score.images)
+    return Cell(
+        text.replace("-", "−"), half, score.mean, best, 0 if score.complete else score.images
+    )
 
 
 def _seconds(value):
     """Three significant figures, down to a tenth of a millisecond."""
     return f"{value:.{min(4, _decimals(value))}f}" if value >= 5e-5 else "<0.0001"
+
+
+def _megabytes(value):
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}"
 
 
 def _decimals(value):
