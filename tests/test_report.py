@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import IMAGES, METHODS, write_results
 
-from difffilter.benchmark import plots, report
+from difffilter.benchmark import plots, report, webpage, words
 from difffilter.benchmark.labels import beside, spaced
 from difffilter.benchmark.summary import Results
 from difffilter.benchmark.svg import inline
@@ -187,8 +187,8 @@ def test_verdict_says_when_it_may_be_chance():
     )
     vague = results_of({"x": {"a": 30.0, "b": 31, "c": 33}, "y": {"a": 28.0, "b": 31.5, "c": 34}})
     assert "could be chance; better on 1 of 3 images" in str(vague.verdict("gaussian", 25.0))
-    assert "not always by more than chance" in report.headline(vague)
-    assert "chance" not in report.headline(clear)
+    assert "not always by more than chance" in words.headline(vague)
+    assert "chance" not in words.headline(clear)
 
 
 def test_headline_names_every_winner():
@@ -201,10 +201,10 @@ def test_headline_names_every_winner():
             (50.0, "y", 21),
         ]
     }
-    assert report.headline(results_of({"identity": {"a": 9.0}, "x": {"a": 8.0}})) == (
+    assert words.headline(results_of({"identity": {"a": 9.0}, "x": {"a": 8.0}})) == (
         "No method beats the noisy image"
     )
-    assert report.headline(Results(values=values)) == "x wins at σ·255 = 15; y wins at σ·255 = 50"
+    assert words.headline(Results(values=values)) == "x wins at σ·255 = 15; y wins at σ·255 = 50"
 
 
 def test_infinite_psnr_is_reported():
@@ -230,7 +230,7 @@ def test_failures_missing_methods_and_oracles_are_shown(study, page):
 
 def test_failures_that_are_alike_share_a_line():
     errors = {("gaussian", 25.0, "x"): {(f"im{n}", n % 2): "bad" for n in range(7)}}
-    assert report.failures(Results(errors=errors)) == [
+    assert words.failures(Results(errors=errors)) == [
         (
             "x",
             "gaussian noise, σ·255 = 25, on im0, im1 (seed 1), im2, im3 (seed 1), im4 and 2 more",
@@ -268,8 +268,8 @@ def plots_text(figure):
 def test_protocol_and_machine_are_shown(study, page):
     markdown = report.markdown(report.read(study[0]))
     for text in (markdown, page):
-        for words in ("neither clipped nor quantised", "Imaginary 9000", "numpy 2.4.6", "0123abc"):
-            assert words in text
+        for part in ("neither clipped nor quantised", "Imaginary 9000", "numpy 2.4.6", "0123abc"):
+            assert part in text
 
 
 # --- reading --------------------------------------------------------------------------------
@@ -403,8 +403,17 @@ def test_examples_outside_their_folder_are_not_read(tmp_path):
     case = tmp_path / "examples/camera/gaussian-25-0"
     labels = json.loads((case / "labels.json").read_text("utf-8"))
     (case / "labels.json").write_text(json.dumps(labels | {"../../../rows.csv": "heat"}), "utf-8")
-    [example] = report.examples(report.read(tmp_path))
+    [example] = webpage.examples(report.read(tmp_path))
     assert len(example["pictures"]) == len(labels) + 1  # and the clean image
+
+
+def test_a_strange_folder_of_examples_is_named(tmp_path):
+    write_results(tmp_path, levels=(25,))
+    case = tmp_path / "examples/camera/gaussian"
+    case.mkdir(parents=True)
+    (case / "labels.json").write_text("{}", "utf-8")
+    with pytest.raises(ValueError, match="gaussian is no folder of example images"):
+        report.html(report.read(tmp_path))
 
 
 # --- files ----------------------------------------------------------------------------------
