@@ -200,9 +200,13 @@ def test_a_damaged_end_is_repaired(study, tmp_path, cut):
     assert len(repaired) == len({row[:6] for row in repaired})
 
 
-def _rows(content, folder):
+def _written(content, folder):
     (folder / "rows.csv").write_bytes(content)
-    return read_rows(folder / "rows.csv")
+    return folder / "rows.csv"
+
+
+def _rows(content, folder):
+    return read_rows(_written(content, folder), repair=True)
 
 
 def test_damaged_lines_are_left_out(tmp_path):
@@ -211,7 +215,11 @@ def test_damaged_lines_are_left_out(tmp_path):
     assert _rows(text.encode() + b"\xff", tmp_path) == [
         Row("a", "gaussian", 0.1, 0, "heat", "psnr", 30.0)
     ]
-    assert read_rows(tmp_path / "none.csv") == []
+    assert read_rows(tmp_path / "none.csv", repair=True) == []
+    with pytest.raises(
+        ValueError, match=r"rows\.csv, line 3: not a result: \['a', 'gaussian', 'x'"
+    ):
+        read_rows(_written(text.encode(), tmp_path))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -353,7 +361,7 @@ def test_killed_three_times_it_ends_with_the_same_rows(tmp_path, jobs, rng):
         process.wait()
         with open(table, "ab") as file:  # as if it had been in the middle of a line
             file.write(b"camera,gaussian,0.09")
-        sizes.append(len(read_rows(table)))
+        sizes.append(len(read_rows(table, repair=True)))
     whole = read_rows(tmp_path / "whole/rows.csv")
     assert 0 < sizes[0] < sizes[1] < sizes[2] <= len(whole)
     bench(tmp_path, "try.toml", "--jobs", jobs)

@@ -26,33 +26,41 @@ class Row(NamedTuple):
     value: float | str
 
 
-def read_rows(path):
-    """The rows of a CSV; lines that are damaged, as a last one half-written, are left out.
+def read_rows(path, *, repair=False):
+    """The rows of a CSV, but for a last line that is half-written.
 
     Parameters
     ----------
     path : str or Path
-        It need not exist.
+    repair : bool, default False
+        Leave out damaged lines, and take a file that is missing for an empty one.
 
     Returns
     -------
     list of Row
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or a line is no row; not with `repair`.
     """
     path = Path(path)
-    if not path.exists():
+    if repair and not path.exists():
         return []
-    text = path.read_bytes().decode("utf-8", "replace")
-    whole, _, _ = text.rpartition("\n")  # what follows the last line's end is half a line
+    text = path.read_bytes().decode("utf-8", "replace" if repair else "strict")
+    # A line without an end was being written when somebody looked, or killed the writer.
+    lines = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+    if tuple(next(lines, ())) != HEADER and not repair:
+        raise ValueError(f"{path} does not begin with the header {','.join(HEADER)}")
     rows = []
-    for fields in csv.reader(io.StringIO(whole)):
-        if len(fields) != len(HEADER) or tuple(fields) == HEADER:
-            continue
-        image, noise, sigma, seed, denoiser, metric, value = fields
+    for fields in lines:
         try:
+            image, noise, sigma, seed, denoiser, metric, value = fields
             value = value if metric == "error" else float(value)
             rows.append(Row(image, noise, float(sigma), int(seed), denoiser, metric, value))
         except ValueError:
-            continue
+            if not repair:
+                raise ValueError(f"{path}, line {lines.line_num}: not a result: {fields}") from None
     return rows
 
 

@@ -258,7 +258,7 @@ def _digest(image):
 
 def _still_valid(study, results, digests, overwrite, retry):
     """The rows that need not be made again: of whole tasks that the study still asks for."""
-    rows = list(dict.fromkeys(read_rows(results / "rows.csv")))
+    rows = list(dict.fromkeys(read_rows(results / "rows.csv", repair=True)))
     before = _read_sidecar(results / "study.json")
     changed = {
         label

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from dataclasses import dataclass, field
@@ -12,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["METRICS", "Metric", "Results", "Score", "Verdict", "read"]
+from difffilter.benchmark.rows import read_rows
 
-HEADER = ["image", "noise", "sigma", "seed", "denoiser", "metric", "value"]
+__all__ = ["METRICS", "Metric", "Results", "Score", "Verdict", "read"]
 
 
 @dataclass(frozen=True)
@@ -355,25 +353,14 @@ def read(results):
 
 
 def _read_rows(path):
-    text = path.read_bytes().decode("utf-8")
-    # A line without an end was being written when somebody looked, or killed the writer.
-    text = text[: text.rfind("\n") + 1]
-    rows = csv.reader(io.StringIO(text, newline=""))
-    if next(rows, None) != HEADER:
-        raise ValueError(f"{path} does not begin with the header {','.join(HEADER)}")
     values, errors = {}, {}
-    for row in rows:
-        try:
-            image, noise, sigma, seed, label, metric, value = row
-            level, case = float(f"{float(sigma) * 255:g}"), (image, int(seed))
-            if metric == "error":
-                errors.setdefault((noise, level, label), {})[case] = value
-                continue
-            number = float(value)
-        except ValueError:
-            raise ValueError(f"{path}, line {rows.line_num}: not a result: {row}") from None
-        if not math.isnan(number):  # a metric that has no meaning for the image, such as a tiny one
-            values.setdefault((noise, level, label, metric), {})[case] = number
+    for row in read_rows(path):
+        level, case = float(f"{row.sigma * 255:g}"), (row.image, row.seed)
+        if row.metric == "error":
+            errors.setdefault((row.noise, level, row.denoiser), {})[case] = row.value
+        elif not math.isnan(row.value):  # a metric that has no meaning for, say, a tiny image
+            key = row.noise, level, row.denoiser, row.metric
+            values.setdefault(key, {})[case] = row.value
     return values, errors
 
 
