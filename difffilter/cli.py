@@ -286,6 +286,41 @@ def report(results, output):
 
 
 @cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMG|FOLDER...")
+@click.option("-m", "--method", "methods", multiple=True, required=True, help="Repeat for several.")
+@click.option("--colour", is_flag=True, help="For colour images. [default: they are made grey]")
+@click.option(
+    "--sigma", "sigmas", multiple=True, metavar="S", help="Noise levels. [default: 5 to 75 /255]"
+)
+@click.option("--crop", type=click.IntRange(16), default=256, show_default=True,
+              help="Use the middle of larger images, in pixels.")  # fmt: skip
+@click.option("--data", default="", metavar="TEXT", help="What the images are, for the record.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to. [default: the package's own record]"
+)
+def calibrate(images, methods, sigmas, output, **options):
+    """Find the constants of methods that do best on training images, level by level of noise.
+
+    Studies take constants that a method leaves open from this record: none of them has seen the
+    images that it is measured on. Interrupted, it goes on where it was.
+
+    \b
+    Example (in the folder of peers.py):
+      difffilter calibrate photos/ -m peers:TotalVariation -m peers:Bilateral
+    """
+    from difffilter.benchmark import calibration
+
+    _look_here()
+    options |= {"sigmas": sigmas or calibration.SIGMAS, "output": output or calibration.CALIBRATION}
+    for method in methods:
+        record = calibration.calibrate(method, images, **options)
+        click.echo(f"{method}, {len(record['images'])} images")
+        for level, found in record["levels"].items():
+            constants = ", ".join(f"{key}={value}" for key, value in found["constants"].items())
+            click.echo(f"  {level:>7}  {found['noisy']:.2f} -> {found['psnr']:.2f} dB  {constants}")
+
+
+@cli.command()
 @click.argument("folder", metavar="FOLDER")
 @click.option("--preset", default="gray-small", show_default=True, help="gray-small, color-small.")
 @click.option("-o", "--output", required=True, metavar="RUN", help="The run's folder.")
@@ -444,11 +479,16 @@ def _plot(run):
             plot_log(log, temporary)
 
 
+def _look_here():
+    """Find a Denoiser of the user's own in the current folder."""
+    if os.curdir not in sys.path:
+        sys.path.append(os.curdir)
+
+
 def _make(method, parameters=None):
     from difffilter.catalog import make
 
-    if os.curdir not in sys.path:  # a Denoiser of the user's own lies in the current folder
-        sys.path.append(os.curdir)
+    _look_here()
 
     return make(method, **(parameters or {}))
 
