@@ -18,7 +18,7 @@ FLOORS = [
     {"denoiser"},
     {"noise", "metrics", "pde", "ddpm"},
     {"catalog"},
-    {"batch", "compare"},
+    {"batch", "compare", "benchmark"},
     {"cli"},
     {"__init__", "__main__"},
 ]
