@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -228,6 +229,63 @@ def methods():
 
 
 @cli.command()
+@click.argument("study", metavar="STUDY.toml")
+@click.option(
+    "-o", "--output", metavar="RESULTS", help="A folder. [default: results/STUDY beside it]"
+)
+@click.option("--images", multiple=True, metavar="PATH", help="Instead of the study's own. Repeat.")
+@click.option(
+    "-m", "--method", "methods", multiple=True, metavar="LABEL", help="Only these for now."
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--retry", is_flag=True, help="Try again what failed.")
+@click.option("--overwrite", is_flag=True, help="Drop rows that the study does not ask for.")
+def bench(study, output, images, methods, jobs, retry, overwrite):
+    """Compare methods on many images and noises, as a study in TOML asks.
+
+    Results are kept as they come: interrupted, it goes on where it was. Seconds are best measured
+    with one job on a machine with nothing else to do.
+
+    \b
+    Examples:
+      difffilter bench benchmarks/quick.toml
+      difffilter bench benchmarks/bsd68.toml --images BSD68/ -o results/bsd68
+      difffilter report benchmarks/results/quick
+    """
+    from difffilter.benchmark.runner import run
+    from difffilter.benchmark.study import read_study
+
+    asked = read_study(study, images)
+    results = Path(output) if output else asked.folder / "results" / asked.name
+    failed, missing = run(
+        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None
+    )
+    for label, reason in missing.items():
+        click.echo(f"left out: {label}: {reason}", err=True)
+    if failed:
+        click.echo(f"{failed} calls failed; the report lists them", err=True)
+    click.echo(f"results: {results}  (now: difffilter report {results})")
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("results", metavar="RESULTS")
+@click.option("-o", "--output", metavar="FOLDER", help="Where to. [default: RESULTS]")
+def report(results, output):
+    """Turn a study's results into tables (report.md) and a page to look at (report.html).
+
+    \b
+    Example:
+      difffilter report benchmarks/results/quick
+    """
+    from difffilter.benchmark.report import write
+
+    for path in write(results, output):
+        click.echo(path)
+
+
+@cli.command()
 @click.argument("folder", metavar="FOLDER")
 @click.option("--preset", default="gray-small", show_default=True, help="gray-small, color-small.")
 @click.option("-o", "--output", required=True, metavar="RUN", help="The run's folder.")
@@ -247,9 +305,100 @@ def train(folder, preset, output, steps, resume, weights):
     ddpm = _ddpm()
     if preset not in ddpm.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are: {', '.join(ddpm.PRESETS)}")
-    ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    try:
+        ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    finally:
+        _plot(Path(output))
     if weights:
         ddpm.export(output, weights)
+
+
+@cli.command()
+@click.option("-n", "--number", type=click.IntRange(1), default=16, show_default=True)
+@click.option("-o", "--output", required=True, metavar="FILE", help="The grid of images.")
+@click.option("--weights", default="natural-gray", show_default=True, help="See 'weights'.")
+@click.option("--size", type=click.IntRange(1), default=128, show_default=True, help="In pixels.")
+@click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="From noise.")
+@click.option("--eta", type=Number(), default=1.0, show_default=True, help="1 is DDPM, 0 DDIM.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def sample(number, output, weights, size, steps, eta, seed, device, overwrite):
+    """Draw images out of pure noise by a DDPM.
+
+    The weights that come along were trained to denoise photographs, on small crops: expect
+    textures and shapes, not scenes.
+
+    \b
+    Example:
+      difffilter sample -n 16 -o grid.png
+    """
+    import numpy as np
+    from skimage.util import montage
+
+    from difffilter.files import write
+    from difffilter.image import like
+    from difffilter.picture import Picture
+
+    ddpm = _ddpm()
+    target = Path(output)
+    _keep(target, overwrite)
+    images = ddpm.generate(
+        number, (size, size), weights=weights, steps=steps, eta=eta, seed=seed, device=device
+    )
+    channel_axis = -1 if images.ndim == 4 else None
+    fill = 1.0 if channel_axis is None else (1.0,) * images.shape[-1]
+    grid = montage(images, fill=fill, padding_width=2, channel_axis=channel_axis)
+    write(target, Picture(like(grid, np.uint8(0))[None]))
+
+
+@cli.command()
+@click.argument("image", metavar="IMG")
+@click.option(
+    "-o", "--output", metavar="FILE", help="A picture or a .gif. [default: IMG_evolve.png]"
+)
+@click.option("--weights", metavar="NAME", help="Go back by these weights ('auto': by what fits).")
+@click.option("--frames", type=click.IntRange(2), help="How many. [default: 7; 40 in a .gif]")
+@click.option("--last", type=click.IntRange(1, 1000), default=1000, show_default=True,
+              help="The last step t.")  # fmt: skip
+@click.option(
+    "--steps", type=click.IntRange(1), default=100, show_default=True, help="Of the way back."
+)
+@click.option("--size", type=click.IntRange(1), default=256, show_default=True,
+              help="Shrink a longer side to this, in pixels.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+def evolve(image, output, overwrite, frames, **options):
+    """Show the two diffusions: an image under the heat equation and, beside it, into noise.
+
+    With weights, it comes back from the noise of the last step.
+
+    \b
+    Examples:
+      difffilter evolve photo.png -o evolve.png
+      difffilter evolve photo.png -o evolve.gif --weights auto --last 300
+    """
+    from difffilter import two_diffusions
+    from difffilter.files import read, replacing
+
+    _ddpm()
+    source = Path(image)
+    target = Path(output) if output else source.with_name(f"{source.stem}_evolve.png")
+    _keep(target, overwrite)
+    moving = target.suffix.lower() == ".gif"
+    picture = read(source)
+    ways = two_diffusions.two_diffusions(
+        picture.pages[0],
+        channel_axis=picture.channel_axis,
+        frames=frames or (40 if moving else 7),
+        **options,
+    )
+    with replacing(target) as temporary:
+        if moving:
+            two_diffusions.animate(ways, temporary)
+        else:
+            two_diffusions.draw(ways).savefig(temporary)
 
 
 @cli.command()
@@ -284,8 +433,22 @@ def _ddpm():
 # --- what the commands share ----------------------------------------------------------------
 
 
+def _plot(run):
+    """Beside the log of a training run, its picture."""
+    from difffilter.ddpm import plot_log
+    from difffilter.files import replacing
+
+    log = run / "log.jsonl"
+    if log.exists() and log.stat().st_size:
+        with replacing(run / "log.png") as temporary:
+            plot_log(log, temporary)
+
+
 def _make(method, parameters=None):
     from difffilter.catalog import make
+
+    if os.curdir not in sys.path:  # a Denoiser of the user's own lies in the current folder
+        sys.path.append(os.curdir)
 
     return make(method, **(parameters or {}))
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,6 +194,28 @@ def test_noise_then_compare(tmp_path, photo):
     assert (tmp_path / "fig.png").exists()
 
 
+def test_compare_takes_a_class_of_ones_own(folder):
+    """In the current folder, by the installed script, which does not look there by itself."""
+    (folder / "mine.py").write_text(
+        "class Darker:\n"
+        "    def __init__(self, share=0.5):\n"
+        "        self.share = share\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        return self.share * noisy\n"
+    )
+    script = Path(sys.executable).with_name("difffilter")
+    command = [script, "compare", "grey.png", "--sigma", "0.1", "-m", "mine:Darker(share=1)",
+               "-m", "identity"]  # fmt: skip
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    head, mine, identity, _ = result.stdout.splitlines()
+    assert mine.startswith("mine:Darker(share=1)")
+    at = head.index("PSNR (dB)")
+    assert mine[at : at + 9] == identity[at : at + 9]
+    text = one_line("smooth", "grey.png", "-m", "mine:Lighter", cwd=folder)
+    assert "mine has no class 'Lighter'" in text
+
+
 @pytest.mark.parametrize("kind", ["poisson", "speckle", "salt_and_pepper"])
 def test_noise_kinds(folder, kind):
     difffilter("noise", "colour.jpg", "--sigma", "0.2", "--kind", kind, "-o", "out.png", cwd=folder)
@@ -216,7 +239,18 @@ def test_methods_and_version(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["smooth"], ["noise"], ["compare"], ["methods"], ["train"], ["weights"]]
+    "command",
+    [
+        [],
+        ["smooth"],
+        ["noise"],
+        ["compare"],
+        ["methods"],
+        ["train"],
+        ["weights"],
+        ["sample"],
+        ["evolve"],
+    ],
 )
 def test_help_has_an_example(tmp_path, command):
     text = difffilter(*command, "--help", cwd=tmp_path)
@@ -263,4 +297,33 @@ def test_weights_and_train(folder):
     assert "natural-gray" in difffilter("weights", cwd=folder)
     assert "unknown preset 'huge'; there are: gray-small" in one_line(
         "train", ".", "--preset", "huge", "-o", "run", cwd=folder
+    )
+
+
+def test_sample_draws_a_grid(folder):
+    arguments = ("-n", 3, "--size", 20, "--steps", 2)
+    assert difffilter("sample", *arguments, "-o", "grid.png", cwd=folder) == ""
+    grid = np.asarray(Image.open(folder / "grid.png"))
+    assert grid.shape == (2 * 20 + 6, 2 * 20 + 6)  # frames of two pixels around each
+    assert (grid[24:-2, 24:-2] == 255).all()  # the fourth place is empty
+    assert not (grid[2:22, 2:22] == 255).all()
+    difffilter("sample", *arguments, "-o", "again.png", cwd=folder)
+    np.testing.assert_array_equal(grid, np.asarray(Image.open(folder / "again.png")))
+    assert "grid.png exists already" in one_line("sample", "-o", "grid.png", cwd=folder)
+    assert "weights is 'unnatural': neither a file nor one of" in one_line(
+        "sample", "-o", "other.png", "--weights", "unnatural", cwd=folder
+    )
+    assert not (folder / "other.png").exists()
+
+
+def test_evolve_draws_and_animates(folder):
+    assert difffilter("evolve", "grey.png", "--size", 32, cwd=folder) == ""
+    with Image.open(folder / "grey_evolve.png") as figure:
+        assert figure.size[0] > 2 * figure.size[1]  # seven columns of two rows
+    options = ("--weights", "auto", "--last", 20, "--steps", 2, "--frames", 3, "--size", 24)
+    difffilter("evolve", "colour.jpg", "-o", "way.gif", *options, cwd=folder)
+    with Image.open(folder / "way.gif") as gif:
+        assert gif.n_frames == 6
+    assert "weights for 1 channels; the image has 3" in one_line(
+        "evolve", "colour.jpg", "-o", "x.png", "--weights", "natural-gray", cwd=folder
     )

@@ -137,6 +137,16 @@ def test_the_path_ends_without_noise_and_leaves_its_start_alone(noisy):
     assert torch.equal(noisy, before)
 
 
+def test_steps_may_be_named(noisy):
+    """Steps of a given number are evenly spaced; naming the same ones is the same path."""
+    t = float(SCHEDULE.step_of(0.3))
+    by_number = reverse_path(eps_theta, noisy, 0.3, SCHEDULE, steps=3, eta=0)
+    by_name = reverse_path(eps_theta, noisy, 0.3, SCHEDULE, steps=[2 / 3 * t, 1 / 3 * t, 0], eta=0)
+    for (sigma, y), (other, z) in zip(by_number, by_name, strict=True):
+        assert sigma == pytest.approx(other)
+        torch.testing.assert_close(y, z)
+
+
 def test_clip_keeps_estimates_in_range():
     y = torch.full((1, 4), 9.0)
     end = reverse(lambda x, t: torch.zeros_like(x), y, 2.0, SCHEDULE, steps=5, clip=True)
@@ -156,7 +166,14 @@ def test_add_noise_has_the_moments_of_q():
 
 @pytest.mark.parametrize(
     ("argument", "options"),
-    [("eta", {"eta": 1.5}), ("eta", {"eta": -0.1}), ("steps", {"steps": 0})],
+    [
+        ("eta", {"eta": 1.5}),
+        ("eta", {"eta": -0.1}),
+        ("steps", {"steps": 0}),
+        ("steps", {"steps": [10, 20, 0]}),
+        ("steps", {"steps": [10, 5]}),
+        ("steps", {"steps": [900, 0]}),
+    ],
 )
 def test_bad_options_are_refused(noisy, argument, options):
     with pytest.raises(ValueError, match=argument):

@@ -1,1 +1,1 @@
-"""The benchmark: methods against each other over noise levels, and the constants they run with."""
+"""The comparison: studies, the runner that carries them out, and reports of their results."""

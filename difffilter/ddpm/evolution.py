@@ -69,7 +69,16 @@ def generate(n, shape, *, weights="natural-gray", steps=200, eta=1.0, seed=0, de
 
 
 def evolve(
-    image, t, *, channel_axis=None, schedule=None, backward=None, eta=1.0, seed=0, device="auto"
+    image,
+    t,
+    *,
+    channel_axis=None,
+    schedule=None,
+    backward=None,
+    steps=None,
+    eta=1.0,
+    seed=0,
+    device="auto",
 ):
     """One image on its way to noise and, with weights, back from there.
 
@@ -86,6 +95,9 @@ def evolve(
     backward : str or Path, optional
         Weights for the way back, which starts from the last image of the way there. None does
         not go back.
+    steps : int, optional
+        Steps of the way back, evenly spaced, besides those at which to look. None takes steps of
+        length 1, as in training.
     eta : float, default 1
         1 is DDPM, 0 DDIM.
     seed : int, default 0
@@ -120,6 +132,8 @@ def evolve(
     t = [int(step) for step in t]
     if not t or t != sorted(set(t)):
         raise ValueError(f"t is {t}; expected rising steps")
+    if steps is not None and steps < 1:
+        raise ValueError(f"steps is {steps}; expected at least 1")
     image = as_float(image, channel_axis)
     last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
     if last.ndim != 3:
@@ -135,29 +149,29 @@ def evolve(
     generator = keyed_generator(seed)
     eps = torch.randn(x0.shape, generator=generator)
     there = [add_noise(x0, step, eps, schedule) for step in t]
-    back = [] if trained is None else way_back(there[-1], t, trained, eta, generator)
+    back = [] if trained is None else way_back(there[-1], t, trained, steps, eta, generator)
     return [from_tensor(x)[0] for x in there], [from_tensor(x)[0] for x in back]
 
 
-def way_back(x, t, trained, eta, generator):
+def way_back(x, t, trained, steps, eta, generator):
     """The images at the rising steps t, on the way back from the last of them, which is `x`."""
     schedule = trained.schedule
     damping = schedule.alpha_bar(np.array(t)) ** 0.5
-    # Steps of length 1, so that each of t is one of them.
-    with TiledNetwork(trained.net, torch.float32, calls=t[-1]) as eps_theta:
-        path = reverse_path(
+    between = np.linspace(0, t[-1], (steps or t[-1]) + 1).round().astype(int).tolist()
+    path = sorted({0, *between, *t} - {t[-1]}, reverse=True)
+    with TiledNetwork(trained.net, torch.float32, calls=len(path)) as eps_theta:
+        ys = reverse_path(
             eps_theta,
             x / damping[-1],
             float(schedule.sigma_tilde(t[-1])),
             schedule,
-            steps=t[-1],
+            steps=path,
             eta=eta,
             generator=generator,
             clip=True,
         )
-        steps = range(t[-1] - 1, -1, -1)
-        ys = [y for step, (_, y) in zip(steps, path, strict=True) if step in t]
-    return [d * y for d, y in zip(damping[:-1], reversed(ys), strict=True)] + [x]
+        seen = {step: y for step, (_, y) in zip(path, ys, strict=True) if step in t}
+    return [d * seen[step] for d, step in zip(damping, t[:-1], strict=False)] + [x]
 
 
 def from_tensor(x):

@@ -160,8 +160,9 @@ def reverse_path(
     sigma_tilde : float
         Their noise.
     schedule : NoiseSchedule
-    steps : int, optional
-        Number of steps, evenly spaced in t. None takes steps of length 1, as in training.
+    steps : int or sequence of float, optional
+        Number of steps, evenly spaced in t, or where they lead, falling from below t(σ̃) to 0.
+        None takes steps of length 1, as in training.
     eta : float, default 1
         1 adds the noise of the true posterior q(x_s | x_t, x_0), 0 none at all.
     generator : torch.Generator, optional
@@ -179,7 +180,8 @@ def reverse_path(
     Raises
     ------
     ValueError
-        If σ̃ is 0 or beyond the schedule, `steps` below 1, or `eta` outside [0, 1].
+        If σ̃ is 0 or beyond the schedule, `steps` below 1 or not falling to 0, or `eta` outside
+        [0, 1].
 
     Notes
     -----
@@ -211,9 +213,14 @@ def reverse_path(
         raise ValueError("sigma_tilde is 0; there is no way back from a clean image")
     if steps is None:
         steps = max(1, round(t_start))
-    if steps < 1:
+    if np.ndim(steps):
+        path = np.array([t_start, *steps])
+        if not np.all(np.diff(path) < 0) or path[-1] != 0:
+            raise ValueError(f"steps is {steps}; expected steps that fall from {t_start:g} to 0")
+    elif steps < 1:
         raise ValueError(f"steps is {steps}; expected at least 1")
-    path = np.linspace(t_start, 0, steps + 1)
+    else:
+        path = np.linspace(t_start, 0, steps + 1)
     for t, s in pairwise(path):
         sigma_t, sigma_s = float(schedule.sigma_tilde(t)), float(schedule.sigma_tilde(s))
         eps = predict_noise(eps_theta, y, float(t), schedule)
