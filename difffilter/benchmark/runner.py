@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from difffilter.benchmark.machine import commit, machine, versions
 from difffilter.benchmark.measure import measure, warm_up
-from difffilter.benchmark.oracle import read_oracle
+from difffilter.benchmark.oracle import Oracle
 from difffilter.benchmark.rows import Row, as_csv, read_rows, write_rows
 from difffilter.benchmark.study import Case, noisy
 from difffilter.catalog import MissingExtra, make
@@ -159,7 +159,13 @@ class Worker:
 
 def make_method(text):
     """A Denoiser, or the Oracle of ``"oracle(...)"``."""
-    return read_oracle(text) or make(text)
+    wrapped = re.fullmatch(r"\s*oracle\((.*)\)\s*", text, re.DOTALL)
+    return Oracle(wrapped[1]) if wrapped else make(text)
+
+
+def is_oracle(text):
+    """Whether the method of this text looks at the clean image."""
+    return re.match(r"\s*oracle\(", text) is not None
 
 
 def file_names(labels):
@@ -313,11 +319,7 @@ def _write_sidecar(study, results, digests, missing, started=None):
         "name": study.name,
         "title": study.title or study.name,
         "denoisers": study.denoisers,
-        "oracles": [
-            label
-            for label, text in study.denoisers.items()
-            if label not in missing and read_oracle(text)
-        ],
+        "oracles": [label for label, text in study.denoisers.items() if is_oracle(text)],
         "missing": missing,
         "noises": study.noises,
         "sigmas": study.sigmas,
