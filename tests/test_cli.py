@@ -300,6 +300,23 @@ def test_weights_and_train(folder):
     )
 
 
+def test_train_then_use_the_weights(folder, photo, rng):
+    (folder / "photos").mkdir()
+    for k in range(4):
+        image = Image.fromarray(like(np.roll(photo, 20 * k, axis=1), np.uint8(0)))
+        image.save(folder / f"photos/{k}.png")
+    difffilter("train", "photos", "--steps", 2, "-o", "run", "--export", "my.safetensors",
+               cwd=folder)  # fmt: skip
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {"log.jsonl", "log.png", "checkpoint.safetensors"} <= names
+    difffilter("smooth", "grey.png", "-o", "out.png", "-m", "ddpm(weights='my.safetensors')",
+               cwd=folder)  # fmt: skip
+    assert (folder / "out.png").exists()
+    assert "run" in one_line("train", "photos", "--steps", 3, "-o", "run", cwd=folder)
+    difffilter("train", "photos", "--steps", 3, "-o", "run", "--resume", cwd=folder)
+    assert '"step": 3' in (folder / "run/log.jsonl").read_text()
+
+
 def test_sample_draws_a_grid(folder):
     arguments = ("-n", 3, "--size", 20, "--steps", 2)
     assert difffilter("sample", *arguments, "-o", "grid.png", cwd=folder) == ""
