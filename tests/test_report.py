@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from synthetic import IMAGES, METHODS, write_results
 
-from difffilter.benchmark import plots, report, webpage, words
-from difffilter.benchmark.labels import beside, spaced
-from difffilter.benchmark.summary import Results
-from difffilter.benchmark.svg import inline
+from difffilter.benchmark import report
+from difffilter.benchmark.report import plots, webpage, words
+from difffilter.benchmark.report.labels import beside, spaced
+from difffilter.benchmark.report.summary import Results
+from difffilter.benchmark.report.svg import inline
 from difffilter.catalog import MissingExtra
 
 EVIL = "<script>alert('x')</script> | *a* `b` $c_d$"

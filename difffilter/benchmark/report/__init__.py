@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
-from difffilter.benchmark.markdown import markdown
-from difffilter.benchmark.summary import Results, read
-from difffilter.benchmark.webpage import html
+from difffilter.benchmark.report.markdown import markdown
+from difffilter.benchmark.report.summary import Results, read
+from difffilter.benchmark.report.webpage import html
 from difffilter.files import replacing
 
 __all__ = ["Results", "html", "markdown", "read", "write"]

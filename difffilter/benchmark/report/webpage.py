@@ -9,10 +9,10 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from difffilter.benchmark import plots
-from difffilter.benchmark.svg import inline
-from difffilter.benchmark.tables import tables
-from difffilter.benchmark.words import (
+from difffilter.benchmark.report import plots
+from difffilter.benchmark.report.svg import inline
+from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.words import (
     about,
     all_levels,
     circumstances,
@@ -48,7 +48,7 @@ def html(results):
 
     Examples
     --------
-    >>> from difffilter.benchmark.summary import Results
+    >>> from difffilter.benchmark.report.summary import Results
     >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
     >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
     >>> html(results)[:15]
@@ -60,7 +60,7 @@ def html(results):
         if error.name != "jinja2":
             raise
         raise MissingExtra("the report needs jinja2: pip install 'difffilter[bench]'") from None
-    page = files("difffilter.benchmark") / "page"
+    page = files("difffilter.benchmark.report") / "page"
     vendor = page / "vendor"
     scripts = [
         "/*\nimg-comparison-slider 8.0.7\n"

@@ -19,7 +19,7 @@ def headline(results):
 
     Examples
     --------
-    >>> from difffilter.benchmark.summary import Results
+    >>> from difffilter.benchmark.report.summary import Results
     >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
     >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
     >>> headline(results)

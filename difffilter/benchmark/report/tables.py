@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.benchmark.summary import METRICS, Metric
+from difffilter.benchmark.report.summary import METRICS, Metric
 
 __all__ = ["Cell", "Row", "Table", "tables"]
 
@@ -74,7 +74,7 @@ def tables(results, noise):
 
     Examples
     --------
-    >>> from difffilter.benchmark.summary import Results
+    >>> from difffilter.benchmark.report.summary import Results
     >>> psnrs = {("boat", 0): 30.0, ("barn", 0): 32.0}
     >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): psnrs})
     >>> [table] = tables(results, "gaussian")

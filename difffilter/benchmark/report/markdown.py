@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from html import escape
 
-from difffilter.benchmark.tables import tables
-from difffilter.benchmark.words import (
+from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.words import (
     about,
     circumstances,
     count,
@@ -34,7 +34,7 @@ def markdown(results):
 
     Examples
     --------
-    >>> from difffilter.benchmark.summary import Results
+    >>> from difffilter.benchmark.report.summary import Results
     >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
     >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
     >>> print(markdown(results)[:40])

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from difffilter.benchmark.labels import SHARE, beside, spaced
-from difffilter.benchmark.summary import METRICS
+from difffilter.benchmark.report.labels import SHARE, beside, spaced
+from difffilter.benchmark.report.summary import METRICS
 from difffilter.catalog import parse
 
 __all__ = ["Drawing", "colour", "curves", "drawings", "front", "pareto", "plane", "save", "spread"]
@@ -153,7 +153,7 @@ def colour(results, label):
 
     Examples
     --------
-    >>> from difffilter.benchmark.summary import Results
+    >>> from difffilter.benchmark.report.summary import Results
     >>> values = {("gaussian", 25.0, label, "psnr"): {} for label in ("identity", "heat")}
     >>> colour(Results(values=values), "heat") == COLOURS[0]
     True
