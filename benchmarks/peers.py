@@ -172,7 +172,7 @@ class Bilateral(Peer):
 
     All pixels of the window weigh alike but for their intensity: scikit-image (up to 0.26 at
     least) reads its table of spatial weights with a wrong row length, which turns a Gaussian
-    window into a skew one and costs 2 dB.
+    window into a skew one and costs nearly 2 dB.
 
     Attributes
     ----------
