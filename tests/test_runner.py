@@ -82,7 +82,7 @@ def test_every_method_runs_on_every_case(study, tmp_path):
     values = {row[2:6]: row.value for row in rows}
     for sigma in study.sigmas:
         noisy = values[sigma, 0, "identity", "psnr"]
-        assert noisy == pytest.approx(-20 * np.log10(sigma), abs=0.2)  # not clipped
+        assert noisy == pytest.approx(-20 * np.log10(sigma), abs=0.5)  # not clipped
         assert values[sigma, 0, "heat", "psnr"] > noisy + 2
         assert values[sigma, 0, "identity", "psnr"] != values[sigma, 1, "identity", "psnr"]
     assert all(row.value >= 0 for row in rows)
