@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from difffilter.denoiser import Identity
 from difffilter.metrics import METRICS
 
 __all__ = ["MEASURES", "denoised", "measure"]
@@ -49,6 +50,8 @@ def warm_up(method, noisy, sigma, clean, channel_axis):
 def measure(method, noisy, sigma, clean, channel_axis, metrics):
     """Denoise an image and measure the result, clipped to [0, 1], and the call.
 
+    The noisy image itself, as Identity returns it, is not clipped.
+
     Parameters
     ----------
     method : Denoiser or Oracle
@@ -64,7 +67,6 @@ def measure(method, noisy, sigma, clean, channel_axis, metrics):
     Returns
     -------
     result : ndarray
-        Clipped to [0, 1].
     values : dict of str to float
         In the order of `metrics`; ``seconds``, and ``peak_memory`` in bytes on top of what the
         process held before, NaN where the system does not tell.
@@ -88,7 +90,8 @@ def measure(method, noisy, sigma, clean, channel_axis, metrics):
     call = {"seconds": seconds}
     if "peak_memory" in metrics:
         call["peak_memory"] = max(0.0, _status("VmHWM") - before)
-    result = result.clip(0, 1)
+    if not isinstance(method, Identity):  # the noisy image is a fact, not a result
+        result = result.clip(0, 1)
     values = {
         name: call[name]
         if name in call

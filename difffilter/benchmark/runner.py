@@ -33,11 +33,12 @@ __all__ = ["run"]
 
 PROTOCOL = (
     "The noise is neither clipped nor quantised, and keyed by image, kind, σ and seed alone: every "
-    "method sees the same pixels. Results are clipped to [0, 1]; PSNR has data range 1 and is "
-    "averaged over images; SSIM is that of Wang et al. 2004 (11×11 Gaussian window, σ = 1.5, "
-    "population covariance). Seconds are those of the call alone, after a warm-up, with the choice "
-    "of parameters. Parameters come from the noisy image or from training images, never from the "
-    "clean test image, but for methods labelled oracle."
+    "method sees the same pixels. Results are clipped to [0, 1], the noisy image that is shown "
+    "beside them is not; PSNR has data range 1 and is averaged over images; SSIM is that of Wang et "
+    "al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds are those of the "
+    "call alone, after a warm-up, with the choice of parameters. Parameters come from the noisy "
+    "image or from training images, never from the clean test image, but for methods labelled "
+    "oracle."
 )
 
 
