@@ -7,19 +7,30 @@ __version__ = "0.1.0"
 # The public names and where they live: each is imported on first use, so that a script or a
 # command pays only for what it needs.
 _HOME = {
+    "CoherenceEnhancing": "pde.tensor",
+    "CurvatureMotion": "pde.curvature",
     "Denoiser": "denoiser",
+    "EdgeEnhancing": "pde.tensor",
+    "ForwardBackward": "pde.forward_backward",
     "Heat": "pde.heat",
     "Identity": "denoiser",
     "PeronaMalik": "pde.perona_malik",
+    "TVFlow": "pde.tv_flow",
     "add_noise": "noise",
+    "coherence_enhancing": "pde.tensor",
+    "curvature_motion": "pde.curvature",
     "denoise": "catalog",
+    "edge_enhancing": "pde.tensor",
     "estimate_sigma": "sigma",
+    "forward_backward": "pde.forward_backward",
     "heat": "pde.heat",
     "make": "catalog",
     "methods": "catalog",
     "perona_malik": "pde.perona_malik",
     "psnr": "metrics",
+    "scale_space": "scales",
     "ssim": "metrics",
+    "tv_flow": "pde.tv_flow",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -18,6 +18,11 @@ CATALOG = {
     "identity": "difffilter.denoiser:Identity",
     "heat": "difffilter.pde.heat:Heat",
     "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
+    "edge_enhancing": "difffilter.pde.tensor:EdgeEnhancing",
+    "coherence_enhancing": "difffilter.pde.tensor:CoherenceEnhancing",
+    "tv_flow": "difffilter.pde.tv_flow:TVFlow",
+    "curvature_motion": "difffilter.pde.curvature:CurvatureMotion",
+    "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
 
@@ -36,7 +41,8 @@ def methods():
     Examples
     --------
     >>> methods()
-    ['identity', 'heat', 'perona_malik', 'ddpm']
+    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow',
+     'curvature_motion', 'forward_backward', 'ddpm']
     """
     return list(CATALOG)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from difffilter.image import as_float
 from difffilter.pde.heat import heat
+from difffilter.scales import scale_space
 
 __all__ = ["Way", "animate", "draw", "two_diffusions"]
 
@@ -115,7 +116,7 @@ def two_diffusions(
         picture, t, channel_axis=axis, backward=backward, steps=steps, seed=seed, device=device
     )
     times = [_time_of_share(picture, schedule.alpha_bar(step), axis) for step in t]
-    blurred = [heat(picture, time, channel_axis=axis) for time in times]
+    blurred = list(scale_space(picture, "heat", times, channel_axis=axis))
     at = [f"t = {step}" for step in t]
     ways = [
         Way(

@@ -19,6 +19,9 @@ PDES = {
         for g in ("exponential", "rational", "charbonnier", "tukey", "weickert")
         for s in (0.0, 0.7)
     },
+    "edge_enhancing": lambda u, **k: df.edge_enhancing(u, 1.0, 0.1, presmooth=0.7, **k),
+    "tv_flow": lambda u, **k: df.tv_flow(u, 0.02, **k),
+    "coherence_enhancing": lambda u, **k: df.coherence_enhancing(u, 2.0, 0.1, integration=1.0, **k),
 }
 
 shapes = st.one_of(

@@ -1,0 +1,404 @@
+"""Jitted functions of tensor diffusion ∂u/∂t = div(D ∇u): D from the image, and a stencil for D.
+
+The stencil is that of Fehrenbach & Mirebeau (2013): by Selling's algorithm every tensor is a sum
+
+    D = Σ_k ρ_k e_k e_kᵀ,        ρ_k ≥ 0,  e_k vectors of integers,
+
+of 3 terms in 2-D and 6 in 3-D, and intensity moves along the *links* from each pixel to the pixels
+at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)), which is added to p and
+taken from the other end. All weights are ≥ 0, so that no step makes a new extremum as long as
+τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where D is constant.
+Links that would leave the image carry nothing.
+
+A state is ``u[b, c, z, y, x]`` as in `kernels`; ``z`` has length 1 in 2-D. All jitted functions
+that call each other stand in this file because Numba's on-disk cache does not notice a change in
+a jitted function of another file.
+"""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+
+EDGE, COHERENCE = range(2)  # codes of the ways to make D
+
+WEICKERT_C = 3.31488
+
+# Pixels of a piece of work, at least.
+PIECE = 4096
+
+
+@njit(parallel=True, **OPTIONS)
+def convolve(a, result, half, axis, workers):
+    """Convolve ``a[n, z, y, x]`` along axis 1, 2 or 3 with a symmetric kernel, of which ``half``
+    is the right half with its middle first; beyond the border the image is reflected."""
+    count, depth, height, width = a.shape
+    radius = half.size - 1
+    rows = count * depth * height
+    for worker in prange(workers):
+        line = np.empty(width + 2 * radius, a.dtype)
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            n, z, y = row // (depth * height), row // height % depth, row % height
+            out, here = result[n, z, y], a[n, z, y]
+            if axis == 3:
+                for i in range(-radius, width + radius):
+                    line[radius + i] = here[reflected(i, width)]
+                here = line[radius:]
+            for i in range(width):
+                out[i] = half[0] * here[i]
+            for k in range(1, radius + 1):
+                if axis == 3:
+                    before, after = line[radius - k :], line[radius + k :]
+                elif axis == 2:
+                    before = a[n, z, reflected(y - k, height)]
+                    after = a[n, z, reflected(y + k, height)]
+                else:
+                    before = a[n, reflected(z - k, depth), y]
+                    after = a[n, reflected(z + k, depth), y]
+                h = half[k]
+                for i in range(width):
+                    out[i] += h * (before[i] + after[i])
+
+
+@njit(**OPTIONS)
+def reflected(i, n):
+    """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
+    i %= 2 * n
+    return i if i < n else 2 * n - 1 - i
+
+
+@njit(**OPTIONS)
+def differences(before, after, half, result):
+    """Central differences between two rows; ``half`` is 1/(2h)."""
+    for i in range(result.size):
+        result[i] = half * (after[i] - before[i])
+
+
+@njit(parallel=True, **OPTIONS)
+def structure(u, half, tensor, workers):
+    """Σ_c ∇u_c ∇u_cᵀ by central differences, to ``tensor[b, k, z, y, x]``.
+
+    The components k are xx, xy, yy and, in volumes, xz, yz, zz. ``half`` is 1/(2h) for the axes
+    z, y, x; beyond the border the image goes on as it is there.
+    """
+    batch, channels, depth, height, width = u.shape
+    rows = batch * depth * height
+    for worker in prange(workers):
+        gx, gy, gz = np.empty(width, u.dtype), np.empty(width, u.dtype), np.empty(width, u.dtype)
+        line = np.empty(width + 2, u.dtype)
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            b, z, y = row // (depth * height), row // height % depth, row % height
+            t = tensor[b, :, z, y]
+            t[:] = 0
+            for c in range(channels):
+                plane = u[b, c, z]
+                line[1 : width + 1] = plane[y]
+                line[0], line[width + 1] = plane[y, 0], plane[y, width - 1]
+                differences(line, line[2:], half[2], gx)
+                differences(plane[max(y - 1, 0)], plane[min(y + 1, height - 1)], half[1], gy)
+                xx, xy, yy = t[0], t[1], t[2]
+                for i in range(width):
+                    xx[i] += gx[i] * gx[i]
+                    xy[i] += gx[i] * gy[i]
+                    yy[i] += gy[i] * gy[i]
+                if depth > 1:
+                    front, back = u[b, c, max(z - 1, 0), y], u[b, c, min(z + 1, depth - 1), y]
+                    differences(front, back, half[0], gz)
+                    xz, yz, zz = t[3], t[4], t[5]
+                    for i in range(width):
+                        xz[i] += gx[i] * gz[i]
+                        yz[i] += gy[i] * gz[i]
+                        zz[i] += gz[i] * gz[i]
+
+
+# --- D from the structure tensor ------------------------------------------------------------
+
+
+@njit(**OPTIONS)
+def eigenvalue(kind, mu, largest, kappa2, least):
+    """The eigenvalue of D that belongs to the eigenvalue mu of the structure tensor."""
+    if kind == EDGE:
+        q = max(mu, 0.0) / kappa2
+        return max(1.0 - math.exp(-WEICKERT_C / (q * q * q * q)), least)
+    q = kappa2 / (largest - mu)
+    return least + (1.0 - least) * math.exp(-q * q)
+
+
+@njit(**OPTIONS)
+def diffusion_tensor_2d(kind, xx, xy, yy, kappa2, least):
+    """D with the structure tensor's eigenvectors, as (xx, xy, yy)."""
+    mean, half = 0.5 * (xx + yy), 0.5 * (xx - yy)
+    radius = math.sqrt(half * half + xy * xy)
+    large, small = mean + radius, mean - radius
+    across = eigenvalue(kind, large, large, kappa2, least)
+    along = eigenvalue(kind, small, large, kappa2, least)
+    # D is a first-degree polynomial in the structure tensor.
+    slope = 0.5 * (across - along) / radius if radius > 1e-12 * mean else 0.0
+    offset = along - slope * small
+    return slope * xx + offset, slope * xy, slope * yy + offset
+
+
+@njit(**OPTIONS)
+def diagonalise(a, v):
+    """Jacobi's method: turns the symmetric 3×3 ``a`` diagonal, the columns of ``v`` being the
+    eigenvectors."""
+    v[:] = 0.0
+    v[0, 0] = v[1, 1] = v[2, 2] = 1.0
+    for _ in range(12):
+        off = a[0, 1] ** 2 + a[0, 2] ** 2 + a[1, 2] ** 2
+        if off <= 1e-28 * (a[0, 0] ** 2 + a[1, 1] ** 2 + a[2, 2] ** 2):
+            return
+        for p in range(2):
+            for q in range(p + 1, 3):
+                if a[p, q] == 0.0:
+                    continue
+                r = 3 - p - q
+                ratio = 0.5 * (a[q, q] - a[p, p]) / a[p, q]
+                t = math.copysign(1.0, ratio) / (abs(ratio) + math.hypot(ratio, 1.0))
+                c = 1.0 / math.sqrt(t * t + 1.0)
+                s = t * c
+                a[p, p] -= t * a[p, q]
+                a[q, q] += t * a[p, q]
+                a[p, q] = a[q, p] = 0.0
+                rp, rq = a[r, p], a[r, q]
+                a[r, p] = a[p, r] = c * rp - s * rq
+                a[r, q] = a[q, r] = s * rp + c * rq
+                for i in range(3):
+                    vp, vq = v[i, p], v[i, q]
+                    v[i, p], v[i, q] = c * vp - s * vq, s * vp + c * vq
+
+
+@njit(**OPTIONS)
+def diffusion_tensor_3d(kind, a, v, kappa2, least):
+    """Replaces the structure tensor ``a`` (3×3) by D; ``v`` is space for the eigenvectors."""
+    diagonalise(a, v)
+    largest = max(a[0, 0], a[1, 1], a[2, 2])
+    x = eigenvalue(kind, a[0, 0], largest, kappa2, least)
+    y = eigenvalue(kind, a[1, 1], largest, kappa2, least)
+    z = eigenvalue(kind, a[2, 2], largest, kappa2, least)
+    for i in range(3):
+        for j in range(3):
+            a[i, j] = x * v[i, 0] * v[j, 0] + y * v[i, 1] * v[j, 1] + z * v[i, 2] * v[j, 2]
+
+
+# --- D as a sum over links ------------------------------------------------------------------
+
+
+@njit(**OPTIONS)
+def selling_2d(xx, xy, yy, rho, e):
+    """D = Σ_k rho[k] e[k] e[k]ᵀ with k < 3, rho ≥ 0 and e[k] = (x, y, 0) integer."""
+    # Three vectors that add up to zero. While two of them, i and j, have a positive product
+    # b_iᵀ D b_j, they give way to a triple whose products are smaller in sum.
+    ax, ay, bx, by, cx, cy = 1, 0, 0, 1, -1, -1
+    ab, ac, bc = xy, -xx - xy, -xy - yy
+    tiny = 1e-12 * (xx + yy)
+    while True:
+        if ab > tiny:
+            cx, cy, ax, ay = ax - bx, ay - by, -ax, -ay
+            ab, ac, bc = -ab, ac + 2.0 * ab, bc + 2.0 * ab
+        elif ac > tiny:
+            bx, by, ax, ay = ax - cx, ay - cy, -ax, -ay
+            ab, ac, bc = ab + 2.0 * ac, -ac, bc + 2.0 * ac
+        elif bc > tiny:
+            ax, ay, bx, by = bx - cx, by - cy, -bx, -by
+            ab, ac, bc = ab + 2.0 * bc, ac + 2.0 * bc, -bc
+        else:
+            break
+    rho[0], rho[1], rho[2] = max(-bc, 0.0), max(-ac, 0.0), max(-ab, 0.0)
+    e[0, 0], e[0, 1] = -ay, ax  # the vectors at right angles to the three
+    e[1, 0], e[1, 1] = -by, bx
+    e[2, 0], e[2, 1] = -cy, cx
+
+
+@njit(**OPTIONS)
+def selling_3d(d, rho, e, b, p):
+    """D = Σ_k rho[k] e[k] e[k]ᵀ with k < 6; ``b`` (4×3 integers) and ``p`` (4×4) are space."""
+    b[:] = 0
+    b[0, 0] = b[1, 1] = b[2, 2] = 1
+    b[3] = -1
+    for i in range(4):
+        for j in range(4):
+            p[i, j] = 0.0
+            for m in range(3):
+                for n in range(3):
+                    p[i, j] += b[i, m] * d[m, n] * b[j, n]
+    tiny = 1e-12 * (d[0, 0] + d[1, 1] + d[2, 2])
+    obtuse = False
+    while not obtuse:
+        obtuse = True
+        for i in range(3):
+            for j in range(i + 1, 4):
+                s = p[i, j]
+                if s <= tiny:
+                    continue
+                obtuse = False
+                k, l = others(i, j)
+                for m in range(3):
+                    b[k, m] += b[i, m]
+                    b[l, m] += b[i, m]
+                    b[i, m] = -b[i, m]
+                p[i, k], p[i, l] = s + p[i, l], s + p[i, k]
+                p[j, k] += s
+                p[j, l] += s
+                p[k, l] -= s
+                p[i, j] = -s
+                p[k, i], p[l, i], p[k, j], p[l, j] = p[i, k], p[i, l], p[j, k], p[j, l]
+                p[l, k], p[j, i] = p[k, l], -s
+    n = 0
+    for i in range(3):
+        for j in range(i + 1, 4):
+            k, l = others(i, j)
+            rho[n] = max(-p[i, j], 0.0)
+            for m in range(3):  # the cross product of the other two
+                m1, m2 = (m + 1) % 3, (m + 2) % 3
+                e[n, m] = b[k, m1] * b[l, m2] - b[k, m2] * b[l, m1]
+            n += 1
+
+
+@njit(**OPTIONS)
+def others(i, j):
+    """The two of 0, 1, 2, 3 that are neither i nor j."""
+    k = 0
+    while k in (i, j):
+        k += 1
+    return k, 6 - i - j - k
+
+
+@njit(parallel=True, **OPTIONS)
+def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
+    """The links of D, given the structure tensor.
+
+    Parameters
+    ----------
+    tensor : array (B, 3 or 6, D, H, W)
+        The smoothed structure tensor.
+    kind : int
+        `EDGE` or `COHERENCE`.
+    kappa2, least : float
+        κ² and the smallest eigenvalue of D.
+    inverse : array (3,)
+        1/h for the axes z, y, x.
+    weight : array (B, D·H·W, 3 or 6), written to
+        ρ_k/2.
+    link : array (B, D·H·W, 6 or 12) of int32, written to
+        The pixels at + e_k and - e_k, one after the other; the pixel itself where there is none.
+    workers : int
+        How many share the work.
+
+    Returns
+    -------
+    int
+        How far, at most, a link leads in memory.
+    """
+    batch, _, depth, height, width = tensor.shape
+    terms = weight.shape[2]
+    rows = batch * depth * height
+    _, iy, ix = inverse
+    reach = np.zeros(workers, np.int64)
+    for worker in prange(workers):
+        rho, e = np.empty(terms), np.zeros((terms, 3), np.int64)
+        d, v = np.empty((3, 3)), np.empty((3, 3))
+        b, p = np.empty((4, 3), np.int64), np.empty((4, 4))
+        far = 0
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            n, z, y = row // (depth * height), row // height % depth, row % height
+            t = tensor[n, :, z, y]
+            for x in range(width):
+                if terms == 3:
+                    xx, xy, yy = diffusion_tensor_2d(
+                        kind, float(t[0, x]), float(t[1, x]), float(t[2, x]), kappa2, least
+                    )
+                    selling_2d(xx * ix * ix, xy * ix * iy, yy * iy * iy, rho, e)
+                else:
+                    d[0, 0], d[1, 1], d[2, 2] = t[0, x], t[2, x], t[5, x]
+                    d[0, 1] = d[1, 0] = t[1, x]
+                    d[0, 2] = d[2, 0] = t[3, x]
+                    d[1, 2] = d[2, 1] = t[4, x]
+                    diffusion_tensor_3d(kind, d, v, kappa2, least)
+                    for i in range(3):
+                        for j in range(3):
+                            d[i, j] *= inverse[2 - i] * inverse[2 - j]
+                    selling_3d(d, rho, e, b, p)
+                at = (z * height + y) * width + x
+                w, ends = weight[n, at], link[n, at]
+                for k in range(terms):
+                    w[k] = 0.5 * rho[k]
+                    offset = (e[k, 2] * height + e[k, 1]) * width + e[k, 0]
+                    for side in range(2):
+                        sign = 1 - 2 * side
+                        x1, y1, z1 = x + sign * e[k, 0], y + sign * e[k, 1], z + sign * e[k, 2]
+                        inside = (
+                            0 <= x1 < width and 0 <= y1 < height and 0 <= z1 < depth and w[k] > 0
+                        )
+                        ends[2 * k + side] = at + sign * offset if inside else at
+                        if inside:
+                            far = max(far, abs(offset))
+        reach[worker] = far
+    return reach.max()
+
+
+@njit(**OPTIONS)
+def pieces(size, reach):
+    """The length of pieces of which every other one may be worked on at the same time."""
+    return min(size, max(PIECE, 2 * reach))
+
+
+@njit(parallel=True, **OPTIONS)
+def largest_sum(weight, link, reach):
+    """The largest sum of the weights of all links of a pixel, its own and others'."""
+    batch, size, terms = weight.shape
+    total = np.zeros((batch, size))
+    piece = pieces(size, reach)
+    count = size // piece
+    for colour in range(2):
+        jobs = batch * ((count + 1 - colour) // 2)
+        for job in prange(jobs):
+            b, part = job % batch, 2 * (job // batch) + colour
+            t = total[b]
+            for at in range(part * piece, size if part == count - 1 else (part + 1) * piece):
+                for k in range(terms):
+                    w = weight[b, at, k]
+                    for side in range(2):
+                        end = link[b, at, 2 * k + side]
+                        if end != at:
+                            t[at] += w
+                            t[end] += w
+    return total.max()
+
+
+@njit(parallel=True, **OPTIONS)
+def explicit(u, v, steps, tau, weight, link, reach):
+    """Take `steps` explicit steps from ``u`` with the same links.
+
+    ``u`` and ``v`` are (B, C, D·H·W) and both are written to; returns whether the result is in
+    ``v``. The image is cut into pieces, of which first the even ones are worked on and then the odd ones:
+    no link leads from one to the next but one.
+    """
+    batch, channels, size = u.shape
+    terms = weight.shape[2]
+    piece = pieces(size, reach)
+    count = size // piece
+    for _ in range(steps):
+        v[:] = u
+        for colour in range(2):
+            jobs = batch * ((count + 1 - colour) // 2)
+            for job in prange(jobs):
+                b, part = job % batch, 2 * (job // batch) + colour
+                for c in range(channels):
+                    old, new = u[b, c], v[b, c]
+                    for at in range(
+                        part * piece, size if part == count - 1 else (part + 1) * piece
+                    ):
+                        here, gain = old[at], old.dtype.type(0.0)
+                        for k in range(terms):
+                            w = tau * weight[b, at, k]
+                            i, j = link[b, at, 2 * k], link[b, at, 2 * k + 1]
+                            f, g = w * (old[i] - here), w * (old[j] - here)
+                            new[i] -= f
+                            new[j] -= g
+                            gain += f + g
+                        new[at] += gain
+        u, v = v, u
+    return steps % 2 == 1
