@@ -144,7 +144,8 @@ def noise(image, sigma, kind, seed, output, overwrite):
 @cli.command()
 @click.argument("image", metavar="IMG")
 @sigma_option(help="Noise to put on IMG; with --no-reference, the noise that it has.")
-@click.option("-m", "--method", "methods", multiple=True, help="Repeat for several. [default: all]")
+@click.option("-m", "--method", "methods", multiple=True,
+              help="Repeat for several; 'all' for each. [default: heat, perona_malik, ddpm]")  # fmt: skip
 @click.option("--kind", default="gaussian", show_default=True, help="Kind of noise.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--no-reference", is_flag=True, help="IMG is the noisy image; there is no clean one.")
@@ -160,7 +161,7 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
     Examples:
       difffilter compare photo.png --sigma 25/255 -o figure.png
       difffilter compare photo.png --sigma 25/255 -m heat -m "perona_malik(diffusivity='tukey')"
-      difffilter compare scan.png --no-reference
+      difffilter compare scan.png --no-reference -m all
     """
     from difffilter import compare as side_by_side
     from difffilter.catalog import MissingExtra
@@ -174,8 +175,9 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
         raise click.UsageError(
             "pass --sigma 25/255 for the noise to put on, or --no-reference if IMG is noisy already"
         )
+    asked = all_methods() if "all" in methods else methods
     denoisers = {}
-    for method in methods or all_methods():
+    for method in asked or ("identity", "heat", "perona_malik", "ddpm"):
         try:
             denoisers[method] = _make(method)
         except MissingExtra as error:
