@@ -181,7 +181,7 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
         try:
             denoisers[method] = _make(method)
         except MissingExtra as error:
-            if methods:
+            if method in methods:
                 raise
             click.echo(f"left out: {error}", err=True)
     source = Path(image)
