@@ -14,6 +14,7 @@ from difffilter.catalog import spell
 from difffilter.files import SUFFIXES, read, write
 from difffilter.image import like
 from difffilter.sigma import check_sigma, estimate_sigma
+from difffilter.workers import pool
 
 __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file"]
 
@@ -174,20 +175,12 @@ def run(tasks, denoiser, jobs=1, **options) -> Iterator[tuple[Task, list[str], E
         for task in tasks:
             yield (task, *_attempt(task, denoiser, options))
         return
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures import as_completed
 
-    jobs = min(jobs, len(tasks))
-    # Fresh processes: a forked one would inherit threads that no longer run.
-    with ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=_share_cores, initargs=(jobs,)
-    ) as pool:
-        futures = {pool.submit(_attempt, task, denoiser, options): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                yield (futures[future], *future.result())
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with pool(min(jobs, len(tasks))) as executor:
+        futures = {executor.submit(_attempt, task, denoiser, options): task for task in tasks}
+        for future in as_completed(futures):
+            yield (futures[future], *future.result())
 
 
 def _attempt(task, denoiser, options):
@@ -195,8 +188,3 @@ def _attempt(task, denoiser, options):
         return smooth_file(task, denoiser, **options), None
     except (OSError, TypeError, ValueError, MemoryError) as error:
         return [], error
-
-
-def _share_cores(jobs):
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    os.environ["NUMBA_NUM_THREADS"] = str(max(1, cores // jobs))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import difflib
-from dataclasses import fields
+import inspect
+import re
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 
 from difffilter.denoiser import Denoiser
@@ -23,6 +25,10 @@ CATALOG = {
     "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
 }
+
+
+# "module:" before the name of a class.
+MODULE = re.compile(r"\s*([A-Za-z_][\w.]*:)(?=[A-Za-z_])")
 
 
 class MissingExtra(ValueError):
@@ -47,7 +53,8 @@ def make(text, **parameters):
     Parameters
     ----------
     text : str
-        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``. Values are
+        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``; or a class
+        of one's own, ``"my_module:MyDenoiser(strength=2)"``, whose module is imported. Values are
         Python literals or fractions such as ``25/255``; nothing is evaluated.
     **parameters
         More parameters, which win over those in `text`.
@@ -69,20 +76,42 @@ def make(text, **parameters):
     """
     name, given = parse(text)
     given |= parameters
-    if name not in CATALOG:
+    home = CATALOG.get(name, name)
+    if ":" not in home:
         raise ValueError(f"unknown method {name!r}{nearest(name, CATALOG)}")
-    module, _, attribute = CATALOG[name].partition(":")
-    try:
-        denoiser = getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise MissingExtra(f"{name} needs {error.name}: pip install 'difffilter[ddpm]'") from None
-    known = [f.name for f in fields(denoiser)]
+    denoiser = _find(name, home)
+    if is_dataclass(denoiser):
+        known = [f.name for f in fields(denoiser)]
+    else:
+        known = list(inspect.signature(denoiser).parameters)
     for key in given:
         if key not in known:
             raise ValueError(f"{name} has no parameter {key!r}{nearest(key, known)}")
     return denoiser(**given)
+
+
+def _find(name, home):
+    """The class at ``"module:Class"``."""
+    module, _, attribute = home.partition(":")
+    try:
+        found = import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name in ("torch", "safetensors"):
+            missing = f"{name} needs {error.name}: pip install 'difffilter[ddpm]'"
+            raise MissingExtra(missing) from None
+        if error.name != module.split(".")[0]:
+            raise MissingExtra(f"{name} needs {error.name}, which is not installed") from None
+        raise ValueError(
+            f"there is no module {module!r} for the method {name!r}; it must be installed, or lie "
+            "in the current folder"
+        ) from None
+    if not isinstance(getattr(found, attribute, None), type):
+        classes = [key for key, value in vars(found).items() if isinstance(value, type)]
+        raise ValueError(f"{module} has no class {attribute!r}{nearest(attribute, classes)}")
+    denoiser = getattr(found, attribute)
+    if not issubclass(denoiser, Denoiser):
+        raise ValueError(f"{name} is no Denoiser: it cannot be called with an image")
+    return denoiser
 
 
 def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **parameters):
@@ -128,34 +157,36 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
 
 
 def spell(denoiser):
-    """What `make` would make this Denoiser from; for one that is not in the catalog, its repr.
+    """What `make` would make this Denoiser from; for one that is no dataclass, its repr.
 
     Examples
     --------
     >>> spell(make("heat").choose([[0.0, 1.0], [0.5, 0.5]], 0.0))
     'heat(time=0.0)'
     """
+    if not is_dataclass(denoiser):
+        return repr(denoiser)
     home = f"{type(denoiser).__module__}:{type(denoiser).__qualname__}"
-    for name, known in CATALOG.items():
-        if known == home:
-            values = {f.name: getattr(denoiser, f.name) for f in fields(denoiser)}
-            usual = {f.name: f.default for f in fields(denoiser)}
-            given = [f"{key}={value!r}" for key, value in values.items() if value != usual[key]]
-            return f"{name}({', '.join(given)})" if given else name
-    return repr(denoiser)
+    name = next((name for name, known in CATALOG.items() if known == home), home)
+    values = {f.name: getattr(denoiser, f.name) for f in fields(denoiser)}
+    usual = {f.name: f.default for f in fields(denoiser)}
+    given = [f"{key}={value!r}" for key, value in values.items() if value != usual[key]]
+    return f"{name}({', '.join(given)})" if given else name
 
 
 def parse(text):
     """``"name(key=value, ...)"`` as a name and a dict, without evaluating anything."""
+    module = MODULE.match(text)
+    home, rest = (module[1], text[module.end() :]) if module else ("", text)
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(rest.strip(), mode="eval").body
         if isinstance(tree, ast.Name):
-            return tree.id, {}
+            return home + tree.id, {}
         if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
             raise ValueError
         if tree.args or any(keyword.arg is None for keyword in tree.keywords):
             raise ValueError
-        return tree.func.id, {k.arg: _literal(k.value) for k in tree.keywords}
+        return home + tree.func.id, {k.arg: _literal(k.value) for k in tree.keywords}
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         raise ValueError(
             f"cannot read the method {text!r}; write name or name(key=value, ...)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -143,7 +144,8 @@ def noise(image, sigma, kind, seed, output, overwrite):
 @cli.command()
 @click.argument("image", metavar="IMG")
 @sigma_option(help="Noise to put on IMG; with --no-reference, the noise that it has.")
-@click.option("-m", "--method", "methods", multiple=True, help="Repeat for several. [default: all]")
+@click.option("-m", "--method", "methods", multiple=True,
+              help="Repeat for several; 'all' for each. [default: heat, perona_malik, ddpm]")  # fmt: skip
 @click.option("--kind", default="gaussian", show_default=True, help="Kind of noise.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--no-reference", is_flag=True, help="IMG is the noisy image; there is no clean one.")
@@ -159,7 +161,7 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
     Examples:
       difffilter compare photo.png --sigma 25/255 -o figure.png
       difffilter compare photo.png --sigma 25/255 -m heat -m "perona_malik(diffusivity='tukey')"
-      difffilter compare scan.png --no-reference
+      difffilter compare scan.png --no-reference -m all
     """
     from difffilter import compare as side_by_side
     from difffilter.catalog import MissingExtra
@@ -173,12 +175,13 @@ def compare(image, sigma, methods, kind, seed, no_reference, output, overwrite):
         raise click.UsageError(
             "pass --sigma 25/255 for the noise to put on, or --no-reference if IMG is noisy already"
         )
+    asked = all_methods() if "all" in methods else methods
     denoisers = {}
-    for method in methods or all_methods():
+    for method in asked or ("identity", "heat", "perona_malik", "ddpm"):
         try:
             denoisers[method] = _make(method)
         except MissingExtra as error:
-            if methods:
+            if method in methods:
                 raise
             click.echo(f"left out: {error}", err=True)
     source = Path(image)
@@ -228,6 +231,98 @@ def methods():
 
 
 @cli.command()
+@click.argument("study", metavar="STUDY.toml")
+@click.option(
+    "-o", "--output", metavar="RESULTS", help="A folder. [default: results/STUDY beside it]"
+)
+@click.option("--images", multiple=True, metavar="PATH", help="Instead of the study's own. Repeat.")
+@click.option(
+    "-m", "--method", "methods", multiple=True, metavar="LABEL", help="Only these for now."
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option("--retry", is_flag=True, help="Try again what failed.")
+@click.option("--overwrite", is_flag=True, help="Drop rows that the study does not ask for.")
+def bench(study, output, images, methods, jobs, retry, overwrite):
+    """Compare methods on many images and noises, as a study in TOML asks.
+
+    Results are kept as they come: interrupted, it goes on where it was. Seconds are best measured
+    with one job on a machine with nothing else to do.
+
+    \b
+    Examples:
+      difffilter bench benchmarks/quick.toml
+      difffilter bench benchmarks/bsd68.toml --images BSD68/ -o results/bsd68
+      difffilter report benchmarks/results/quick
+    """
+    from difffilter.benchmark.runner import run
+    from difffilter.benchmark.study import read_study
+
+    asked = read_study(study, images)
+    results = Path(output) if output else asked.folder / "results" / asked.name
+    failed, missing = run(
+        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None
+    )
+    for label, reason in missing.items():
+        click.echo(f"left out: {label}: {reason}", err=True)
+    if failed:
+        click.echo(f"{failed} calls failed; the report lists them", err=True)
+    click.echo(f"results: {results}  (now: difffilter report {results})")
+    if failed:
+        sys.exit(1)
+
+
+@cli.command()
+@click.argument("results", metavar="RESULTS")
+@click.option("-o", "--output", metavar="FOLDER", help="Where to. [default: RESULTS]")
+def report(results, output):
+    """Turn a study's results into tables (report.md) and a page to look at (report.html).
+
+    \b
+    Example:
+      difffilter report benchmarks/results/quick
+    """
+    from difffilter.benchmark.report import write
+
+    for path in write(results, output):
+        click.echo(path)
+
+
+@cli.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMG|FOLDER...")
+@click.option("-m", "--method", "methods", multiple=True, required=True, help="Repeat for several.")
+@click.option("--colour", is_flag=True, help="For colour images. [default: they are made grey]")
+@click.option(
+    "--sigma", "sigmas", multiple=True, metavar="S", help="Noise levels. [default: 5 to 75 /255]"
+)
+@click.option("--crop", type=click.IntRange(16), default=256, show_default=True,
+              help="Use the middle of larger images, in pixels.")  # fmt: skip
+@click.option("--data", default="", metavar="TEXT", help="What the images are, for the record.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Where to. [default: the package's own record]"
+)
+def calibrate(images, methods, sigmas, output, **options):
+    """Find the constants of methods that do best on training images, level by level of noise.
+
+    Studies take constants that a method leaves open from this record: none of them has seen the
+    images that it is measured on. Interrupted, it goes on where it was.
+
+    \b
+    Example (in the folder of peers.py):
+      difffilter calibrate photos/ -m peers:TotalVariation -m peers:Bilateral
+    """
+    from difffilter.benchmark import calibration
+
+    _look_here()
+    options |= {"sigmas": sigmas or calibration.SIGMAS, "output": output or calibration.CALIBRATION}
+    for method in methods:
+        record = calibration.calibrate(method, images, **options)
+        click.echo(f"{method}, {len(record['images'])} images")
+        for level, found in record["levels"].items():
+            constants = ", ".join(f"{key}={value}" for key, value in found["constants"].items())
+            click.echo(f"  {level:>7}  {found['noisy']:.2f} -> {found['psnr']:.2f} dB  {constants}")
+
+
+@cli.command()
 @click.argument("folder", metavar="FOLDER")
 @click.option("--preset", default="gray-small", show_default=True, help="gray-small, color-small.")
 @click.option("-o", "--output", required=True, metavar="RUN", help="The run's folder.")
@@ -247,7 +342,10 @@ def train(folder, preset, output, steps, resume, weights):
     ddpm = _ddpm()
     if preset not in ddpm.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are: {', '.join(ddpm.PRESETS)}")
-    ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    try:
+        ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    finally:
+        _plot(Path(output))
     if weights:
         ddpm.export(output, weights)
 
@@ -372,8 +470,27 @@ def _ddpm():
 # --- what the commands share ----------------------------------------------------------------
 
 
+def _plot(run):
+    """Beside the log of a training run, its picture."""
+    from difffilter.ddpm import plot_log
+    from difffilter.files import replacing
+
+    log = run / "log.jsonl"
+    if log.exists() and log.stat().st_size:
+        with replacing(run / "log.png") as temporary:
+            plot_log(log, temporary)
+
+
+def _look_here():
+    """Find a Denoiser of the user's own in the current folder."""
+    if os.curdir not in sys.path:
+        sys.path.append(os.curdir)
+
+
 def _make(method, parameters=None):
     from difffilter.catalog import make
+
+    _look_here()
 
     return make(method, **(parameters or {}))
 

@@ -1,4 +1,4 @@
-"""How close an image is to the clean one: PSNR and SSIM, for images in [0, 1]."""
+"""How close an image is to the clean one, for images in [0, 1]."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from difffilter.image import as_float
 
-__all__ = ["METRICS", "psnr", "ssim"]
+__all__ = ["METRICS", "ms_ssim", "psnr", "ssim", "texture", "vif"]
 
 
 def _pair(clean, image, channel_axis):
@@ -84,10 +84,7 @@ def ssim(clean, image, *, channel_axis=None):
     from skimage.metrics import structural_similarity
 
     clean, image = _pair(clean, image, channel_axis)
-    spatial = list(clean.shape)
-    if channel_axis is not None:
-        del spatial[channel_axis]
-    if min(spatial) < 11:
+    if _narrowest(clean, channel_axis) < 11:
         return math.nan
     return float(
         structural_similarity(
@@ -102,4 +99,160 @@ def ssim(clean, image, *, channel_axis=None):
     )
 
 
-METRICS = {"psnr": psnr, "ssim": ssim}
+def ms_ssim(clean, image, *, channel_axis=None):
+    """Structural similarity at five scales (Wang, Simoncelli & Bovik [1]_), by torchmetrics.
+
+    Parameters
+    ----------
+    clean, image : array_like
+        Of one shape; integers are scaled to [0, 1].
+    channel_axis : int, optional
+        The axis of the channels; ``None``: no channels.
+
+    Returns
+    -------
+    float
+        1 for equal images. NaN for an image narrower than 176 pixels, too few for the coarsest window.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If torchmetrics is not installed.
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    .. [1] Z. Wang, E. P. Simoncelli, A. C. Bovik, "Multiscale structural similarity for image
+       quality assessment", Asilomar Conference on Signals, Systems and Computers, 2003.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> ms_ssim(np.eye(8), np.eye(8))
+    nan
+    """
+    clean, image = _pair(clean, image, channel_axis)
+    if _narrowest(clean, channel_axis) < 176:
+        return math.nan
+    from torchmetrics.functional.image import (
+        multiscale_structural_similarity_index_measure as measure,
+    )
+
+    tensors = (_tensor(x, channel_axis) for x in (image, clean))
+    return float(measure(*tensors, data_range=1.0))
+
+
+def vif(clean, image, *, channel_axis=None):
+    """Visual information fidelity in the pixel domain (Sheikh & Bovik [1]_), by torchmetrics.
+
+    How much of what the clean image tells an observer the image still tells.
+
+    Parameters
+    ----------
+    clean, image : array_like
+        Of one shape; integers are scaled to [0, 1].
+    channel_axis : int, optional
+        The axis of the channels, over which it is averaged; ``None``: no channels.
+
+    Returns
+    -------
+    float
+        1 for equal images. NaN for an image narrower than 41 pixels, the coarsest window.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If torchmetrics is not installed.
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    .. [1] H. R. Sheikh, A. C. Bovik, "Image information and visual quality", IEEE Trans. Image
+       Processing 15(2), 2006.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> vif(np.eye(8), np.eye(8))
+    nan
+    """
+    clean, image = _pair(clean, image, channel_axis)
+    if _narrowest(clean, channel_axis) < 41:
+        return math.nan
+    from torchmetrics.functional.image import visual_information_fidelity as measure
+
+    # Its constant for the eye's own noise is meant for intensities up to 255.
+    tensors = (255 * _tensor(x, channel_axis) for x in (image, clean))
+    return float(measure(*tensors))
+
+
+def texture(clean, image, *, channel_axis=None):
+    """How differently the differences of neighbouring pixels are distributed; 0 is best.
+
+    The first Wasserstein distance between the distributions of these differences in the two
+    images, in units of intensity. It does not ask whether each pixel is right but whether the
+    image looks like the clean one: too smooth is as bad as too rough. Distances between
+    distributions of natural and of restored images are what the perception-distortion trade-off is
+    about [1]_; this is the simplest of them.
+
+    Parameters
+    ----------
+    clean, image : array_like
+        Of one shape; integers are scaled to [0, 1].
+    channel_axis : int, optional
+        The axis of the channels; ``None``: no channels.
+
+    Returns
+    -------
+    float
+        0 for equal distributions. NaN for a single pixel.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+
+    References
+    ----------
+    .. [1] Y. Blau, T. Michaeli, "The perception-distortion tradeoff", CVPR 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> checks = np.indices((8, 8)).sum(axis=0) % 2
+    >>> texture(checks, 1 - checks), texture(checks, checks / 2)
+    (0.0, 0.5)
+    """
+    clean, image = _pair(clean, image, channel_axis)
+    axes = [
+        axis
+        for axis in range(clean.ndim)
+        if channel_axis is None or axis != channel_axis % clean.ndim
+    ]
+    # Of two samples of one size, the distance is the mean one between the sorted values.
+    distances = [
+        np.abs(np.subtract(*(np.sort(np.diff(x, axis=axis), axis=None) for x in (clean, image))))
+        for axis in axes
+    ]
+    distances = np.concatenate(distances)
+    return float(distances.mean()) if distances.size else math.nan
+
+
+def _narrowest(image, channel_axis):
+    shape = list(image.shape)
+    if channel_axis is not None:
+        del shape[channel_axis]
+    return min(shape)
+
+
+def _tensor(image, channel_axis):
+    """A single image as torchmetrics wants it: (1, C, H, W)."""
+    from torch import from_numpy
+
+    planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)
+    return from_numpy(np.ascontiguousarray(planes[None], np.float32))
+
+
+METRICS = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "vif": vif, "texture": texture}

@@ -2,16 +2,21 @@
 
 import ast
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "difffilter"
 
 # Who stands above whom; a room imports from lower floors only.
 FLOORS = [
-    {"image", "picture"},
+    {"image", "picture", "workers"},
     {"tiff"},
     {"files"},
     {"sigma"},
@@ -19,7 +24,7 @@ FLOORS = [
     {"noise", "metrics", "pde", "ddpm"},
     {"catalog"},
     {"scales"},
-    {"batch", "compare", "two_diffusions"},
+    {"batch", "benchmark", "compare", "two_diffusions"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -48,9 +53,13 @@ def test_imports_run_one_way(path):
 
 
 def test_only_ddpm_imports_torch():
+    """But for two metrics, which do so when they are called."""
     for path in PACKAGE.rglob("*.py"):
         if "ddpm" not in path.parts:
-            assert not re.search(r"^\s*(import|from) torch", path.read_text("utf-8"), re.M), path
+            anywhere = (
+                r"^(import|from) torch" if path.stem == "metrics" else r"^\s*(import|from) torch"
+            )
+            assert not re.search(anywhere, path.read_text("utf-8"), re.M), path
 
 
 def test_readme_code_runs(tmp_path, monkeypatch):
@@ -68,3 +77,25 @@ def test_readme_names_what_exists():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for goal in re.findall(r"make (\w+)", readme):
         assert re.search(rf"^{goal}:", makefile, re.M), goal
+
+
+def test_readme_shows_the_results_that_are_committed():
+    """When this fails: python benchmarks/readme.py"""
+    path = ROOT / "benchmarks/readme.py"
+    made = {"__name__": "readme", "__file__": str(path)}
+    exec(compile(path.read_text("utf-8"), path, "exec"), made)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert made["with_results"](readme) == readme
+
+
+def test_readme_own_method_works_on_the_command_line(tmp_path, photo):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    [code] = [code for code in re.findall(r"```python\n(.*?)```", readme, re.S) if "Median" in code]
+    (tmp_path / "my_filters.py").write_text(code, "utf-8")
+    Image.fromarray((photo * 255).astype(np.uint8)).save(tmp_path / "photo.png")
+    commands = re.findall(r"^\$ difffilter (.*my_filters.*)$", readme, re.M)
+    assert len(commands) == 2
+    for command in commands:
+        subprocess.run(
+            [sys.executable, "-m", "difffilter", *shlex.split(command)], cwd=tmp_path, check=True
+        )

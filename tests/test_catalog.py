@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import difffilter as df
-from difffilter.catalog import CATALOG, parse, parse_number, spell
+from difffilter.catalog import CATALOG, MissingExtra, parse, parse_number, spell
 
 
 @pytest.mark.parametrize("name", df.methods())
@@ -44,6 +44,17 @@ def test_parameters_in_the_text():
         ("", "cannot read the method ''"),
         ("heat.real", "cannot read the method"),
         ("heat(time=" + "(" * 500, "cannot read the method"),
+        ("nowhere.at_all:Method", "there is no module 'nowhere.at_all' for the method"),
+        (
+            "difffilter.denoiser:Idenity",
+            "difffilter.denoiser has no class 'Idenity'; did you mean 'Identity'?",
+        ),
+        ("difffilter.catalog:make", "difffilter.catalog has no class 'make'"),
+        ("difffilter.catalog:MissingExtra", "is no Denoiser: it cannot be called with an image"),
+        ("difffilter.pde.heat:Heat(tme=1)", "has no parameter 'tme'; did you mean 'time'?"),
+        ("os:system('ls')", "cannot read the method"),
+        (":Heat", "cannot read the method"),
+        ("a:b:Heat", "cannot read the method"),
         ("perona_malik(kappa=0)", "kappa must be a finite number > 0; got 0"),
     ],
 )
@@ -51,6 +62,27 @@ def test_bad_texts(text, message):
     with pytest.raises(ValueError, match=r".") as caught:
         df.make(text)
     assert message in str(caught.value)
+
+
+def test_a_class_of_ones_own(tmp_path, monkeypatch):
+    (tmp_path / "of_my_own.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Half:\n"
+        "    share: float = 0.5\n"
+        "    note: str = ''\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        return self.share * noisy\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    method = df.make("of_my_own:Half(share=1/4, note='a:b(c)')")
+    assert (method.share, method.note) == (0.25, "a:b(c)")
+    assert spell(method) == "of_my_own:Half(share=0.25, note='a:b(c)')"
+    assert df.make(spell(method)) == method
+    np.testing.assert_array_equal(df.denoise(np.ones((2, 2)), 0.1, method), np.full((2, 2), 0.25))
+    (tmp_path / "needy.py").write_text("import no_such_library")
+    with pytest.raises(MissingExtra, match="needy:X needs no_such_library, which is not installed"):
+        df.make("needy:X")
 
 
 def test_parse_number():

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,7 +183,7 @@ def test_noise_then_compare(tmp_path, photo):
     head, *rows, figure = text.splitlines()
     assert head.split() == ["method", "PSNR", "(dB)", "SSIM", "seconds", "parameters"]
     scores = {row.split()[0]: float(row.split()[1]) for row in rows}
-    assert list(scores) == df.methods()
+    assert list(scores) == ["identity", "heat", "perona_malik", "ddpm"]
     assert scores["perona_malik"] > scores["heat"] > scores["identity"] + 3
     assert figure == "figure: clean_compare.png"
     with Image.open(tmp_path / "clean_compare.png") as drawn:
@@ -191,6 +192,28 @@ def test_noise_then_compare(tmp_path, photo):
                       "perona_malik(diffusivity='tukey')", "-o", "fig.png", cwd=tmp_path)  # fmt: skip
     assert text.splitlines()[0].split() == ["method", "seconds", "parameters"]
     assert (tmp_path / "fig.png").exists()
+
+
+def test_compare_takes_a_class_of_ones_own(folder):
+    """In the current folder, by the installed script, which does not look there by itself."""
+    (folder / "mine.py").write_text(
+        "class Darker:\n"
+        "    def __init__(self, share=0.5):\n"
+        "        self.share = share\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        return self.share * noisy\n"
+    )
+    script = Path(sys.executable).with_name("difffilter")
+    command = [script, "compare", "grey.png", "--sigma", "0.1", "-m", "mine:Darker(share=1)",
+               "-m", "identity"]  # fmt: skip
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    head, mine, identity, _ = result.stdout.splitlines()
+    assert mine.startswith("mine:Darker(share=1)")
+    at = head.index("PSNR (dB)")
+    assert mine[at : at + 9] == identity[at : at + 9]
+    text = one_line("smooth", "grey.png", "-m", "mine:Lighter", cwd=folder)
+    assert "mine has no class 'Lighter'" in text
 
 
 @pytest.mark.parametrize("kind", ["poisson", "speckle", "salt_and_pepper"])
@@ -275,6 +298,23 @@ def test_weights_and_train(folder):
     assert "unknown preset 'huge'; there are: gray-small" in one_line(
         "train", ".", "--preset", "huge", "-o", "run", cwd=folder
     )
+
+
+def test_train_then_use_the_weights(folder, photo, rng):
+    (folder / "photos").mkdir()
+    for k in range(4):
+        image = Image.fromarray(like(np.roll(photo, 20 * k, axis=1), np.uint8(0)))
+        image.save(folder / f"photos/{k}.png")
+    difffilter("train", "photos", "--steps", 2, "-o", "run", "--export", "my.safetensors",
+               cwd=folder)  # fmt: skip
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {"log.jsonl", "log.png", "checkpoint.safetensors"} <= names
+    difffilter("smooth", "grey.png", "-o", "out.png", "-m", "ddpm(weights='my.safetensors')",
+               cwd=folder)  # fmt: skip
+    assert (folder / "out.png").exists()
+    assert "run" in one_line("train", "photos", "--steps", 3, "-o", "run", cwd=folder)
+    difffilter("train", "photos", "--steps", 3, "-o", "run", "--resume", cwd=folder)
+    assert '"step": 3' in (folder / "run/log.jsonl").read_text()
 
 
 def test_sample_draws_a_grid(folder):

@@ -96,6 +96,7 @@ def test_validation_images_are_set_aside_for_good(folder):
     again = set_aside(images, 3)[1]
     assert all(mine is theirs for mine, theirs in zip(validation, again, strict=True))
     assert set_aside(images, 0) == (images, [])
+    assert [len(part) for part in set_aside(images, 24)] == [4, 3]
 
 
 def test_a_batch_depends_on_seed_and_step_alone(folder):

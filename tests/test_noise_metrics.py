@@ -7,6 +7,7 @@ import pytest
 from scipy.signal import convolve2d
 
 import difffilter as df
+from difffilter.metrics import ms_ssim, texture, vif
 from difffilter.noise import KINDS
 
 FLAT = np.full((400, 400), 0.6)
@@ -83,3 +84,47 @@ def test_ssim(photo, colour_photo):
     channels = [naive_ssim(colour_photo[..., c], noisy[..., c]) for c in range(3)]
     assert df.ssim(colour_photo, noisy, channel_axis=-1) == pytest.approx(np.mean(channels))
     assert math.isnan(df.ssim(np.zeros((5, 20)), np.zeros((5, 20))))
+
+
+@pytest.mark.parametrize(("metric", "narrowest"), [(ms_ssim, 176), (vif, 41)])
+def test_metrics_of_torchmetrics(metric, narrowest, photo):
+    pytest.importorskip("torchmetrics")
+    clean = np.tile(photo, (2, 2))[:200, :210]
+    colour = np.stack([clean, clean**2, 1 - clean], axis=-1)
+    assert metric(clean, clean) == pytest.approx(1, abs=1e-4)
+    values = [metric(clean, df.add_noise(clean, sigma)) for sigma in (0.02, 0.05, 0.1)]
+    assert 1 > values[0] > values[1] > values[2] > 0
+    noisy = df.add_noise(colour, 0.1)
+    channels = [metric(colour[..., c], noisy[..., c]) for c in range(3)]
+    assert metric(colour, noisy, channel_axis=-1) == pytest.approx(np.mean(channels), rel=0.01)
+    first = (np.moveaxis(x, -1, 0) for x in (colour, noisy))
+    assert metric(*first, channel_axis=0) == pytest.approx(np.mean(channels), rel=0.01)
+    assert math.isnan(metric(clean[: narrowest - 1], clean[: narrowest - 1]))
+    assert not math.isnan(metric(clean[:narrowest, :narrowest], clean[:narrowest, :narrowest]))
+
+
+def test_vif_knows_more_contrast_from_less(photo):
+    """The one metric that does not take a clearer image for a worse one."""
+    pytest.importorskip("torchmetrics")
+    middle = 0.5 + (photo - 0.5) / 2
+    assert vif(middle, photo) > 1 > vif(photo, middle)
+
+
+def test_texture_of_noise_alone(rng):
+    """Differences of two normal numbers are normal, with the mean modulus 2σ/√π; flat has none."""
+    flat = np.full((300, 300), 0.5)
+    noisy = flat + rng.normal(0, 0.1, flat.shape)
+    assert texture(flat, noisy) == pytest.approx(0.2 / math.sqrt(math.pi), rel=0.01)
+    colour = np.stack([noisy, flat, flat], axis=0)
+    assert texture(0 * colour, colour, channel_axis=0) == pytest.approx(
+        texture(flat, noisy) / 3, rel=1e-6
+    )
+
+
+def test_texture_looks_at_distributions_only(photo, rng):
+    assert texture(photo, photo) == 0
+    assert texture(photo, photo[::-1] + 0.1) < texture(photo, photo[:, ::-1] * 0.9)
+    noisy = photo + rng.normal(0, 0.1, photo.shape)
+    assert texture(photo, noisy) == pytest.approx(texture(noisy, photo))
+    assert texture(photo, df.heat(photo, 10)) > texture(photo, df.heat(photo, 1)) > 0
+    assert math.isnan(texture(np.zeros((1, 1)), np.zeros((1, 1))))

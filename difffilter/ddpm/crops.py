@@ -43,7 +43,11 @@ def load_images(folder, channels):
 
 
 def set_aside(images, count):
-    """Split into training and validation images, the latter evenly spaced in the list."""
+    """Split into training and validation images, the latter evenly spaced in the list.
+
+    No more than half of the images are set aside, so that few of them make a run as well.
+    """
+    count = min(count, len(images) // 2)
     chosen = set(np.linspace(0, len(images) - 1, count).round().astype(int)) if count else set()
     train = [image for index, image in enumerate(images) if index not in chosen]
     return train, [images[index] for index in sorted(chosen)]

@@ -1,0 +1,261 @@
+"""Constants of methods, calibrated on training images: searched, stored, looked up."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, replace
+from datetime import date
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from difffilter.benchmark.search import fit, mean_psnr
+from difffilter.catalog import make, parse, parse_number
+from difffilter.files import SUFFIXES, read, replacing
+from difffilter.image import as_float
+
+__all__ = ["CALIBRATION", "NotCalibrated", "calibrate", "calibrated"]
+
+CALIBRATION = Path(__file__).with_name("calibration.json")
+
+SIGMAS = ("5/255", "10/255", "15/255", "25/255", "35/255", "50/255", "75/255")
+
+# ITU-R 601, as the grey test sets of the field were made.
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+class NotCalibrated(ValueError):
+    """A method whose constants have not been calibrated."""
+
+
+def calibrated(name, sigma, *, colour=False, path=CALIBRATION):
+    """The calibrated constants of a method at a noise level.
+
+    Parameters
+    ----------
+    name : str
+        As it was calibrated under: ``"peers:TotalVariation"``.
+    sigma : float
+        Standard deviation of the noise, in units of intensity; above 0.
+    colour : bool
+        Whether for colour images treated jointly.
+    path : path-like
+        The file to look in.
+
+    Returns
+    -------
+    dict
+        Constant to value. Between two calibrated levels numbers are interpolated on logarithmic
+        scales, and words are those of the nearer level; beyond the outermost levels, constants
+        that grow with σ stay proportional to it and the others stay as they are.
+
+    Raises
+    ------
+    NotCalibrated
+        If there is nothing under this name.
+    ValueError
+        If the file is damaged.
+
+    Examples
+    --------
+    >>> calibrated("peers:TotalVariation", 25 / 255)["weight"] > 0.05
+    True
+    """
+    path = Path(path)
+    stored = _load(path, path.stat().st_mtime_ns) if path.exists() else {}
+    mode = "colour" if colour else "grey"
+    if mode not in stored.get(name, {}):
+        raise NotCalibrated(
+            f"{name} is not calibrated for {mode} images: difffilter calibrate FOLDER -m {name}"
+        )
+    return _constants(stored[name][mode], sigma)
+
+
+def _constants(record, sigma):
+    """Each constant at σ from its values at the levels of a record."""
+    levels = {parse_number(text): at["constants"] for text, at in record["levels"].items()}
+    found = {}
+    for name, where in record["search"].items():
+        values = {level: constants[name] for level, constants in levels.items()}
+        if "values" in where:
+            found[name] = values[min(values, key=lambda level: abs(math.log(level / sigma)))]
+        else:
+            found[name] = _interpolate(sigma, values, where["per_sigma"], where["whole"])
+    return found
+
+
+def _interpolate(sigma, values, per_sigma, whole):
+    """A number at σ, linear on logarithmic scales between its values at some levels."""
+    levels = sorted(values)
+    logs = [math.log(values[level] / (level if per_sigma else 1)) for level in levels]
+    number = math.exp(np.interp(math.log(sigma), np.log(levels), logs))
+    if per_sigma:
+        number *= sigma
+    return round(number) if whole else float(f"{number:.4g}")
+
+
+def calibrate(method, paths, *, colour=False, sigmas=SIGMAS, crop=256, data="", output=CALIBRATION):
+    """Search a method's constants for the best mean PSNR over training images, and store them.
+
+    White Gaussian noise, neither clipped nor quantised; results clipped to [0, 1]. After every
+    noise level the file is written anew, so that a run that was stopped goes on from there.
+
+    Parameters
+    ----------
+    method : str
+        What `make` takes, without parameters: ``"peers:TotalVariation"``. Its class has an
+        attribute ``SEARCH``, a dict of constants to `Range` or `Choice`; for constants that only
+        colour images need, ``SEARCH_COLOUR`` as well.
+    paths : iterable of path-like
+        Image files, and folders of which all images are taken.
+    colour : bool
+        Whether to calibrate for colour images; if not, colour images become grey.
+    sigmas : sequence of str
+        The noise levels, as ``"25/255"``.
+    crop : int
+        Of larger images, the middle of this height and width is used.
+    data : str
+        What the images are, for the record.
+    output : path-like
+        The file to store the constants in, beside those of other methods.
+
+    Returns
+    -------
+    dict
+        What was stored: date, data, images, crop, versions, search, and levels: each σ with
+        constants, psnr and noisy, the mean PSNR in dB with and without denoising.
+
+    Raises
+    ------
+    ValueError
+        If the method has no constants to search, there are no images, or the file is damaged.
+    """
+    name, denoiser = _searchable(method)
+    space = denoiser.SEARCH | (getattr(denoiser, "SEARCH_COLOUR", {}) if colour else {})
+    output = Path(output)
+    stored = _read(output) if output.exists() else {}
+    files = _files(paths)
+    cleans = [_clean(file, colour, crop) for file in files]
+    record = {
+        "date": str(date.today()),
+        "data": data,
+        "images": [file.name for file in files],
+        "crop": crop,
+        "versions": _versions(denoiser),
+        "search": json.loads(json.dumps({key: asdict(where) for key, where in space.items()})),
+        "levels": {},
+    }
+    mode = "colour" if colour else "grey"
+    before = stored.get(name, {}).get(mode, {})
+    if all(before.get(key) == record[key] for key in ("images", "crop", "versions", "search")):
+        record["levels"] = before["levels"]
+    for text in tqdm(sigmas, desc=f"{name}, {mode}", disable=None):
+        if text not in record["levels"]:
+            start = None
+            if record["levels"]:
+                start = replace(denoiser, **_constants(record, parse_number(text)))
+            record["levels"][text] = _level(denoiser, space, cleans, text, colour, start)
+            _store(output, name, mode, record)
+    return record
+
+
+def _searchable(method):
+    name, given = parse(method)
+    denoiser = make(method)
+    if given:
+        raise ValueError(f"all constants of {name} are calibrated; write {name} alone")
+    if not getattr(denoiser, "SEARCH", None):
+        raise ValueError(f"{name} has no constants to calibrate (no SEARCH in its class)")
+    return name, denoiser
+
+
+def _level(denoiser, space, cleans, text, colour, start):
+    """What to store of one noise level."""
+    sigma, channel_axis = parse_number(text), -1 if colour else None
+    noisies = [
+        (clean + np.random.default_rng([number, round(1e6 * sigma)]).normal(0, sigma, clean.shape))
+        .astype(np.float32)
+        for number, clean in enumerate(cleans)
+    ]  # fmt: skip
+    best, score = fit(
+        denoiser, space, cleans, noisies, sigma, channel_axis=channel_axis, start=start
+    )
+    return {
+        "constants": {name: getattr(best, name) for name in space},
+        "psnr": round(score, 3),
+        "noisy": round(mean_psnr(cleans, noisies, channel_axis), 3),
+    }
+
+
+# --- images ---------------------------------------------------------------------------------
+
+
+def _files(paths):
+    files = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+        else:
+            files.append(path)
+    if not files:
+        raise ValueError(f"no images in {', '.join(map(str, paths))}")
+    return files
+
+
+def _clean(file, colour, crop):
+    """The middle of an image, ``(H, W)`` or ``(H, W, 3)`` in [0, 1], float64."""
+    picture = read(file)
+    page = as_float(picture.pages[0], picture.channel_axis).astype(np.float64)
+    if page.ndim == 3 and not colour:
+        page = page @ LUMA
+    elif page.ndim == 2 and colour:
+        page = np.repeat(page[..., None], 3, axis=2)
+    top, left = (max(0, (n - crop) // 2) for n in page.shape[:2])
+    return page[top : top + crop, left : left + crop]
+
+
+# --- the file -------------------------------------------------------------------------------
+
+
+def _versions(denoiser):
+    packages = ("difffilter", "numpy", *getattr(denoiser, "PACKAGES", ()))
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _store(path, name, mode, record):
+    """Put one record into the file, whole or not at all."""
+    stored = _read(path) if path.exists() else {}
+    stored.setdefault(name, {})[mode] = record
+    with replacing(path) as temporary:
+        text = json.dumps(dict(sorted(stored.items())), indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _read(path):
+    """The file's records; a complaint that names the file if they are not what they should be."""
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        for modes in stored.values():
+            for record in modes.values():
+                constants = [set(at["constants"]) for at in record["levels"].values()]
+                if not constants or any(names != set(record["search"]) for names in constants):
+                    raise ValueError("constants are missing")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); restore it or delete it") from error
+    return stored
+
+
+@lru_cache(maxsize=8)
+def _load(path, changed):
+    """`_read`, once for every time that the file has changed."""
+    return _read(path)

@@ -1,0 +1,103 @@
+"""The results of a study as Markdown."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.words import (
+    about,
+    circumstances,
+    count,
+    extent,
+    failures,
+    noise_title,
+    unfinished,
+    verdicts,
+)
+
+__all__ = ["markdown"]
+
+
+def markdown(results):
+    """The report as Markdown.
+
+    Parameters
+    ----------
+    results : Results
+        What was measured.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.report.summary import Results
+    >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
+    >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
+    >>> print(markdown(results)[:40])
+    # Benchmark
+    <BLANKLINE>
+    2 images, 1 method, gaussia
+    """
+    lines = [f"# {_md(results.title)}", "", _md(extent(results)) + ".", ""]
+    if results.pending:
+        lines += [unfinished(results), ""]
+    for noise in results.noises:
+        lines += _noise_section(results, noise)
+    lines += _left_out(results)
+    if protocol := results.study.get("protocol"):
+        lines += ["## Protocol", "", _md(protocol), ""]
+    made = [f"- {_md(key)}: {_md(value)}" for key, value in circumstances(results)]
+    if made:
+        lines += ["## How it was made", "", *made, ""]
+    return "\n".join(lines)
+
+
+def _noise_section(results, noise):
+    lines = [f"## {_md(noise_title(noise))}", ""]
+    said = [f"- σ·255 = {v.level:g}: {_md(v)}" for v in verdicts(results, noise)]
+    lines += [*said, ""] if said else []
+    for table in tables(results, noise):
+        unit = f" ({table.unit})" if table.unit else ""
+        lines += [f"### {_md(table.title)}{unit}", "", about(table), ""]
+        lines.append("| method | " + " | ".join(map(_md, table.columns)) + " |")
+        lines.append("|---" * (len(table.columns) + 1) + "|")
+        for row in table.rows:
+            cells = [_md(results.shown(row.label)), *map(_md_cell, row.cells)]
+            lines.append("| " + " | ".join(cells) + " |")
+        lines.append("")
+    return lines
+
+
+def _md_cell(cell):
+    if not cell.text:
+        return "–"
+    text = f"**{cell.text}**" if cell.best else cell.text
+    if cell.half:
+        text += f" ± {cell.half}"
+    return f"{text} ({count(cell.partial, 'image')} only)" if cell.partial else text
+
+
+def _left_out(results):
+    lines = []
+    if results.missing:
+        lines += ["## Methods that could not run", ""]
+        lines += [f"- {_md(label)}: {_md(why)}" for label, why in results.missing.items()]
+        lines.append("")
+    if results.failures:
+        lines += ["## Cases that failed", ""]
+        lines += [
+            f"- {_md(label)}, {_md(where)}: {_md(why)}" for label, where, why in failures(results)
+        ]
+        lines.append("")
+    return lines
+
+
+def _md(text):
+    """Text as Markdown that shows just that text."""
+    text = escape(" ".join(str(text).split()), quote=False)
+    text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

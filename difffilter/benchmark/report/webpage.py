@@ -1,0 +1,222 @@
+"""The results of a study as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from difffilter.benchmark.report import plots
+from difffilter.benchmark.report.svg import inline
+from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.words import (
+    about,
+    all_levels,
+    circumstances,
+    count,
+    extent,
+    failures,
+    headline,
+    noise_title,
+    unfinished,
+    verdicts,
+)
+from difffilter.catalog import MissingExtra
+
+__all__ = ["examples", "html"]
+
+
+def html(results):
+    """The report as one HTML page that needs nothing else: no network, no other file.
+
+    Parameters
+    ----------
+    results : Results
+        What was measured.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    MissingExtra
+        If Jinja2 is not installed.
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.report.summary import Results
+    >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
+    >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
+    >>> html(results)[:15]
+    '<!doctype html>'
+    """
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ModuleNotFoundError as error:
+        if error.name != "jinja2":
+            raise
+        raise MissingExtra("the report needs jinja2: pip install 'difffilter[bench]'") from None
+    page = files("difffilter.benchmark.report") / "page"
+    vendor = page / "vendor"
+    scripts = [
+        "/*\nimg-comparison-slider 8.0.7\n"
+        + _text(vendor / "LICENSE-img-comparison-slider")
+        + "*/\n"
+        + _text(vendor / "img-comparison-slider.js"),
+        "/* sortable-tablesort 4.1.7, public domain (Unlicense) */\n"
+        + _text(vendor / "sortable.js")
+        + _text(vendor / "sortable.a11y.js"),
+        _text(page / "page.js"),
+    ]
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_text(page / "page.html")).render(
+        title=results.title,
+        extent=extent(results),
+        headline=headline(results),
+        methods=_methods(results),
+        sections=[_section(results, noise, n) for n, noise in enumerate(results.noises)],
+        levels=all_levels(results),
+        missing=results.missing,
+        failures=failures(results),
+        failed=sum(len(cases) for *_, cases in results.failures),
+        unfinished=unfinished(results) if results.pending else "",
+        protocol=results.study.get("protocol", ""),
+        circumstances=circumstances(results),
+        examples=examples(results),
+        count=count,
+        style=_text(page / "page.css"),
+        scripts=scripts,
+        # Scripts run only if they are these: what slipped through the escaping would not.
+        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
+    )
+
+
+def _section(results, noise, number):
+    variables = {plots.GREY: "--grey", plots.INK: "--ink", plots.LINE: "--line"}
+    variables |= {shade: f"--c{n}" for n, shade in enumerate(plots.COLOURS)}
+    variables["#ffffff"] = "--paper"
+    charts, by_level = [], {}
+    for drawing in plots.drawings(results, noise):
+        chart = {
+            "title": drawing.title,
+            "caption": drawing.caption,
+            "svg": inline(
+                drawing.figure,
+                f"f{number}-{len(charts) + sum(map(len, by_level.values()))}-",
+                variables,
+                f"{drawing.title}, {noise_title(noise)}",
+            ),
+        }
+        if drawing.level is None:
+            charts.append(chart)
+        else:
+            by_level.setdefault(drawing.level, []).append(chart)
+    levels = list(by_level)
+    return {
+        "id": f"noise-{number}",
+        "title": noise_title(noise),
+        "verdicts": verdicts(results, noise),
+        "tables": [(table, about(table)) for table in tables(results, noise)],
+        "charts": charts,
+        "by_level": by_level,
+        "shown": levels[len(levels) // 2] if levels else None,
+    }
+
+
+def _methods(results):
+    failed = {}
+    for _, _, label, _, cases in results.failures:
+        failed[label] = failed.get(label, 0) + len(cases)
+    texts = results.study.get("denoisers", {})
+    shades = {shade: f"--c{n}" for n, shade in enumerate(plots.COLOURS)} | {plots.GREY: "--grey"}
+    return {
+        label: {
+            "number": number,
+            "text": str(texts.get(label, "")),
+            "oracle": label in results.oracles,
+            "failed": failed.get(label, 0),
+            "shade": shades[plots.colour(results, label)],
+        }
+        for number, label in enumerate(results.methods)
+    }
+
+
+def examples(results):
+    """The example images, for the page's sliders.
+
+    Returns
+    -------
+    list of dict
+        For each case its ``image``, ``case`` (the noise in words), ``best`` (a label) and
+        ``pictures``: a list of ``label``, ``score`` in words and ``source``, a data URI, the clean
+        image first.
+    """
+    found = []
+    root = results.folder / "examples" if results.folder else None
+    if root is None or not root.is_dir():
+        return found
+    cases = [path.parent for path in root.glob("*/*/labels.json")]
+    for folder in sorted(cases, key=lambda path: _natural(path.relative_to(root).as_posix())):
+        try:
+            labels = json.loads((folder / "labels.json").read_text("utf-8"))
+            noise, level, seed = folder.name.rsplit("-", 2)
+            level = float(level)
+        except ValueError:
+            raise ValueError(
+                f"{folder} is no folder of example images: it should be named like gaussian-25-0 "
+                "and have a labels.json"
+            ) from None
+        pictures = []
+        for name, label in {"clean.png": "clean", **labels}.items():
+            path = folder / name
+            # Only files of this folder, whatever the names in the list say.
+            if Path(name).name != name or not path.is_file():
+                continue
+            encoded = base64.b64encode(path.read_bytes()).decode("ascii")
+            score = _picture_score(results, noise, level, seed, folder.parent.name, label)
+            source = f"data:image/png;base64,{encoded}"
+            pictures.append({"label": str(label), "score": score, "source": source})
+        order = {label: n for n, label in enumerate(["clean", *results.methods])}
+        pictures.sort(key=lambda picture: order.get(picture["label"], len(order)))
+        if len(pictures) > 1:
+            case = f"{noise_title(noise)}, σ·255 = {level:g}"
+            case += f", seed {seed}" if seed != "0" else ""
+            best = results.best(noise, level) or pictures[-1]["label"]
+            found.append(
+                {"image": folder.parent.name, "case": case, "best": best, "pictures": pictures}
+            )
+    return found
+
+
+def _picture_score(results, noise, level, seed, image, label):
+    """The scores of one picture in words; empty where there are none."""
+    words = []
+    for metric, form in (("psnr", "{:.2f} dB"), ("ssim", "SSIM\u00a0{:.3f}")):
+        cases = results.values.get((noise, level, label, metric), {})
+        named = {_plain(name): value for (name, s), value in cases.items() if str(s) == seed}
+        if _plain(image) in named:
+            words.append(form.format(named[_plain(image)]))
+    return ", ".join(words)
+
+
+def _plain(name):
+    """A name as it may stand in a path: letters and digits are what is left of it."""
+    return re.sub(r"\W+", "", str(name))
+
+
+def _natural(text):
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
+
+
+def _text(path):
+    return path.read_text("utf-8")
+
+
+def _digest(script):
+    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

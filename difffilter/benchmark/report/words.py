@@ -1,0 +1,142 @@
+"""What a report says in words, whatever it is written in."""
+
+from __future__ import annotations
+
+__all__ = [
+    "about", "all_levels", "circumstances", "count", "extent", "failures", "headline",
+    "noise_title", "unfinished", "verdicts",
+]  # fmt: skip
+
+
+def verdicts(results, noise):
+    """What happened at each level, in order; a level without PSNR is left out."""
+    found = [results.verdict(noise, level) for level in results.levels(noise)]
+    return [verdict for verdict in found if verdict is not None]
+
+
+def headline(results):
+    """Who won, in one sentence.
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.report.summary import Results
+    >>> scores = {("boat", 0): 30.0, ("barn", 0): 32.0}
+    >>> results = Results(values={("gaussian", 25.0, "heat", "psnr"): scores})
+    >>> headline(results)
+    'heat wins at σ·255 = 25'
+    """
+    wins, chance = {}, False
+    for noise in results.noises:
+        for verdict in verdicts(results, noise):
+            wins.setdefault(verdict.winner, []).append((noise, verdict.level))
+            chance = chance or verdict.chance
+    doubt = ", but not always by more than chance" if chance else ""
+    if not wins:
+        return "No method has a PSNR at any noise level"
+    if list(wins) == ["identity"]:
+        return "No method beats the noisy image"
+    if len(wins) == 1 and sum(map(len, wins.values())) > 1:
+        return f"{next(iter(wins))} wins at every noise level{doubt}"
+    parts = []
+    for winner, cases in wins.items():
+        places = {}
+        for noise, level in cases:
+            places.setdefault(noise, []).append(f"{level:g}")
+        where = " and ".join(
+            f"σ·255 = {', '.join(levels)}"
+            + (f" ({noise_title(noise).lower()})" if len(results.noises) > 1 else "")
+            for noise, levels in places.items()
+        )
+        parts.append(f"{winner} wins at {where}")
+    return "; ".join(parts) + doubt
+
+
+def extent(results):
+    """How much was measured: images, seeds, noises, levels."""
+    study = results.study
+    cases = [*results.values.values(), *results.errors.values()]
+    images = {image for some in cases for image, _ in some}
+    number = len(study.get("images", [])) or len(images)
+    seeds = len(study.get("seeds", []))
+    return ", ".join(
+        [
+            count(number, "image"),
+            *([count(seeds, "seed")] if seeds > 1 else []),
+            count(len(results.methods), "method"),
+            ", ".join(noise_title(noise).lower() for noise in results.noises),
+            "σ·255 = " + ", ".join(f"{level:g}" for level in all_levels(results)),
+        ]
+    )
+
+
+def unfinished(results):
+    """A sentence for a study that is still running, or was stopped."""
+    return f"The study is unfinished: {count(results.pending, 'case')} still to run."
+
+
+def failures(results, names=5):
+    """The cases that failed, as (label, where, why), those alike in one line."""
+    found = []
+    for noise, level, label, message, cases in results.failures:
+        shown = [image if seed == 0 else f"{image} (seed {seed})" for image, seed in cases[:names]]
+        where = f"{noise_title(noise).lower()}, σ·255 = {level:g}, on {', '.join(shown)}"
+        if len(cases) > names:
+            where += f" and {len(cases) - names} more"
+        found.append((label, where, message))
+    return found
+
+
+def circumstances(results):
+    """Machine, versions, commit and date, as pairs of words."""
+    study = results.study
+    found = []
+    machine = study.get("machine") or {}
+    parts = ("processor", "cores", "device", "system")
+    found += [(part, machine[part]) for part in parts if machine.get(part)]
+    versions = study.get("versions") or {}
+    if versions:
+        found.append(("versions", ", ".join(f"{name} {v}" for name, v in versions.items())))
+    found += [(key, study[key]) for key in ("commit", "date") if study.get(key)]
+    return found
+
+
+def noise_title(noise):
+    """A kind of noise as a heading.
+
+    Examples
+    --------
+    >>> noise_title("salt_and_pepper")
+    'Salt and pepper noise'
+    """
+    words = noise.replace("_", " ")
+    return f"{words[:1].upper()}{words[1:]} noise"
+
+
+def all_levels(results):
+    """Every level of any noise."""
+    return sorted({level for noise in results.noises for level in results.levels(noise)})
+
+
+def count(number, noun):
+    """``3 images``, ``1 image``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def about(table):
+    """What the numbers of a table are, in a sentence or two."""
+    if table.metric == "seconds":
+        what = "Median over images, by σ·255"
+    elif table.metric == "peak_memory":
+        what = "The most over images, by σ·255"
+    elif table.metric == "behind":
+        what = "Difference on the same image, mean with a 95 % confidence interval, by σ·255"
+        return f"{what}; to the best method that is no oracle."
+    else:
+        what = "Mean over images with a 95 % confidence interval, by σ·255"
+    if table.better:
+        what += f"; {table.better} is better, the best in bold, oracles left out"
+    if "seconds" in table.columns:
+        what += "; seconds an image are the median over all σ"
+    if "MB" in table.columns:
+        what += "; MB are the most memory over all σ"
+    return what + "."
