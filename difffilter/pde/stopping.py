@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from difffilter.pde import kernels
+from difffilter.pde.sample import sample
 from difffilter.pde.schemes import SAFETY, Diffusion, plan, stability_bound
 
 __all__ = ["Candidate", "best_candidate"]
@@ -71,7 +70,7 @@ def best_candidate(state, sigma, diffusions, time=None):
        regularization parameters for general denoising algorithms", IEEE Trans. Image Processing
        17(9), 2008.
     """
-    y, tile = _sample(state)
+    y, tile = sample(state, ENOUGH, TILE[2 if state.shape[2] == 1 else 3])
     best = None
     for diffusion in diffusions:
         sampled = replace(diffusion, mask=tile(diffusion.mask))
@@ -86,7 +85,6 @@ def _risks(y, sigma, diffusion, time):
     sign = np.random.default_rng(0).integers(0, 2, y.shape, np.int8) * 2 - 1
     sign = sign.astype(y.dtype)
     u = np.concatenate([y, y + y.dtype.type(PROBE * sigma) * sign])
-    spare = np.empty_like(u)
     step = SAFETY * stability_bound(y.shape[2:], diffusion.spacing)
     counts = _counts()
     if time is not None:
@@ -94,7 +92,7 @@ def _risks(y, sigma, diffusion, time):
         counts = [count]
     lowest, turn, done = np.inf, 0, 0
     for count in counts:
-        u, spare = diffusion.explicit(u, spare, count - done, step)
+        diffusion.explicit(u, count - done, step)
         done = count
         squares, products = kernels.row_moments(u, y, sign)
         risk = (squares.sum() + 2 * sigma * products.sum() / PROBE) / y.size - sigma**2
@@ -111,36 +109,3 @@ def _counts(most=320):
     while count <= most:
         yield count
         count += max(1, count // 10)
-
-
-def _sample(state):
-    """The state, or evenly spread tiles of it if it is large; and what tiles its mask likewise."""
-    volume = state.shape[2:]
-    side = TILE[2 if volume[0] == 1 else 3]
-    side = tuple(min(s, n) for s, n in zip(side, volume, strict=True))
-    wanted = max(1, ENOUGH // (state.shape[0] * math.prod(side)))
-    corners = _corners(volume, side, wanted)
-    if math.prod(volume) * state.shape[0] <= ENOUGH or not corners:
-        return state, lambda mask: mask
-
-    def tile(array):
-        if array is None:
-            return None
-        cut = [
-            array[(..., *(slice(a, a + s) for a, s in zip(corner, side, strict=True)))]
-            for corner in corners
-        ]
-        return np.ascontiguousarray(np.concatenate(cut))
-
-    return tile(state), tile
-
-
-def _corners(volume, side, wanted):
-    """Corners of about `wanted` tiles that do not overlap, evenly spread over the volume."""
-    fit = [n // s for n, s in zip(volume, side, strict=True)]
-    thin = max(1, math.ceil(math.prod(fit) / wanted))
-    places = [
-        [round((n - s) * k / max(1, f - 1)) for k in range(f)]
-        for n, s, f in zip(volume, side, fit, strict=True)
-    ]
-    return list(itertools.product(*places))[thin // 2 :: thin]
