@@ -540,21 +540,32 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
         for z in range(depth):
             front, back = max(z - 1, 0), min(z + 1, depth - 1)
             q = g[b, z, y]
-            q[:] = 0
+            for i in range(width):
+                q[i] = 0
             for c in range(channels):
                 here = u[b, c, z, y]
                 top, bottom = u[b, c, z, up], u[b, c, z, down]
                 near, far = u[b, c, front, y], u[b, c, back, y]
                 if mask.size == 0:
                     for i in range(width):
-                        left, right = max(i - 1, 0), min(i + 1, width - 1)
-                        dx, dy, dz = here[right] - here[left], bottom[i] - top[i], far[i] - near[i]
-                        q[i] += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
+                        dy = bottom[i] - top[i]
+                        q[i] += dy * dy * inverse[1]
+                    if depth > 1:
+                        for i in range(width):
+                            dz = far[i] - near[i]
+                            q[i] += dz * dz * inverse[0]
+                    right, inner = here[2:], q[1:]
+                    for i in range(width - 2):
+                        dx = right[i] - here[i]
+                        inner[i] += dx * dx * inverse[2]
+                    for i in (0, width - 1) if width > 1 else (0, 0):
+                        dx = here[min(i + 1, width - 1)] - here[max(i - 1, 0)]
+                        q[i] += dx * dx * inverse[2]
                 else:
                     for i in range(width):
-                        left, right = max(i - 1, 0), min(i + 1, width - 1)
+                        left, right_ = max(i - 1, 0), min(i + 1, width - 1)
                         a = here[i]
-                        dx = (here[right] if mask[m, z, y, right] else a) - (
+                        dx = (here[right_] if mask[m, z, y, right_] else a) - (
                             here[left] if mask[m, z, y, left] else a
                         )
                         dy = (bottom[i] if mask[m, z, down, i] else a) - (

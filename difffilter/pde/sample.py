@@ -48,11 +48,12 @@ def sample(state, enough, side):
 
 
 def _corners(volume, side, wanted):
-    """Corners of about `wanted` tiles that do not overlap, evenly spread over the volume."""
+    """Corners of `wanted` tiles that do not overlap, evenly spread over the volume."""
     fit = [n // s for n, s in zip(volume, side, strict=True)]
-    thin = max(1, math.ceil(math.prod(fit) / wanted))
     places = [
         [round((n - s) * k / max(1, f - 1)) for k in range(f)]
         for n, s, f in zip(volume, side, fit, strict=True)
     ]
-    return list(itertools.product(*places))[thin // 2 :: thin]
+    corners = list(itertools.product(*places))
+    taken = min(wanted, len(corners))
+    return [corners[(2 * k + 1) * len(corners) // (2 * taken)] for k in range(taken)]
