@@ -1,134 +1,410 @@
-"""Throughput of Perona–Malik against its peers: python benchmarks/speed.py [-o FILE.md]
+"""Perona–Malik against its peers: python benchmarks/speed.py [-o FOLDER]
 
-The same number of iterations on the same float32 image; the libraries take turns, and the median
-of the repeats counts.
+How many pixels a second an iteration takes, how long a solution takes, what memory is needed and
+what the machine could do at best. Contestants take turns in one run, and medians count. Writes
+speed.md and figures to the folder.
 """
 
 import argparse
+import math
+import os
 import statistics
+import subprocess
+import sys
 import time
 from datetime import date
 from pathlib import Path
 
+import matplotlib
+import numba
 import numpy as np
 from machine import describe
+from skimage import data
 
 import difffilter as df
 from difffilter.files import replacing
 
-ITERATIONS = 50
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
 KAPPA = 0.1
+TOLERANCE = 0.5 / 255
+GREY = [(256,) * 2, (512,) * 2, (1024,) * 2, (2048,) * 2, (4096,) * 2, (8192,) * 2]
+COLOUR = [(512, 512, 3), (1024, 1024, 3), (2048, 2048, 3)]
+VOLUMES = [(64,) * 3, (128,) * 3, (256,) * 3]
+
+# Arithmetic of a pixel and iteration in 2-D, with 2 for a fused multiply-add: per face the
+# difference, its square over κ², the diffusivity (1/(1+q): 3 Newton steps; exp: a polynomial of
+# degree 6) and the flux; and 4 to add up.
+FLOPS = {"rational": 2 * (5 + 10) + 4, "exponential": 2 * (5 + 19) + 4}
+
+
+# --- contestants ----------------------------------------------------------------------------
 
 
 def ours(diffusivity, dtype=np.float32):
-    def run(image):
-        df.perona_malik(image.astype(dtype, copy=False), 0.1 * ITERATIONS, KAPPA,
-                        diffusivity=diffusivity, step=0.1)  # fmt: skip
+    def run(image, iterations, step):
+        axis = -1 if image.shape[-1] == 3 else None
+        return df.perona_malik(image.astype(dtype, copy=False), iterations * step, KAPPA,
+                               diffusivity=diffusivity, step=step, channel_axis=axis)  # fmt: skip
 
-    return run
+    return run, numba.set_num_threads
 
 
 def diplib(name):
     import diplib
 
-    def run(image):
-        diplib.PeronaMalikDiffusion(
-            image, iterations=ITERATIONS, K=KAPPA, stepSizeLambda=0.1, g=name
+    def run(image, iterations, step):
+        return np.asarray(
+            diplib.PeronaMalikDiffusion(
+                image, iterations=iterations, K=KAPPA, stepSizeLambda=step, g=name
+            )
         )
 
-    return run
+    return run, diplib.SetNumberOfThreads
 
 
 def medpy(option):
     from medpy.filter.smoothing import anisotropic_diffusion
 
-    def run(image):
-        anisotropic_diffusion(image, niter=ITERATIONS, kappa=KAPPA, gamma=0.1, option=option)
+    def run(image, iterations, step):
+        return anisotropic_diffusion(
+            image, niter=iterations, kappa=KAPPA, gamma=step, option=option
+        )
 
-    return run
+    return run, lambda threads: None
 
 
 def simpleitk():
     import SimpleITK as sitk
 
-    def run(image):
-        sitk.GradientAnisotropicDiffusion(sitk.GetImageFromArray(image), 0.06, KAPPA, 1, ITERATIONS)
+    def run(image, iterations, step):
+        step = min(step, 0.5 ** (image.ndim + 1))  # its own bound
+        # It measures conductance in units of the mean gradient: this makes its κ be ours.
+        mean = np.sqrt(np.mean([np.square(g) for g in np.gradient(image)]) * image.ndim)
+        smooth = sitk.GradientAnisotropicDiffusion(
+            sitk.GetImageFromArray(image), step, float(KAPPA / (math.sqrt(2) * mean)), 1, iterations
+        )
+        return sitk.GetArrayFromImage(smooth)
 
-    return run
+    return run, sitk.ProcessObject.SetGlobalDefaultNumberOfThreads
 
 
-def contestants():
-    """Name to function; a library that is missing is reported."""
-    makers = {
-        "difffilter, exponential": lambda: ours("exponential"),
-        "difffilter, rational": lambda: ours("rational"),
-        "difffilter, exponential, float64": lambda: ours("exponential", np.float64),
-        "DIPlib, exponential": lambda: diplib("Gauss"),
-        "DIPlib, rational": lambda: diplib("quadratic"),
-        "medpy, exponential": lambda: medpy(1),
-        "medpy, rational": lambda: medpy(2),
-        "SimpleITK, exponential": simpleitk,
-    }
+def opencv():
+    import cv2
+
+    def run(image, iterations, step):
+        eight_bits = np.clip(image * 255, 0, 255).astype(np.uint8)
+        return cv2.ximgproc.anisotropicDiffusion(eight_bits, step, KAPPA, iterations) / 255
+
+    return run, cv2.setNumThreads
+
+
+MAKERS = {
+    "difffilter, rational": lambda: ours("rational"),
+    "difffilter, exponential": lambda: ours("exponential"),
+    "difffilter, exponential, float64": lambda: ours("exponential", np.float64),
+    "DIPlib, rational": lambda: diplib("quadratic"),
+    "DIPlib, exponential": lambda: diplib("Gauss"),
+    "medpy, rational": lambda: medpy(2),
+    "medpy, exponential": lambda: medpy(1),
+    "SimpleITK, exponential": simpleitk,
+    "OpenCV, exponential, 8 bits": opencv,
+}
+
+
+def contestants(shape):
+    """Name to (run, set_threads) of those that take such an image and are installed."""
     found = {}
-    for name, make in makers.items():
-        try:
-            found[name] = make()
-        except ImportError as error:
-            print(f"{name}: not measured, {error}")
+    for name, make in MAKERS.items():
+        colour = shape[-1] == 3
+        if name.startswith("difffilter") or colour == name.startswith("OpenCV"):
+            try:
+                found[name] = make()
+            except (ImportError, AttributeError) as error:
+                print(f"{name}: not measured, {error}")
     return found
 
 
-def rates(shape, repeats):
-    """Mpixel·iterations/s of every contestant."""
+# --- iterations -----------------------------------------------------------------------------
+
+
+def seconds(run, *arguments):
+    start = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - start
+
+
+def rates(shape, threads, repeats, seconds_each):
+    """Mpixel·iterations/s of every contestant; colour counts each channel's pixels."""
     image = np.random.default_rng(0).random(shape, np.float32)
-    functions = contestants()
-    for run in functions.values():
-        run(image)
-    seconds = {name: [] for name in functions}
+    functions = contestants(shape)
+    iterations, times = {}, {name: [] for name in functions}
+    for name, (run, set_threads) in functions.items():
+        set_threads(threads)
+        run(image[: 64 if image.ndim == 2 else 16], 2, 0.1)
+        trial = seconds(run, image, 2, 0.1) / 2
+        iterations[name] = max(2, min(64, round(seconds_each / trial)))
     for _ in range(repeats):
-        for name, run in functions.items():
-            start = time.perf_counter()
-            run(image)
-            seconds[name].append(time.perf_counter() - start)
+        for name, (run, set_threads) in functions.items():
+            set_threads(threads)
+            times[name].append(seconds(run, image, iterations[name], 0.1))
     return {
-        name: image.size * ITERATIONS / 1e6 / statistics.median(times)
-        for name, times in seconds.items()
+        name: image.size * iterations[name] / 1e6 / statistics.median(times[name])
+        for name in functions
     }
+
+
+# --- solutions ------------------------------------------------------------------------------
+
+
+def noisy_photograph():
+    photo = np.pad(data.camera() / 255, ((0, 512), (0, 512)), mode="symmetric")
+    noise = np.random.default_rng(0).normal(0, 25 / 255, photo.shape)
+    return (photo + noise).astype(np.float32)
+
+
+def distance(a, b):
+    """Root mean square, without the border, where DIPlib leaks."""
+    return float(np.sqrt(np.mean(np.square(a - b, dtype=np.float64)[64:-64, 64:-64])))
+
+
+def solutions(diffusivity, times, repeats):
+    """For each contestant and time: seconds to get within the tolerance, steps, error."""
+    image = noisy_photograph()
+    runs, table = {}, {}
+    threads = numba.config.NUMBA_NUM_THREADS
+    for time_ in times:
+        exact = df.perona_malik(image, time_, KAPPA, diffusivity=diffusivity, step=0.01)
+        for scheme in ("auto", "explicit", "fsi", "aos"):
+
+            def run(scheme=scheme, time_=time_):
+                return df.perona_malik(image, time_, KAPPA, diffusivity=diffusivity, scheme=scheme,
+                                       tol=TOLERANCE, full_output=True)  # fmt: skip
+
+            result, chosen = run()
+            key = f"difffilter, {scheme}", time_
+            what = chosen["scheme"] if scheme == "auto" else scheme
+            table[key] = [distance(result, exact), f"{what}, {chosen['steps']} steps"]
+            runs[key] = run
+        for name, (run, set_threads) in contestants(image.shape).items():
+            if name.startswith("difffilter") or not name.endswith(diffusivity):
+                continue
+            set_threads(threads)
+            for step in (0.125,) if name.startswith("SimpleITK") else (0.25, 0.2, 0.1, 0.05):
+                iterations = math.ceil(time_ / step - 1e-9)
+                error = distance(run(image, iterations, step), exact)
+                if error <= TOLERANCE:
+                    break
+            key = name.split(",")[0], time_
+            table[key] = [error, f"{iterations} steps"]
+            runs[key] = lambda run=run, n=iterations, step=step: run(image, n, step)
+    taken = {key: [] for key in runs}
+    for _ in range(repeats):
+        for key, run in runs.items():
+            if sum(taken[key]) < 4:  # who takes long is measured once
+                taken[key].append(seconds(run))
+    return {key: [statistics.median(taken[key]), *table[key]] for key in runs}
+
+
+# --- the machine's ceilings -----------------------------------------------------------------
+
+
+@numba.njit(parallel=True)
+def copy(a, b, workers):
+    for worker in numba.prange(workers):
+        first, last = worker * len(a) // workers, (worker + 1) * len(a) // workers
+        b[first:last] = a[first:last]
+
+
+@numba.njit(parallel=True, fastmath={"contract"})
+def multiply_add(rows, times):
+    for worker in numba.prange(len(rows)):
+        x = rows[worker]
+        a, b = np.float32(0.999), np.float32(0.001)
+        for _ in range(times):
+            for i in range(len(x)):
+                y = x[i]
+                y = y * a + b
+                y = y * a + b
+                y = y * a + b
+                y = y * a + b
+                y = y * a + b
+                y = y * a + b
+                y = y * a + b
+                y = y * a + b
+                x[i] = y
+
+
+def ceilings(threads):
+    """Bytes/s of copying (read and written), flop/s of multiply-adds in the first-level cache."""
+    numba.set_num_threads(threads)
+    a, b = np.ones(1 << 27, np.float32), np.zeros(1 << 27, np.float32)
+    rows, times = np.ones((threads, 4096), np.float32), 20000
+    copy(a, b, threads)
+    multiply_add(rows, 1)
+    copying = min(seconds(copy, a, b, threads) for _ in range(5))
+    adding = min(seconds(multiply_add, rows, times) for _ in range(5))
+    return 2 * a.nbytes / copying, 16 * rows.size * times / adding
+
+
+def peak_memory(scheme, side=4096):
+    """Images beyond input and output that a run takes at most; in a process of its own."""
+    options = {"explicit": "step=0.2", "auto": "", "fsi": "step=5.0", "aos": "step=5.0"}[scheme]
+    code = (
+        "import resource, numpy as np, difffilter as df\n"
+        "def run(image): return df.perona_malik(image, 10.0, 0.1, diffusivity='rational',"
+        f" scheme='{scheme}', {options})\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        f"run(np.zeros((256, 256), np.float32)); image = np.full(({side}, {side}), 0.5, np.float32)\n"
+        "image[::3] += 0.01; before = peak(); run(image)\n"
+        "print((peak() - before) / image.nbytes - 1)"
+    )
+    text = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(text.stdout)
+
+
+# --- report ---------------------------------------------------------------------------------
+
+
+def label(shape):
+    return "×".join(map(str, shape))
+
+
+def rate_table(results, shapes, threads):
+    names = [name for name in MAKERS if any(name in results[s, threads] for s in shapes)]
+    lines = ["| | " + " | ".join(map(label, shapes)) + " |", "|---" * (len(shapes) + 1) + "|"]
+    for name in names:
+        cells = [f"{rate:.0f}" if (rate := results[s, threads].get(name)) else "–" for s in shapes]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for kind in ("rational", "exponential"):
+        cells = []
+        for s in shapes:
+            row = results[s, threads]
+            peers = [r for n, r in row.items() if not n.startswith("difffilter") and kind in n]
+            cells.append(f"{row[f'difffilter, {kind}'] / max(peers):.1f}" if peers else "–")
+        lines.append(f"| **difffilter / fastest peer, {kind}** | {' | '.join(cells)} |")
+    return lines
+
+
+def plot(results, all_threads, bandwidth, path):
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.5), layout="constrained")
+    for ax, shapes, title in zip(
+        axes, (GREY, COLOUR, VOLUMES), ("grey", "colour", "volumes"), strict=True
+    ):
+        shapes = [s for s in shapes if (s, all_threads) in results]
+        for name in MAKERS:
+            for threads, style in ((1, ":"), (all_threads, "-")):
+                points = [(math.prod(s), results[s, threads].get(name)) for s in shapes]
+                points = [p for p in points if p[1]]
+                if points:
+                    colour = f"C{list(MAKERS).index(name)}"
+                    ax.loglog(*zip(*points, strict=True), style, marker="o", color=colour,
+                              label=name if style == "-" else None)  # fmt: skip
+        ax.axhline(bandwidth / 8e6, color="0.6", lw=1)
+        ax.set(title=title, xlabel="values in the image")
+    axes[0].set_ylabel("Mpixel·iterations/s (dotted: one thread)")
+    axes[0].annotate("copying once an iteration", (axes[0].get_xlim()[0], bandwidth / 8e6),
+                     color="0.4", va="bottom")  # fmt: skip
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.savefig(path, dpi=110)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-o", "--output", type=Path, help="folder for speed.md and figures")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--largest", type=int, default=1 << 26, help="pixels of an image at most")
     options = parser.parse_args()
-    shapes = [(512, 512), (1024, 1024), (2048, 2048), (96, 96, 96)]
-    table = [rates(shape, options.repeats) for shape in shapes]
+    everything = numba.config.NUMBA_NUM_THREADS
+    shapes = [s for s in (*GREY, *COLOUR, *VOLUMES) if math.prod(s) <= options.largest]
+    ceiling = {n: ceilings(n) for n in sorted({1, everything})}
+    results = {}
+    for shape in shapes:
+        for threads in sorted({1, everything}):
+            results[shape, threads] = rates(shape, threads, options.repeats, 0.4)
+            print(label(shape), threads, {k: round(v) for k, v in results[shape, threads].items()})
+    numba.set_num_threads(everything)
+    load = os.getloadavg()[0]
     lines = [
         "# Speed of Perona–Malik diffusion",
         "",
-        f"{describe('numba', 'diplib', 'medpy', 'SimpleITK')}; {date.today()}.",
-        f"Mpixel·iterations/s, {ITERATIONS} iterations, float32, medians of {options.repeats} "
-        "interleaved repeats.",
-        "",
-        "| | " + " | ".join("×".join(map(str, shape)) for shape in shapes) + " |",
-        "|---" * (len(shapes) + 1) + "|",
+        f"{describe('numba', 'diplib', 'medpy', 'SimpleITK', 'opencv-contrib-python-headless')}; "
+        f"{date.today()}; load of the machine at the end {load:.1f}.",
+        f"float32; medians of {options.repeats} interleaved repeats. benchmarks/speed.py.",
     ]
-    for name in table[0]:
-        lines.append(f"| {name} | " + " | ".join(f"{row[name]:.0f}" for row in table) + " |")
-    peers = [name for name in table[0] if not name.startswith("difffilter")]
-    for kind in ("exponential", "rational"):
-        for others, what in (
-            (peers, "all"),
-            ([p for p in peers if p.endswith(kind)], "those " + kind),
+    for threads in sorted({1, everything}):
+        for group, what in (
+            (GREY, "grey"),
+            (COLOUR, "colour, each channel's pixels"),
+            (VOLUMES, "volumes"),
         ):
-            if others:
-                ratios = [row[f"difffilter, {kind}"] / max(row[p] for p in others) for row in table]
-                times = " | ".join(f"{ratio:.1f}" for ratio in ratios)
-                lines.append(f"| difffilter, {kind} / the fastest peer of {what} | {times} |")
-    if options.output:
-        with replacing(options.output) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", "utf-8")
+            group = [s for s in group if s in shapes]
+            if group:
+                lines += ["", f"## Mpixel·iterations/s, {what}, threads: {threads}", ""]
+                lines += rate_table(results, group, threads)
+    lines += roofline(results, ceiling, [s for s in GREY if s in shapes], everything)
+    lines += ["", "## Seconds to the solution", "",
+              "Camera, mirrored to 1024×1024, with noise of 25/255; κ = 0.1. The time steps' error "
+              "is to be at most 0.5/255 (root mean square, by the border apart) against explicit "
+              "steps of 0.01; peers take the largest step that does it. All threads.",
+              ""]  # fmt: skip
+    for diffusivity in ("rational", "exponential"):
+        times = (2.0, 10.0, 50.0)
+        found = solutions(diffusivity, times, options.repeats)
+        names = list(dict.fromkeys(name for name, _ in found))
+        lines += [f"| {diffusivity} | " + " | ".join(f"T = {t:g}" for t in times) + " |",
+                  "|---" * (len(times) + 1) + "|"]  # fmt: skip
+        for name in names:
+            cells = []
+            for t in times:
+                taken, error, how = found[name, t]
+                mark = "" if error <= TOLERANCE else "**not reached**, "
+                cells.append(f"{taken:.4f} ({how}; {mark}error {255 * error:.2f}/255)")
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+        cells = []
+        for t in times:
+            peers = [
+                found[n, t][0] for n in names
+                if not n.startswith("difffilter") and found[n, t][1] <= TOLERANCE
+            ]  # fmt: skip
+            cells.append(f"{min(peers) / found['difffilter, auto', t][0]:.1f}" if peers else "–")
+        lines += [f"| **fastest peer that reaches it / auto** | {' | '.join(cells)} |", ""]
+    lines += ["## Memory", "", "Images beyond input and output at the peak, 4096×4096 float32:", ""]
+    for scheme in ("explicit", "fsi", "aos", "auto"):
+        lines.append(f"- {scheme}: {peak_memory(scheme):.1f}")
     print("\n".join(lines))
+    if options.output:
+        plot(results, everything, ceiling[everything][0], options.output / "speed.png")
+        with replacing(options.output / "speed.md") as temporary:
+            temporary.write_text(
+                "\n".join([*lines, "", "![rates by size](speed.png)", ""]), "utf-8"
+            )
+
+
+def roofline(results, ceiling, shapes, everything):
+    """What the arithmetic and the memory would allow, and what is reached."""
+    lines = ["", "## Roofline, grey", ""]
+    for threads, (copying, adding) in ceiling.items():
+        lines.append(
+            f"- threads: {threads}; copying {copying / 1e9:.1f} GB/s (read and written), "
+            f"multiply-adds {adding / 1e9:.0f} GFlop/s"
+        )
+    lines += ["", "A sweep that reads and writes each float32 once an iteration moves 8 bytes. "
+              f"An iteration takes {FLOPS['rational']} flops a pixel with the rational diffusivity "
+              f"and {FLOPS['exponential']} with the exponential. All threads:", "",
+              "| | GFlop/s | of multiply-adds | GB/s if unblocked | of copying | threads' gain |",
+              "|---|---|---|---|---|---|"]  # fmt: skip
+    copying, adding = ceiling[everything]
+    for kind, flops in FLOPS.items():
+        for shape in shapes:
+            rate = results[shape, everything][f"difffilter, {kind}"] * 1e6
+            gain = rate / (results[shape, 1][f"difffilter, {kind}"] * 1e6)
+            lines.append(
+                f"| {kind}, {label(shape)} | {rate * flops / 1e9:.0f} | {rate * flops / adding:.2f} "
+                f"| {rate * 8 / 1e9:.1f} | {rate * 8 / copying:.2f} | {gain:.2f} |"
+            )
+    return lines
 
 
 if __name__ == "__main__":

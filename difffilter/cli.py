@@ -65,6 +65,10 @@ def cli():
 @click.option("--time", type=Number(), metavar="T", help="How long to diffuse. [default: chosen]")
 @click.option("--kappa", type=Number(), metavar="K", help="Contrast to keep. [default: chosen]")
 @click.option("--diffusivity", metavar="NAME", help="exponential, rational, ... [default: chosen]")
+@click.option("--scheme", metavar="NAME", help="explicit, fsi, aos. [default: chosen]")
+@click.option(
+    "--tol", type=Number(), metavar="E", help="Error of the time steps. [default: 0.5/255]"
+)
 @click.option("--volume", is_flag=True, help="Take a TIFF's pages for one volume.")
 @click.option("--spacing", type=Numbers(), metavar="H,..", help="Distance of pixels, like 3,1,1.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -510,10 +514,18 @@ def _compile(denoiser):
         2.0, click.echo, ["compiling for this machine; this happens once ..."], {"err": True}
     )
     notice.start()
+    # Numba looks for SciPy's BLAS when it first needs anything, which takes as long as smoothing an
+    # image, and no kernel here needs BLAS. This process is the command's own.
+    blas = "scipy.linalg.cython_blas"
+    hidden = blas not in sys.modules
+    if hidden:
+        sys.modules[blas] = None
     try:
         type(denoiser)(time=0.1)(np.eye(16, dtype=np.float32), 0.1)
     finally:
         notice.cancel()
+        if hidden:
+            del sys.modules[blas]
 
 
 @contextmanager

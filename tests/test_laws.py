@@ -1,5 +1,7 @@
 """What holds for every Denoiser, and for every PDE."""
 
+import itertools
+
 import hypothesis.extra.numpy as npst
 import numpy as np
 import pytest
@@ -13,16 +15,28 @@ PDES = {
     "heat": lambda u, **k: df.heat(u, 2.0, **k),
     "heat explicit": lambda u, **k: df.heat(u, 2.0, scheme="explicit", **k),
     **{
-        f"perona_malik {g} {s}": lambda u, g=g, s=s, **k: df.perona_malik(
-            u, 2.0, 0.1, diffusivity=g, presmooth=s, **k
+        f"perona_malik {g} {s} {scheme}": lambda u, g=g, s=s, scheme=scheme, **k: df.perona_malik(
+            u, 2.0, 0.1, diffusivity=g, presmooth=s, scheme=scheme, **k
         )
-        for g in ("exponential", "rational", "charbonnier", "tukey", "weickert")
-        for s in (0.0, 0.7)
+        for g, s, scheme in [
+            *itertools.product(
+                ("exponential", "rational", "charbonnier", "tukey", "weickert"),
+                (0.0, 0.7),
+                ("explicit",),
+            ),
+            ("exponential", 0.0, "aos"),
+            ("rational", 0.7, "aos"),
+            ("rational", 0.0, "fsi"),
+            ("exponential", 0.7, "fsi"),
+            ("rational", 0.7, "auto"),
+        ]
     },
     "edge_enhancing": lambda u, **k: df.edge_enhancing(u, 1.0, 0.1, presmooth=0.7, **k),
     "tv_flow": lambda u, **k: df.tv_flow(u, 0.02, **k),
     "coherence_enhancing": lambda u, **k: df.coherence_enhancing(u, 2.0, 0.1, integration=1.0, **k),
 }
+# Extrapolation may overshoot a little.
+KEEPS_EXTREMA = {name for name in PDES if not name.endswith(("fsi", "auto"))}
 
 shapes = st.one_of(
     st.tuples(st.integers(1, 19), st.integers(1, 19)),
@@ -145,14 +159,15 @@ def test_bad_sigma(method, sigma, message):
 every_pde = pytest.mark.parametrize("pde", PDES.values(), ids=PDES)
 
 
-@every_pde
+@pytest.mark.parametrize("name", PDES)
 @given(st.data())
-def test_mean_is_conserved_and_extrema_are_kept(pde, data):
+def test_mean_is_conserved_and_extrema_are_kept(name, data):
     u = data.draw(shapes.flatmap(images))
-    result = pde(u)
+    result = PDES[name](u)
+    slack = 1e-12 if name in KEEPS_EXTREMA else 0.05
     assert result.mean() == pytest.approx(u.mean(), abs=1e-12)
-    assert result.min() >= u.min() - 1e-12
-    assert result.max() <= u.max() + 1e-12
+    assert result.min() >= u.min() - slack
+    assert result.max() <= u.max() + slack
 
 
 @every_pde

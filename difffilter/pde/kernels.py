@@ -8,10 +8,27 @@ neighbouring pixels. With d = u(neighbour) - u(pixel), a face of the axis with s
 
 and a step adds to every pixel what flows in and takes what flows out. Each flux is computed once
 and used with both signs, so the mean is conserved; faces of the border and of the mask carry
-nothing. The work goes row by row through short buffers that stay in the first-level cache, which
-lets the compiler vectorise every loop; a strip of rows belongs to one thread. A face on the rim
-of two strips is computed by both, with the same arithmetic, so results depend neither on the
-strips nor on the number of threads.
+nothing. The work goes by runs of lines through short buffers that stay in the first-level cache,
+which lets the compiler vectorise every loop.
+
+Several steps are taken on a piece of the image before the next piece is loaded, or memory would
+set the pace. An image is cut into strips of lines. A step needs the lines next to its own, so each
+further step of a strip leaves out one more line at either end: seen with time upwards, the strip
+becomes a *hill*. What is missing are the *valleys* between the hills, whose lines widen by two a
+step. Hills and then valleys are worked on in parallel, and all of it in place: the flux through a
+hill's slope is kept for the valley, and nothing else of its past is needed. Each pixel sees the
+same arithmetic whatever the strips, so results depend neither on them nor on the threads.
+
+::
+
+    time   4 |\\   valley  /  \\        4 steps
+           3 | \\        /    \\       _
+           2 |  \\      /      \\     |  hill: lines per step 8, 6, 4, 2
+           1 |   \\    /  hill  \\
+              lines ->
+
+In a volume all planes of a strip do not fit into the cache. There the steps follow one another
+through the planes, step s working on plane z while step s + 1 works on plane z - 1.
 
 All jitted functions stand in this file because Numba's on-disk cache does not notice a change in
 a jitted function of another file.
@@ -32,14 +49,21 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # Codes of the diffusivities: one compiled kernel serves them all, branching once per row.
 CONSTANT, EXPONENTIAL, RATIONAL, CHARBONNIER, TUKEY, WEICKERT = range(6)
 
-STRIP = 32  # rows of a strip: few enough to share among threads, many enough to amortise its rim
-RUN = 2048  # pixels of consecutive rows that go through the buffers together
+# How a step makes the new state: in the place of the old one; beside it, as the first step of a
+# cycle; or of the two last ones.
+IN_PLACE, FIRST, LATER = range(3)
+
+HILLS, VALLEYS = range(2)
+
+RUN = 2048  # pixels of consecutive lines that go through the buffers together
 
 WEICKERT_C = 3.31488
 
 # Division must not check for zero, or loops do not vectorise; multiply-adds may be fused. Neither
 # lets the compiler assume that numbers are finite.
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+# (What only kernels call needs no way in from Python.)
+INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def exp_minus(x):
@@ -72,7 +96,31 @@ def _exp_minus_float32(x):
     return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
 
 
-@njit(**OPTIONS)
+def reciprocal(x):
+    """1/x for x ≥ 1."""
+    return 1.0 / x
+
+
+@overload(reciprocal)
+def _reciprocal(x):
+    if x is types.float32:
+        return _reciprocal_float32
+    return lambda x: 1.0 / x
+
+
+def _reciprocal_float32(x):
+    # A division takes the processor longer than all the rest. Taking the bits from a constant
+    # negates the exponent, which is 1/x within 12 %; each Newton step squares the error, down to
+    # that of rounding. Past 1e30 all is as good as zero.
+    x = min(x, np.float32(1e30))
+    y = np.int32(np.int32(0x7EF311C7) - np.float32(x).view(np.int32)).view(np.float32)
+    two = np.float32(2.0)
+    y = y * (two - x * y)
+    y = y * (two - x * y)
+    return y * (two - x * y)
+
+
+@njit(**INNER)
 def diffusivity_row(kind, q, n):
     """Replace q[i] = (s/κ)² by g(s) for i < n."""
     one = q.dtype.type(1.0)
@@ -81,7 +129,7 @@ def diffusivity_row(kind, q, n):
             q[i] = exp_minus(q[i])
     elif kind == RATIONAL:
         for i in range(n):
-            q[i] = one / (one + q[i])
+            q[i] = reciprocal(one + q[i])
     elif kind == CHARBONNIER:
         for i in range(n):
             q[i] = one / math.sqrt(one + q[i])
@@ -99,30 +147,28 @@ def diffusivity_row(kind, q, n):
             q[i] = one
 
 
-@njit(**OPTIONS)
-def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
-    """Flux from n consecutive pixels of image b to as many others, to flux[c, at:].
+@njit(**INNER)
+def face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q):
+    """q = rate · g of the faces between n consecutive pixels of image b and as many others.
 
     ``here`` and ``there`` are (plane, first pixel). ``inverse`` is 1/(κh)² and ``rate`` is τ/h².
-    Leaves q = g, and flux[c] = rate · g · d_c.
     """
-    zero, half, one = q.dtype.type(0.0), q.dtype.type(0.5), q.dtype.type(1.0)
-    channels = u.shape[1]
+    zero, half = q.dtype.type(0.0), q.dtype.type(0.5)
     z, start = here
     z1, start1 = there
-    if kind == CONSTANT:
-        for i in range(n):
-            q[i] = one
-    elif g.size:
+    if g.size:
         near, far = g[b, z][start : start + n], g[b, z1][start1 : start1 + n]
         for i in range(n):
             q[i] = half * (near[i] + far[i])
+    elif kind == CONSTANT:
+        for i in range(n):
+            q[i] = 1
     else:
         near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
         for i in range(n):
             d = far[i] - near[i]
             q[i] = d * d * inverse
-        for c in range(1, channels):
+        for c in range(1, u.shape[1]):
             near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
             for i in range(n):
                 d = far[i] - near[i]
@@ -133,110 +179,261 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
         near_open, far_open = mask[m, z][start : start + n], mask[m, z1][start1 : start1 + n]
         for i in range(n):
             q[i] = q[i] if near_open[i] and far_open[i] else zero
-    for c in range(channels):
+    for i in range(n):
+        q[i] *= rate
+
+
+@njit(**INNER)
+def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
+    """rate · g · d_c through the faces of `face_weight`, to flux[c, at : at + n]. q is scratch."""
+    z, start = here
+    z1, start1 = there
+    if u.shape[1] == 1 and not g.size and not mask.size:
+        # The plain case without a detour through q.
+        one, f = q.dtype.type(1.0), flux[0][at : at + n]
+        near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
+        if kind == RATIONAL:
+            for i in range(n):
+                d = far[i] - near[i]
+                f[i] = rate * d * reciprocal(one + d * d * inverse)
+            return
+        if kind == EXPONENTIAL:
+            for i in range(n):
+                d = far[i] - near[i]
+                f[i] = rate * d * exp_minus(d * d * inverse)
+            return
+        if kind == CONSTANT:
+            for i in range(n):
+                f[i] = rate * (far[i] - near[i])
+            return
+    face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q)
+    for c in range(u.shape[1]):
         near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
         f = flux[c][at : at + n]
         for i in range(n):
-            f[i] = rate * q[i] * (far[i] - near[i])
+            f[i] = q[i] * (far[i] - near[i])
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def split(space, rows, columns):
     """The first part of a work space as a matrix, and the rest."""
     size = rows * columns
     return space[:size].reshape(rows, columns), space[size:]
 
 
-@njit(**OPTIONS)
-def step_strip(
-    u, v, b, first, last, width, lines, kind, inverse, rate, g, mask, space
-):  # fmt: skip
-    """One step of the rows from `first` to `last` of image b in all its planes, `lines` at a time.
+@njit(**INNER)
+def clear(rows):
+    # (Assigning to rows[:] takes a second to compile.)
+    for row in rows:
+        for i in range(len(row)):
+            row[i] = 0
 
-    ``space`` holds, for a run of lines: q; the fluxes through the faces to the right of each pixel
-    (and to the left of the first), below, and behind; those above the run; and those in front of
-    every pixel of the strip.
+
+@njit(**INNER)
+def copy(source, target, n):
+    """The first n of each row."""
+    for c in range(len(source)):
+        for i in range(n):
+            target[c, i] = source[c, i]
+
+
+@njit(**INNER)
+def step_lines(
+    u, v, b, z, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
+    south, floor, closed, front, space,
+):  # fmt: skip
+    """One step of the lines from `first` to `last` of plane z of image b, `lines` at a time.
+
+    ``south[c, :width]`` holds what flows in from the line above, and in the end what flows out to
+    the line below; if the lower end is ``closed`` that is ``floor[c]``, else it is computed.
+    ``front[c]`` holds what flows in from the plane before, and in the end what flows out to the
+    next one. From u and, if `mode` is LATER, v's own past follows v.
     """
     channels, depth, size = u.shape[1:]
     run = lines * width
     q, rest = space[:run], space[run:]
-    right, rest = split(rest, channels, run + 1)
-    below, rest = split(rest, channels, run)
-    behind, rest = split(rest, channels, run)
-    above, rest = split(rest, channels, width)
-    front, rest = split(rest, channels, (last - first) * width if depth > 1 else 0)
-    right[:, 0] = 0  # nothing flows in on the left of the first column
-    front[:] = 0
-    for z in range(depth):
-        if first > 0:
-            at = (first - 1) * width
-            face_flux(u, b, (z, at), (z, at + width), width,
-                      kind, inverse[1], rate[1], g, mask, q, above, 0)  # fmt: skip
-        else:
-            above[:] = 0
-        for y in range(first, last, lines):
-            at = y * width
-            n = (min(y + lines, last) - y) * width
-            face_flux(u, b, (z, at), (z, at + 1), min(n, size - 1 - at),
-                      kind, inverse[2], rate[2], g, mask, q, right, 1)  # fmt: skip
+    east, rest = split(rest, channels, run + 1)
+    back, rest = split(rest, channels, run)
+    beta = u.dtype.type(1.0) - alpha
+    clear(east)  # nothing flows in on the left of the first column
+    for y in range(first, last, lines):
+        at = y * width
+        n = (min(y + lines, last) - y) * width
+        inner = n - width if closed and y + lines >= last else n
+        for axis in range(0 if depth > 1 else 1, 3):
+            if axis == 0:
+                there, m, flux, to = (z + 1, at), n if z + 1 < depth else 0, back, 0
+            elif axis == 1:
+                there, m, flux, to = (z, at + width), inner, south, width
+            else:
+                there, m, flux, to = (z, at + 1), min(n, size - 1 - at), east, 1
+            face_flux(u, b, (z, at), there, m,
+                      kind, inverse[axis], rate[axis], g, mask, q, flux, to)  # fmt: skip
+        for c in range(channels):
+            for i in range(width, n + 1, width):
+                east[c, i] = 0  # nor out on the right of the last
+        if inner < n:
             for c in range(channels):
-                for i in range(width, n + 1, width):
-                    right[c, i] = 0  # nor out on the right of the last
-            inner = min(n, size - width - at)  # all but the plane's last line
-            face_flux(u, b, (z, at), (z, at + width), inner,
-                      kind, inverse[1], rate[1], g, mask, q, below, 0)  # fmt: skip
-            for c in range(channels):
-                for i in range(inner, n):
-                    below[c, i] = 0
-            for c in range(channels):
-                old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
-                # (Slices, since an index with a sum in it may be negative as far as the
-                # compiler knows, which keeps it from vectorising.)
-                p, d, e, f = above[c], below[c], right[c], right[c][1:]
+                s = south[c][n:]
                 for i in range(width):
-                    new[i] = old[i] + ((f[i] - e[i]) + (d[i] - p[i]))
-                old, new, m = old[width:], new[width:], d[width:]
-                e, f = e[width:], f[width:]
-                for i in range(n - width):
-                    new[i] = old[i] + ((f[i] - e[i]) + (m[i] - d[i]))
-                d = d[n - width :]
-                for i in range(width):  # what is below this run is above the next
-                    p[i] = d[i]
+                    s[i] = floor[c, i]
+        if z + 1 == depth:
+            clear(back)
+        for c in range(channels):
+            # (Slices, since an index with a sum in it may be negative as far as the compiler
+            # knows, which keeps it from vectorising.)
+            old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
+            w, e = east[c], east[c][1:]
+            p, s = south[c], south[c][width:]
+            if mode == IN_PLACE:
+                for i in range(n):
+                    old[i] += (e[i] - w[i]) + (s[i] - p[i])
+            elif mode == FIRST:
+                for i in range(n):
+                    new[i] = old[i] + ((e[i] - w[i]) + (s[i] - p[i]))
+            else:
+                for i in range(n):
+                    new[i] = alpha * old[i] + beta * new[i] + ((e[i] - w[i]) + (s[i] - p[i]))
+            s = south[c][n:]
+            for i in range(width):  # what is below this run is above the next
+                p[i] = s[i]
             if depth > 1:
-                if z + 1 < depth:
-                    face_flux(u, b, (z, at), (z + 1, at), n,
-                              kind, inverse[0], rate[0], g, mask, q, behind, 0)  # fmt: skip
-                else:
-                    behind[:] = 0
-                for c in range(channels):
-                    new = v[b, c, z][at : at + n]
-                    f, k = front[c][at - first * width :], behind[c]
-                    for i in range(n):
-                        new[i] += k[i] - f[i]
-                        f[i] = k[i]
+                f, k = front[c][at - first * width :], back[c]
+                for i in range(n):
+                    new[i] += k[i] - f[i]
+                    f[i] = k[i]
+
+
+@njit(**INNER)
+def work_piece(
+    u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
+    alpha, kind, inverse, rate, g, mask, above, below, space,
+):  # fmt: skip
+    """Take some steps of a hill or a valley of image b, in all its planes.
+
+    Its lines are those from ``top`` to ``bottom``, where each step moves either end by its lean:
+    inwards for a hill, outwards for a valley, not at all at the border. ``above[s, z, c]`` and
+    ``below[s, z, c]`` are the fluxes through the ends, which a hill writes and a valley, like the
+    border, reads.
+    """
+    channels, depth = u.shape[1:3]
+    most = bottom - top + (2 * steps if lean_bottom > 0 else 0)
+    south, rest = split(space, channels, (lines + 1) * width)
+    front, rest = split(rest, steps * channels, most * width if depth > 1 else 0)
+    clear(front)
+    for turn in range(depth + steps - 1):
+        for s in range(max(0, turn - depth + 1), min(steps, turn + 1)):
+            z, k = turn - s, (start + taken + s) % len(alpha)
+            first, last = top + lean_top * (s + 1), bottom + lean_bottom * (s + 1)
+            if (taken + s) % 2:
+                old, new = v, u
+            else:
+                old, new = u, v
+            mode = IN_PLACE if len(alpha) == 1 else FIRST if k == 0 else LATER
+            if lean_top > 0:
+                at = first * width
+                face_flux(old, b, (z, at - width), (z, at), width,
+                          kind, inverse[1], rate[k, 1], g, mask, rest, south, np.int64(0))  # fmt: skip
+                copy(south, above[s, z], width)
+            else:
+                copy(above[s, z], south, width)
+            step_lines(old, new, b, z, first, last, width, lines, mode, alpha[k],
+                       kind, inverse, rate[k], g, mask, south, below[s, z], lean_bottom >= 0,
+                       front[s * channels : (s + 1) * channels], rest)  # fmt: skip
+            if lean_bottom < 0:
+                copy(south, below[s, z], width)
+
+
+@njit(**INNER)
+def work_share(
+    u, v, worker, workers, phase, strips, start, taken, steps, width, lines,
+    alpha, kind, inverse, rate, g, mask, slopes, space,
+):  # fmt: skip
+    """What one worker does of the hills or the valleys."""
+    height = u.shape[3] // width
+    count = strips - phase
+    jobs = u.shape[0] * count
+    for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+        b, strip = job // count, job % count + phase
+        top, bottom = strip * height // strips, (strip + 1) * height // strips
+        if phase == HILLS:
+            lean_top, lean_bottom = int(strip > 0), -int(bottom < height)
+            above, below = slopes[b, strip, 1], slopes[b, strip + 1, 0]
+        else:
+            bottom, lean_top, lean_bottom = top, -1, 1
+            above, below = slopes[b, strip, 0], slopes[b, strip, 1]
+        work_piece(u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
+                   alpha, kind, inverse, rate, g, mask, above, below, space[worker])  # fmt: skip
+
+
+@njit(**OPTIONS)
+def lines_of_run(height, width):
+    """Consecutive lines of a strip that go through the buffers together."""
+    return min(max(1, RUN // width), height)
+
+
+def room(shape, dtype, strips, at_once, workers):
+    """What `evolve` needs to work in.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, C, D, H, W).
+    dtype : dtype
+        Of the state.
+    strips, at_once : int
+        Strips of an image, and steps that are taken on one at a time; a strip has at least twice
+        as many lines.
+    workers : int
+        How many share the work; as many as there are threads.
+
+    Returns
+    -------
+    slopes : ndarray
+        The fluxes through the upper and the lower slope of each valley; through the border: none.
+    space : ndarray
+        The buffers of each worker.
+    """
+    batch, channels, depth, height, width = shape
+    most = math.ceil(height / strips)
+    run = lines_of_run(most, width) * width
+    columns = 3 * run + 1 + width + (at_once * most * width if depth > 1 else 0)
+    slopes = np.zeros((batch, strips + 1, 2, at_once, depth, channels, width), dtype)
+    return slopes, np.empty((workers, run + channels * columns), dtype)
 
 
 @njit(parallel=True, **OPTIONS)
-def explicit(u, v, steps, kind, inverse, rate, g, mask, workers):
-    """Take `steps` explicit steps from ``u``; both ``u`` and ``v`` are written to.
+def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, space):
+    """Take `steps` steps from ``u``, in place or with ``v`` for every other state.
+
+    A step of the explicit scheme is u + τ div(g ∇u). In a cycle of the fast semi-iterative scheme
+    the step k makes α_k (u + τ div(g ∇u)) + (1 - α_k) u' of the last two states u and u'; at the
+    start of a cycle they count as the same.
 
     Parameters
     ----------
     u, v : array (B, C, D, H, W), float32 or float64
-        The state, and space for another one.
+        The state, and space for every other one, which holds the last but one if the first step
+        is not the first of a cycle; for the explicit scheme both are the same array.
+    start : int
+        Which step of the cycle comes first.
     steps : int
-        How many.
+        How many to take.
+    alpha : array (K,), of u's dtype
+        α for the steps of a cycle; a single number: the explicit scheme.
     kind : int
         Code of the diffusivity.
-    inverse, rate : array (3,), of u's dtype
-        1/(κh)² and τ/h² for the axes z, y, x.
+    inverse : array (3,), of u's dtype
+        1/(κh)² for the axes z, y, x.
+    rate : array (K, 3), of u's dtype
+        α τ/h² for the steps of a cycle and the axes.
     g : array (B, D, H, W), of u's dtype
         The diffusivity of each pixel, a face taking the mean of its two; if empty, it follows
         from the difference across the face.
     mask : array (M, D, H, W), bool
         True where diffusion takes place, image b using mask b mod M; if empty: everywhere.
-    workers : int
-        How many share the work; as many as there are threads.
+    slopes, space : array
+        Room to work in, from `room`.
 
     Returns
     -------
@@ -248,20 +445,84 @@ def explicit(u, v, steps, kind, inverse, rate, g, mask, workers):
     v = v.reshape(batch, channels, depth, size)
     g = g.reshape(g.shape[0], g.shape[1], g.shape[2] * g.shape[3])
     mask = mask.reshape(mask.shape[0], mask.shape[1], mask.shape[2] * mask.shape[3])
-    lines = min(max(1, RUN // width), STRIP)
-    strips = (height + STRIP - 1) // STRIP
-    jobs = batch * strips
-    columns = 4 * lines * width + 1 + width + (STRIP * width if depth > 1 else 0)
-    work = np.empty((workers, channels * columns), u.dtype)
-    for _ in range(steps):
-        for worker in prange(workers):
-            for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
-                b, first = job // strips, job % strips * STRIP
-                last = min(first + STRIP, height)
-                step_strip(u, v, b, first, last, width, lines,
-                           kind, inverse, rate, g, mask, work[worker])  # fmt: skip
-        u, v = v, u
-    return u.reshape(batch, channels, depth, height, width)
+    strips, at_once, workers = slopes.shape[1] - 1, slopes.shape[3], len(space)
+    lines = lines_of_run((height + strips - 1) // strips, width)
+    for taken in range(0, steps, at_once):
+        now = min(at_once, steps - taken)
+        for phase in (HILLS, VALLEYS):
+            for worker in prange(workers):
+                work_share(u, v, np.int64(worker), workers, phase, strips, start, taken, now, width, lines,
+                           alpha, kind, inverse, rate, g, mask, slopes, space)  # fmt: skip
+    result = v if len(alpha) > 1 and steps % 2 else u
+    return result.reshape(batch, channels, depth, height, width)
+
+
+@njit(**INNER)
+def solve_columns(u, b, z, first, m, width, kind, inverse, rate, g, mask, ratio, weights):
+    """`implicit` for m columns of one plane side by side, by elimination and substitution.
+
+    With the weights w_i of the faces between the lines i and i + 1, the solution v of
+    v_i + w_i (v_i - v_{i+1}) + w_{i-1} (v_i - v_{i-1}) = u_i is u_i + ratio_i v_{i+1} when u has
+    been eliminated downwards. Nothing but positive numbers is added on the way.
+    """
+    channels, count = u.shape[1], u.shape[3] // width
+    one = u.dtype.type(1.0)
+    before, after, share = weights[0], weights[1], weights[2]
+    for j in range(m):
+        before[j] = 0
+    for i in range(count):
+        at = i * width + first
+        if i + 1 < count:
+            face_weight(u, b, (z, at), (z, at + width), m, kind, inverse, rate, g, mask, after)
+        else:
+            for j in range(m):
+                after[j] = 0
+        r, r_above = ratio[i], ratio[max(i - 1, 0)]
+        for j in range(m):
+            share[j] = one + after[j]
+        if i > 0:
+            for j in range(m):
+                share[j] += before[j] * (one - r_above[j])
+        for c in range(channels):
+            x = u[b, c, z][at : at + m]
+            if i > 0:
+                x_above = u[b, c, z][at - width :]
+                for j in range(m):
+                    x[j] += before[j] * x_above[j]
+            for j in range(m):
+                x[j] /= share[j]
+        for j in range(m):
+            r[j] = after[j] / share[j]
+            before[j] = after[j]
+    for i in range(count - 2, -1, -1):
+        at, r = i * width + first, ratio[i]
+        for c in range(channels):
+            x, x_below = u[b, c, z][at : at + m], u[b, c, z][at + width :]
+            for j in range(m):
+                x[j] += r[j] * x_below[j]
+
+
+@njit(parallel=True, **OPTIONS)
+def implicit(u, kind, inverse, rate, g, mask, ratio, weights):
+    """u <- (1 - τ A_y(u))⁻¹ u in place, A_y being the diffusion along the axis y alone.
+
+    Parameters are those of `evolve`, but ``inverse`` and ``rate`` for this axis only, and room for
+    each worker: ``ratio (N, H, M)`` and ``weights (N, 3, M)`` for M columns side by side.
+    """
+    batch, channels, depth, height, width = u.shape
+    u = u.reshape(batch, channels, depth, height * width)
+    g = g.reshape(g.shape[0], g.shape[1], g.shape[2] * g.shape[3])
+    mask = mask.reshape(mask.shape[0], mask.shape[1], mask.shape[2] * mask.shape[3])
+    workers, columns = ratio.shape[0], ratio.shape[2]
+    parts = (width + columns - 1) // columns
+    jobs = batch * depth * parts
+    for w in prange(workers):
+        worker = np.int64(w)
+        for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+            first = job % parts * columns
+            solve_columns(u, job // parts // depth, job // parts % depth,
+                          first, min(columns, width - first), width, kind, inverse, rate, g, mask,
+                          ratio[worker], weights[worker])  # fmt: skip
 
 
 @njit(parallel=True, **OPTIONS)
@@ -279,21 +540,32 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
         for z in range(depth):
             front, back = max(z - 1, 0), min(z + 1, depth - 1)
             q = g[b, z, y]
-            q[:] = 0
+            for i in range(width):
+                q[i] = 0
             for c in range(channels):
                 here = u[b, c, z, y]
                 top, bottom = u[b, c, z, up], u[b, c, z, down]
                 near, far = u[b, c, front, y], u[b, c, back, y]
                 if mask.size == 0:
                     for i in range(width):
-                        left, right = max(i - 1, 0), min(i + 1, width - 1)
-                        dx, dy, dz = here[right] - here[left], bottom[i] - top[i], far[i] - near[i]
-                        q[i] += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
+                        dy = bottom[i] - top[i]
+                        q[i] += dy * dy * inverse[1]
+                    if depth > 1:
+                        for i in range(width):
+                            dz = far[i] - near[i]
+                            q[i] += dz * dz * inverse[0]
+                    right, inner = here[2:], q[1:]
+                    for i in range(width - 2):
+                        dx = right[i] - here[i]
+                        inner[i] += dx * dx * inverse[2]
+                    for i in (0, width - 1) if width > 1 else (0, 0):
+                        dx = here[min(i + 1, width - 1)] - here[max(i - 1, 0)]
+                        q[i] += dx * dx * inverse[2]
                 else:
                     for i in range(width):
-                        left, right = max(i - 1, 0), min(i + 1, width - 1)
+                        left, right_ = max(i - 1, 0), min(i + 1, width - 1)
                         a = here[i]
-                        dx = (here[right] if mask[m, z, y, right] else a) - (
+                        dx = (here[right_] if mask[m, z, y, right_] else a) - (
                             here[left] if mask[m, z, y, left] else a
                         )
                         dy = (bottom[i] if mask[m, z, down, i] else a) - (
@@ -330,8 +602,13 @@ def row_moments(u, y, b):
 def compile_all():
     """Compile every kernel for float32 images, or load it from the cache."""
     u = np.zeros((2, 1, 1, 2, 2), np.float32)
-    three, g = np.ones(3, np.float32), np.ones((2, 1, 2, 2), np.float32)
+    one, three, g = (
+        np.ones(1, np.float32),
+        np.ones(3, np.float32),
+        np.ones((2, 1, 2, 2), np.float32),
+    )
     mask = np.ones((1, 1, 2, 2), np.bool_)
-    explicit(u, u.copy(), 1, EXPONENTIAL, three, three / 8, g, mask, get_num_threads())
+    space = room(u.shape, u.dtype, 1, 1, get_num_threads())
+    evolve(u, u, 0, 1, one, CONSTANT, three, three[None] / 8, g, mask, *space)
     pixel_diffusivity(u, EXPONENTIAL, three, mask, g)
     row_moments(u, u[:1].copy(), u[:1].copy())

@@ -23,6 +23,12 @@ DIFFUSIVITIES = {
 # At the bound itself a checkerboard only changes its sign; at 0.8 of it, it decays.
 SAFETY = 0.8
 
+# Bytes of a strip: half of a second-level cache of 1 MiB.
+CACHE = 1 << 19
+
+# Columns that the implicit scheme solves side by side.
+COLUMNS = 128
+
 
 @dataclass(frozen=True)
 class Diffusion:
@@ -49,46 +55,131 @@ class Diffusion:
     presmooth: float = 0.0
     mask: np.ndarray | None = None
 
-    def explicit(self, u, spare, steps, step):
-        """`steps` explicit steps of size `step`; returns the array with the result, and the other.
+    def explicit(self, u, steps, step):
+        """`steps` explicit steps of size `step` on ``u`` (B, C, D, H, W), C-contiguous, in place."""
+        self._evolve(u, u, steps, np.ones(1), step)
 
-        ``u`` and ``spare`` are C-contiguous ``(B, C, D, H, W)`` and both are written to.
+    def semi_iterative(self, u, spare, cycles, steps, time):
+        """`cycles` cycles of the fast semi-iterative scheme, of `steps` steps and length `time` each.
+
+        Both ``u`` and ``spare`` are written to; returns the one with the result, and the other.
         """
-        h = np.asarray(self.spacing)
-        rate = (step / h**2).astype(u.dtype)
-        # κ² must not vanish nor overflow in float32: far beyond any contrast it makes no difference.
-        tiny = np.finfo(u.dtype).tiny
-        inverse = np.clip((1 / (self.kappa * h)) ** 2, tiny, 1e37).astype(u.dtype)
-        mask = np.empty((0, 0, 0, 0), np.bool_) if self.mask is None else self.mask
+        if steps == 1:
+            self.explicit(u, cycles, time)
+            return u, spare
+        k = np.arange(steps)
+        step = 3 * time / (steps * (steps + 1))
+        return self._evolve(u, spare, cycles * steps, (4 * k + 2) / (2 * k + 3), step)
+
+    def implicit(self, u, spare, steps, step):
+        """`steps` steps by additive operator splitting: (1/d) Σ_axes (1 - d τ A_axis)⁻¹ u.
+
+        Both ``u`` and ``spare`` are written to; returns the one with the result, and the other.
+        """
+        axes = [axis for axis in range(3) if u.shape[2 + axis] > 1]
+        inverse, mask, g = self._inverse(u.dtype), self._mask(), self._diffusivity(u)
         workers = numba.get_num_threads()
-        if not self.presmooth or self.kind == kernels.CONSTANT:
-            nothing = np.empty((0, 0, 0, 0), u.dtype)
-            result = kernels.explicit(
-                u, spare, steps, self.kind, inverse, rate, nothing, mask, workers
-            )
-        else:
-            g = np.empty((u.shape[0], *u.shape[2:]), u.dtype)
-            smooth, other = np.empty_like(u), np.empty_like(u)
-            result = u
-            for _ in range(steps):
-                smooth, other = self.smoothed(u, smooth, other)
-                kernels.pixel_diffusivity(smooth, self.kind, inverse / 4, mask, g)
-                result = kernels.explicit(u, spare, 1, self.kind, inverse, rate, g, mask, workers)
-                u, spare = result, (spare if result is u else u)
-        return result, (spare if result is u else u)
+        weights = np.empty((workers, 3, COLUMNS), u.dtype)
+        for _ in range(steps if axes else 0):
+            self._update(g, u, spare)
+            spare[:] = 0
+            for axis in axes:
+                rate = u.dtype.type(len(axes) * step / self.spacing[axis] ** 2)
+                # With this axis in the place of y.
+                solved, turned_g, turned_mask = (
+                    np.swapaxes(array, axis - 3, -2).copy() for array in (u, g, mask)
+                )
+                ratio = np.empty((workers, solved.shape[-2], COLUMNS), u.dtype)
+                kernels.implicit(solved, self.kind, inverse[axis], rate, turned_g, turned_mask,
+                                 ratio, weights)  # fmt: skip
+                spare += np.swapaxes(solved, axis - 3, -2)
+            spare /= len(axes)
+            u, spare = spare, u
+        return u, spare
 
-    def smoothed(self, u, smooth, other):
-        """``u`` after a Gaussian of standard deviation `presmooth`, in one of the two spaces given.
+    def _evolve(self, u, v, steps, alpha, step):
+        """The steps of `kernels.evolve`; the array with the result, and the other."""
+        rate = (alpha[:, None] * step / np.square(self.spacing)).astype(u.dtype)
+        alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
+        workers = numba.get_num_threads()
+        g = self._diffusivity(u)
+        strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
+        together = 1 if len(g) else max(1, steps)  # a new g for each step
+        room = kernels.room(u.shape, u.dtype, strips, min(at_once, together), workers)
+        smooth = np.empty_like(u) if len(g) else None
+        for done in range(0, steps, together):
+            self._update(g, u, smooth)
+            kernels.evolve(u, v, done % len(alpha), min(together, steps), alpha, self.kind, inverse,
+                           rate, g, mask, *room)  # fmt: skip
+            if together % 2:
+                u, v = v, u
+        return u, v
 
-        That is the heat equation at time presmooth²/2, which respects mask and border. Returns
-        the space with the result, and the other one.
+    def _inverse(self, dtype):
+        """1/(κh)² for the axes z, y, x."""
+        # It must not vanish nor overflow in float32: far beyond any contrast it makes no difference.
+        inverse = (self.kappa * np.asarray(self.spacing)) ** -2.0
+        return np.clip(inverse, np.finfo(dtype).tiny, 1e37).astype(dtype)
+
+    def _mask(self):
+        return np.empty((0, 0, 0, 0), np.bool_) if self.mask is None else self.mask
+
+    def _diffusivity(self, u):
+        """Room for g at each pixel; empty if it is not needed."""
+        needed = self.presmooth and self.kind != kernels.CONSTANT
+        return np.empty((len(u) if needed else 0, *u.shape[2:]), u.dtype)
+
+    def _update(self, g, u, smooth):
+        """g of the presmoothed u, if it is needed; ``smooth`` is scratch."""
+        if len(g):
+            self.smooth(u, smooth)
+            inverse = self._inverse(u.dtype) / 4
+            kernels.pixel_diffusivity(smooth, self.kind, inverse, self._mask(), g)
+
+    def smooth(self, u, result):
+        """``u`` after a Gaussian of standard deviation `presmooth`, to ``result``.
+
+        That is the heat equation at time presmooth²/2, which respects mask and border.
         """
         # Half the stable step leaves no frequency with a negative factor.
         bound = stability_bound(u.shape[2:], self.spacing)
         count, size = plan(self.presmooth**2 / 2, bound / 2)
-        blur = replace(self, kind=kernels.CONSTANT)
-        smooth, _ = blur.explicit(u, smooth, 1, size)  # a single step does not write to u
-        return blur.explicit(smooth, other, count - 1, size)
+        np.copyto(result, u)
+        replace(self, kind=kernels.CONSTANT).explicit(result, count, size)
+
+
+def pieces(shape, bytes_per_pixel, workers):
+    """How many strips to cut an image into, and how many steps to take on one at a time.
+
+    As many that the lines of a strip stay in the second-level cache meanwhile: in a volume with
+    the planes that the steps are on, and what flows from each to the next. It makes no difference
+    to the result.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, C, D, H, W).
+    bytes_per_pixel : int
+        Of all states together.
+    workers : int
+        How many share the work.
+
+    Examples
+    --------
+    >>> pieces((1, 1, 1, 1024, 1024), 4, 2)
+    (8, 16)
+    """
+    batch, channels, depth, height, width = shape
+    line = channels * width * bytes_per_pixel
+    for at_once in (16, 8, 4, 2, 1):
+        planes = min(depth, at_once + 2) + (at_once if depth > 1 else 0)
+        fit = CACHE // (line * planes)
+        if fit >= 4 * at_once:
+            break
+    lowest = 2 * at_once
+    strips = math.ceil(height / max(fit, lowest))
+    strips = math.ceil(batch * strips / workers) * workers // batch or 1
+    return max(1, min(strips, height // lowest)), at_once
 
 
 def stability_bound(shape, spacing):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from difffilter.pde import kernels
+from difffilter.pde.planning import cycle_steps
+from difffilter.pde.sample import sample
 from difffilter.pde.schemes import SAFETY, Diffusion, plan, stability_bound
 
 __all__ = ["Candidate", "best_candidate"]
@@ -17,9 +17,12 @@ __all__ = ["Candidate", "best_candidate"]
 # against float32 rounding.
 PROBE = 0.1
 
-# Pixels that the choice looks at. On more, it looks at evenly spread tiles of the image.
-ENOUGH = 1 << 19
-TILE = {2: (1, 256, 256), 3: (32, 64, 64)}
+# Rounds of the choice: on how many pixels, in evenly spread tiles of which side in 2-D and 3-D if
+# the image has more, and how many of the candidates go on.
+ROUNDS = (
+    (1 << 14, {2: (1, 32, 32), 3: (8, 16, 16)}, 2),
+    (1 << 18, {2: (1, 64, 64), 3: (16, 32, 32)}, 1),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def best_candidate(state, sigma, diffusions, time=None):
         ‖f(y) - y‖²/N - σ² + 2σ² · bᵀ(f(y + εb) - f(y)) / (εN)
 
     with a fixed vector b of random signs standing in for the divergence of f [1]_. It is followed
-    along the evolution by diffusing y and y + εb side by side.
+    along the evolution by diffusing y and y + εb side by side, all candidates on a small part of
+    the image and the best of them on a larger one.
 
     Parameters
     ----------
@@ -71,14 +75,19 @@ def best_candidate(state, sigma, diffusions, time=None):
        regularization parameters for general denoising algorithms", IEEE Trans. Image Processing
        17(9), 2008.
     """
-    y, tile = _sample(state)
-    best = None
-    for diffusion in diffusions:
-        sampled = replace(diffusion, mask=tile(diffusion.mask))
-        for time_, risk in _risks(y, sigma, sampled, time):
-            if best is None or risk < best.risk:
-                best = Candidate(diffusion, time_, risk)
-    return best
+    candidates = list(diffusions)
+    for enough, sides, keep in ROUNDS:
+        y, tile = sample(state, enough, sides[2 if state.shape[2] == 1 else 3])
+        found = []
+        for diffusion in candidates:
+            sampled = replace(diffusion, mask=tile(diffusion.mask))
+            risks = _risks(y, sigma, sampled, time)
+            found.append(Candidate(diffusion, *min(risks, key=lambda pair: pair[1])))
+        found.sort(key=lambda candidate: candidate.risk)
+        candidates = [candidate.diffusion for candidate in found[:keep]]
+        if y is state:
+            break
+    return found[0]
 
 
 def _risks(y, sigma, diffusion, time):
@@ -87,60 +96,29 @@ def _risks(y, sigma, diffusion, time):
     sign = sign.astype(y.dtype)
     u = np.concatenate([y, y + y.dtype.type(PROBE * sigma) * sign])
     spare = np.empty_like(u)
-    step = SAFETY * stability_bound(y.shape[2:], diffusion.spacing)
-    counts = _counts()
-    if time is not None:
-        count, step = plan(time, step)
-        counts = [count]
-    lowest, turn, done = np.inf, 0, 0
-    for count in counts:
-        u, spare = diffusion.explicit(u, spare, count - done, step)
-        done = count
+    bound = stability_bound(y.shape[2:], diffusion.spacing)
+    step = SAFETY * bound
+    lowest, turn, now = np.inf, 0.0, 0.0
+    for look in _looks(step) if time is None else [time]:
+        count, size = plan(look - now, step)
+        cycle = cycle_steps(look - now, bound)
+        if cycle < count and now > 0:  # short against what was: a cycle is accurate enough
+            u, spare = diffusion.semi_iterative(u, spare, 1, cycle, look - now)
+        else:
+            diffusion.explicit(u, count, size)
+        now = look
         squares, products = kernels.row_moments(u, y, sign)
         risk = (squares.sum() + 2 * sigma * products.sum() / PROBE) / y.size - sigma**2
-        yield done * step, risk
+        yield now, risk
         if risk < lowest:
-            lowest, turn = risk, done
-        elif done > 1.3 * turn + 2:
+            lowest, turn = risk, now
+        elif now > 1.3 * turn + 2 * step:
             return
 
 
-def _counts(most=320):
-    """Numbers of steps at which to look: 0, 1, 2, ..., then a tenth more each time."""
+def _looks(step, most=320):
+    """Times to look at: after 0, 1, 2, ... steps, then a fifth more each time."""
     count = 0
     while count <= most:
-        yield count
-        count += max(1, count // 10)
-
-
-def _sample(state):
-    """The state, or evenly spread tiles of it if it is large; and what tiles its mask likewise."""
-    volume = state.shape[2:]
-    side = TILE[2 if volume[0] == 1 else 3]
-    side = tuple(min(s, n) for s, n in zip(side, volume, strict=True))
-    wanted = max(1, ENOUGH // (state.shape[0] * math.prod(side)))
-    corners = _corners(volume, side, wanted)
-    if math.prod(volume) * state.shape[0] <= ENOUGH or not corners:
-        return state, lambda mask: mask
-
-    def tile(array):
-        if array is None:
-            return None
-        cut = [
-            array[(..., *(slice(a, a + s) for a, s in zip(corner, side, strict=True)))]
-            for corner in corners
-        ]
-        return np.ascontiguousarray(np.concatenate(cut))
-
-    return tile(state), tile
-
-
-def _corners(volume, side, wanted):
-    """Corners of about `wanted` tiles that do not overlap, evenly spread over the volume."""
-    fit = [n // s for n, s in zip(volume, side, strict=True)]
-    thin = max(1, math.ceil(math.prod(fit) / wanted))
-    places = [
-        [round((n - s) * k / max(1, f - 1)) for k in range(f)]
-        for n, s, f in zip(volume, side, fit, strict=True)
-    ]
-    return list(itertools.product(*places))[thin // 2 :: thin]
+        yield count * step
+        count += max(1, count // 5)

@@ -1,0 +1,146 @@
+"""By which scheme and in how many steps to go through time."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from difffilter.pde.sample import sample
+from difffilter.pde.schemes import SAFETY, check_step, plan, stability_bound
+
+__all__ = ["SCHEMES", "TOLERANCE", "Plan", "settle"]
+
+SCHEMES = ("auto", "explicit", "fsi", "aos")
+
+# How far, in units of intensity, the result may be from the solution (root mean square).
+TOLERANCE = 0.5 / 255
+
+# Pixels on which numbers of steps are tried, and the tiles that they come in.
+ENOUGH = 1 << 14
+TILE = {2: (1, 32, 32), 3: (8, 16, 16)}
+
+# Where cycles would have fewer steps than this, explicit steps get as far for the same work.
+SHORTEST_CYCLE = 3
+
+# How often a number of steps or cycles is doubled at most.
+DOUBLINGS = 12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to get through the time.
+
+    Attributes
+    ----------
+    scheme : {"explicit", "fsi", "aos"}
+        Explicit steps, cycles of the fast semi-iterative scheme, additive operator splitting.
+    count : int
+        How many steps or cycles.
+    size : float
+        How long each of them is.
+    """
+
+    scheme: str
+    count: int
+    size: float
+
+    def steps(self, shape, spacing):
+        """Steps in all: a cycle has several."""
+        bound = stability_bound(shape, spacing)
+        return self.count * (cycle_steps(self.size, bound) if self.scheme == "fsi" else 1)
+
+    def run(self, diffusion, u):
+        """The state u evolved, in place or in another array."""
+        if self.scheme == "explicit":
+            diffusion.explicit(u, self.count, self.size)
+        elif self.scheme == "aos":
+            u, _ = diffusion.implicit(u, np.empty_like(u), self.count, self.size)
+        else:
+            steps = cycle_steps(self.size, stability_bound(u.shape[2:], diffusion.spacing))
+            u, _ = diffusion.semi_iterative(u, np.empty_like(u), self.count, steps, self.size)
+        return u
+
+
+def cycle_steps(time, bound):
+    """The least n for which a cycle of n steps, n(n+1)/3 times as long as one, covers the time.
+
+    Examples
+    --------
+    >>> cycle_steps(2.0, 0.25)
+    5
+    """
+    return max(1, math.ceil(math.sqrt(3 * time / bound + 0.25) - 0.5 - 1e-9))
+
+
+def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
+    """The plan by which a diffusion gets through the time.
+
+    Parameters
+    ----------
+    state : ndarray (B, C, D, H, W)
+        The image at time 0.
+    diffusion : Diffusion
+        What moves it.
+    time : float
+        How far to go.
+    scheme : {"auto", "explicit", "fsi", "aos"}
+        ``"auto"``: explicit if a step is given; else cycles or explicit steps, whichever keep to
+        the tolerance with less work.
+    step : float, optional
+        Largest step, or length of a cycle; ``None``: by the tolerance.
+    tol : float, optional
+        How far the result may be from the solution, in units of intensity (root mean square);
+        ``None``: 0.5/255, but for the explicit scheme no more than 0.8 of the stability bound.
+
+    Returns
+    -------
+    Plan
+
+    Notes
+    -----
+    The solution is taken to be 2 u_2N - u_N, with u_N by as many explicit steps as 0.8 of the
+    stability bound asks for, which cancels what their error has of first order. Both are computed
+    on small tiles of the image only. There cycles or implicit steps are made twice as many until
+    they keep to the tolerance; the error of explicit steps follows from u_N.
+    """
+    shape, spacing = state.shape[2:], diffusion.spacing
+    bound = stability_bound(shape, spacing)
+    if scheme == "auto" and step is not None:
+        scheme = "explicit"
+    if scheme == "explicit" and (step is not None or tol is None):
+        return Plan("explicit", *plan(time, check_step(step, shape, spacing)))
+    if step is not None:
+        return Plan(scheme, *plan(time, step))
+    usual = plan(time, SAFETY * bound)[0]
+    if usual == 0:
+        return Plan("explicit", 0, 0.0)
+    tol = TOLERANCE if tol is None else tol
+    y, tile = sample(state, ENOUGH, TILE[2 if shape[0] == 1 else 3])
+    diffusion = replace(diffusion, mask=tile(diffusion.mask))
+
+    def moved(scheme, count):
+        return Plan(scheme, count, time / count).run(diffusion, y.copy())
+
+    coarse, fine = moved("explicit", usual), moved("explicit", 2 * usual)
+    solution = 2 * fine - coarse
+    excess = _rms(coarse, solution) / tol
+    explicit = usual << min(max(0, math.ceil(math.log2(excess))) if excess else 0, DOUBLINGS)
+    if scheme != "explicit":
+        for count in (1 << k for k in range(DOUBLINGS + 1)):
+            found = Plan("fsi" if scheme == "auto" else scheme, count, time / count)
+            if scheme == "auto" and (
+                found.steps(shape, spacing) >= explicit
+                or cycle_steps(found.size, bound) < SHORTEST_CYCLE
+            ):
+                break
+            if _rms(found.run(diffusion, y.copy()), solution) <= tol:
+                return found
+        else:
+            return found
+    return Plan("explicit", explicit, time / explicit)
+
+
+def _rms(a, b):
+    return math.sqrt(np.square(a - b, dtype=np.float64).mean())

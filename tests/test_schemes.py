@@ -1,0 +1,166 @@
+"""Schemes: how fast they converge, what the tolerance promises, and that pieces leave no trace."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import difffilter as df
+from difffilter.pde import kernels, schemes
+from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion, pieces
+
+
+def rms(a, b):
+    return np.sqrt(np.mean((a - b) ** 2))
+
+
+@pytest.fixture
+def noisy(photo, rng):
+    return photo + rng.normal(0, 20 / 255, photo.shape)
+
+
+@pytest.mark.parametrize("scheme", ["explicit", "fsi", "aos"])
+@pytest.mark.parametrize("presmooth", [0.0, 0.7])
+def test_converges_at_first_order(photo, scheme, presmooth):
+    smooth = df.heat(photo, 1.0)  # enough for the order to show
+    options = {"diffusivity": "rational", "presmooth": presmooth}
+    exact = df.perona_malik(smooth, 3.2, 0.05, scheme="explicit", step=0.0025, **options)
+    steps = {"explicit": (0.16, 0.08, 0.04), "fsi": (1.6, 0.8, 0.4), "aos": (0.4, 0.2, 0.1)}
+    errors = [
+        rms(df.perona_malik(smooth, 3.2, 0.05, scheme=scheme, step=step, **options), exact)
+        for step in steps[scheme]
+    ]
+    orders = np.log2(errors[:-1]) - np.log2(errors[1:])
+    np.testing.assert_allclose(orders, 1, atol=0.25)
+
+
+@pytest.mark.parametrize("scheme", ["fsi", "aos"])
+def test_infinite_kappa_tends_to_heat(photo, scheme):
+    errors = [
+        rms(df.perona_malik(photo, 8.0, 1e12, scheme=scheme, step=step), df.heat(photo, 8.0))
+        for step in (4.0, 1.0, 0.1)
+    ]
+    assert errors[0] > 2 * errors[1] > 4 * errors[2]
+
+
+def test_a_cycle_covers_its_time():
+    # A wave that is long enough decays as it does in one exact step.
+    wave = np.cos(np.pi * (np.arange(400) + 0.5) / 400) * np.ones((400, 1))
+    for time in (0.5, 2.0, 10.0, 40.0):
+        result = df.perona_malik(wave, time, 1e12, scheme="fsi", step=time)
+        np.testing.assert_allclose(result, df.heat(wave, time), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("diffusivity", "kappa", "presmooth"),
+    [("rational", 0.1, 0.0), ("exponential", 0.1, 0.0), ("rational", 0.02, 0.5)],
+)
+@pytest.mark.parametrize("scheme", ["auto", "explicit", "fsi", "aos"])
+@pytest.mark.parametrize("time", [2.0, 20.0])
+def test_tolerance_is_kept(noisy, diffusivity, kappa, presmooth, scheme, time):
+    options = {"diffusivity": diffusivity, "presmooth": presmooth}
+    exact = df.perona_malik(noisy, time, kappa, scheme="explicit", step=0.02, **options)
+    for tol in (2 / 255, 0.7 / 255):
+        result = df.perona_malik(noisy, time, kappa, scheme=scheme, tol=tol, **options)
+        assert rms(result, exact) < 1.5 * tol  # the exponential is ill-posed here
+
+
+def test_auto_takes_cycles_for_long_times_and_explicit_steps_for_short_ones(noisy):
+    def chosen(time, **options):
+        return df.perona_malik(
+            noisy, time, 0.1, diffusivity="rational", full_output=True, **options
+        )[1]
+
+    assert chosen(1.0)["scheme"] == "explicit"
+    assert chosen(50.0)["scheme"] == "fsi"
+    assert chosen(50.0)["steps"] < 0.4 * chosen(50.0, scheme="explicit")["steps"]
+    assert chosen(50.0, step=0.1)["scheme"] == "explicit"
+    assert chosen(5.0, callback=lambda time, image: False)["scheme"] == "explicit"
+
+
+@pytest.mark.parametrize("scheme", ["fsi", "aos"])
+def test_callback_sees_cycles_and_steps(noisy, scheme):
+    seen = []
+    options = {"scheme": scheme, "step": 2.0}
+    result, chosen = df.perona_malik(
+        noisy, 8.0, 0.1, full_output=True, **options,
+        callback=lambda time, image: seen.append((time, image)) or time > 5,
+    )  # fmt: skip
+    assert [time for time, _ in seen] == [2.0, 4.0, 6.0]
+    assert chosen["time"] == 6.0
+    np.testing.assert_array_equal(seen[-1][1], result)
+    np.testing.assert_array_equal(result, df.perona_malik(noisy, 6.0, 0.1, **options))
+
+
+# --- pieces ---------------------------------------------------------------------------------
+
+
+@st.composite
+def evolutions(draw):
+    """A state, a diffusion, and a function that takes some steps of it."""
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    depth = draw(st.sampled_from([1, 1, 4]))
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 2)), depth,
+             draw(st.integers(9, 60)), draw(st.integers(1, 40)))  # fmt: skip
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    state = rng.random(shape).astype(dtype)
+    mask = draw(st.sampled_from([None, rng.random((1, *shape[2:])) < 0.8]))
+    kind = draw(st.sampled_from(sorted(DIFFUSIVITIES.values())))
+    diffusion = Diffusion(kind, 0.2, presmooth=draw(st.sampled_from([0.0, 0.0, 0.7])), mask=mask)
+    if draw(st.booleans()):
+        steps = draw(st.integers(1, 11))
+
+        def evolve(u):
+            diffusion.explicit(u, steps, 0.1)
+            return u
+    else:
+        cycles, steps = draw(st.tuples(st.integers(1, 3), st.integers(2, 6)))
+
+        def evolve(u):
+            return diffusion.semi_iterative(u, np.empty_like(u), cycles, steps, 1.0)[0]
+
+    return state, evolve
+
+
+@given(evolutions(), st.data())
+def test_results_do_not_depend_on_the_pieces(evolution, data):
+    state, evolve = evolution
+    height = state.shape[3]
+    results = []
+    at_once = data.draw(st.integers(1, height // 4))
+    for strips, together in [
+        (1, 1),
+        (1, 7),
+        (data.draw(st.integers(1, height // 2 // at_once)), at_once),
+    ]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(schemes, "pieces", lambda *_, p=(strips, together): p)
+            results.append(evolve(state.copy()))
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+
+
+@given(st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(1, 9000)] * 3),
+       st.sampled_from([4, 8, 16]), st.integers(1, 64))  # fmt: skip
+def test_strips_have_lines_enough(shape, size, workers):
+    strips, at_once = pieces(shape, size, workers)
+    assert strips >= 1
+    assert at_once >= 1
+    assert strips == 1 or shape[3] // strips >= 2 * at_once
+
+
+def test_large_images_are_cut_for_every_worker():
+    for workers, side in itertools.product((1, 2, 3, 16), (512, 4096)):
+        strips, _ = pieces((1, 1, 1, side, side), 4, workers)
+        assert strips % workers == 0
+
+
+def test_runs_of_many_lines_and_of_one(rng):
+    # Wide lines fill the buffers alone, narrow ones by the dozen.
+    for width in (kernels.RUN + 3, kernels.RUN - 1, 5):
+        image = rng.random((40, width))
+        result = df.perona_malik(image, 2.0, 0.2, step=0.2)
+        turned = df.perona_malik(image.T, 2.0, 0.2, step=0.2)
+        np.testing.assert_allclose(result, turned.T, atol=1e-13)
