@@ -314,6 +314,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="folder for speed.md and figures")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement, about")
     parser.add_argument("--largest", type=int, default=1 << 26, help="pixels of an image at most")
     options = parser.parse_args()
     everything = numba.config.NUMBA_NUM_THREADS
@@ -322,7 +323,7 @@ def main():
     results = {}
     for shape in shapes:
         for threads in sorted({1, everything}):
-            results[shape, threads] = rates(shape, threads, options.repeats, 0.4)
+            results[shape, threads] = rates(shape, threads, options.repeats, options.seconds)
             print(label(shape), threads, {k: round(v) for k, v in results[shape, threads].items()})
     numba.set_num_threads(everything)
     load = os.getloadavg()[0]

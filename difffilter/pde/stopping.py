@@ -20,7 +20,7 @@ PROBE = 0.1
 # Rounds of the choice: on how many pixels, in evenly spread tiles of which side in 2-D and 3-D if
 # the image has more, and how many of the candidates go on.
 ROUNDS = (
-    (1 << 14, {2: (1, 32, 32), 3: (8, 16, 16)}, 2),
+    (1 << 15, {2: (1, 32, 32), 3: (8, 16, 16)}, 2),
     (1 << 18, {2: (1, 64, 64), 3: (16, 32, 32)}, 1),
 )
 
