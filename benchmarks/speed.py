@@ -34,9 +34,9 @@ COLOUR = [(512, 512, 3), (1024, 1024, 3), (2048, 2048, 3)]
 VOLUMES = [(64,) * 3, (128,) * 3, (256,) * 3]
 
 # Arithmetic of a pixel and iteration in 2-D, with 2 for a fused multiply-add: per face the
-# difference, its square over κ², the diffusivity (1/(1+q): 3 Newton steps; exp: a polynomial of
-# degree 6) and the flux; and 4 to add up.
-FLOPS = {"rational": 2 * (5 + 10) + 4, "exponential": 2 * (5 + 19) + 4}
+# difference, its square over κ², the diffusivity (1/(1+q): an addition and a division; exp: a
+# polynomial of degree 6) and the flux; and 4 to add up.
+FLOPS = {"rational": 2 * (5 + 2) + 4, "exponential": 2 * (5 + 19) + 4}
 
 
 # --- contestants ----------------------------------------------------------------------------

@@ -38,7 +38,7 @@ import math
 import os
 
 import numpy as np
-from numba import get_num_threads, njit, prange, types
+from numba import njit, prange, types
 from numba.extending import overload
 
 # A step is so short that its threads should not sleep between steps, but threads that spin for
@@ -96,30 +96,6 @@ def _exp_minus_float32(x):
     return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
 
 
-def reciprocal(x):
-    """1/x for x ≥ 1."""
-    return 1.0 / x
-
-
-@overload(reciprocal)
-def _reciprocal(x):
-    if x is types.float32:
-        return _reciprocal_float32
-    return lambda x: 1.0 / x
-
-
-def _reciprocal_float32(x):
-    # A division takes the processor longer than all the rest. Taking the bits from a constant
-    # negates the exponent, which is 1/x within 12 %; each Newton step squares the error, down to
-    # that of rounding. Past 1e30 all is as good as zero.
-    x = min(x, np.float32(1e30))
-    y = np.int32(np.int32(0x7EF311C7) - np.float32(x).view(np.int32)).view(np.float32)
-    two = np.float32(2.0)
-    y = y * (two - x * y)
-    y = y * (two - x * y)
-    return y * (two - x * y)
-
-
 @njit(**INNER)
 def diffusivity_row(kind, q, n):
     """Replace q[i] = (s/κ)² by g(s) for i < n."""
@@ -129,7 +105,7 @@ def diffusivity_row(kind, q, n):
             q[i] = exp_minus(q[i])
     elif kind == RATIONAL:
         for i in range(n):
-            q[i] = reciprocal(one + q[i])
+            q[i] = one / (one + q[i])
     elif kind == CHARBONNIER:
         for i in range(n):
             q[i] = one / math.sqrt(one + q[i])
@@ -195,7 +171,7 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
         if kind == RATIONAL:
             for i in range(n):
                 d = far[i] - near[i]
-                f[i] = rate * d * reciprocal(one + d * d * inverse)
+                f[i] = rate * d / (one + d * d * inverse)
             return
         if kind == EXPONENTIAL:
             for i in range(n):
@@ -597,18 +573,3 @@ def row_moments(u, y, b):
         squares[job] = square
         products[job] = product
     return squares, products
-
-
-def compile_all():
-    """Compile every kernel for float32 images, or load it from the cache."""
-    u = np.zeros((2, 1, 1, 2, 2), np.float32)
-    one, three, g = (
-        np.ones(1, np.float32),
-        np.ones(3, np.float32),
-        np.ones((2, 1, 2, 2), np.float32),
-    )
-    mask = np.ones((1, 1, 2, 2), np.bool_)
-    space = room(u.shape, u.dtype, 1, 1, get_num_threads())
-    evolve(u, u, 0, 1, one, CONSTANT, three, three[None] / 8, g, mask, *space)
-    pixel_diffusivity(u, EXPONENTIAL, three, mask, g)
-    row_moments(u, u[:1].copy(), u[:1].copy())
