@@ -83,7 +83,8 @@ def results():
         f"Mean PSNR in dB over the {count} photographs of BSD68, on which nothing was tuned; white "
         "Gaussian noise, neither clipped nor quantised, of known σ. "
         "The constants of other libraries' methods are those that were best on training images; "
-        "difffilter's are chosen from the noisy image, which its seconds include. An oracle is shown the clean image to choose "
+        "difffilter's are chosen from the noisy image, which its seconds include. An oracle is shown "
+        "the clean image to choose "
         f"by. Seconds are those of one call on 392² pixels, as many as BSD68's ({timed.machine()}).",
         "",
         *grey.table(timed.seconds()),
