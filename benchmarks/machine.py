@@ -1,24 +1,10 @@
-"""What a benchmark ran on."""
+"""What a benchmark ran on, in one line."""
 
-import os
-import platform
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from difffilter.benchmark.machine import machine, versions
 
 
 def describe(*packages):
-    """One line: processor, cores, system, versions."""
-    processor = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-        processor = names[0] if names else processor
-    versions = []
-    for package in packages:
-        try:
-            versions.append(f"{package} {version(package)}")
-        except PackageNotFoundError:
-            versions.append(f"{package} not installed")
-    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
-    return f"{processor}, {os.cpu_count()} cores, {system}, {', '.join(versions)}"
+    """Processor, cores, system, and the versions of some packages."""
+    about, installed = machine(), versions(*packages)
+    found = [f"{package} {installed.get(package, 'not installed')}" for package in packages]
+    return f"{about['processor']}, {about['cores']} cores, {about['system']}, {', '.join(found)}"
