@@ -199,8 +199,9 @@ def split(space, rows, columns):
 
 @njit(**INNER)
 def clear(rows):
-    # (Assigning to rows[:] takes a second to compile.)
-    for row in rows:
+    # (Assigning to rows[:] takes a second to compile; rows met one by one count as strided.)
+    for c in range(len(rows)):
+        row = rows[c]
         for i in range(len(row)):
             row[i] = 0
 
@@ -253,7 +254,7 @@ def step_lines(
                 s = south[c][n:]
                 for i in range(width):
                     s[i] = floor[c, i]
-        if z + 1 == depth:
+        if depth > 1 and z + 1 == depth:
             clear(back)
         for c in range(channels):
             # (Slices, since an index with a sum in it may be negative as far as the compiler
