@@ -57,6 +57,9 @@ HILLS, VALLEYS = range(2)
 
 RUN = 4096  # pixels of consecutive lines that go through the buffers together
 
+# Bytes of a cache line. A vector that lies across two of them takes twice as long to load.
+CACHE_LINE = 64
+
 WEICKERT_C = 3.31488
 
 # Division must not check for zero, or loops do not vectorise; multiply-adds may be fused. Neither
@@ -214,11 +217,18 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
             f[i] = q[i] * (far[i] - near[i])
 
 
+@njit(**OPTIONS)
+def up_to_line(count, itemsize):
+    """At least so many items, in whole cache lines."""
+    line = CACHE_LINE // itemsize
+    return (count + line - 1) // line * line
+
+
 @njit(**INNER)
 def split(space, rows, columns):
-    """The first part of a work space as a matrix, and the rest."""
+    """The first part of a work space as a matrix, and the rest from the next cache line on."""
     size = rows * columns
-    return space[:size].reshape(rows, columns), space[size:]
+    return space[:size].reshape(rows, columns), space[up_to_line(size, space.itemsize) :]
 
 
 @njit(**INNER)
@@ -252,8 +262,10 @@ def step_lines(
     """
     channels, depth, size = u.shape[1:]
     run = lines * width
-    q, rest = space[:run], space[run:]
-    east, rest = split(rest, channels, run + 1)
+    margin = CACHE_LINE // u.itemsize  # the second number would do, but not for loading
+    buffer, rest = split(space, 1, run)
+    q = buffer[0]
+    east, rest = split(rest, channels, up_to_line(margin + run, u.itemsize))
     back, rest = split(rest, channels, run)
     beta = u.dtype.type(1.0) - alpha
     clear(east)  # nothing flows in on the left of the first column
@@ -267,12 +279,12 @@ def step_lines(
             elif axis == 1:
                 there, m, flux, to = (z, at + width), inner, south, width
             else:
-                there, m, flux, to = (z, at + 1), min(n, size - 1 - at), east, 1
+                there, m, flux, to = (z, at + 1), min(n, size - 1 - at), east, margin
             face_flux(u, b, (z, at), there, m,
                       kind, inverse[axis], rate[axis], g, mask, q, flux, to)  # fmt: skip
         for c in range(channels):
             for i in range(width, n + 1, width):
-                east[c, i] = 0  # nor out on the right of the last
+                east[c, margin - 1 + i] = 0  # nor out on the right of the last
         if inner < n:
             for c in range(channels):
                 s = south[c][n:]
@@ -284,7 +296,7 @@ def step_lines(
             # (Slices, since an index with a sum in it may be negative as far as the compiler
             # knows, which keeps it from vectorising.)
             old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
-            w, e = east[c], east[c][1:]
+            w, e = east[c][margin - 1 :], east[c][margin:]
             p, s = south[c], south[c][width:]
             if mode == IN_PLACE:
                 for i in range(n):
@@ -398,9 +410,19 @@ def room(shape, dtype, strips, at_once, workers):
     batch, channels, depth, height, width = shape
     most = math.ceil(height / strips)
     run = lines_of_run(most, width) * width
-    columns = 3 * run + 1 + width + (at_once * most * width if depth > 1 else 0)
+    columns = 3 * run + width + (at_once * most * width if depth > 1 else 0)
+    line = CACHE_LINE // np.dtype(dtype).itemsize
     slopes = np.zeros((batch, strips + 1, 2, at_once, depth, channels, width), dtype)
-    return slopes, np.empty((workers, run + channels * columns), dtype)
+    size = up_to_line(run + channels * (columns + 2 * line) + 4 * line, np.dtype(dtype).itemsize)
+    return slopes, empty((workers, size), dtype)
+
+
+def empty(shape, dtype):
+    """An uninitialised array that starts with a cache line (NumPy's own start anywhere)."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(size + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 @njit(parallel=True, **OPTIONS)
