@@ -23,8 +23,8 @@ DIFFUSIVITIES = {
 # At the bound itself a checkerboard only changes its sign; at 0.8 of it, it decays.
 SAFETY = 0.8
 
-# Bytes of a strip: half of a second-level cache of 1 MiB.
-CACHE = 1 << 19
+# Bytes of a strip: a second-level cache of 1 MiB.
+CACHE = 1 << 20
 
 # Columns that the implicit scheme solves side by side.
 COLUMNS = 128
@@ -167,7 +167,7 @@ def pieces(shape, bytes_per_pixel, workers):
     Examples
     --------
     >>> pieces((1, 1, 1, 1024, 1024), 4, 2)
-    (8, 16)
+    (4, 16)
     """
     batch, channels, depth, height, width = shape
     line = channels * width * bytes_per_pixel
