@@ -603,21 +603,26 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
 
 
 @njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
-def row_moments(u, y, b):
-    """Row by row, Σ (u - y)² and Σ b·(u' - u), where ``u`` holds first all u, then all u'."""
+def row_moments(u, y, b, scale):
+    """Σ (s u - y)² and Σ b·(s u' - s u) for each of some evolutions and its scale s.
+
+    ``y`` and ``b`` are (N, C, D, H, W), ``u`` holds first N images for each evolution, then as
+    many u' again.
+    """
     count, channels, depth, height, width = y.shape
-    rows = channels * depth * height
-    squares, products = np.empty(count * rows), np.empty(count * rows)
-    for job in prange(count * rows):
-        n, row = job // rows, job % rows
+    runs, rows = len(scale), channels * depth * height
+    squares, products = np.empty(runs * count * rows), np.empty(runs * count * rows)
+    for job in prange(runs * count * rows):
+        k, row = job // rows, job % rows
         c, z, h = row // (depth * height), row // height % depth, row % height
-        p, r = u[n, c, z, h], u[count + n, c, z, h]
-        o, s = y[n, c, z, h], b[n, c, z, h]
+        p, r = u[k, c, z, h], u[runs * count + k, c, z, h]
+        o, s = y[k % count, c, z, h], b[k % count, c, z, h]
         square = product = y.dtype.type(0.0)
+        factor = scale[k // count]
         for i in range(width):
-            d = p[i] - o[i]
+            d = factor * p[i] - o[i]
             square += d * d
             product += s[i] * (r[i] - p[i])
         squares[job] = square
-        products[job] = product
-    return squares, products
+        products[job] = factor * product
+    return squares.reshape(runs, -1).sum(axis=1), products.reshape(runs, -1).sum(axis=1)
