@@ -67,6 +67,8 @@ WEICKERT_C = 3.31488
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
 # (What only kernels call needs no way in from Python.)
 INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# (What is called in one place only compiles faster as a part of that place.)
+PART = INNER | {"inline": "always"}
 
 
 def exp_minus(x):
@@ -317,7 +319,7 @@ def step_lines(
                     f[i] = k[i]
 
 
-@njit(**INNER)
+@njit(**PART)
 def work_piece(
     u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, above, below, space,
@@ -357,7 +359,7 @@ def work_piece(
                 copy(south, below[s, z], width)
 
 
-@njit(**INNER)
+@njit(**PART)
 def work_share(
     u, v, worker, workers, phase, strips, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, slopes, space,
@@ -604,7 +606,7 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
 
 @njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
 def row_moments(u, y, b, scale):
-    """Σ (s u - y)² and Σ b·(s u' - s u) for each of some evolutions and its scale s.
+    """Row by row, Σ (s u - y)² and Σ b·(s u' - s u) for some evolutions, each with a scale s.
 
     ``y`` and ``b`` are (N, C, D, H, W), ``u`` holds first N images for each evolution, then as
     many u' again.
@@ -625,4 +627,4 @@ def row_moments(u, y, b, scale):
             product += s[i] * (r[i] - p[i])
         squares[job] = square
         products[job] = factor * product
-    return squares.reshape(runs, -1).sum(axis=1), products.reshape(runs, -1).sum(axis=1)
+    return squares, products

@@ -124,7 +124,10 @@ def _least_risks(y, sigma, diffusion, kappas, time):
         else:
             diffusion.explicit(u, steps, size)
         now = look
-        squares, products = kernels.row_moments(u, y, sign, kappas[moving])
+        squares, products = (
+            rows.reshape(len(moving), -1).sum(axis=1)
+            for rows in kernels.row_moments(u, y, sign, kappas[moving])
+        )
         risk = (squares + 2 * sigma * products / PROBE) / y.size - sigma**2
         better = risk < least[moving]
         least[moving[better]], turn[moving[better]] = risk[better], now
