@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from difffilter.devices import is_tensor
 from difffilter.image import as_float
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import as_image, as_state, check_spacing, spatial_shape
@@ -55,14 +56,14 @@ class Evolving:
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         """A copy with all that is None set to what suits this image and noise."""
-        return self._settle(as_float(noisy, channel_axis), sigma, channel_axis)[0]
+        return self._settle(_array(noisy, channel_axis), sigma, channel_axis)[0]
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return self.filter(noisy, sigma, channel_axis, full_output=False)
 
     def filter(self, image, sigma, channel_axis, full_output):
         """The filtered image and, if asked for, a dict of σ and of all parameters."""
-        image = as_float(image, channel_axis)
+        image = _array(image, channel_axis)
         chosen, flow, sigma = self._settle(image, sigma, channel_axis)
         state = flow.evolve(as_state(image, channel_axis), chosen.time)
         result = as_image(state, image.shape, channel_axis)
@@ -86,6 +87,15 @@ class Evolving:
             state = as_state(image, channel_axis)
             flow, time = least_risk(state, sigma, self._flows(spacing, sigma), self.time)
         return replace(self, time=time, **{n: getattr(flow, n) for n in names}), flow, sigma
+
+
+def _array(image, channel_axis):
+    if is_tensor(image):
+        raise TypeError(
+            "image is a torch.Tensor, which only heat and perona_malik take; convert it: "
+            "image.cpu().numpy()"
+        )
+    return as_float(image, channel_axis)
 
 
 def least_risk(state, sigma, flows, time=None):

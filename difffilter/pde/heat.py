@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from difffilter.denoiser import prepare
-from difffilter.image import as_float
+from difffilter.pde.homes import home_of
+from difffilter.pde.planning import Plan
 from difffilter.pde.schemes import (
     Diffusion,
-    as_image,
-    as_state,
     check_choice,
     check_positive,
     check_spacing,
@@ -23,14 +22,14 @@ from difffilter.pde.schemes import (
 __all__ = ["Heat", "heat"]
 
 
-def heat(image, time, *, spacing=None, channel_axis=None, scheme="exact", step=None):
+def heat(image, time, *, spacing=None, channel_axis=None, scheme="exact", step=None, device=None):
     """Smooth an image by the heat equation ∂u/∂t = Δu with reflecting borders.
 
     Time t blurs by a Gaussian of standard deviation √(2t).
 
     Parameters
     ----------
-    image : array_like
+    image : array_like or Tensor
         One or more axes besides the channels (up to three for the explicit scheme); integers are
         scaled to [0, 1].
     time : float
@@ -44,11 +43,13 @@ def heat(image, time, *, spacing=None, channel_axis=None, scheme="exact", step=N
         exp(-4t Σ sin²(πk/2N)/h²). ``"explicit"`` is the textbook's forward Euler.
     step : float, optional
         Largest time step of the explicit scheme, at most 1/(2 Σ 1/h²); ``None``: 0.8 of that.
+    device : str, optional
+        As for `perona_malik`.
 
     Returns
     -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
+    ndarray or Tensor
+        As the input is; same shape; float32, or float64 for float64 input.
 
     Raises
     ------
@@ -68,25 +69,19 @@ def heat(image, time, *, spacing=None, channel_axis=None, scheme="exact", step=N
     0.217
     """
     check_choice("scheme", scheme, ("exact", "explicit"))
-    image = as_float(image, channel_axis, axes=None if scheme == "exact" else (1, 2, 3))
+    home = home_of(image, device)
+    image = home.as_float(image, channel_axis, axes=None if scheme == "exact" else (1, 2, 3))
     time = check_positive("time", time, zero=True)
     shape = spatial_shape(image, channel_axis)
     spacing = check_spacing(spacing, len(shape))
     if scheme == "explicit":
-        count, size = plan(time, check_step(step, shape, spacing))
-        u = as_state(image, channel_axis)
+        steps = Plan("explicit", *plan(time, check_step(step, shape, spacing)))
         diffusion = Diffusion(spacing=(1.0,) * (3 - len(shape)) + spacing)
-        diffusion.explicit(u, count, size)
-        return as_image(u, image.shape, channel_axis)
+        u = home.run(steps, diffusion, home.as_state(image, channel_axis))
+        return home.as_image(u, image.shape, channel_axis)
     if step is not None:
         raise ValueError("step goes with scheme='explicit'; the exact scheme takes none")
-    from scipy.fft import dctn, idctn
-
-    axes = _spatial_axes(image, channel_axis)
-    modes = dctn(image, axes=axes, workers=-1)
-    for axis, factor in zip(axes, _decay(shape, spacing, time), strict=True):
-        modes *= factor.astype(image.dtype).reshape((-1,) + (1,) * (image.ndim - 1 - axis))
-    return idctn(modes, axes=axes, workers=-1, overwrite_x=True)
+    return home.damped(image, _spatial_axes(image, channel_axis), _decay(shape, spacing, time))
 
 
 def _spatial_axes(image, channel_axis):
@@ -115,6 +110,8 @@ class Heat:
         the mean squared error is a sum over the cosine modes and needs no simulation.
     spacing : float or tuple of float, optional
         As for `heat`.
+    device : str, optional
+        As for `heat`.
 
     References
     ----------
@@ -131,6 +128,7 @@ class Heat:
 
     time: float | None = None
     spacing: float | tuple[float, ...] | None = None
+    device: str | None = None
 
     def __post_init__(self):
         if self.time is not None:
@@ -140,13 +138,17 @@ class Heat:
         """A copy with the time that suits this image and noise."""
         if self.time is not None:
             return self
+        home = home_of(noisy, self.device)
+        noisy, channel_axis = home.shown(home.as_float(noisy, channel_axis), channel_axis)
         image, sigma = prepare(noisy, sigma, channel_axis)
         spacing = check_spacing(self.spacing, len(spatial_shape(image, channel_axis)))
         return replace(self, time=_time_of_least_risk(image, sigma, channel_axis, spacing))
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         chosen = self.choose(noisy, sigma, channel_axis=channel_axis)
-        return heat(noisy, chosen.time, spacing=self.spacing, channel_axis=channel_axis)
+        return heat(
+            noisy, chosen.time, spacing=self.spacing, channel_axis=channel_axis, device=self.device
+        )
 
 
 def _time_of_least_risk(image, sigma, channel_axis, spacing):

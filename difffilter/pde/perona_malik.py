@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from difffilter.image import as_float
+from difffilter.devices import as_array
+from difffilter.pde.homes import home_of
 from difffilter.pde.planning import SCHEMES, settle
 from difffilter.pde.schemes import (
     DIFFUSIVITIES,
     Diffusion,
-    as_image,
-    as_state,
     check_choice,
     check_mask,
     check_positive,
@@ -22,7 +21,7 @@ from difffilter.pde.schemes import (
     spatial_shape,
 )
 from difffilter.pde.stopping import best_candidate
-from difffilter.sigma import check_sigma, estimate_sigma
+from difffilter.sigma import check_sigma
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
@@ -44,6 +43,7 @@ def perona_malik(
     tol=None,
     callback=None,
     full_output=False,
+    device=None,
 ):
     """Smooth an image, but not across its edges: ∂u/∂t = div(g(|∇u|) ∇u) [1]_.
 
@@ -51,8 +51,9 @@ def perona_malik(
 
     Parameters
     ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+    image : array_like or Tensor
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. A
+        `torch.Tensor` is filtered on its device, without a gradient.
     time : float, optional
         How long to diffuse, in units of length squared; ``None``: the time of least risk (see
         Notes).
@@ -100,11 +101,15 @@ def perona_malik(
         far; the evolution stops when it returns a true value.
     full_output : bool
         Whether to return what was chosen, too.
+    device : str, optional
+        Where to filter: a PyTorch device, such as ``"cuda"``, or ``"auto"``, which is CUDA if there
+        is one. Arrays filtered elsewhere come back as arrays, tensors to where they were. ``None``:
+        where the image is.
 
     Returns
     -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
+    ndarray or Tensor
+        As the input is; same shape; float32, or float64 for float64 input.
     dict
         Only with ``full_output``: sigma (None if it was not needed), kappa, time (that was
         reached), diffusivity, presmooth, scheme, step (the actual size of a step or cycle) and
@@ -113,7 +118,8 @@ def perona_malik(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it should be, or the step is above the stability bound.
+        If an argument is not what it should be, the step is above the stability bound, there is no
+        such device, or the scheme is ``"aos"`` elsewhere than on the CPU.
 
     Notes
     -----
@@ -150,47 +156,50 @@ def perona_malik(
     >>> sorted(chosen)
     ['diffusivity', 'kappa', 'presmooth', 'scheme', 'sigma', 'step', 'steps', 'time']
     """
-    image = as_float(image, channel_axis)
+    home = home_of(image, device)
+    image = home.as_float(image, channel_axis)
     if scheme == "auto" and callback is not None:
         scheme = "explicit"
     u, flow, plan, chosen = _settle(
-        image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
+        home, image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
         scheme, step, tol,
     )  # fmt: skip
     if callback is None:
-        u = plan.run(flow, u)
+        u = home.run(plan, flow, u)
     else:
-        u, done = _watch(u, flow, plan, callback, image.shape, channel_axis)
+        u, done = _watch(home, u, flow, plan, callback, image.shape, channel_axis)
         chosen["time"] = done * plan.size
         chosen["steps"] = replace(plan, count=done).steps(u.shape[2:], flow.spacing)
-    result = as_image(u, image.shape, channel_axis)
+    result = home.as_image(u, image.shape, channel_axis)
     return (result, chosen) if full_output else result
 
 
 def _settle(
-    image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
+    home, image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
     scheme, step, tol,
 ):  # fmt: skip
     """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
     _check(time, kappa, diffusivity, presmooth, scheme, step, tol)
+    home.check_scheme(scheme)
     shape = spatial_shape(image, channel_axis)
     spacing = check_spacing(spacing, len(shape))
     flow = Diffusion(
         spacing=(1.0,) * (3 - len(shape)) + spacing,
-        mask=check_mask(mask, shape),
+        mask=check_mask(as_array(mask), shape),
     )
     if scheme in ("auto", "explicit"):
         check_step(step, shape, spacing)
     if sigma is not None:
-        sigma = check_sigma(sigma, image)
-    u = as_state(image, channel_axis, coupled=coupled)
+        sigma = check_sigma(sigma, home.extremes(image))
+    u = home.as_state(image, channel_axis, coupled=coupled)
+    seen = home.judged(u)
     if None in (time, kappa, diffusivity, presmooth):
         if sigma is None:
-            sigma = estimate_sigma(image, channel_axis, mask=mask)
-        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth)
+            sigma = home.estimate_sigma(image, channel_axis, flow.mask)
+        flow, time = _choose(seen, sigma, flow, time, kappa, diffusivity, presmooth)
     else:
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
-    plan = settle(u, flow, time, scheme, step, tol)
+    plan = settle(seen, flow, time, scheme, step, tol)
     names = {code: name for name, code in DIFFUSIVITIES.items()}
     chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": names[flow.kind]}
     chosen |= {"presmooth": flow.presmooth, "scheme": plan.scheme, "step": plan.size}
@@ -214,12 +223,12 @@ def _check(time, kappa, diffusivity, presmooth, scheme, step, tol):
         check_positive("tol", tol)
 
 
-def _watch(u, flow, plan, callback, shape, channel_axis):
+def _watch(home, u, flow, plan, callback, shape, channel_axis):
     """One step or cycle after the other, until the end or the callback says stop; and how many."""
     one = replace(plan, count=1)
     for done in range(1, plan.count + 1):
-        u = one.run(flow, u)
-        if callback(done * plan.size, as_image(u.copy(), shape, channel_axis)):
+        u = home.run(one, flow, u)
+        if callback(done * plan.size, home.as_image(home.copy(u), shape, channel_axis)):
             return u, done
     return u, plan.count
 
@@ -290,7 +299,7 @@ class PeronaMalik:
     ----------
     kappa, time, diffusivity, presmooth : optional
         As for `perona_malik`; ``None``: chosen from the noisy image.
-    spacing, coupled, scheme, step, tol
+    spacing, coupled, scheme, step, tol, device
         As for `perona_malik`.
 
     Examples
@@ -310,6 +319,7 @@ class PeronaMalik:
     scheme: str = "auto"
     step: float | None = None
     tol: float | None = None
+    device: str | None = None
 
     def __post_init__(self):
         _check(
@@ -324,9 +334,12 @@ class PeronaMalik:
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         """A copy with every parameter that is None, and the scheme, set to suit image and noise."""
-        image = as_float(noisy, channel_axis)
+        home = home_of(noisy, self.device)
+        image = home.as_float(noisy, channel_axis)
+        given = asdict(self)
+        del given["device"]
         *_, chosen = _settle(
-            image, mask=None, sigma=sigma, channel_axis=channel_axis, **asdict(self)
+            home, image, mask=None, sigma=sigma, channel_axis=channel_axis, **given
         )
         keys = ["kappa", "time", "diffusivity", "presmooth"]
         if self.step is None and chosen["steps"]:

@@ -1,7 +1,7 @@
 """A step of the diffusion by PyTorch's own operations: what `torch_triton` does, to be read.
 
-The state, its units and its faces are those of `kernels`. This serves tensors on the CPU, on
-devices without Triton, and the tests.
+The state, its units and its faces are those of `kernels`. This serves devices without Triton, and
+the tests.
 """
 
 from __future__ import annotations
