@@ -71,7 +71,8 @@ class Tensors:
             image = np.array(as_float(image, channel_axis, axes=axes))
             return torch.from_numpy(image).to(self.device)
         if image.is_complex():
-            raise TypeError(f"image must hold real numbers; got dtype {image.dtype}")
+            dtype = str(image.dtype).removeprefix("torch.")
+            raise TypeError(f"image must hold real numbers; got dtype {dtype}")
         check_shape(image.shape, channel_axis, axes=axes)
         image = image.detach().to(self.device)
         if image.dtype == torch.bool:

@@ -80,8 +80,8 @@ def step_kernel(
     w_west = weight(u, g, pixel, -1, west, inside, volume, row, 2, KIND, CHANNELS, PER_PIXEL)
     w_east = weight(u, g, pixel, 1, east, inside, volume, row, 2, KIND, CHANNELS, PER_PIXEL)
     if DEEP:
-        front = opened(mask, pixel, -plane, inside & (z > 0), MASKED)
-        back = opened(mask, pixel, plane, inside & (z + 1 < depth), MASKED)
+        front = opened(mask, pixel, -plane, inside & (pixel >= plane), MASKED)
+        back = opened(mask, pixel, plane, inside & (pixel + plane < volume), MASKED)
         w_front = weight(
             u, g, pixel, -plane, front, inside, volume, row, 0, KIND, CHANNELS, PER_PIXEL
         )
@@ -117,8 +117,8 @@ def pixel_diffusivity_kernel(
     west = opened(mask, pixel, -1, inside & (x > 0), MASKED)
     east = opened(mask, pixel, 1, inside & (x + 1 < width), MASKED)
     if DEEP:
-        front = opened(mask, pixel, -plane, inside & (z > 0), MASKED)
-        back = opened(mask, pixel, plane, inside & (z + 1 < depth), MASKED)
+        front = opened(mask, pixel, -plane, inside & (pixel >= plane), MASKED)
+        back = opened(mask, pixel, plane, inside & (pixel + plane < volume), MASKED)
     inverse_z, inverse_y, inverse_x = tl.load(row + 5), tl.load(row + 6), tl.load(row + 7)
     q = tl.zeros((ROWS, COLUMNS), u.dtype.element_ty)
     at = u + b * CHANNELS * volume + pixel
@@ -201,5 +201,5 @@ def diffusivity(q, KIND: tl.constexpr):
         g = g * g
     else:
         q = q * q
-        g = 1.0 - tl.exp(-WEICKERT_C / (q * q))
+        g = 1.0 - tl.exp(-1.0 / (q * q) * WEICKERT_C)
     return g
