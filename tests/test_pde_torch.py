@@ -305,10 +305,11 @@ def test_the_others_say_who_takes_tensors(filter):
     )
 
 
-def test_no_such_device(monkeypatch):
+def test_no_such_device_and_no_pytorch(monkeypatch):
     with pytest.raises(ValueError, match="device is 'quantum', which cannot be used here"):
         df.heat(np.zeros((8, 8)), 1.0, device="quantum")
     monkeypatch.setitem(sys.modules, "torch", None)
+    df.heat(np.zeros((8, 8)), 1.0, device="auto")
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the text follows)
         find_device("cuda")
     assert str(caught.value) == (
@@ -323,3 +324,11 @@ def test_arrays_do_not_import_torch():
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_benchmark_rehearses():
+    import speed_cuda
+
+    text = speed_cuda.report("cpu", repeats=1)
+    rows = [line for line in text.splitlines() if line.startswith("| PyTorch, ")]
+    assert len(rows) == 2 * len(speed_cuda.DIFFUSIONS)

@@ -5,6 +5,8 @@ The homes have the same functions, so that a filter need not know which it is.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from difffilter.devices import find_device, is_tensor
 from difffilter.image import as_float
 from difffilter.pde import schemes
@@ -33,12 +35,12 @@ def home_of(image, device=None):
     >>> type(home_of([[0.0, 1.0]])).__name__
     'Arrays'
     """
-    if not is_tensor(image):
+    back = image.device if is_tensor(image) else None
+    if back is None:
+        if device == "auto" and not find_spec("torch"):
+            device = None
         if device in (None, "cpu") or find_device(device).type == "cpu":
             return Arrays()
-        back = None
-    else:
-        back = image.device
     from difffilter.pde.torch_home import HostTensors, Tensors
 
     found = back if device is None else find_device(device)
