@@ -168,7 +168,7 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
     noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
     mask = np.ones(scene.shape, bool)
     noisy[:500], mask[:500] = 0.5 + 0.1 * (noisy[:500] - 0.5), False  # calm where nobody looks
-    assert noisy.size > torch_home.ENOUGH
+    assert noisy.size > torch_home.SHOWN
     known = df.PeronaMalik().choose(noisy, 0.1)
     time = df.Heat().choose(noisy, 0.1).time
     request.getfixturevalue("elsewhere")
@@ -182,7 +182,7 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
 
 
 def test_what_is_copied_is_enough_for_every_choice():
-    assert max(planning.ENOUGH, *(size for size, *_ in stopping.ROUNDS)) <= torch_home.ENOUGH
+    assert max(planning.ENOUGH, *(size for size, *_ in stopping.ROUNDS)) <= torch_home.JUDGED
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -15,9 +15,11 @@ from difffilter.sigma import estimate_sigma
 
 __all__ = ["HostTensors", "Tensors"]
 
-# Images up to so many pixels a channel are copied whole when something is chosen from them, at
-# least as many as any choice looks at; of others the CPU is shown tiles.
-ENOUGH = 1 << 20
+# States up to so many pixels, as many as any choice looks at, are copied whole for it.
+JUDGED = 1 << 18
+
+# Images up to so many pixels a channel are copied whole for σ; of others the CPU is shown tiles.
+SHOWN = 1 << 20
 TILE = {2: (1, 128, 128), 3: (16, 64, 64)}
 
 
@@ -105,24 +107,24 @@ class Tensors:
 
     def shown(self, image, channel_axis):
         planes = _planes(image, channel_axis)
-        if planes[0].numel() <= ENOUGH:
+        if planes[0].numel() <= SHOWN:
             return image.cpu().numpy(), channel_axis
         dimensions = image.ndim - (channel_axis is not None)
-        tiles, _ = sample(_Remote(planes[None]), ENOUGH, TILE[dimensions])
+        tiles, _ = sample(_Remote(planes[None]), SHOWN, TILE[dimensions])
         return tiles.reshape(-1, *tiles.shape[-dimensions:]), 0
 
     def estimate_sigma(self, image, channel_axis, mask):
         planes = _planes(image, channel_axis)
-        if planes[0].numel() <= ENOUGH:
+        if planes[0].numel() <= SHOWN:
             return estimate_sigma(image.cpu().numpy(), channel_axis, mask=mask)
         side = TILE[2 if planes.shape[1] == 1 else 3]
-        tiles, tile = sample(_Remote(planes[None]), ENOUGH, side)
+        tiles, tile = sample(_Remote(planes[None]), SHOWN, side)
         # (C, N, D, H, W), for each channel has the same mask.
         tiles, mask = tiles.swapaxes(0, 1), tile(mask)
         return estimate_sigma(tiles.reshape(-1, *tiles.shape[2:]), 0, mask=mask)
 
     def judged(self, state):
-        if state[0, 0].numel() * len(state) <= ENOUGH:
+        if state[0, 0].numel() * len(state) <= JUDGED:
             return state.cpu().numpy()
         return _Remote(state)
 
