@@ -24,6 +24,7 @@ _HOME = {
     "denoise": "catalog",
     "edge_enhancing": "pde.tensor",
     "estimate_noise": "sigma",
+    "estimate_parameters": "estimate",
     "estimate_sigma": "sigma",
     "forward_backward": "pde.forward_backward",
     "heat": "pde.heat",

@@ -33,11 +33,12 @@ LEAST = 1e-6
 
 def check_kappa(kappa):
     """None, a number above 0, or the name of a rule."""
-    if isinstance(kappa, str) and kappa not in KAPPA_RULES:
-        rules = ", ".join(KAPPA_RULES)
-        raise ValueError(f"kappa must be a number > 0 or one of {rules}; got {kappa!r}")
-    if kappa is not None and not isinstance(kappa, str):
+    if kappa is None or (isinstance(kappa, str) and kappa in KAPPA_RULES):
+        return
+    try:
         check_positive("kappa", kappa)
+    except TypeError as error:
+        raise TypeError(f"{error}; the rules are {', '.join(KAPPA_RULES)}") from None
 
 
 def contrast(rule, u, sigma, spacing, *, mask=None, presmoothed=False, gain=None, peak=1.0):

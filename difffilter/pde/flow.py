@@ -10,20 +10,23 @@ import numpy as np
 
 from difffilter.image import as_float
 from difffilter.pde.contrast import KAPPA_RULES, contrast
+from difffilter.pde.planning import Plan
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import (
     SAFETY,
+    Diffusion,
     as_image,
     as_state,
     check_positive,
     check_spacing,
+    plan,
     spatial_shape,
     stability_bound,
 )
 from difffilter.pde.stopping import PROBE
 from difffilter.sigma import EXPONENTS, check_sigma, estimate_sigma
 
-__all__ = ["Biased", "Evolving", "Flow", "least_risk"]
+__all__ = ["Biased", "Evolving", "Flow", "Stepping", "least_risk"]
 
 # When to look for the least risk: how much later each time is, and how much later the last may be.
 LATER, LAST = 1.25, 1200
@@ -32,6 +35,9 @@ LATER, LAST = 1.25, 1200
 # many of the flows go on.
 ROUNDS = ((1 << 15, 2), (1 << 17, 1))
 TILE = {2: (1, 64, 64), 3: (16, 32, 32)}
+
+# How far the fidelity term may go at once, as a share of the way back to its image.
+BIAS = 0.05
 
 # The standard deviation of the Gaussian for local means, in pixels.
 LOCAL = 1.5
@@ -59,6 +65,44 @@ class Flow(Protocol):
 
         The images b evolve each on its own.
         """
+
+
+@dataclass(frozen=True)
+class Stepping:
+    """A diffusion by a scheme in steps or cycles of one size: a `Flow`.
+
+    Attributes
+    ----------
+    diffusion : Diffusion
+        What moves.
+    scheme : {"explicit", "fsi", "aos"}
+        By which scheme.
+    step : float, optional
+        Largest step, or length of a cycle; ``None``: 0.8 of the stability bound.
+    """
+
+    diffusion: Diffusion
+    scheme: str = "explicit"
+    step: float | None = None
+
+    @property
+    def spacing(self):
+        """h for the axes z, y, x."""
+        return self.diffusion.spacing
+
+    @property
+    def first(self):
+        """A time after which a little has happened."""
+        return 0.05 * min(self.spacing[-2:]) ** 2
+
+    def tiled(self, tile):
+        """The same where the image is replaced by some tiles of it."""
+        return replace(self, diffusion=replace(self.diffusion, mask=tile(self.diffusion.mask)))
+
+    def evolve(self, u, time):
+        """The state ``u`` (B, C, D, H, W) after `time`; ``u`` may be written to."""
+        step = self.step or SAFETY * stability_bound(u.shape[2:], self.spacing)
+        return Plan(self.scheme, *plan(time, step)).run(self.diffusion, u)
 
 
 @dataclass(frozen=True)
@@ -96,7 +140,7 @@ class Biased:
         step = self.flow.step
         if step is None:
             step = SAFETY * stability_bound(u.shape[2:], self.flow.spacing)
-        count = math.ceil(time * max(1 / step, 2 * self.fidelity) * (1 - 1e-9))
+        count = math.ceil(time * max(1 / step, self.fidelity / BIAS) * (1 - 1e-9))
         if count == 0:
             return u
         size = time / count
@@ -210,7 +254,8 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0):
     sigma : float or ndarray (B, C, D, H, W)
         Standard deviation of its noise, above 0; or that of each pixel.
     flows : iterable of Flow
-        What to choose from; the first of equals wins. One with a mask is given the tiles of it.
+        What to choose from; the first of equals wins. One that
+        looks at more than the state has a method ``tiled(tile)`` (see `sample`).
     time : float, optional
         The stopping time, if it is settled; ``None``: it is chosen as well.
     fidelity : float
@@ -225,7 +270,8 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0):
         deviation = tile(sigma) if np.ndim(sigma) else sigma
         found = []
         for flow in flows:
-            risks = _risks(y, deviation, _on_tiles(flow, tile), time, fidelity)
+            tiled = flow.tiled(tile) if hasattr(flow, "tiled") else flow
+            risks = _risks(y, deviation, tiled, time, fidelity)
             at, risk = min(risks, key=lambda pair: pair[1])
             found.append((risk, at, flow))
         found.sort(key=lambda each: each[0])
@@ -234,11 +280,6 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0):
             break
     _, time, flow = found[0]
     return flow, time
-
-
-def _on_tiles(flow, tile):
-    mask = getattr(flow, "mask", None)
-    return flow if mask is None else replace(flow, mask=tile(mask))
 
 
 def _risks(y, sigma, flow, time, fidelity):

@@ -94,7 +94,7 @@ def srad(
         intensity it is 1/√L), for what is chosen here; ``None``: it is estimated from homogeneous
         patches by `estimate_sigma`. Not used when time and q0 are given.
     fidelity : float, default 0
-        λ of a term λ(f - u), which pulls u back to the image f; in units of one over time.
+        λ of a term λ(f - u), which pulls u back to the image f [2]_; in units of one over time.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     channel_axis : int, optional
@@ -134,6 +134,8 @@ def srad(
     ----------
     .. [1] Y. Yu, S. T. Acton, "Speckle reducing anisotropic diffusion", IEEE Trans. Image
        Processing 11(11), 2002.
+    .. [2] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
+       approach to edge detection", Image and Vision Computing 8(4), 1990.
 
     Examples
     --------
