@@ -316,7 +316,8 @@ def _rounded(value):
 
 def _gradient_gain(flow, volume):
     """The standard deviation of a measured derivative of white noise with σ = 1."""
-    if not flow.presmooth:
+    long = [axis for axis, n in enumerate(volume) if n > 1]
+    if not (flow.presmooth and long):
         return math.sqrt(2) / min(flow.spacing[-2:])
     # By the response to a single dot, away from the border.
     reach = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
@@ -324,7 +325,8 @@ def _gradient_gain(flow, volume):
     dot[tuple(n // 2 for n in dot.shape)] = 1.0
     smooth = np.empty_like(dot)
     flow.smooth(dot, smooth)
-    return math.sqrt(np.square(np.gradient(smooth, flow.spacing[-1], axis=-1)).sum())
+    slope = np.gradient(smooth, flow.spacing[long[-1]], axis=2 + long[-1])
+    return math.sqrt(np.square(slope).sum())
 
 
 @dataclass(frozen=True)
