@@ -192,8 +192,11 @@ def test_exact_heat(dtype, data):
     time = data.draw(st.floats(0, 20))
     image = np.random.default_rng(data.draw(st.integers(0, 99))).random(shape).astype(dtype)
     tensor = torch.from_numpy(image)
-    factors = [np.exp(-time * np.linspace(0, 2, n)) for n in shape]
     axes = list(range(len(shape)))
+    factors = [
+        np.exp(-time * np.linspace(0, 2, n)).reshape(-1, *[1] * (len(shape) - 1 - axis))
+        for axis, n in zip(axes, shape, strict=True)
+    ]
     result = torch_home.Tensors(CPU, CPU).damped(tensor, axes, factors)
     expected = torch_home.HostTensors(CPU).damped(image, axes, factors)
     assert result.dtype == expected.dtype == tensor.dtype
@@ -290,9 +293,32 @@ def test_wide_ranges_may_have_large_sigma(rng):
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_no_implicit_steps_elsewhere():
-    with pytest.raises(ValueError, match="scheme='aos' works on the CPU only; on cpu there are"):
-        df.perona_malik(torch.zeros(8, 8), 1.0, 0.1, scheme="aos")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scheme": "aos"}, "scheme='aos' works on the CPU only; on cpu there are auto"),
+        ({"kappa": "mad"}, "kappa='mad' works on the CPU only; on cpu give a number, or None"),
+        ({"fidelity": 0.1}, "fidelity works on the CPU only, not on cpu"),
+    ],
+)
+def test_what_does_not_work_elsewhere(options, message):
+    with pytest.raises(ValueError, match=message):
+        df.perona_malik(torch.zeros(8, 8), **{"time": 1.0, "kappa": 0.1} | options)
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_no_fidelity_in_heat_elsewhere():
+    with pytest.raises(ValueError, match="fidelity works on the CPU only, not on cpu"):
+        df.heat(torch.zeros(8, 8), 1.0, fidelity=0.1)
+
+
+@pytest.mark.parametrize("options", [{"kappa": "mad"}, {"kappa": 0.1, "fidelity": 0.2}])
+def test_on_the_cpu_all_works(options, photo):
+    result = df.perona_malik(torch.from_numpy(photo), 2.0, **options)
+    np.testing.assert_array_equal(result.numpy(), df.perona_malik(photo, 2.0, **options))
+    fidelity = options.get("fidelity", 0.0)
+    result = df.heat(torch.from_numpy(photo), 2.0, fidelity=fidelity)
+    np.testing.assert_array_equal(result.numpy(), df.heat(photo, 2.0, fidelity=fidelity))
 
 
 @pytest.mark.parametrize("filter", OTHERS, ids=lambda f: f.__name__)

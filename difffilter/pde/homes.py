@@ -62,8 +62,8 @@ class Arrays:
         """Undo `as_state`, and bring the image to where results go."""
         return schemes.as_image(state, shape, channel_axis)
 
-    def check_scheme(self, scheme):
-        """Raise ValueError if there is no such scheme here."""
+    def check(self, scheme="explicit", kappa=None, fidelity=0.0):
+        """Raise ValueError for what does not work here."""
 
     def extremes(self, image):
         """An array with the same smallest and largest value."""
@@ -90,10 +90,10 @@ class Arrays:
         return state.copy()
 
     def damped(self, image, axes, factors):
-        """The image with the cosine mode k along axes[i] multiplied by factors[i][k]."""
+        """The image with its cosine modes along some axes multiplied by each of the factors."""
         from scipy.fft import dctn, idctn
 
         modes = dctn(image, axes=axes, workers=-1)
-        for axis, factor in zip(axes, factors, strict=True):
-            modes *= factor.astype(image.dtype).reshape((-1,) + (1,) * (image.ndim - 1 - axis))
+        for factor in factors:
+            modes *= factor.astype(image.dtype)
         return idctn(modes, axes=axes, workers=-1, overwrite_x=True)

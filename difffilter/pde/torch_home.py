@@ -62,11 +62,17 @@ class Tensors:
     device: torch.device
     back: torch.device | None
 
-    def check_scheme(self, scheme):
+    def check(self, scheme="explicit", kappa=None, fidelity=0.0):
         if scheme == "aos":
             raise ValueError(
                 f"scheme='aos' works on the CPU only; on {self.device} there are auto, explicit, fsi"
             )
+        if isinstance(kappa, str):
+            raise ValueError(
+                f"kappa={kappa!r} works on the CPU only; on {self.device} give a number, or None"
+            )
+        if fidelity:
+            raise ValueError(f"fidelity works on the CPU only, not on {self.device}")
 
     def as_float(self, image, channel_axis=None, *, axes=(2, 3)):
         if not isinstance(image, torch.Tensor):
@@ -135,13 +141,14 @@ class Tensors:
         return state.clone()
 
     def damped(self, image, axes, factors):
-        # A cosine mode is a Fourier mode of the image and its mirror image side by side.
+        # Here each factor belongs to one axis. A cosine mode is a Fourier mode of the image and its
+        # mirror image side by side.
         for axis, factor in zip(axes, factors, strict=True):
             length = image.shape[axis]
             modes = torch.fft.rfft(torch.cat([image, image.flip(axis)], axis), dim=axis)
             # Of the last mode, which is no cosine mode, there is nothing.
-            factor = torch.from_numpy(np.append(factor, 0.0)).to(image)
-            modes *= factor.reshape((-1,) + (1,) * (image.ndim - 1 - axis))
+            factor = np.concatenate([factor, np.zeros_like(factor[:1])])
+            modes *= torch.from_numpy(factor).to(image)
             image = torch.fft.irfft(modes, n=2 * length, dim=axis).narrow(axis, 0, length)
         return self._returned(image.contiguous())
 
