@@ -23,7 +23,7 @@ from difffilter.image import as_float
 
 LEVELS = (15, 25, 50)
 KINDS = ("gaussian", "poisson", "speckle")
-TIMES = 0.02 * 1.2 ** np.arange(45)  # in units of length squared
+TIMES = 0.02 * 1.3 ** np.arange(31)  # in units of length squared
 
 # What the oracle chooses from, besides the time, given σ; and the unit of that.
 ORACLES = {

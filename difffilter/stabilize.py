@@ -73,7 +73,7 @@ def poisson(top, sigma, read):
         z = d**2 / 4 + a / (4 * d) - 11 / (8 * d**2) + 5 * a / (8 * d**3) - 1 / 8 - dark
         return gain * np.maximum(z, 0)
 
-    return Transform(forward, inverse, lambda y: root(y) - low + 1, 1 / unit)
+    return Transform(forward, inverse, root, 1 / unit)
 
 
 def speckle(top, sigma, read):
@@ -99,7 +99,7 @@ def speckle(top, sigma, read):
     # Beyond twice the brightest pixel that a top can have, nothing is to be expected.
     x = zero * np.sinh(np.linspace(0, curve(4 * top / max(1 - 2 * sigma, 0.25)), 4096))
     expected, _ = moments(x)
-    deviation = float(moments(np.array([top]))[1][0])
+    deviation = math.hypot(moments(np.array([top]))[1][0], read / math.hypot(top, zero))
     return Transform(
         lambda y: curve(y) / unit,
         lambda value: np.interp(value * unit, expected, x),

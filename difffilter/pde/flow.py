@@ -94,7 +94,7 @@ class Stepping:
     @property
     def first(self):
         """A time after which a little has happened."""
-        return 0.05 * min(self.spacing[-2:]) ** 2
+        return 0.02 * min(self.spacing[-2:]) ** 2
 
     def tiled(self, tile):
         """The same where the image is replaced by some tiles of it."""
