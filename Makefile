@@ -22,7 +22,7 @@ lint: $(READY)  ## check style
 	$(BIN)/ruff format --check .
 
 docs: $(READY)  ## build the documentation: docs/_build/html/index.html
-	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --quiet
 
 bench: $(READY)  ## measure speed against other libraries
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'

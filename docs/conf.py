@@ -29,6 +29,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "examples", "filters/_template.md"]
 default_role = "py:obj"
+smartquotes = False  # they would make a dash of --sigma
 html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath", "fieldlist"]
@@ -63,4 +64,6 @@ html_theme = "furo"
 html_title = f"difffilter {release}"
 html_copy_source = False
 html_show_sphinx = False
-html_static_path = []
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_theme_options = {"light_css_variables": {"code-font-size": "75%"}}

@@ -17,7 +17,7 @@ def side_by_side(*, clean=None, **images):
     """Images under their names, with the PSNR of each if there is a clean one."""
     if clean is not None:
         images = {"clean": clean, **images}
-    figure, axes = plt.subplots(
+    _, axes = plt.subplots(
         1, len(images), figsize=(2.7 * len(images), 3), layout="constrained", squeeze=False
     )
     for axis, (name, image) in zip(axes[0], images.items(), strict=True):

@@ -81,7 +81,7 @@ assert abs(radius(smooth) - radius(clean)) < 0.02
 # %%
 # A narrow window shows the lesion, in a plane and in depth.
 
-figure, axes = plt.subplots(
+_, axes = plt.subplots(
     2, 3, figsize=(10, 5), layout="constrained", height_ratios=[90, 40], sharex=True
 )
 shown = {"noisy": noisy, "smooth": smooth, "without noise": clean}

@@ -81,7 +81,7 @@ assert wrong["spacing given, square root"] < 0.0035
 # %%
 # One plane, and below it a section in depth, drawn with the shape that the voxels have.
 
-figure, axes = plt.subplots(
+_, axes = plt.subplots(
     2, 4, figsize=(10, 4.4), layout="constrained", height_ratios=[96, 60], sharex=True
 )
 shown = {"stack": stack, "smooth": result, "found": found["spacing given"], "truth": nuclei}
