@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from difffilter.pde.kernels import empty
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import SAFETY, check_step, plan, stability_bound
 
@@ -55,12 +56,12 @@ class Plan:
         """The state u evolved, in place or in another array."""
         if self.scheme == "explicit":
             diffusion.explicit(u, self.count, self.size)
-        elif self.scheme == "aos":
-            u, _ = diffusion.implicit(u, np.empty_like(u), self.count, self.size)
-        else:
-            steps = cycle_steps(self.size, stability_bound(u.shape[2:], diffusion.spacing))
-            u, _ = diffusion.semi_iterative(u, np.empty_like(u), self.count, steps, self.size)
-        return u
+            return u
+        spare = empty(u.shape, u.dtype)
+        if self.scheme == "aos":
+            return diffusion.implicit(u, spare, self.count, self.size)[0]
+        steps = cycle_steps(self.size, stability_bound(u.shape[2:], diffusion.spacing))
+        return diffusion.semi_iterative(u, spare, self.count, steps, self.size)[0]
 
 
 def cycle_steps(time, bound):
