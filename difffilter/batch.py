@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from difffilter.catalog import spell
+from difffilter.denoiser import strength
 from difffilter.files import SUFFIXES, read, write
 from difffilter.image import like
-from difffilter.sigma import check_sigma, estimate_sigma
+from difffilter.sigma import check_sigma
 from difffilter.workers import pool
 
 __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file"]
@@ -141,7 +142,7 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
 
 def _denoise(image, denoiser, sigma, channel_axis):
     if sigma is None:
-        sigma = estimate_sigma(image, channel_axis)
+        sigma = strength(denoiser, image, channel_axis)
     if hasattr(denoiser, "choose"):
         denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
     result = denoiser(image, sigma, channel_axis=channel_axis)

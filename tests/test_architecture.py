@@ -23,7 +23,7 @@ FLOORS = [
     {"denoiser"},
     {"noise", "metrics", "pde", "ddpm"},
     {"catalog"},
-    {"scales"},
+    {"estimate", "scales", "stabilize"},
     {"batch", "benchmark", "compare", "two_diffusions"},
     {"cli"},
     {"__init__", "__main__"},

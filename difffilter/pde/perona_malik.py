@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from difffilter.image import as_float
+from difffilter.pde.contrast import PEAKS, check_kappa, contrast
+from difffilter.pde.flow import Biased, Stepping, least_risk
 from difffilter.pde.planning import SCHEMES, settle
 from difffilter.pde.schemes import (
     DIFFUSIVITIES,
@@ -35,6 +38,7 @@ def perona_malik(
     sigma=None,
     diffusivity="exponential",
     presmooth=0.0,
+    fidelity=0.0,
     spacing=None,
     mask=None,
     channel_axis=None,
@@ -56,9 +60,13 @@ def perona_malik(
     time : float, optional
         How long to diffuse, in units of length squared; ``None``: the time of least risk (see
         Notes).
-    kappa : float, optional
-        Contrast parameter κ, in units of intensity per unit of length; ``None``: of several
-        multiples of σ the one of least risk.
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
+        the gradients that the diffusivity looks at. ``"mad"``: the flux s·g(s) is greatest at their
+        robust standard deviation, 1.4826 times the median of their absolute values [3]_.
+        ``"quantile"``: 90 % of them are below κ [1]_. ``"sigma"``: κ is the standard deviation that
+        the noise gives to them, √2 σ between neighbours. ``None``: of several multiples of σ the
+        one of least risk.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
         it is estimated. Not used when time, kappa and diffusivity are given.
@@ -71,6 +79,10 @@ def perona_malik(
         from their difference. Above 0: it follows from the gradient of the image smoothed by a
         Gaussian of this standard deviation, in units of length (regularised diffusion [2]_);
         ``None``: of those in `CHOICES` the one of least risk.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f (biased diffusion [8]_), in units of
+        one over time. With it the evolution ends in a state that keeps some of the image. The steps
+        of the scheme and of this term take turns (see `difffilter.pde.flow.Biased`).
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     mask : array_like of bool, optional
@@ -137,6 +149,8 @@ def perona_malik(
        semi-iterative solvers for PDEs and optimisation methods", GCPR 2016.
     .. [7] J. Weickert, B. M. ter Haar Romeny, M. A. Viergever, "Efficient and reliable schemes for
        nonlinear diffusion filtering", IEEE Trans. Image Processing 7(3), 1998.
+    .. [8] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
+       approach to edge detection", Image and Vision Computing 8(4), 1990.
 
     Examples
     --------
@@ -154,25 +168,30 @@ def perona_malik(
     if scheme == "auto" and callback is not None:
         scheme = "explicit"
     u, flow, plan, chosen = _settle(
-        image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
-        scheme, step, tol,
+        image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
+        coupled, scheme, step, tol,
     )  # fmt: skip
-    if callback is None:
-        u = plan.run(flow, u)
+    if fidelity:
+        biased = Biased(Stepping(flow, plan.scheme, plan.size), fidelity, u.copy())
+        advance = partial(biased.evolve, time=plan.size)
     else:
-        u, done = _watch(u, flow, plan, callback, image.shape, channel_axis)
+        advance = partial(replace(plan, count=1).run, flow)
+    if callback is not None:
+        u, done = _watch(u, advance, plan, callback, image.shape, channel_axis)
         chosen["time"] = done * plan.size
         chosen["steps"] = replace(plan, count=done).steps(u.shape[2:], flow.spacing)
+    else:
+        u = biased.evolve(u, chosen["time"]) if fidelity else plan.run(flow, u)
     result = as_image(u, image.shape, channel_axis)
     return (result, chosen) if full_output else result
 
 
 def _settle(
-    image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
-    scheme, step, tol,
+    image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
+    coupled, scheme, step, tol,
 ):  # fmt: skip
     """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
-    _check(time, kappa, diffusivity, presmooth, scheme, step, tol)
+    _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol)
     shape = spatial_shape(image, channel_axis)
     spacing = check_spacing(spacing, len(shape))
     flow = Diffusion(
@@ -184,25 +203,41 @@ def _settle(
     if sigma is not None:
         sigma = check_sigma(sigma, image)
     u = as_state(image, channel_axis, coupled=coupled)
+    if sigma is None and (None in (time, kappa, diffusivity, presmooth) or kappa == "sigma"):
+        sigma = estimate_sigma(image, channel_axis, mask=mask)
+    if isinstance(kappa, str) and None not in (diffusivity, presmooth):
+        flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], presmooth=presmooth)
+        kappa = _by_rule(kappa, u, sigma, flow)
     if None in (time, kappa, diffusivity, presmooth):
-        if sigma is None:
-            sigma = estimate_sigma(image, channel_axis, mask=mask)
-        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth)
+        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity)
     else:
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
+    if fidelity and scheme == "auto":
+        scheme = "explicit"  # a cycle is too long to take turns with
     plan = settle(u, flow, time, scheme, step, tol)
-    names = {code: name for name, code in DIFFUSIVITIES.items()}
-    chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": names[flow.kind]}
+    chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": NAMES[flow.kind]}
     chosen |= {"presmooth": flow.presmooth, "scheme": plan.scheme, "step": plan.size}
     return u, flow, plan, chosen | {"steps": plan.steps(u.shape[2:], flow.spacing)}
 
 
-def _check(time, kappa, diffusivity, presmooth, scheme, step, tol):
+def _by_rule(rule, u, sigma, flow):
+    """κ by a rule of `contrast`, for the gradients that a diffusion looks at."""
+    seen = u
+    if flow.presmooth:
+        seen = np.empty_like(u)
+        flow.smooth(u, seen)
+    return contrast(
+        rule, seen, sigma, flow.spacing, mask=flow.mask, presmoothed=flow.presmooth > 0,
+        gain=_gradient_gain(flow, u.shape[2:]), peak=PEAKS[NAMES[flow.kind]],
+    )  # fmt: skip
+
+
+def _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol):
     """The arguments that can be judged without an image."""
     if time is not None:
         check_positive("time", time, zero=True)
-    if kappa is not None:
-        check_positive("kappa", kappa)
+    check_kappa(kappa)
+    check_positive("fidelity", fidelity, zero=True)
     if diffusivity is not None:
         check_choice("diffusivity", diffusivity, DIFFUSIVITIES)
     if presmooth is not None:
@@ -214,15 +249,16 @@ def _check(time, kappa, diffusivity, presmooth, scheme, step, tol):
         check_positive("tol", tol)
 
 
-def _watch(u, flow, plan, callback, shape, channel_axis):
+def _watch(u, advance, plan, callback, shape, channel_axis):
     """One step or cycle after the other, until the end or the callback says stop; and how many."""
-    one = replace(plan, count=1)
     for done in range(1, plan.count + 1):
-        u = one.run(flow, u)
+        u = advance(u)
         if callback(done * plan.size, as_image(u.copy(), shape, channel_axis)):
             return u, done
     return u, plan.count
 
+
+NAMES = {code: name for name, code in DIFFUSIVITIES.items()}
 
 # --- choosing -------------------------------------------------------------------------------
 
@@ -240,12 +276,14 @@ CHOICES = {
 MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
-def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth):
+def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity):
     """The diffusion and the time with the least estimated risk; what is not None stays."""
     if sigma == 0:  # nothing to remove
         kind = DIFFUSIVITIES[diffusivity or "exponential"]
-        settled = replace(flow, kind=kind, kappa=kappa or 1.0, presmooth=presmooth or 0.0)
-        return settled, 0.0 if time is None else time
+        settled = replace(flow, kind=kind, presmooth=presmooth or 0.0)
+        if isinstance(kappa, str):
+            kappa = _by_rule(kappa, u, sigma, settled)
+        return replace(settled, kappa=kappa or 1.0), 0.0 if time is None else time
     choices = {
         (kind, blur): [m * sigma for m in multiples]
         for (kind, blur), multiples in CHOICES.items()
@@ -258,8 +296,13 @@ def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth):
     flows = [
         replace(flow, kind=DIFFUSIVITIES[kind], presmooth=blur, kappa=_rounded(k))
         for (kind, blur), kappas in choices.items()
-        for k in ([kappa] if kappa else kappas)
+        for k in (kappas if kappa is None or isinstance(kappa, str) else [kappa])
     ]
+    if isinstance(kappa, str):
+        flows = dict.fromkeys(replace(f, kappa=_by_rule(kappa, u, sigma, f)) for f in flows)
+    if fidelity:
+        best, at = least_risk(u, sigma, [Stepping(f) for f in flows], time, fidelity)
+        return best.diffusion, at
     best = best_candidate(u, sigma, flows, time)
     return best.diffusion, _rounded(best.time) if time is None else time
 
@@ -290,7 +333,7 @@ class PeronaMalik:
     ----------
     kappa, time, diffusivity, presmooth : optional
         As for `perona_malik`; ``None``: chosen from the noisy image.
-    spacing, coupled, scheme, step, tol
+    spacing, coupled, scheme, step, tol, fidelity
         As for `perona_malik`.
 
     Examples
@@ -301,7 +344,7 @@ class PeronaMalik:
     True
     """
 
-    kappa: float | None = None
+    kappa: float | str | None = None
     time: float | None = None
     diffusivity: str | None = None
     presmooth: float | None = None
@@ -310,6 +353,7 @@ class PeronaMalik:
     scheme: str = "auto"
     step: float | None = None
     tol: float | None = None
+    fidelity: float = 0.0
 
     def __post_init__(self):
         _check(
@@ -317,6 +361,7 @@ class PeronaMalik:
             self.kappa,
             self.diffusivity,
             self.presmooth,
+            self.fidelity,
             self.scheme,
             self.step,
             self.tol,
