@@ -88,7 +88,7 @@ def test_code_of_pages_runs(page):
 )
 def test_example(path):
     """It asserts what it claims."""
-    assert "\nassert " in path.read_text("utf-8")
+    assert re.search(r"^ *assert ", path.read_text("utf-8"), re.M)
     plt.switch_backend("agg")
     try:
         runpy.run_path(str(path))

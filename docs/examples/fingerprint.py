@@ -35,7 +35,7 @@ broken = df.add_noise(np.where(spots, 0.9, ridges), 0.1, rng=rng)
 healed = df.coherence_enhancing(broken, time=30, kappa=0.01, presmooth=0.7, integration=4)
 
 # %%
-# For comparison, the best that a filter can do that does not look for directions so far away:
+# For comparison, a filter that asks for edges and not for directions, with everything chosen:
 
 smooth = df.denoise(broken, method="edge_enhancing")
 

@@ -3,8 +3,7 @@ A photograph with JPEG noise
 ============================
 
 Strong compression leaves the borders of its 8×8 blocks and ripples beside edges. Neither is white
-noise, so the noise level has to be given: JPEG's rounding has emptied just those frequencies in
-which it would be measured.
+noise, so parameters that are chosen for white noise would be wrong, and are given instead.
 """
 
 import io
@@ -29,12 +28,16 @@ print(f"{clean.nbytes} bytes as {len(file.getvalue())}")
 print(f"estimated noise level: {255 * df.estimate_sigma(stored, channel_axis=-1):.1f}/255")
 
 # %%
+# The estimate is 0, for JPEG's rounding has emptied just those frequencies in which it is measured.
+
+# %%
 # Smoothing
 # ---------
-# The error of the compression is that of white noise of σ = 12/255 or so. Total-variation flow knows
-# no contrast below which things are kept, so it takes weak ripples and strong ones.
+# Edge-enhancing diffusion smooths in all directions inside blocks, and along edges only; the steps
+# between blocks, of a few grey values a pixel, are below the contrast κ of 0.03. A time of 4 is that
+# of a Gaussian of √8 = 2.8 pixels, enough to reach from the border of a block to its middle.
 
-smooth = df.denoise(stored, 12 / 255, method="tv_flow", channel_axis=-1)
+smooth = df.edge_enhancing(stored, time=4, kappa=0.03, presmooth=0.7, channel_axis=-1)
 
 # %%
 # Did it work?
@@ -54,8 +57,8 @@ for name, image in {"clean": clean, "stored": stored, "smooth": smooth}.items():
     print(f"{name:<8}{score:6.2f} dB, blockiness {blockiness(image):.2f}")
 
 gain = df.psnr(clean, smooth, channel_axis=-1) - df.psnr(clean, stored, channel_axis=-1)
-assert gain > 0.6
-assert blockiness(smooth) < 0.85 * blockiness(stored)
+assert gain > 0.9
+assert blockiness(smooth) < 1.2
 
 # %%
 # A detail of each.
