@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass, replace
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from difffilter.catalog import make, spell
 from difffilter.denoiser import Denoiser
@@ -22,6 +24,9 @@ TOP = 0.999
 # ratio but by their difference.
 DARK = 1 / 8
 
+# The standard deviation, in pixels, of the Gaussian for the intensities that errors are weighed by.
+LOCAL = 1.5
+
 
 @dataclass(frozen=True)
 class Transform:
@@ -33,12 +38,15 @@ class Transform:
         From intensities to values in about [0, 1].
     inverse : callable
         From expected values of what `forward` gives to the intensities that have them.
+    slope : callable
+        The derivative of the inverse, up to a constant, as a function of the intensity.
     sigma : float
         The standard deviation of the noise afterwards.
     """
 
     forward: Callable
     inverse: Callable
+    slope: Callable
     sigma: float
 
 
@@ -65,7 +73,7 @@ def poisson(top, sigma, read):
         z = d**2 / 4 + a / (4 * d) - 11 / (8 * d**2) + 5 * a / (8 * d**3) - 1 / 8 - dark
         return gain * np.maximum(z, 0)
 
-    return Transform(forward, inverse, 1 / unit)
+    return Transform(forward, inverse, root, 1 / unit)
 
 
 def speckle(top, sigma, read):
@@ -91,10 +99,11 @@ def speckle(top, sigma, read):
     # Beyond twice the brightest pixel that a top can have, nothing is to be expected.
     x = zero * np.sinh(np.linspace(0, curve(4 * top / max(1 - 2 * sigma, 0.25)), 4096))
     expected, _ = moments(x)
-    deviation = float(moments(np.array([top]))[1][0])
+    deviation = math.hypot(moments(np.array([top]))[1][0], read / math.hypot(top, zero))
     return Transform(
         lambda y: curve(y) / unit,
         lambda value: np.interp(value * unit, expected, x),
+        lambda y: np.hypot(y, zero),
         deviation / unit,
     )
 
@@ -175,22 +184,37 @@ class Stabilized:
         """A copy with all that the method and this leave open set to what suits image and noise."""
         image = as_float(noisy, channel_axis)
         settled, transform = self._settle(image, sigma, channel_axis)
-        inner = self.inner
-        if transform is None or not hasattr(inner, "choose"):
+        if transform is None:
             return settled
         even = transform.forward(image).astype(image.dtype)
-        return replace(
-            settled, method=inner.choose(even, transform.sigma, channel_axis=channel_axis)
-        )
+        return replace(settled, method=self._chosen(image, even, transform, channel_axis))
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         image = as_float(noisy, channel_axis)
-        _, transform = self._settle(image, sigma, channel_axis)
+        transform = self.transform(image, sigma, channel_axis=channel_axis)
         if transform is None:
             return image.copy()
         even = transform.forward(image).astype(image.dtype)
-        result = self.inner(even, transform.sigma, channel_axis=channel_axis)
+        inner = self._chosen(image, even, transform, channel_axis)
+        result = inner(even, transform.sigma, channel_axis=channel_axis)
         return np.ascontiguousarray(transform.inverse(result).astype(image.dtype))
+
+    def _chosen(self, image, even, transform, channel_axis):
+        """The method with its parameters chosen for least error after the way back."""
+        inner, options = self.inner, {}
+        if not hasattr(inner, "choose"):
+            return inner
+        if "weight" in inspect.signature(inner.choose).parameters:
+            widths = [LOCAL] * image.ndim
+            if channel_axis is not None:
+                widths[channel_axis] = 0.0
+            slope = transform.slope(np.clip(gaussian_filter(image, widths), 0, None))
+            options["weight"] = np.square(slope).astype(image.dtype)
+        return inner.choose(even, transform.sigma, channel_axis=channel_axis, **options)
+
+    def transform(self, noisy, sigma=None, *, channel_axis=None):
+        """The `Transform` for an image; None if it has no noise."""
+        return self._settle(as_float(noisy, channel_axis), sigma, channel_axis)[1]
 
     def estimate_sigma(self, noisy, *, channel_axis=None):
         """The σ of an image that the call would estimate."""
@@ -212,6 +236,6 @@ class Stabilized:
         sigma, read = self._noise(image, sigma, channel_axis)
         top = float(np.quantile(image, TOP))
         if sigma == 0 or top <= 0:
-            even = Transform(np.copy, np.copy, read) if read else None
+            even = Transform(np.copy, np.copy, np.ones_like, read) if read else None
             return replace(self, read=read), even
         return replace(self, read=read), TRANSFORMS[self.noise](top, sigma, read)

@@ -93,7 +93,7 @@ class Stepping:
     @property
     def first(self):
         """A time after which a little has happened."""
-        return 0.05 * min(self.spacing[-2:]) ** 2
+        return 0.02 * min(self.spacing[-2:]) ** 2
 
     def tiled(self, tile):
         """The same where the image is replaced by some tiles of it."""
@@ -179,9 +179,12 @@ class Evolving:
         """The flows to choose from, given h for the axes z, y, x, and σ."""
         raise NotImplementedError
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        """A copy with all that is None set to what suits this image and noise."""
-        return self._settle(as_float(noisy, channel_axis), sigma, channel_axis)[0]
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+        """A copy with all that is None set to what suits this image and noise.
+
+        With `weight`, of the image's shape, errors count as much as it says.
+        """
+        return self._settle(as_float(noisy, channel_axis), sigma, channel_axis, weight)[0]
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return self.filter(noisy, sigma, channel_axis, full_output=False)
@@ -196,7 +199,7 @@ class Evolving:
         result = as_image(flow.evolve(state, chosen.time), image.shape, channel_axis)
         return (result, {"sigma": sigma} | asdict(chosen)) if full_output else result
 
-    def _settle(self, image, sigma, channel_axis):
+    def _settle(self, image, sigma, channel_axis, weight=None):
         """A copy with nothing None but, maybe, spacing; its flow; σ, if it was needed."""
         check_positive("fidelity", self.fidelity, zero=True)
         if sigma is not None:
@@ -208,7 +211,7 @@ class Evolving:
             if sigma is None and rule == "sigma":
                 sigma = estimate_sigma(image, channel_axis)
             kappa = contrast(rule, as_state(image, channel_axis), sigma, spacing)
-            return replace(self, kappa=kappa)._settle(image, sigma, channel_axis)
+            return replace(self, kappa=kappa)._settle(image, sigma, channel_axis, weight)
         open_ = [f.name for f in fields(self) if getattr(self, f.name) is None]
         names = [name for name in open_ if name not in ("time", "spacing")]
         if not names and self.time is not None:
@@ -221,7 +224,8 @@ class Evolving:
             state = as_state(image, channel_axis)
             deviation = local_deviation(state, sigma, EXPONENTS[self.noise], spacing)
             flows = self._flows(spacing, sigma)
-            flow, time = least_risk(state, deviation, flows, self.time, self.fidelity)
+            weight = None if weight is None else as_state(weight, channel_axis)
+            flow, time = least_risk(state, deviation, flows, self.time, self.fidelity, weight)
         return replace(self, time=time, **{n: getattr(flow, n) for n in names}), flow, sigma
 
 
@@ -241,7 +245,7 @@ def local_deviation(state, sigma, exponent, spacing):
     return state.dtype.type(sigma) * np.clip(mean, 0, None) ** state.dtype.type(exponent)
 
 
-def least_risk(state, sigma, flows, time=None, fidelity=0.0):
+def least_risk(state, sigma, flows, time=None, fidelity=0.0, weight=None):
     """The flow and the stopping time of least risk, by Monte Carlo SURE (see `stopping`).
 
     Where the noise is not equally strong everywhere, Stein's estimate has its local strength under
@@ -260,6 +264,8 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0):
         The stopping time, if it is settled; ``None``: it is chosen as well.
     fidelity : float
         λ of the fidelity term (see `Biased`).
+    weight : ndarray (B, C, D, H, W), optional
+        How much the squared error of each pixel counts; ``None``: 1.
 
     Returns
     -------
@@ -268,10 +274,11 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0):
     for enough, keep in ROUNDS:
         y, tile = sample(state, enough, TILE[2 if state.shape[2] == 1 else 3])
         deviation = tile(sigma) if np.ndim(sigma) else sigma
+        counts = 1.0 if weight is None else tile(weight)
         found = []
         for flow in flows:
             tiled = flow.tiled(tile) if hasattr(flow, "tiled") else flow
-            risks = _risks(y, deviation, tiled, time, fidelity)
+            risks = _risks(y, deviation, tiled, time, fidelity, counts)
             at, risk = min(risks, key=lambda pair: pair[1])
             found.append((risk, at, flow))
         found.sort(key=lambda each: each[0])
@@ -282,20 +289,21 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0):
     return flow, time
 
 
-def _risks(y, sigma, flow, time, fidelity):
+def _risks(y, sigma, flow, time, fidelity, weight):
     """(time, risk) along one evolution, until the risk has long passed its minimum."""
     sign = np.random.default_rng(0).integers(0, 2, y.shape, np.int8) * 2 - 1
     sign = sign.astype(y.dtype)
     u = np.concatenate([y, y + PROBE * sigma * sign])
-    variance = np.square(sigma).mean(dtype=np.float64)
+    variance = np.mean(weight * np.square(sigma), dtype=np.float64)
     moving = Biased(flow, fidelity, u.copy()) if fidelity else flow
     lowest, turn, now = np.inf, 0.0, 0.0
     for at in _times(flow.first) if time is None else [time]:
         u = moving.evolve(u, at - now)
         now = at
         change, response = u[: len(y)] - y, u[len(y) :] - u[: len(y)]
-        residual = np.square(change).mean(dtype=np.float64)
-        spread = (sigma * sign * response).mean(dtype=np.float64) / PROBE  # σ² times divergence
+        residual = np.mean(weight * np.square(change), dtype=np.float64)
+        # σ² times the divergence.
+        spread = np.mean(weight * sigma * sign * response, dtype=np.float64) / PROBE
         risk = residual - variance + 2 * spread
         yield at, risk
         if risk < lowest:

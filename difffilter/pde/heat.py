@@ -8,7 +8,7 @@ import numpy as np
 
 from difffilter.denoiser import prepare
 from difffilter.image import as_float
-from difffilter.pde.flow import Biased, Stepping
+from difffilter.pde.flow import Biased, Stepping, least_risk
 from difffilter.pde.schemes import (
     Diffusion,
     as_image,
@@ -158,12 +158,20 @@ class Heat:
             check_positive("time", self.time, zero=True)
         check_positive("fidelity", self.fidelity, zero=True)
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        """A copy with the time that suits this image and noise."""
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+        """A copy with the time that suits this image and noise.
+
+        With `weight`, of the image's shape, errors count as much as it says.
+        """
         if self.time is not None:
             return self
         image, sigma = prepare(noisy, sigma, channel_axis)
         spacing = check_spacing(self.spacing, len(spatial_shape(image, channel_axis)))
+        if weight is not None and sigma > 0:
+            state, weight = (as_state(array, channel_axis) for array in (image, weight))
+            flow = Stepping(Diffusion(spacing=(1.0,) * (3 - len(spacing)) + spacing))
+            _, time = least_risk(state, sigma, [flow], None, self.fidelity, weight)
+            return replace(self, time=time)
         time = _time_of_least_risk(image, sigma, channel_axis, spacing, self.fidelity)
         return replace(self, time=time)
 

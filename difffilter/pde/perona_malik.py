@@ -188,7 +188,7 @@ def perona_malik(
 
 def _settle(
     image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
-    coupled, scheme, step, tol,
+    coupled, scheme, step, tol, weight=None,
 ):  # fmt: skip
     """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
     _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol)
@@ -209,7 +209,9 @@ def _settle(
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], presmooth=presmooth)
         kappa = _by_rule(kappa, u, sigma, flow)
     if None in (time, kappa, diffusivity, presmooth):
-        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity)
+        if weight is not None:
+            weight = as_state(weight, channel_axis, coupled=coupled)
+        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight)
     else:
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
     if fidelity and scheme == "auto":
@@ -276,7 +278,7 @@ CHOICES = {
 MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
-def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity):
+def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight):
     """The diffusion and the time with the least estimated risk; what is not None stays."""
     if sigma == 0:  # nothing to remove
         kind = DIFFUSIVITIES[diffusivity or "exponential"]
@@ -300,8 +302,8 @@ def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity):
     ]
     if isinstance(kappa, str):
         flows = dict.fromkeys(replace(f, kappa=_by_rule(kappa, u, sigma, f)) for f in flows)
-    if fidelity:
-        best, at = least_risk(u, sigma, [Stepping(f) for f in flows], time, fidelity)
+    if fidelity or weight is not None:
+        best, at = least_risk(u, sigma, [Stepping(f) for f in flows], time, fidelity, weight)
         return best.diffusion, at
     best = best_candidate(u, sigma, flows, time)
     return best.diffusion, _rounded(best.time) if time is None else time
@@ -314,7 +316,8 @@ def _rounded(value):
 
 def _gradient_gain(flow, volume):
     """The standard deviation of a measured derivative of white noise with σ = 1."""
-    if not flow.presmooth:
+    long = [axis for axis, n in enumerate(volume) if n > 1]
+    if not (flow.presmooth and long):
         return math.sqrt(2) / min(flow.spacing[-2:])
     # By the response to a single dot, away from the border.
     reach = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
@@ -322,7 +325,8 @@ def _gradient_gain(flow, volume):
     dot[tuple(n // 2 for n in dot.shape)] = 1.0
     smooth = np.empty_like(dot)
     flow.smooth(dot, smooth)
-    return math.sqrt(np.square(np.gradient(smooth, flow.spacing[-1], axis=-1)).sum())
+    slope = np.gradient(smooth, flow.spacing[long[-1]], axis=2 + long[-1])
+    return math.sqrt(np.square(slope).sum())
 
 
 @dataclass(frozen=True)
@@ -367,11 +371,14 @@ class PeronaMalik:
             self.tol,
         )
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        """A copy with every parameter that is None, and the scheme, set to suit image and noise."""
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+        """A copy with every parameter that is None, and the scheme, set to suit image and noise.
+
+        With `weight`, of the image's shape, errors count as much as it says.
+        """
         image = as_float(noisy, channel_axis)
         *_, chosen = _settle(
-            image, mask=None, sigma=sigma, channel_axis=channel_axis, **asdict(self)
+            image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight, **asdict(self)
         )
         keys = ["kappa", "time", "diffusivity", "presmooth"]
         if self.step is None and chosen["steps"]:
