@@ -45,10 +45,11 @@ results["perona_malik, speckle"] = df.denoise(speckled, variation, noise="speckl
 
 # %%
 # What ``noise="speckle"`` does to a method is to put it between a logarithm and its inverse, but one
-# that is linear below an eighth of the highest intensities, lest noise and rounding of dark pixels
-# outweigh all else. A dark river is lost by that, so here is the plain logarithm, too. That of a
-# gamma-distributed variable with mean 1 has the variance ψ'(L) and the mean ψ(L) - log L, which is
-# put right in the end; a tenth of it has a range of about 1, for which the defaults are made.
+# that is linear below a share of the highest intensities (an eighth, or σ if that is more), lest
+# noise and rounding of dark pixels outweigh all else. A dark river is lost by that where σ is 0.5, so
+# here is the plain logarithm, too. That of a gamma-distributed variable with mean 1 has the variance
+# ψ'(L) and the mean ψ(L) - log L, which is put right in the end; a tenth of it has a range of about
+# 1, for which the defaults are made.
 
 sigma = np.sqrt(polygamma(1, looks))
 bias = digamma(looks) - np.log(looks)
