@@ -51,6 +51,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "gallery",
     "filename_pattern": "/",  # each of them is executed
+    "run_stale_examples": True,  # the package may have changed
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,

@@ -84,6 +84,21 @@ def test_code_of_pages_runs(page):
 
 
 @pytest.mark.parametrize(
+    ("tag", "found"),
+    [
+        ('<script async src="https://cdn.example/a.js"></script>', ["https://cdn.example/a.js"]),
+        ('<link href="//cdn.example/a.css" rel="stylesheet">', ["//cdn.example/a.css"]),
+        ('<img alt="" src="http://example/a.png">', ["http://example/a.png"]),
+        ('<script src="_static/a.js"></script><a href="https://example/">to click on</a>', []),
+        ('<link rel="license" href="https://example/">', []),
+    ],
+)
+def test_what_a_page_would_fetch_is_found(tag, found):
+    offline = runpy.run_path(str(DOCS / "_extensions/offline.py"))
+    assert offline["FETCHED"].findall(tag) == found
+
+
+@pytest.mark.parametrize(
     "path", sorted((DOCS / "examples").glob("*.py")), ids=lambda path: path.stem
 )
 def test_example(path):

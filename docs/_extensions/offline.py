@@ -8,8 +8,8 @@ from sphinx.errors import ExtensionError
 
 # What a browser would fetch by itself; links to click on may lead anywhere.
 FETCHED = re.compile(
-    r"""<(?:script|img|source|iframe|link\b[^>]*\brel="(?:stylesheet|icon|preload))[^>]*"""
-    r"""\s(?:src|href)="(?:https?:)?//[^"]*""",
+    r"""<(?:script|img|source|iframe|link(?=[^>]*\srel="(?:stylesheet|icon|preload)))\b[^>]*"""
+    r"""\s(?:src|href)="((?:https?:)?//[^"]*)"""
 )
 
 
