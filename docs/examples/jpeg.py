@@ -33,9 +33,10 @@ print(f"estimated noise level: {255 * df.estimate_sigma(stored, channel_axis=-1)
 # %%
 # Smoothing
 # ---------
-# Edge-enhancing diffusion smooths in all directions inside blocks, and along edges only; the steps
-# between blocks, of a few grey values a pixel, are below the contrast κ of 0.03. A time of 4 is that
-# of a Gaussian of √8 = 2.8 pixels, enough to reach from the border of a block to its middle.
+# Edge-enhancing diffusion takes a gradient below κ for noise, and smooths along those above. κ is set
+# so that it takes the steps between most blocks for noise, and strong outlines for edges.
+# A time of 4 is that of a Gaussian of √8 = 2.8 pixels, enough to reach from the border of a block
+# to its middle.
 
 smooth = df.edge_enhancing(stored, time=4, kappa=0.03, presmooth=0.7, channel_axis=-1)
 
