@@ -290,7 +290,7 @@ class EdgeEnhancing(Evolving):
                 EDGE_ALPHA,
                 self.step,
                 spacing,
-            )  # fmt: skip
+            )
             for blur, kappa in _candidates(self.presmooth, self.kappa, EDGE_CHOICES, sigma)
         ]
 

@@ -402,7 +402,7 @@ def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
 def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, inner, outer, inverse_h2,
            presmooth, integration, vectors, space):  # fmt: skip
     """Let ``u`` evolve, with a new D for each of `times`; returns the array with the result."""
-    batch, count, size = faces.shape
+    batch, size = faces.shape[0], faces.shape[2]
     reach = vectors[:, 1].max()
     height = size // stride - 2 * reach
     blocks, workers = block_count(height, stride), len(space)
