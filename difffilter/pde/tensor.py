@@ -28,7 +28,7 @@ EDGE_ALPHA, COHERENCE_ALPHA = 0.06, 0.01
 EDGE_STEP, COHERENCE_STEP = 0.5, 1.0
 
 # Width of the Gaussian that makes the direction of an edge more certain, in pixels.
-EDGE_INTEGRATION = 1.4
+EDGE_INTEGRATION = 0.9
 
 # What the differences of the next neighbours, and of the next but one, count in a derivative of
 # fourth order.
@@ -171,7 +171,7 @@ def edge_enhancing(
 
     ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G ∗ Σ ∇u_s ∇u_sᵀ
     (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s, G is
-    one of 1.4 pixels, which makes the direction more certain) and to its eigenvalue μ the
+    one of 0.9 pixels, which makes the direction more certain) and to its eigenvalue μ the
     eigenvalue g(μ/κ²) = 1 - exp(-3.31488/(μ/κ²)⁴). Across an edge μ = |∇u_s|² and next to nothing
     flows; along it μ = 0 and it diffuses freely, which takes the noise off the edges, too, where
     Perona–Malik leaves it.

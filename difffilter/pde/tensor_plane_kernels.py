@@ -242,7 +242,7 @@ def room(height, stride, vectors, radii, dtype, workers):
     lines = math.ceil(height / block_count(height, stride)) + 2 * VECTORS[:vectors].max()
     tensors = lines + 2 * radii[1]
     states = tensors + 2 * (DERIVATIVE + radii[0])
-    size = (2 * states + 3 * tensors + vectors * lines) * stride + 2 * RUN
+    size = (states + max(states, tensors) + 3 * tensors + vectors * lines) * stride + 2 * RUN
     return np.empty((workers, size), dtype)
 
 
@@ -275,7 +275,7 @@ def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, lea
     gx, rest = split(space, RUN)
     gy, rest = split(rest, RUN)
     v, rest = split(rest, size_u)
-    spare, rest = split(rest, size_u)
+    spare, rest = split(rest, max(size_u, size_t))
     xx, rest = split(rest, size_t)
     xy, rest = split(rest, size_t)
     yy, rest = split(rest, size_t)
