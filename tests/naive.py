@@ -155,10 +155,10 @@ def diffusion_tensors(u, kind, kappa, presmooth, integration, alpha, spacing):
     v = gaussian(u, presmooth, spacing)
     gradient = []
     for axis, h in enumerate(spacing, start=1):
-        padded = np.pad(v, [(int(a == axis),) * 2 for a in range(n + 1)], mode="edge")
-        size = padded.shape[axis]
-        after, before = (padded.take(np.arange(s, size - 2 + s), axis) for s in (2, 0))
-        gradient.append((after - before) / (2 * h))
+        padded = np.pad(v, [(2 * int(a == axis),) * 2 for a in range(n + 1)], mode="symmetric")
+        size = v.shape[axis]
+        w2, w1, _, e1, e2 = (padded.take(np.arange(k, k + size), axis) for k in range(5))
+        gradient.append((8 * (e1 - w1) - (e2 - w2)) / (12 * h))
     outer = np.array([[(p * q).sum(axis=0) for p in gradient] for q in gradient])
     smooth = gaussian(outer.reshape(n * n, *u.shape[1:]), integration, spacing)
     mu, vectors = np.linalg.eigh(np.moveaxis(smooth, 0, -1).reshape(*u.shape[1:], n, n))
