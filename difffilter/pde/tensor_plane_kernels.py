@@ -339,17 +339,19 @@ def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, tot
         here = w[k][(top - w_top) * stride :]
         n = max(end - top, 0) * stride
         if n:
-            there = here[shift:]
-            for i in range(pad, n - pad):
-                out[i] = here[i] + there[i]
+            # (From 0 on, for other numbers may be negative as far as the compiler knows.)
+            inner, near, far = out[pad:], here[pad:], here[pad + shift :]
+            for i in range(n - 2 * pad):
+                inner[i] = near[i] + far[i]
         for y in range(max(end - top, 0)):
             line = out[y * stride :]
             for i in range(pad):
                 line[i] = 0
             for i in range(pad + width, stride):
                 line[i] = 0
+            edge = line[pad + max(width - ex, 0) :] if ex > 0 else line[pad:]
             for i in range(min(abs(ex), width)):
-                line[pad + (width - 1 - i if ex > 0 else i)] = 0
+                edge[i] = 0
         for y in range(max(end, y0 - ey), y1):
             line = face[(y - (y0 - ey)) * stride :]
             for i in range(stride):
