@@ -188,7 +188,7 @@ def perona_malik(
 
 def _settle(
     image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
-    coupled, scheme, step, tol, weight=None,
+    coupled, scheme, step, tol, weight=None, deviation=None,
 ):  # fmt: skip
     """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
     _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol)
@@ -209,9 +209,13 @@ def _settle(
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], presmooth=presmooth)
         kappa = _by_rule(kappa, u, sigma, flow)
     if None in (time, kappa, diffusivity, presmooth):
-        if weight is not None:
-            weight = as_state(weight, channel_axis, coupled=coupled)
-        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight)
+        weight, deviation = (
+            None if array is None else as_state(array, channel_axis, coupled=coupled)
+            for array in (weight, deviation)
+        )
+        flow, time = _choose(
+            u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
+        )
     else:
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
     if fidelity and scheme == "auto":
@@ -278,7 +282,9 @@ CHOICES = {
 MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
-def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight):
+def _choose(
+    u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
+):  # fmt: skip
     """The diffusion and the time with the least estimated risk; what is not None stays."""
     if sigma == 0:  # nothing to remove
         kind = DIFFUSIVITIES[diffusivity or "exponential"]
@@ -302,8 +308,9 @@ def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weigh
     ]
     if isinstance(kappa, str):
         flows = dict.fromkeys(replace(f, kappa=_by_rule(kappa, u, sigma, f)) for f in flows)
-    if fidelity or weight is not None:
-        best, at = least_risk(u, sigma, [Stepping(f) for f in flows], time, fidelity, weight)
+    if fidelity or weight is not None or deviation is not None:
+        noise = sigma if deviation is None else deviation
+        best, at = least_risk(u, noise, [Stepping(f) for f in flows], time, fidelity, weight)
         return best.diffusion, at
     best = best_candidate(u, sigma, flows, time)
     return best.diffusion, _rounded(best.time) if time is None else time
@@ -371,15 +378,17 @@ class PeronaMalik:
             self.tol,
         )
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
         """A copy with every parameter that is None, and the scheme, set to suit image and noise.
 
-        With `weight`, of the image's shape, errors count as much as it says.
+        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
+        noise has that standard deviation at each pixel.
         """
         image = as_float(noisy, channel_axis)
         *_, chosen = _settle(
-            image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight, **asdict(self)
-        )
+            image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight,
+            deviation=deviation, **asdict(self),
+        )  # fmt: skip
         keys = ["kappa", "time", "diffusivity", "presmooth"]
         if self.step is None and chosen["steps"]:
             # Rounded up, which leaves the number of steps as it is.
