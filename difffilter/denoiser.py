@@ -18,7 +18,8 @@ class Denoiser(Protocol):
     The Denoisers of this package are frozen dataclasses whose fields are their parameters; a
     field that is ``None`` is chosen from σ and the image. Those that choose have a method
     ``choose(noisy, sigma=None, *, channel_axis=None)`` which returns a copy with every field set;
-    where it has a keyword ``weight`` as well, that says how much the error of each pixel counts.
+    where it has keywords ``weight`` and ``deviation`` as well, they say for each pixel how much its
+    error counts and how strong its noise is.
     One for other than white Gaussian noise says so by an attribute ``noise``, a kind of
     `difffilter.sigma.EXPONENTS`, of which σ is the strength.
     """

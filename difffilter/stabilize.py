@@ -40,13 +40,16 @@ class Transform:
         From expected values of what `forward` gives to the intensities that have them.
     slope : callable
         The derivative of the inverse, up to a constant, as a function of the intensity.
+    deviation : callable
+        The standard deviation of the noise afterwards, as a function of the intensity.
     sigma : float
-        The standard deviation of the noise afterwards.
+        What it is where the image is bright.
     """
 
     forward: Callable
     inverse: Callable
     slope: Callable
+    deviation: Callable
     sigma: float
 
 
@@ -73,7 +76,7 @@ def poisson(top, sigma, read):
         z = d**2 / 4 + a / (4 * d) - 11 / (8 * d**2) + 5 * a / (8 * d**3) - 1 / 8 - dark
         return gain * np.maximum(z, 0)
 
-    return Transform(forward, inverse, root, 1 / unit)
+    return Transform(forward, inverse, root, lambda y: np.full_like(y, 1 / unit), 1 / unit)
 
 
 def speckle(top, sigma, read):
@@ -98,13 +101,18 @@ def speckle(top, sigma, read):
     unit = float(curve(top))
     # Beyond twice the brightest pixel that a top can have, nothing is to be expected.
     x = zero * np.sinh(np.linspace(0, curve(4 * top / max(1 - 2 * sigma, 0.25)), 4096))
-    expected, _ = moments(x)
-    deviation = math.hypot(moments(np.array([top]))[1][0], read / math.hypot(top, zero))
+    expected, spread = moments(x)
+    spread = np.hypot(spread, read / np.hypot(x, zero))
+
+    def deviation(y):
+        return np.interp(y, x, spread / unit)
+
     return Transform(
         lambda y: curve(y) / unit,
         lambda value: np.interp(value * unit, expected, x),
         lambda y: np.hypot(y, zero),
-        deviation / unit,
+        deviation,
+        float(deviation(top)),
     )
 
 
@@ -208,8 +216,9 @@ class Stabilized:
             widths = [LOCAL] * image.ndim
             if channel_axis is not None:
                 widths[channel_axis] = 0.0
-            slope = transform.slope(np.clip(gaussian_filter(image, widths), 0, None))
-            options["weight"] = np.square(slope).astype(image.dtype)
+            mean = np.clip(gaussian_filter(image, widths), 0, None)
+            options["weight"] = np.square(transform.slope(mean)).astype(image.dtype)
+            options["deviation"] = transform.deviation(mean).astype(image.dtype)
         return inner.choose(even, transform.sigma, channel_axis=channel_axis, **options)
 
     def transform(self, noisy, sigma=None, *, channel_axis=None):
@@ -236,6 +245,10 @@ class Stabilized:
         sigma, read = self._noise(image, sigma, channel_axis)
         top = float(np.quantile(image, TOP))
         if sigma == 0 or top <= 0:
-            even = Transform(np.copy, np.copy, np.ones_like, read) if read else None
+            even = (
+                Transform(np.copy, np.copy, np.ones_like, lambda y: np.full_like(y, read), read)
+                if read
+                else None
+            )
             return replace(self, read=read), even
         return replace(self, read=read), TRANSFORMS[self.noise](top, sigma, read)

@@ -28,6 +28,16 @@ def test_errors_count_as_the_weight_says(method, halves):
     assert smooth > 5 * textured
 
 
+@pytest.mark.parametrize("method", CHOOSERS)
+def test_noise_is_as_strong_as_the_map_says(method, photo, rng):
+    noisy = photo + rng.normal(0, 0.1, photo.shape)
+    little, much = (
+        df.make(method).choose(noisy, 0.1, deviation=np.full(photo.shape, d)).time
+        for d in (0.03, 0.1)
+    )
+    assert much > 1.5 * little
+
+
 @pytest.mark.parametrize("method", ["tv_flow", "edge_enhancing"])
 def test_equal_weights_change_nothing(method, photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)

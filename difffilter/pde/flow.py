@@ -180,12 +180,13 @@ class Evolving:
         """The flows to choose from, given h for the axes z, y, x, and σ."""
         raise NotImplementedError
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
         """A copy with all that is None set to what suits this image and noise.
 
-        With `weight`, of the image's shape, errors count as much as it says.
+        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
+        noise has that standard deviation at each pixel.
         """
-        return self._settle(_array(noisy, channel_axis), sigma, channel_axis, weight)[0]
+        return self._settle(_array(noisy, channel_axis), sigma, channel_axis, weight, deviation)[0]
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return self.filter(noisy, sigma, channel_axis, full_output=False)
@@ -200,7 +201,7 @@ class Evolving:
         result = as_image(flow.evolve(state, chosen.time), image.shape, channel_axis)
         return (result, {"sigma": sigma} | asdict(chosen)) if full_output else result
 
-    def _settle(self, image, sigma, channel_axis, weight=None):
+    def _settle(self, image, sigma, channel_axis, weight=None, deviation=None):
         """A copy with nothing None but, maybe, spacing; its flow; σ, if it was needed."""
         check_positive("fidelity", self.fidelity, zero=True)
         if sigma is not None:
@@ -212,7 +213,8 @@ class Evolving:
             if sigma is None and rule == "sigma":
                 sigma = estimate_sigma(image, channel_axis)
             kappa = contrast(rule, as_state(image, channel_axis), sigma, spacing)
-            return replace(self, kappa=kappa)._settle(image, sigma, channel_axis, weight)
+            settled = replace(self, kappa=kappa)
+            return settled._settle(image, sigma, channel_axis, weight, deviation)
         open_ = [f.name for f in fields(self) if getattr(self, f.name) is None]
         names = [name for name in open_ if name not in ("time", "spacing")]
         if not names and self.time is not None:
@@ -223,7 +225,10 @@ class Evolving:
             flow, time = self._flows(spacing, 1.0)[0], self.time or 0.0
         else:
             state = as_state(image, channel_axis)
-            deviation = local_deviation(state, sigma, EXPONENTS[self.noise], spacing)
+            if deviation is None:
+                deviation = local_deviation(state, sigma, EXPONENTS[self.noise], spacing)
+            else:
+                deviation = as_state(deviation, channel_axis)
             flows = self._flows(spacing, sigma)
             weight = None if weight is None else as_state(weight, channel_axis)
             flow, time = least_risk(state, deviation, flows, self.time, self.fidelity, weight)

@@ -170,10 +170,11 @@ class Heat:
             check_positive("time", self.time, zero=True)
         check_positive("fidelity", self.fidelity, zero=True)
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
         """A copy with the time that suits this image and noise.
 
-        With `weight`, of the image's shape, errors count as much as it says.
+        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
+        noise has that standard deviation at each pixel.
         """
         if self.time is not None:
             return self
@@ -181,10 +182,15 @@ class Heat:
         noisy, channel_axis = home.shown(home.as_float(noisy, channel_axis), channel_axis)
         image, sigma = prepare(noisy, sigma, channel_axis)
         spacing = check_spacing(self.spacing, len(spatial_shape(image, channel_axis)))
-        if weight is not None and sigma > 0:
-            state, weight = (as_state(array, channel_axis) for array in (image, weight))
+        if sigma > 0 and not (weight is None and deviation is None):
+            state, weight, noise = (
+                None if array is None else as_state(array, channel_axis)
+                for array in (image, weight, deviation)
+            )
             flow = Stepping(Diffusion(spacing=(1.0,) * (3 - len(spacing)) + spacing))
-            _, time = least_risk(state, sigma, [flow], None, self.fidelity, weight)
+            _, time = least_risk(
+                state, sigma if noise is None else noise, [flow], None, self.fidelity, weight
+            )
             return replace(self, time=time)
         time = _time_of_least_risk(image, sigma, channel_axis, spacing, self.fidelity)
         return replace(self, time=time)

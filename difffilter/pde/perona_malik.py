@@ -196,7 +196,7 @@ def perona_malik(
 
 def _settle(
     home, image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
-    coupled, scheme, step, tol, weight=None,
+    coupled, scheme, step, tol, weight=None, deviation=None,
 ):  # fmt: skip
     """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
     _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol)
@@ -219,10 +219,12 @@ def _settle(
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], presmooth=presmooth)
         kappa = _by_rule(kappa, seen, sigma, flow)
     if None in (time, kappa, diffusivity, presmooth):
-        if weight is not None:
-            weight = as_state(weight, channel_axis, coupled=coupled)
+        weight, deviation = (
+            None if array is None else as_state(array, channel_axis, coupled=coupled)
+            for array in (weight, deviation)
+        )
         flow, time = _choose(
-            seen, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight
+            seen, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
         )
     else:
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
@@ -290,7 +292,9 @@ CHOICES = {
 MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
-def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight):
+def _choose(
+    u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
+):  # fmt: skip
     """The diffusion and the time with the least estimated risk; what is not None stays."""
     if sigma == 0:  # nothing to remove
         kind = DIFFUSIVITIES[diffusivity or "exponential"]
@@ -314,8 +318,9 @@ def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weigh
     ]
     if isinstance(kappa, str):
         flows = dict.fromkeys(replace(f, kappa=_by_rule(kappa, u, sigma, f)) for f in flows)
-    if fidelity or weight is not None:
-        best, at = least_risk(u, sigma, [Stepping(f) for f in flows], time, fidelity, weight)
+    if fidelity or weight is not None or deviation is not None:
+        noise = sigma if deviation is None else deviation
+        best, at = least_risk(u, noise, [Stepping(f) for f in flows], time, fidelity, weight)
         return best.diffusion, at
     best = best_candidate(u, sigma, flows, time)
     return best.diffusion, _rounded(best.time) if time is None else time
@@ -384,18 +389,20 @@ class PeronaMalik:
             self.tol,
         )
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None):
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
         """A copy with every parameter that is None, and the scheme, set to suit image and noise.
 
-        With `weight`, of the image's shape, errors count as much as it says.
+        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
+        noise has that standard deviation at each pixel.
         """
         home = home_of(noisy, self.device)
         image = home.as_float(noisy, channel_axis)
         given = asdict(self)
         del given["device"]
         *_, chosen = _settle(
-            home, image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight, **given
-        )
+            home, image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight,
+            deviation=deviation, **given,
+        )  # fmt: skip
         keys = ["kappa", "time", "diffusivity", "presmooth"]
         if self.step is None and chosen["steps"]:
             # Rounded up, which leaves the number of steps as it is.
