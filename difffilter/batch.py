@@ -13,6 +13,8 @@ import numpy as np
 from difffilter.catalog import spell
 from difffilter.files import SUFFIXES, read, write
 from difffilter.image import like
+from difffilter.large.run import smooth_blocks
+from difffilter.large.stores import ARRAYS, is_large, split_path
 from difffilter.sigma import check_sigma, estimate_sigma
 from difffilter.workers import pool
 
@@ -40,11 +42,13 @@ def find_images(arguments):
     found = []
     for argument in map(str, arguments):
         path = Path(argument)
-        if path.is_dir():
+        if split_path(path)[0].suffix.lower() in ARRAYS and split_path(path)[0].exists():
+            files = [path]
+        elif path.is_dir():
             files = sorted(
                 p
                 for p in path.iterdir()
-                if p.suffix.lower() in SUFFIXES
+                if p.suffix.lower() in SUFFIXES + ARRAYS
                 and not p.name.startswith(".")
                 and not p.stem.endswith("_smooth")
             )
@@ -73,16 +77,18 @@ def plan_tasks(sources, output=None, ending="_smooth"):
     ValueError
         If two results would have one name, or several ones one file.
     """
+    names = {source: split_path(source)[0] for source in sources}
     if output is None:
-        tasks = [Task(s, s.with_name(f"{s.stem}{ending}{s.suffix}")) for s in sources]
+        tasks = [Task(s, n.with_name(f"{n.stem}{ending}{n.suffix}")) for s, n in names.items()]
     else:
         folder = Path(output)
-        if not (folder.is_dir() or str(output).endswith(("/", os.sep))):
+        array = folder.suffix.lower() in ARRAYS
+        if array or not (folder.is_dir() or str(output).endswith(("/", os.sep))):
             if len(sources) == 1:
                 return [Task(sources[0], folder)]
-            if folder.exists() or folder.suffix.lower() in SUFFIXES:
+            if array or folder.exists() or folder.suffix.lower() in SUFFIXES:
                 raise ValueError(f"{len(sources)} results do not fit into the one file {folder}")
-        tasks = [Task(s, folder / s.name) for s in sources]
+        tasks = [Task(s, folder / n.name) for s, n in names.items()]
     seen = {}
     for task in tasks:
         if task.target in seen:
@@ -93,7 +99,7 @@ def plan_tasks(sources, output=None, ending="_smooth"):
     return tasks
 
 
-def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
+def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False, large=None):
     """Denoise one file.
 
     Parameters
@@ -108,11 +114,15 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
         Whether the pages of a TIFF are one volume.
     overwrite : bool
         Whether a file that stands in the target's place may be replaced.
+    large : dict, optional
+        For `smooth_blocks`, by which a Zarr or HDF5 file is filtered, and a TIFF file that is large
+        or for which this says how.
 
     Returns
     -------
     list of str
-        For each page or volume, σ and the denoiser with the parameters that were chosen.
+        For each page or volume, or once for what goes block by block, σ and the denoiser with the
+        parameters that were chosen.
 
     Raises
     ------
@@ -124,6 +134,13 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
     # Find out early what would make the work vain.
     if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
         raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
+    if in_blocks(task, large):
+        arrays = split_path(task.source)[0].suffix.lower() in ARRAYS
+        settled = smooth_blocks(
+            task.source, task.target, denoiser, sigma=sigma, volume=volume or (None if arrays else False),
+            overwrite=overwrite, **(large or {}),
+        )  # fmt: skip
+        return [_note(*settled)]
     picture = read(task.source)
     stacks = picture.volumes() if volume else picture.pages
     results, notes = np.empty_like(stacks), []
@@ -145,7 +162,23 @@ def _denoise(image, denoiser, sigma, channel_axis):
     if hasattr(denoiser, "choose"):
         denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
     result = denoiser(image, sigma, channel_axis=channel_axis)
-    return result, f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
+    return result, _note(sigma, denoiser)
+
+
+def _note(sigma, denoiser):
+    if sigma is None:
+        return spell(denoiser)
+    return f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
+
+
+def in_blocks(task, large=None):
+    """Whether a file is not to be read as a whole."""
+    source, target = split_path(task.source)[0], task.target
+    if {source.suffix.lower(), target.suffix.lower()} & set(ARRAYS):
+        return True
+    if source.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    return any((large or {}).get(key) for key in ("side", "scheduler")) or is_large(source)
 
 
 def check_options(sources, sigma):

@@ -119,8 +119,10 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
 
     Parameters
     ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+    image : array_like or dask.array.Array
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. Of a
+        dask array only what parameters are chosen on is computed at once, and nothing if σ and
+        all parameters are given.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity; ``None``: it is estimated.
     method : str or Denoiser
@@ -132,8 +134,8 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
 
     Returns
     -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
+    ndarray or dask.array.Array
+        Same shape; float32, or float64 for float64 input. A dask array for a dask array.
 
     Raises
     ------
@@ -153,6 +155,10 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
         raise TypeError("parameters go with the name of a method, not with a Denoiser")
     elif not isinstance(method, Denoiser):
         raise TypeError(f"method must be a name or a Denoiser; got {method!r}")
+    if type(image).__module__.startswith("dask.array"):
+        from difffilter.large.lazily import denoise_lazily
+
+        return denoise_lazily(image, sigma, method, channel_axis)
     return method(image, sigma, channel_axis=channel_axis)
 
 

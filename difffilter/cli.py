@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
 
 from difffilter import __version__
+from difffilter.large.options import bar, large_options
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -73,18 +74,23 @@ def cli():
 @click.option("--spacing", type=Numbers(), metavar="H,..", help="Distance of pixels, like 3,1,1.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@large_options
 @click.option("-v", "--verbose", is_flag=True, help="Say which parameters were chosen.")
-def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, **parameters):
+def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, scheduler, axes, side,
+           **parameters):  # fmt: skip
     """Smooth images without losing their edges.
 
-    IMG is an image (PNG, JPEG, WebP, TIFF), a folder or a pattern. What comes out has the type,
-    size and metadata of what went in. Whatever is not given is chosen from the image.
+    IMG is an image (PNG, JPEG, WebP, TIFF), an array (Zarr, HDF5), a folder or a pattern. What
+    comes out has the type, size and metadata of what went in. Whatever is not given is chosen from
+    the image. Arrays and large TIFFs are never read as a whole; interrupted, the same command goes
+    on where it was.
 
     \b
     Examples:
       difffilter smooth img.png
       difffilter smooth scans/ -o smoothed/ --jobs 2
       difffilter smooth stack.tif --volume --spacing 3,1,1 -v
+      difffilter smooth volume.zarr -o out.zarr
       difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
     """
     from difffilter import batch
@@ -97,9 +103,13 @@ def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, **pa
     if len(tasks) > 1 and output is not None:
         Path(output).mkdir(parents=True, exist_ok=True)
     _compile(denoiser)
-    options = {"sigma": sigma, "volume": volume, "overwrite": overwrite}
+    large = {"scheduler": scheduler, "axes": axes, "side": side}
+    options = {"sigma": sigma, "volume": volume, "overwrite": overwrite, "large": large}
     failed = 0
-    with _progress(batch.run(tasks, denoiser, jobs, **options), len(tasks)) as results:
+    with (
+        bar() if len(tasks) == 1 else nullcontext() as large["progress"],
+        _progress(batch.run(tasks, denoiser, jobs, **options), len(tasks)) as results,
+    ):
         for task, notes, error in results:
             if error is not None:
                 if len(tasks) == 1:
@@ -557,7 +567,7 @@ def main(arguments=None):
         click.echo(error.ctx.get_help())
         sys.exit(2)
     except click.Abort:
-        click.echo("interrupted", err=True)
+        click.echo("interrupted; what is done is kept", err=True)
         sys.exit(130)
     except click.ClickException as error:
         click.echo(f"error: {' '.join(error.format_message().split())}", err=True)

@@ -22,6 +22,7 @@ FLOORS = [
     {"sigma"},
     {"denoiser"},
     {"noise", "metrics", "pde", "ddpm"},
+    {"large"},
     {"catalog"},
     {"scales"},
     {"batch", "benchmark", "compare", "two_diffusions"},
