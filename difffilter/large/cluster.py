@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from contextlib import contextmanager
 
 from difffilter.large import run
@@ -22,7 +23,7 @@ def connect(address):
     """
     distributed = library("distributed")
     try:
-        client = distributed.Client(address, timeout=10, set_as_default=False)
+        client = distributed.Client(address, timeout=10)
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"there is no dask scheduler at {address!r}: {error}") from None
     with client:
@@ -43,6 +44,10 @@ def connect(address):
                 f"the dask scheduler at {address} was lost; what is done is kept: run it again to "
                 "go on"
             ) from None
+        except (ImportError, RuntimeError) as error:
+            raise ValueError(
+                f"a worker of {address} failed: {error}; it must have the same packages and modules"
+            ) from None
 
 
 @contextmanager
@@ -50,21 +55,24 @@ def on_cluster(address, job):
     """How to have a block done, how to wait for the first of some, and how many at once."""
     from distributed import wait
 
+    # A Denoiser's module need not be known to the scheduler, which would unpack a bare argument.
+    packed = pickle.dumps(job)
     with connect(address) as client:
         threads = sum(client.nthreads().values())
         yield (
-            lambda image, box: client.submit(block, job, image, box, pure=False),
+            lambda image, box: client.submit(block, packed, image, box, pure=False),
             lambda futures: wait(futures, return_when="FIRST_COMPLETED").done,
             threads,
         )
 
 
-def block(job, image, box):
+def block(packed, image, box):
     """A block, in a worker."""
     from distributed import get_worker
 
     from difffilter.workers import cores
 
+    job = pickle.loads(packed)
     run.use_threads(max(1, cores() // get_worker().state.nthreads))
     array, target = run.opened(job.source, job.axes, job.partial, json.dumps(job.made))
     return job(array, target, image, box)
