@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 from collections.abc import Iterator
@@ -11,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from difffilter.catalog import spell
-from difffilter.files import SUFFIXES, read, write
+from difffilter.files import SUFFIXES, read, replacing, write
 from difffilter.image import like
 from difffilter.large.run import smooth_blocks
 from difffilter.large.stores import ARRAYS, is_large, split_path
 from difffilter.sigma import check_sigma, estimate_sigma
 from difffilter.workers import pool
 
-__all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file"]
+__all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -184,13 +185,16 @@ def in_blocks(task, large=None):
 def check_options(sources, sigma):
     """Find a σ that no file could be right for before any work starts.
 
-    Float TIFFs may have any range; everything else is in [0, 1].
+    Float TIFFs and arrays may have any range; everything else is in [0, 1].
     """
-    if sigma is not None and any(s.suffix.lower() not in (".tif", ".tiff") for s in sources):
+    floats = (".tif", ".tiff", *ARRAYS)
+    if sigma is not None and any(split_path(s)[0].suffix.lower() not in floats for s in sources):
         check_sigma(sigma)
 
 
-def run(tasks, denoiser, jobs=1, **options) -> Iterator[tuple[Task, list[str], Exception | None]]:
+def run(
+    tasks, denoiser, jobs=1, *, scheduler=None, **options
+) -> Iterator[tuple[Task, list[str], Exception | None]]:
     """`smooth_file` on many files, yielding (task, notes, error or None) as they are done.
 
     Parameters
@@ -200,20 +204,61 @@ def run(tasks, denoiser, jobs=1, **options) -> Iterator[tuple[Task, list[str], E
     denoiser : Denoiser
         By what.
     jobs : int
-        Number of processes, which share the processor's cores.
+        Number of processes, which share the processor's cores. One that dies takes none but its
+        own file with it.
+    scheduler : str, optional
+        Address of a dask cluster, whose workers have this package and see the files under the same
+        paths; ``None``: this machine.
     **options
         For `smooth_file`.
     """
-    if jobs == 1 or len(tasks) == 1:
+    if scheduler is not None:
+        yield from _run_on_cluster(tasks, denoiser, scheduler, options)
+        return
+    if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             yield (task, *_attempt(task, denoiser, options))
         return
     from concurrent.futures import as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
+    lost = []
     with pool(min(jobs, len(tasks))) as executor:
-        futures = {executor.submit(_attempt, task, denoiser, options): task for task in tasks}
+        futures = {}
+        for task in tasks:
+            try:
+                futures[executor.submit(_attempt, task, denoiser, options)] = task
+            except BrokenProcessPool:
+                lost.append(task)
         for future in as_completed(futures):
-            yield (futures[future], *future.result())
+            try:
+                result = future.result()
+            except BrokenProcessPool:  # one process died; which file it had, nobody knows
+                lost.append(futures[future])
+            else:
+                yield (futures[future], *result)
+    for task in lost:
+        with pool(1) as executor:
+            try:
+                result = executor.submit(_attempt, task, denoiser, options).result()
+            except BrokenProcessPool:
+                result = [], ChildProcessError(f"{task.source}: {DIED}")
+        yield (task, *result)
+
+
+DIED = "its process died, perhaps for want of memory"
+
+
+def _run_on_cluster(tasks, denoiser, scheduler, options):
+    """A file a task of the cluster."""
+    from difffilter.large.cluster import each
+
+    here = [
+        Task(task.source.absolute(), task.target.absolute()) for task in tasks
+    ]  # workers may run in another folder
+    for number, result, died in each(scheduler, _attempt, [(t, denoiser, options) for t in here]):
+        error = ChildProcessError(f"{tasks[number].source}: {DIED}")
+        yield (tasks[number], *(([], error) if died else result))
 
 
 def _attempt(task, denoiser, options):
@@ -221,3 +266,17 @@ def _attempt(task, denoiser, options):
         return smooth_file(task, denoiser, **options), None
     except (OSError, TypeError, ValueError, MemoryError) as error:
         return [], error
+
+
+def write_report(path, failures):
+    """Write a CSV of the images that failed, with the reasons: only its header if none did.
+
+    Parameters
+    ----------
+    path : path-like
+    failures : list of (Path, str)
+    """
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "reason"))
+        writer.writerows(failures)

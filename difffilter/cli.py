@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from difffilter import __version__
-from difffilter.large.options import bar, large_options
+from difffilter.options import large_options, many_options
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -75,8 +75,9 @@ def cli():
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @large_options
+@many_options
 @click.option("-v", "--verbose", is_flag=True, help="Say which parameters were chosen.")
-def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, scheduler, axes, side,
+def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, large, many,
            **parameters):  # fmt: skip
     """Smooth images without losing their edges.
 
@@ -103,25 +104,18 @@ def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, sche
     if len(tasks) > 1 and output is not None:
         Path(output).mkdir(parents=True, exist_ok=True)
     _compile(denoiser)
-    large = {"scheduler": scheduler, "axes": axes, "side": side}
-    options = {"sigma": sigma, "volume": volume, "overwrite": overwrite, "large": large}
-    failed = 0
-    with (
-        bar() if len(tasks) == 1 else nullcontext() as large["progress"],
-        _progress(batch.run(tasks, denoiser, jobs, **options), len(tasks)) as results,
-    ):
+    tasks = many.left(tasks)
+    options = {"sigma": sigma, "volume": volume, "overwrite": overwrite}
+    with large.run(tasks, denoiser, jobs, options) as runs, _progress(runs, len(tasks)) as results:
         for task, notes, error in results:
             if error is not None:
-                if len(tasks) == 1:
+                if len(tasks) == 1 and not many.report:
                     raise error
-                failed += 1
-                click.echo(f"error: {_message(error)}", err=True)
+                many.failed(task, _message(error))
             elif verbose:
                 for note in notes:
                     click.echo(f"{task.source} -> {task.target}  {note}")
-    if failed:
-        click.echo(f"{failed} of {len(tasks)} images failed; the others are done", err=True)
-        sys.exit(1)
+    many.finish(len(tasks))
 
 
 @cli.command()

@@ -26,6 +26,7 @@ FLOORS = [
     {"catalog"},
     {"scales"},
     {"batch", "benchmark", "compare", "two_diffusions"},
+    {"options"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from difffilter.large import run
 from difffilter.large.stores import library
 
-__all__ = ["connect", "on_cluster"]
+__all__ = ["connect", "each", "on_cluster"]
 
 
 @contextmanager
@@ -64,6 +64,39 @@ def on_cluster(address, job):
             lambda futures: wait(futures, return_when="FIRST_COMPLETED").done,
             threads,
         )
+
+
+def each(address, function, arguments):
+    """(number, result or None, whether its workers died) of a call for each of some arguments.
+
+    As they are done, so many at a time that none waits for want of work.
+    """
+    from distributed import KilledWorker, wait
+
+    with connect(address) as client:
+        most = 2 * sum(client.nthreads().values())
+        todo, running = iter(enumerate(arguments)), {}
+        while True:
+            for number, each_ in todo:
+                running[client.submit(unpacked, pickle.dumps((function, each_)), pure=False)] = (
+                    number
+                )
+                if len(running) >= most:
+                    break
+            if not running:
+                return
+            for future in wait(list(running), return_when="FIRST_COMPLETED").done:
+                number = running.pop(future)
+                try:
+                    yield number, future.result(), False
+                except KilledWorker:
+                    yield number, None, True
+
+
+def unpacked(packed):
+    """A call, in a worker."""
+    function, arguments = pickle.loads(packed)
+    return function(*arguments)
 
 
 def block(packed, image, box):
