@@ -100,7 +100,9 @@ def plan_tasks(sources, output=None, ending="_smooth"):
     return tasks
 
 
-def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False, large=None):
+def smooth_file(
+    task, denoiser, *, sigma=None, volume=False, overwrite=False, large=None, max_pixels=None
+):
     """Denoise one file.
 
     Parameters
@@ -118,6 +120,8 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False, la
     large : dict, optional
         For `smooth_blocks`, by which a Zarr or HDF5 file is filtered, and a TIFF file that is large
         or for which this says how.
+    max_pixels : int, optional
+        Refuse what has more; ``None``: as `read` and `open_array` do by themselves.
 
     Returns
     -------
@@ -139,10 +143,11 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False, la
         arrays = split_path(task.source)[0].suffix.lower() in ARRAYS
         settled = smooth_blocks(
             task.source, task.target, denoiser, sigma=sigma, volume=volume or (None if arrays else False),
-            overwrite=overwrite, **(large or {}),
+            overwrite=overwrite,
+            max_pixels=max_pixels, **(large or {}),
         )  # fmt: skip
         return [_note(*settled)]
-    picture = read(task.source)
+    picture = read(task.source, max_pixels)
     stacks = picture.volumes() if volume else picture.pages
     results, notes = np.empty_like(stacks), []
     for k, stack in enumerate(stacks):

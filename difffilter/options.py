@@ -16,10 +16,12 @@ def large_options(command):
     """Options for what goes block by block, which the command gets as ``large``."""
 
     @functools.wraps(command)
-    def with_large(*arguments, scheduler, axes, side, **options):
-        return command(*arguments, large=Large(scheduler, axes, side), **options)
+    def with_large(*arguments, scheduler, axes, side, max_pixels, **options):
+        return command(*arguments, large=Large(scheduler, axes, side, max_pixels), **options)
 
     for option in (
+        click.option("--max-pixels", type=click.IntRange(1), metavar="N",
+                     help="Refuse larger images. [default: 179 million, arrays 2^40]"),
         click.option("--scheduler", metavar="URL", help="Work on a dask cluster: tcp://host:8786."),
         click.option("--axes", metavar="TEXT", help="Of arrays, like TZYX. [default: the file's]"),
         click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
@@ -36,6 +38,7 @@ class Large:
     scheduler: str | None
     axes: str | None
     side: int | None
+    max_pixels: int | None
 
     @contextmanager
     def run(self, tasks, denoiser, jobs, options):
@@ -43,6 +46,7 @@ class Large:
         from difffilter import batch
 
         large = {"axes": self.axes, "side": self.side}
+        options = {**options, "max_pixels": self.max_pixels}
         if len(tasks) == 1:
             with bar() as progress:
                 large |= {"scheduler": self.scheduler, "progress": progress}

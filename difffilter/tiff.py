@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 
 import numpy as np
 
-from difffilter.picture import joined, split_alpha
+from difffilter.picture import check_size, joined, split_alpha
+
+# What tifffile remarks about a damaged file is not to go to standard error by default.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 # Tags carried over as they stand: what was photographed, by what, when, by whom.
 _TEXT_TAGS = (269, 271, 272, 274, 285, 305, 306, 315, 316, 33432)
@@ -17,7 +21,7 @@ _SUB_FILES = {34665: "exif", 34853: "gps"}
 BIG = 2**32 - 2**25
 
 
-def read_tiff(path):
+def read_tiff(path, max_pixels=None):
     import tifffile
 
     try:
@@ -36,8 +40,11 @@ def read_tiff(path):
             raise ValueError(
                 f"{path} holds {len(file.series)} images of different sizes or kinds; split it first"
             )
+        check_size(path, sum(math.prod(s.shape) for s in file.series), max_pixels)
         try:
             pixels = np.stack([s.asarray() for s in file.series])
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(f"{path} is damaged or truncated: {error}") from None
         axes = "I" + series.axes
@@ -73,7 +80,9 @@ def tiff_meta(file, page):
         meta["icc_profile"] = bytes(page.tags[34675].value)
     if 282 in page.tags and 283 in page.tags:
         unit = page.tags[296].value if 296 in page.tags else 2
-        meta["resolution"] = (page.tags[282].value, page.tags[283].value, int(unit))
+        fractions = page.tags[282].value, page.tags[283].value
+        if all(np.shape(f) == (2,) and f[1] for f in fractions) and unit in (1, 2, 3):
+            meta["resolution"] = (*fractions, int(unit))
     if page.compression in (5, 8, 32773, 32946, 34925, 50000):  # lossless: LZW, Deflate, ...
         meta["compression"] = int(page.compression)
     elif page.compression != 1:

@@ -18,7 +18,7 @@ from difffilter.image import like
 from difffilter.large.blocks import BlockFilter, cut_up, is_settled, sample_boxes, settle, told
 from difffilter.large.journal import Journal
 from difffilter.large.layout import Layout
-from difffilter.large.stores import Tiff, open_array, split_path
+from difffilter.large.stores import MOST, Tiff, open_array, split_path
 from difffilter.large.targets import (
     check_room,
     check_suffix,
@@ -45,6 +45,7 @@ def smooth_blocks(
     side=None,
     scheduler=None,
     progress=None,
+    max_pixels=None,
 ):
     """Denoise an array in a file block by block, in little memory.
 
@@ -76,6 +77,8 @@ def smooth_blocks(
         the files under the same paths; ``None``: the cores of this machine.
     progress : callable, optional
         Called as ``progress(done, total)`` at the start and after each block.
+    max_pixels : int, optional
+        Refuse what has more; ``None``: as `open_array` does by itself.
 
     Returns
     -------
@@ -101,7 +104,7 @@ def smooth_blocks(
         raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} in")
     if not os.access(target.parent, os.W_OK):
         raise PermissionError(f"cannot write in the folder {target.parent}: permission denied")
-    with closing(open_array(source, axes)) as array:
+    with closing(open_array(source, axes, max_pixels)) as array:
         layout = Layout(array.axes, array.shape, "Z" in array.axes if volume is None else volume)
         request = {
             "source": os.path.abspath(source),
@@ -238,7 +241,7 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
         sigma = journal.begun["sigma"]
     work = BlockFilter(settled, told(settled, sigma), channel_axis, layout.spatial)
     if journal.begun is None:
-        chunks = chunks_for(target, layout, array)
+        chunks = chunks_for(target, layout, array, side)
         lines = (
             bool(array.chunks)
             and isinstance(array, Tiff)
@@ -364,4 +367,4 @@ def use_threads(count):
 @lru_cache(maxsize=2)
 def opened(source, axes, partial, made):
     """Source and target in another process, open as long as they are used."""
-    return open_array(source, axes), reopen(partial, json.loads(made))
+    return open_array(source, axes, MOST), reopen(partial, json.loads(made))

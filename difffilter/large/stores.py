@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from difffilter.picture import check_size
+
 __all__ = ["ARRAYS", "Hdf5", "Raw", "Tiff", "Zarr", "open_array", "split_path"]
 
 ZARR, HDF5, TIFF = (".zarr",), (".h5", ".hdf5", ".hdf"), (".tif", ".tiff")
@@ -26,6 +28,9 @@ ARRAYS = ZARR + HDF5
 # From so many pixels on, times samples, a TIFF file is read and written block by block: as a whole
 # it takes some 30 bytes for each.
 LARGE = 1 << 27
+
+# More pixels than this, of which there would be too many blocks to count, are a mistake.
+MOST = 1 << 40
 
 # A chunk of more bytes than this would not be a part but the whole.
 LARGEST_CHUNK = 1 << 30
@@ -48,7 +53,7 @@ def split_path(path):
     return path, ""
 
 
-def open_array(path, axes=None):
+def open_array(path, axes=None, max_pixels=None):
     """The array in a file, to read.
 
     Parameters
@@ -59,6 +64,8 @@ def open_array(path, axes=None):
     axes : str, optional
         What the axes are, like ``"ZYX"`` or ``"TYXS"`` (S: colours); ``None``: as the file says,
         else YX or ZYX.
+    max_pixels : int, optional
+        Refuse what has more; ``None``: more than 2^40, and a TIFF that `picture.check_size` refuses.
 
     Raises
     ------
@@ -80,6 +87,8 @@ def open_array(path, axes=None):
         if kind is Tiff and axes not in (None, array.axes):
             raise ValueError(f"{file} has the axes {array.axes}; got axes={axes!r}")
         _check(array, path)
+        pixels = math.prod(array.shape)
+        check_size(file, pixels, max_pixels if kind is Tiff or max_pixels else MOST, MOST)
     except ValueError:
         array.close()
         raise

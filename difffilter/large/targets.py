@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from difffilter.large.stores import ARRAYS, HDF5, TIFF, ZARR, Hdf5, Raw, Tiff, Zarr, library
@@ -31,7 +32,7 @@ def check_suffix(path):
             raise ValueError(f"{path} is within {parent}; name a new file")
 
 
-def chunks_for(path, layout, source):
+def chunks_for(path, layout, source, side=None):
     """The chunks of the result, or None if it has none."""
     if Path(path).suffix.lower() not in ZARR:
         return None
@@ -41,7 +42,7 @@ def chunks_for(path, layout, source):
         same = tuple(s if k in layout.kept else 1 for k, s in enumerate(same))
         if SAME[0] <= math.prod(same) <= SAME[1]:
             return same
-    side = CHUNK[len(layout.spatial)]
+    side = min(side or CHUNK[len(layout.spatial)], CHUNK[len(layout.spatial)])
     index = layout.index(0, tuple((0, min(side, n)) for n in layout.spatial))
     return tuple(s.stop - s.start for s in index)
 
@@ -70,8 +71,12 @@ def create(partial, kind, source, layout, chunks):
     if kind in ZARR:
         _create_zarr(partial, source, shape, dtype, chunks)
         return {"kind": "zarr"}
+    check_room(partial, math.prod(shape) * dtype.itemsize)
     if kind in HDF5:
-        offset = _create_hdf5(partial, source, shape, dtype)
+        try:
+            offset = _create_hdf5(partial, source, shape, dtype)
+        except (OSError, RuntimeError) as error:
+            raise OSError(f"cannot write {partial.stem}: {error}") from error
     else:
         if dtype.kind == "b":
             raise ValueError(f"{partial.stem}: TIFF cannot hold bool pixels; name the output .zarr")
@@ -146,7 +151,7 @@ def _create_hdf5(partial, source, shape, dtype):
 
 def check_room(partial, size):
     """Whether the rest of a result of so many bytes fits on the disk."""
-    there = os.stat(partial).st_blocks * 512 if hasattr(os.stat_result, "st_blocks") else 0
+    there = os.stat(partial).st_blocks * 512 if partial.exists() and os.name == "posix" else 0
     free = shutil.disk_usage(partial.parent).free
     if size - there > free:
         raise OSError(
@@ -158,11 +163,13 @@ def check_room(partial, size):
 def finish(partial, target):
     """Give a whole result its name; what stood there is replaced."""
     _sync(partial)
-    if target.is_dir() and not target.is_symlink():
+    if partial.is_dir() or (target.is_dir() and not target.is_symlink()):
+        # A folder takes no other's place at once.
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
-        os.rename(target, old)
+        with suppress(FileNotFoundError):
+            os.rename(target, old)
         os.rename(partial, target)
-        shutil.rmtree(old)
+        delete(old)
     else:
         os.replace(partial, target)
 
