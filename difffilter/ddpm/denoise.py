@@ -17,6 +17,9 @@ from difffilter.denoiser import prepare
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
+# Beyond this the network, which expects [0, 1], could overflow.
+FARTHEST = 1e6
+
 # Samples are drawn side by side, as many as have this many pixels together. The number is fixed
 # and not a matter of the device, since the noise of the samples depends on it.
 SIDE_BY_SIDE = 2**22
@@ -206,6 +209,11 @@ class DDPM:
         image, sigma = prepare(noisy, sigma, channel_axis)
         if sigma == 0:
             return image.copy()
+        if max(-image.min(), image.max()) > FARTHEST:
+            raise ValueError(
+                f"image has values from {image.min():.3g} to {image.max():.3g}; the weights know "
+                "images in [0, 1]: scale it"
+            )
         last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
         height, width, channels = last.shape[-3:]
         y = 2 * np.moveaxis(last.reshape(-1, height, width, channels), 3, 1) - 1  # (B, C, H, W)

@@ -55,17 +55,18 @@ class Evolving:
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         """A copy with all that is None set to what suits this image and noise."""
-        return self._settle(as_float(noisy, channel_axis), sigma, channel_axis)[0]
+        return self._settle(_ample(as_float(noisy, channel_axis)), sigma, channel_axis)[0]
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return self.filter(noisy, sigma, channel_axis, full_output=False)
 
     def filter(self, image, sigma, channel_axis, full_output):
         """The filtered image and, if asked for, a dict of σ and of all parameters."""
-        image = as_float(image, channel_axis)
+        given = as_float(image, channel_axis)
+        image = _ample(given)
         chosen, flow, sigma = self._settle(image, sigma, channel_axis)
         state = flow.evolve(as_state(image, channel_axis), chosen.time)
-        result = as_image(state, image.shape, channel_axis)
+        result = as_image(state, image.shape, channel_axis).astype(given.dtype, copy=False)
         return (result, {"sigma": sigma} | asdict(chosen)) if full_output else result
 
     def _settle(self, image, sigma, channel_axis):
@@ -86,6 +87,13 @@ class Evolving:
             state = as_state(image, channel_axis)
             flow, time = least_risk(state, sigma, self._flows(spacing, sigma), self.time)
         return replace(self, time=time, **{n: getattr(flow, n) for n in names}), flow, sigma
+
+
+def _ample(image):
+    """The image as float64 if products of its gradients would overflow float32."""
+    if image.dtype == np.float32 and max(-image.min(), image.max()) > 1e9:
+        return image.astype(np.float64)
+    return image
 
 
 def least_risk(state, sigma, flows, time=None):
