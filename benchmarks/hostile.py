@@ -320,6 +320,8 @@ def work(kinds, folder, first, last):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         record = {"case": case, "said": said, "seconds": seconds, "peak": peak}
         os.write(1, json.dumps(record).encode() + b"\n")
+        if peak > BYTES:
+            return  # the next process has its own
 
 
 def run(kinds, folder, count, prelude=""):

@@ -8,9 +8,9 @@ import numpy as np
 
 __all__ = ["Picture", "check_size", "joined", "split_alpha"]
 
-# A file that holds more pixels than this, or more than 2^24 of which each byte is to become more
+# A file that holds more pixels than this, or more than 2^23 of which each byte is to become more
 # than 200, is taken for one that was made to fill up the memory.
-MOST_PIXELS, LARGE_ENOUGH, MOST_PER_BYTE = 178_956_970, 1 << 24, 200
+MOST_PIXELS, LARGE_ENOUGH, MOST_PER_BYTE = 178_956_970, 1 << 23, 200
 
 
 @dataclass
