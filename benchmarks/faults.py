@@ -68,6 +68,8 @@ def fault(how, where):
 class Scene:
     """A folder with something to do, the command that does it, and a check of what it left."""
 
+    jobs = ()
+
     def __init__(self, folder):
         self.folder = Path(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -108,7 +110,8 @@ class Folder(Scene):
     name = "smooth, a folder"
 
     def command(self, again):
-        return ["smooth", "in", "-o", "out", "-m", "slowly:Slowly", "--sigma", "0.1", "--resume"]
+        return ["smooth", "in", "-o", "out", "-m", "slowly:Slowly", "--sigma", "0.1", "--resume",
+                *self.jobs]  # fmt: skip
 
     def begun(self):
         return len(list(self.folder.glob("out/*.png")))
@@ -170,7 +173,7 @@ class Bench(Scene):
         (self.folder / "study.toml").write_text(STUDY)
 
     def command(self, again):
-        return ["bench", "study.toml", "-o", "out"]
+        return ["bench", "study.toml", "-o", "out", *self.jobs]
 
     def begun(self):
         rows = self.folder / "out/rows.csv"
@@ -406,6 +409,37 @@ for scene in SCENES:
     fault("Ctrl-C", scene.name)(interrupted(scene))
 for scene in SCENES:
     fault("disk full (a limit on what a file may hold)", scene.name)(disk_full(scene))
+
+
+def lost(scene_of):
+    """Of two processes that do the work one is killed."""
+
+    def provoke(folder, cases):
+        for case in range(cases):
+            scene = scene_of(folder)
+            scene.jobs = ["--jobs", "2"]
+            process = scene.start()
+            until(process, lambda s=scene, c=case: s.begun() > c % 3)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            workers = [
+                int(pid) for pid in children
+                if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            ]  # fmt: skip
+            if workers:
+                os.kill(workers[case % len(workers)], signal.SIGKILL)
+            error = told(process)
+            scene.check()
+            if process.returncode:
+                assert process.returncode == 2, (process.returncode, error)
+                assert "a worker process died" in error, error
+            scene.finish()
+        return cases
+
+    return provoke
+
+
+for scene in (Folder, Bench):
+    fault("SIGKILL to one of two worker processes", f"{scene.name} with --jobs 2")(lost(scene))
 if hasattr(os, "geteuid") and os.geteuid() == 0:  # who may mount a file system
     for scene in SCENES:
         fault("no space left (a small file system)", scene.name)(no_space(scene))

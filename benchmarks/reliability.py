@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -157,18 +156,28 @@ def main():
             rows = PARTS[name](folder, count, arguments.only)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        computer = machine()
-        computer = computer if isinstance(computer, str) else ", ".join(
-            str(v) for k, v in computer.items() if k in ("processor", "cores")
-        ) or os.uname().machine  # fmt: skip
-        if not arguments.only:
-            results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
-            results[name] = {"date": str(date.today()), "machine": computer,
-                             "minutes": (time.time() - start) / 60, "rows": rows}  # fmt: skip
-            with replacing(RESULTS) as temporary:
-                temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
-            with replacing(PAGE) as temporary:
-                temporary.write_text(page(results), "utf-8")
+        computer = "{processor}, {cores} cores".format(**machine())
+        results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+        minutes = (time.time() - start) / 60
+        if arguments.only and name in results:  # these rows take the place of their like
+            new = {key(row): row for row in rows}
+            minutes += results[name]["minutes"]
+            rows = [new.pop(key(row), row) for row in results[name]["rows"]] + list(new.values())
+        results[name] = {
+            "date": str(date.today()),
+            "machine": computer,
+            "minutes": minutes,
+            "rows": rows,
+        }
+        with replacing(RESULTS) as temporary:
+            temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
+        with replacing(PAGE) as temporary:
+            temporary.write_text(page(results), "utf-8")
+
+
+def key(row):
+    """What a row is about."""
+    return tuple(row[name] for name in ("how", "where", "kind", "filter") if name in row)
 
 
 if __name__ == "__main__":
