@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +107,8 @@ def replacing(path):
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are for the owner's eyes alone
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # interrupted just when it had its name
+            os.unlink(temporary)
         raise
 
 
