@@ -104,8 +104,7 @@ def _heat(denoiser, axes):
 
 
 def _perona_malik(denoiser, axes):
-    if None in (denoiser.time, denoiser.kappa, denoiser.diffusivity, denoiser.presmooth):
-        raise ValueError(f"{denoiser!r} has parameters that are not set; call choose first")
+    _settled(denoiser)
     spacing = _spacing(denoiser, axes)
     bound = stability_bound((2,) * axes, spacing)
     scheme = "explicit" if denoiser.scheme == "auto" else denoiser.scheme
@@ -175,8 +174,11 @@ def _steps(denoiser, axes, look):
 
 
 def _settled(denoiser):
-    names = ("time", "kappa", "presmooth", "integration")
-    if any(getattr(denoiser, name, 0.0) is None for name in names):
+    names = ("time", "kappa", "presmooth", "integration", "diffusivity")
+    # (κ by the name of a rule would be another one in each block.)
+    if any(getattr(denoiser, name, 0.0) is None for name in names) or isinstance(
+        getattr(denoiser, "kappa", 0.0), str
+    ):
         raise ValueError(f"{denoiser!r} has parameters that are not set; call choose first")
 
 
