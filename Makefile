@@ -1,10 +1,10 @@
-# make demo and make test set everything up by themselves, in .venv.
+# Each of these sets everything up by itself, in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults
+.PHONY: help demo test lint docs bench faults
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -20,6 +20,9 @@ test: $(READY)  ## run all tests that take seconds
 lint: $(READY)  ## check style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+docs: $(READY)  ## build the documentation: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --quiet
 
 bench: $(READY)  ## measure speed against other libraries
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'

@@ -1,8 +1,9 @@
 """The automatic choice of each PDE against an oracle: filters_automatic.py FOLDER -o FILE.md
 
-Grey images, white Gaussian noise that is neither clipped nor rounded, σ estimated, results clipped
-to [0, 1], PSNR averaged over images. The oracle looks at the clean image for the best time and,
-where there are others, the best of the parameters that the choice has and of some around them.
+Grey images, noise that is neither clipped nor rounded, its kind known and its σ estimated, results
+clipped to [0, 1], PSNR averaged over images. The oracle knows σ and looks at the clean image for
+the best time and, where there are others, the best of the parameters that the choice has and of
+some around them. For Poisson noise and speckle both work on the stabilized image.
 """
 
 import argparse
@@ -21,11 +22,25 @@ from difffilter.files import read, replacing
 from difffilter.image import as_float
 
 LEVELS = (15, 25, 50)
-TIMES = 0.1 * 1.2 ** np.arange(36)  # in units of length squared
+KINDS = ("gaussian", "poisson", "speckle")
+TIMES = 0.02 * 1.3 ** np.arange(31)  # in units of length squared
 
 # What the oracle chooses from, besides the time, given σ; and the unit of that.
 ORACLES = {
     "heat": lambda s: ([df.Heat()], 1),
+    "perona_malik": lambda s: (
+        [
+            df.PeronaMalik(m * s, None, name, blur, scheme="explicit")
+            for name, blur, multiples in (
+                ("rational", 0.0, (0.5, 0.7, 1.0, 1.4)), ("exponential", 0.0, (1.0, 1.4, 2.0)),
+                ("tukey", 0.0, (1.4, 2.0, 2.8)), ("charbonnier", 0.0, (0.5, 1.0)),
+                ("weickert", 0.0, (1.0, 2.0)), ("rational", 0.5, (0.07, 0.1, 0.15, 0.3, 0.7)),
+                ("rational", 0.7, (0.05, 0.07, 0.1, 0.15)), ("rational", 1.0, (0.15, 0.3)),
+            )
+            for m in multiples
+        ],
+        1,
+    ),
     "edge_enhancing": lambda s: (
         [
             df.EdgeEnhancing(kappa=m * s, presmooth=blur)
@@ -58,13 +73,22 @@ def psnr(clean, image):
     return df.psnr(clean, np.clip(image, 0, 1))
 
 
-def best_psnr(clean, noisy, methods, unit):
-    """The best score along all evolutions."""
+# Filters for one kind of noise alone.
+OWN = {
+    "srad": (
+        "speckle",
+        lambda s: ([df.SRAD(m * s) for m in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)], 1),
+    )
+}
+
+
+def best_psnr(clean, noisy, methods, unit, back=lambda image: image):
+    """The best score along all evolutions, of what `back` makes of them."""
     best = 0.0
     for method in methods:
         top = 0.0
         for image in df.scale_space(noisy, method, unit * TIMES):
-            score = psnr(clean, image)
+            score = psnr(clean, back(image))
             top = max(top, score)
             if score < top - 0.2:
                 break
@@ -72,17 +96,42 @@ def best_psnr(clean, noisy, methods, unit):
     return best
 
 
+def middle(image, crop):
+    top, left = (max(0, (n - crop) // 2) if crop else 0 for n in image.shape)
+    return image[top:, left:][: crop or None, : crop or None]
+
+
 def measure(case):
-    """(oracle, automatic) of every method for one case (file, number, level)."""
-    file, number, level = case
+    """(oracle, automatic) of every method for one case (file, number, level, kind, crop)."""
+    file, number, level, kind, crop = case
     sigma, rng = level / 255, np.random.default_rng([number, level])
-    clean = as_float(read(file).pages[0]).astype(np.float64)
-    noisy = (clean + rng.normal(0, sigma, clean.shape)).astype(np.float32)
-    scores = {"perona_malik": (np.nan, psnr(clean, df.denoise(noisy)))}
+    clean = middle(as_float(read(file).pages[0]), crop).astype(np.float64)
+    noisy = df.add_noise(clean, sigma, kind, rng).astype(np.float32)
+    even, back, strength = noisy, lambda image: image, sigma
+    if kind != "gaussian":
+        transform = df.Stabilized(noise=kind).transform(noisy, sigma)
+        even, back = transform.forward(noisy).astype(np.float32), transform.inverse
+        strength = transform.sigma
+    scores = {}
     for name, oracle in ORACLES.items():
-        automatic = psnr(clean, df.denoise(noisy, method=name))
-        scores[name] = best_psnr(clean, noisy, *oracle(sigma)), automatic
+        automatic = psnr(clean, df.denoise(noisy, method=name, noise=kind))
+        scores[name] = best_psnr(clean, even, *oracle(strength), back), automatic
+    for name, (own, oracle) in OWN.items():
+        if own == kind:
+            automatic = psnr(clean, df.denoise(noisy, method=name))
+            scores[name] = best_psnr(clean, noisy, *oracle(sigma)), automatic
     return scores
+
+
+def table(scores):
+    """Lines of Markdown: one row for each method."""
+    yield "| method | " + " | ".join(f"σ·255 = {level}" for level in LEVELS) + " | loses |"
+    yield "|---" * (len(LEVELS) + 2) + "|"
+    for name in scores[0]:
+        pairs = np.array([score[name] for score in scores]).reshape(len(LEVELS), -1, 2)
+        cells = [f"{auto:.2f} ({oracle:.2f})" for oracle, auto in pairs.mean(axis=1)]
+        loss = (pairs[..., 0] - pairs[..., 1]).mean()
+        yield f"| {name} | {' | '.join(cells)} | {loss:.2f} |"
 
 
 def main():
@@ -90,27 +139,29 @@ def main():
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--every", type=int, default=1, help="take each n-th image")
+    parser.add_argument("--crop", type=int, help="take the middle, so many pixels each way")
+    parser.add_argument("--jobs", type=int, help="processes; by default one for each core")
     options = parser.parse_args()
     files = sorted(options.folder.glob("*.png"))[:: options.every]
-    cases = [(file, number, level) for level in LEVELS for number, file in enumerate(files)]
-    os.environ["NUMBA_NUM_THREADS"] = "1"
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        scores = list(tqdm(pool.map(measure, cases), total=len(cases)))
+    what = f"{len(files)} images" + (f", {options.crop}² pixels each" if options.crop else "")
     lines = [
-        f"# The automatic choice of each PDE on {options.folder.name}, {len(files)} images",
+        f"# The automatic choice of each PDE on {options.folder.name}, {what}",
         "",
         f"{describe('numpy', 'numba')}; {date.today()}. Mean PSNR in dB: automatic (oracle), and how "
-        "much the automatic choice loses.",
-        "",
-        "| method | " + " | ".join(f"σ·255 = {level}" for level in LEVELS) + " | loses |",
-        "|---" * (len(LEVELS) + 2) + "|",
+        "much the automatic choice loses. Poisson noise and speckle are as strong as σ says where "
+        "the image is 1.",
     ]
-    for name in scores[0]:
-        pairs = np.array([score[name] for score in scores]).reshape(len(LEVELS), -1, 2)
-        cells = [f"{auto:.2f} ({oracle:.2f})" for oracle, auto in pairs.mean(axis=1)]
-        loss = (pairs[..., 0] - pairs[..., 1]).mean()
-        row = " | ".join(cells).replace(" (nan)", "")
-        lines.append(f"| {name} | {row} | {'' if np.isnan(loss) else f'{loss:.2f}'} |")
+    os.environ["NUMBA_NUM_THREADS"] = "1"
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, mp_context=spawn) as pool:
+        for kind in KINDS:
+            cases = [
+                (file, number, level, kind, options.crop)
+                for level in LEVELS
+                for number, file in enumerate(files)
+            ]
+            scores = list(tqdm(pool.map(measure, cases), total=len(cases), desc=kind))
+            lines += ["", f"## {kind}", "", *table(scores)]
     with replacing(options.output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from difffilter.catalog import spell
+from difffilter.denoiser import strength
 from difffilter.files import SUFFIXES, read, replacing, write
 from difffilter.image import like
 from difffilter.large.run import smooth_blocks
 from difffilter.large.stores import ARRAYS, is_large, split_path
-from difffilter.sigma import check_sigma, estimate_sigma
+from difffilter.sigma import check_sigma
 from difffilter.workers import pool
 
 __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_report"]
@@ -164,7 +165,7 @@ def smooth_file(
 
 def _denoise(image, denoiser, sigma, channel_axis):
     if sigma is None:
-        sigma = estimate_sigma(image, channel_axis)
+        sigma = strength(denoiser, image, channel_axis)
     if hasattr(denoiser, "choose"):
         denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
     result = denoiser(image, sigma, channel_axis=channel_axis)

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass
 from importlib import import_module
 
 from difffilter.denoiser import Denoiser
+from difffilter.sigma import check_noise
 
 __all__ = ["denoise", "make", "methods", "spell"]
 
@@ -23,7 +24,9 @@ CATALOG = {
     "tv_flow": "difffilter.pde.tv_flow:TVFlow",
     "curvature_motion": "difffilter.pde.curvature:CurvatureMotion",
     "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
+    "srad": "difffilter.pde.srad:SRAD",
     "ddpm": "difffilter.ddpm.denoise:DDPM",
+    "stabilized": "difffilter.stabilize:Stabilized",
 }
 
 
@@ -42,7 +45,8 @@ def methods():
     --------
     >>> methods()
     ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow',
-     'curvature_motion', 'forward_backward', 'ddpm']
+     'curvature_motion', 'forward_backward', 'srad', 'ddpm',
+     'stabilized']
     """
     return list(CATALOG)
 
@@ -114,7 +118,9 @@ def _find(name, home):
     return denoiser
 
 
-def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **parameters):
+def denoise(
+    image, sigma=None, method="perona_malik", *, channel_axis=None, noise=None, **parameters
+):
     """Denoise an image by the method of a name.
 
     Parameters
@@ -124,11 +130,16 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
         dask array only what parameters are chosen on is computed at once, and nothing if σ and
         all parameters are given.
     sigma : float, optional
-        Standard deviation of the noise, in units of intensity; ``None``: it is estimated.
+        Standard deviation of the noise, in units of intensity, of Poisson noise and speckle where
+        the image is 1; ``None``: it is estimated.
     method : str or Denoiser
         What `make` takes, or a Denoiser.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
+    noise : {"gaussian", "poisson", "speckle"}, optional
+        The kind of noise, as `add_noise` has it. A method for white Gaussian noise is put between a
+        transform and its inverse for the others (`Stabilized`); ``None``: what the method is
+        for.
     **parameters
         The method's parameters.
 
@@ -140,13 +151,17 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
     Raises
     ------
     TypeError, ValueError
-        If the image, σ or a parameter is not what it should be.
+        If the image, σ or a parameter is not what it should be, or the method is for another kind
+        of noise.
 
     Examples
     --------
     >>> import numpy as np
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
     >>> bool(denoise(noisy).std() < 0.02)
+    True
+    >>> photons = np.random.default_rng(0).poisson(20, (64, 64))
+    >>> bool(denoise(photons.astype(float), noise="poisson").std() < 1)
     True
     """
     if isinstance(method, str):
@@ -155,11 +170,40 @@ def denoise(image, sigma=None, method="perona_malik", *, channel_axis=None, **pa
         raise TypeError("parameters go with the name of a method, not with a Denoiser")
     elif not isinstance(method, Denoiser):
         raise TypeError(f"method must be a name or a Denoiser; got {method!r}")
+    method = for_noise(method, noise)
     if type(image).__module__.startswith("dask.array"):
         from difffilter.large.lazily import denoise_lazily
 
         return denoise_lazily(image, sigma, method, channel_axis)
     return method(image, sigma, channel_axis=channel_axis)
+
+
+def for_noise(denoiser, noise):
+    """A Denoiser for a kind of noise: itself, or between a transform and its inverse.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        Whose attribute ``noise``, if it has one, is the kind that it is for; else it is for
+        ``"gaussian"``.
+    noise : str or None
+        A kind of `difffilter.sigma.EXPONENTS`; ``None``: whatever the Denoiser is for.
+
+    Returns
+    -------
+    Denoiser
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown, or the Denoiser is for another one that is not Gaussian.
+    """
+    own = getattr(denoiser, "noise", "gaussian")
+    if noise is None or check_noise(noise) == own:
+        return denoiser
+    if own != "gaussian":
+        raise ValueError(f"{spell(denoiser)} is for {own} noise, not for {noise} noise")
+    return make("stabilized", method=denoiser, noise=noise)
 
 
 def spell(denoiser):

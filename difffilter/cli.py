@@ -13,6 +13,9 @@ import click
 from difffilter import __version__
 from difffilter.options import large_options, many_options
 
+# The rules of difffilter.pde.contrast, whose import would take as long as all else.
+RULES = ("mad", "quantile", "sigma")
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -30,6 +33,21 @@ class Number(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class Contrast(Number):
+    """A number, a fraction or the name of a rule."""
+
+    name = "number|rule"
+
+    def convert(self, value, param, ctx):
+        from difffilter.catalog import nearest
+
+        if str(value)[:1].isalpha():
+            if value not in RULES:
+                self.fail(f"{value!r} is no rule for kappa{nearest(value, RULES)}", param, ctx)
+            return value
+        return super().convert(value, param, ctx)
+
+
 class Numbers(click.ParamType):
     """Numbers between commas: 3,1,1."""
 
@@ -42,6 +60,11 @@ class Numbers(click.ParamType):
 
 def sigma_option(**options):
     return click.option("--sigma", type=Number(), metavar="S", **options)
+
+
+def noise_model_option():
+    return click.option("--noise-model", "noise", metavar="KIND",
+                        help="gaussian, poisson, speckle. [default: what the method is for]")  # fmt: skip
 
 
 @click.group(context_settings=CONTEXT)
@@ -63,13 +86,16 @@ def cli():
 )
 @click.option("-m", "--method", default="perona_malik", show_default=True, help="See 'methods'.")
 @sigma_option(help="Noise level, like 25/255. [default: estimated]")
+@noise_model_option()
 @click.option("--time", type=Number(), metavar="T", help="How long to diffuse. [default: chosen]")
-@click.option("--kappa", type=Number(), metavar="K", help="Contrast to keep. [default: chosen]")
+@click.option("--kappa", type=Contrast(), metavar="K|RULE",
+              help="Contrast to keep, or mad, quantile, sigma. [default: chosen]")  # fmt: skip
 @click.option("--diffusivity", metavar="NAME", help="exponential, rational, ... [default: chosen]")
 @click.option("--scheme", metavar="NAME", help="explicit, fsi, aos. [default: chosen]")
 @click.option(
     "--tol", type=Number(), metavar="E", help="Error of the time steps. [default: 0.5/255]"
 )
+@click.option("--fidelity", type=Number(), metavar="L", help="Pull back to IMG. [default: 0]")
 @click.option("--volume", is_flag=True, help="Take a TIFF's pages for one volume.")
 @click.option("--spacing", type=Numbers(), metavar="H,..", help="Distance of pixels, like 3,1,1.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -77,7 +103,7 @@ def cli():
 @large_options
 @many_options
 @click.option("-v", "--verbose", is_flag=True, help="Say which parameters were chosen.")
-def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, large, many,
+def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbose, large, many,
            **parameters):  # fmt: skip
     """Smooth images without losing their edges.
 
@@ -93,11 +119,13 @@ def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, larg
       difffilter smooth stack.tif --volume --spacing 3,1,1 -v
       difffilter smooth volume.zarr -o out.zarr
       difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
+      difffilter smooth photons.tif --noise-model poisson
     """
     from difffilter import batch
+    from difffilter.catalog import for_noise
 
     given = {key: value for key, value in parameters.items() if value is not None}
-    denoiser = _make(method, given)
+    denoiser = for_noise(_make(method, given), noise)
     sources = batch.find_images(images)
     batch.check_options(sources, sigma)
     tasks = batch.plan_tasks(sources, output)
@@ -116,6 +144,39 @@ def smooth(images, output, method, sigma, volume, overwrite, jobs, verbose, larg
                 for note in notes:
                     click.echo(f"{task.source} -> {task.target}  {note}")
     many.finish(len(tasks))
+
+
+@cli.command()
+@click.argument("image", metavar="IMG")
+@click.option("-m", "--method", default="perona_malik", show_default=True, help="See 'methods'.")
+@sigma_option(help="Noise level, like 25/255. [default: estimated]")
+@noise_model_option()
+@click.option("--volume", is_flag=True, help="Take a TIFF's pages for one volume.")
+def estimate(image, method, sigma, noise, volume):
+    """Choose a method's parameters for an image, and print the command that uses them.
+
+    Of several pages the first one is looked at.
+
+    \b
+    Examples:
+      difffilter estimate img.png
+      difffilter estimate img.png -m edge_enhancing --sigma 25/255
+    """
+    import shlex
+
+    from difffilter.estimate import estimate_parameters
+    from difffilter.files import read
+
+    _look_here()
+    picture = read(image)
+    page = (picture.volumes() if volume else picture.pages)[0]
+    chosen = estimate_parameters(page, method, sigma, picture.channel_axis, noise=noise)
+    click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
+    # Double quotes read better around single ones, where they are as good.
+    text = str(chosen)
+    quoted = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+    options = ("" if sigma is None else f" --sigma {sigma}") + (" --volume" if volume else "")
+    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted}{options}")
 
 
 @cli.command()
@@ -510,6 +571,7 @@ def _keep(target, overwrite):
 
 def _compile(denoiser):
     """Have the kernels of a PDE ready, by using them, with a word if that takes long."""
+    denoiser = getattr(denoiser, "inner", denoiser)
     if not type(denoiser).__module__.startswith("difffilter.pde."):
         return
     import numpy as np

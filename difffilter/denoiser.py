@@ -17,7 +17,11 @@ class Denoiser(Protocol):
 
     The Denoisers of this package are frozen dataclasses whose fields are their parameters; a
     field that is ``None`` is chosen from σ and the image. Those that choose have a method
-    ``choose(noisy, sigma=None, *, channel_axis=None)`` which returns a copy with every field set.
+    ``choose(noisy, sigma=None, *, channel_axis=None)`` which returns a copy with every field set;
+    where it has keywords ``weight`` and ``deviation`` as well, they say for each pixel how much its
+    error counts and how strong its noise is.
+    One for other than white Gaussian noise says so by an attribute ``noise``, a kind of
+    `difffilter.sigma.EXPONENTS`, of which σ is the strength.
     """
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
@@ -51,6 +55,13 @@ def prepare(noisy, sigma, channel_axis):
     if sigma is None:
         return image, estimate_sigma(image, channel_axis)
     return image, check_sigma(sigma, image)
+
+
+def strength(denoiser, image, channel_axis):
+    """σ of the noise that a Denoiser is for, estimated as it would do it itself."""
+    if hasattr(denoiser, "estimate_sigma"):
+        return denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    return estimate_sigma(image, channel_axis, noise=getattr(denoiser, "noise", "gaussian"))
 
 
 @dataclass(frozen=True)

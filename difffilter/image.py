@@ -44,18 +44,7 @@ def as_float(image, channel_axis=None, *, name="image", axes=(2, 3)):
     image = np.asarray(image)
     if image.dtype.kind not in "buif":
         raise TypeError(f"{name} must hold real numbers; got dtype {image.dtype}")
-    if channel_axis is not None and not -image.ndim <= channel_axis < image.ndim:
-        raise ValueError(f"channel_axis={channel_axis} is outside {name} of {image.ndim} axes")
-    spatial = image.ndim - (channel_axis is not None)
-    if spatial < 1 or (axes is not None and spatial not in axes):
-        accepted = "at least 1 axis" if axes is None else " or ".join(map(str, axes)) + " axes"
-        hint = "; if one holds colours, say which: channel_axis=-1" if image.ndim == 4 else ""
-        raise ValueError(
-            f"{name} must have {accepted} besides channels; got shape {image.shape} "
-            f"with channel_axis={channel_axis}{hint}"
-        )
-    if image.size == 0:
-        raise ValueError(f"{name} is empty: its shape is {image.shape}")
+    check_shape(image.shape, channel_axis, name=name, axes=axes)
     kind = image.dtype.kind
     if kind == "f":
         result = image if image.dtype == np.float64 else image.astype(np.float32, copy=False)
@@ -63,16 +52,37 @@ def as_float(image, channel_axis=None, *, name="image", axes=(2, 3)):
         with np.errstate(all="ignore"):
             finite = np.isfinite(result.sum()) or np.isfinite(result).all()
         if not finite:
-            bad = int(np.size(result) - np.count_nonzero(np.isfinite(result)))
-            raise ValueError(
-                f"{name} has {bad} pixels that are NaN or infinite; "
-                "replace them, or exclude them with a mask after filling them with a number"
-            )
+            raise not_finite(name, np.size(result) - np.count_nonzero(np.isfinite(result)))
         return result
     if kind == "b":
         return image.astype(np.float32)
     # The division is done in float64 so that the largest value becomes exactly 1.
     return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
+
+
+def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
+    """Raise ValueError unless this is the shape of an image, as `as_float` describes it."""
+    dimensions = len(shape)
+    if channel_axis is not None and not -dimensions <= channel_axis < dimensions:
+        raise ValueError(f"channel_axis={channel_axis} is outside {name} of {dimensions} axes")
+    spatial = dimensions - (channel_axis is not None)
+    if spatial < 1 or (axes is not None and spatial not in axes):
+        accepted = "at least 1 axis" if axes is None else " or ".join(map(str, axes)) + " axes"
+        hint = "; if one holds colours, say which: channel_axis=-1" if dimensions == 4 else ""
+        raise ValueError(
+            f"{name} must have {accepted} besides channels; got shape {tuple(shape)} "
+            f"with channel_axis={channel_axis}{hint}"
+        )
+    if 0 in shape:
+        raise ValueError(f"{name} is empty: its shape is {tuple(shape)}")
+
+
+def not_finite(name, count):
+    """The error of an image with so many pixels that are not numbers."""
+    return ValueError(
+        f"{name} has {int(count)} pixels that are NaN or infinite; "
+        "replace them, or exclude them with a mask after filling them with a number"
+    )
 
 
 def like(result, original):

@@ -32,7 +32,8 @@ def scale_space(image, method, times, *, sigma=None, channel_axis=None):
     ------
     ndarray
         The image at each of the times, of the same shape; float32, or float64 for float64 input.
-        Each goes on from the one before, so that all of them cost as much as the last alone.
+        Each goes on from the one before, so that all of them cost as much as the last alone; but
+        with a fidelity term, which remembers the first image, each starts from there.
 
     Raises
     ------
@@ -64,10 +65,14 @@ def scale_space(image, method, times, *, sigma=None, channel_axis=None):
 
 def _evolution(image, method, names, times, sigma, channel_axis):
     # None means no more than a default where these two are concerned.
-    if any(getattr(method, n) is None for n in names if n not in ("time", "spacing", "step")):
+    open_ = [getattr(method, n) for n in names if n not in ("time", "spacing", "step")]
+    if None in open_ or isinstance(getattr(method, "kappa", None), str):
         method = replace(method, time=None).choose(image, sigma, channel_axis=channel_axis)
-    now = 0.0
+    now, biased = 0.0, getattr(method, "fidelity", 0)
     for time in times:
+        if biased:
+            yield replace(method, time=time)(image, channel_axis=channel_axis)
+            continue
         image = replace(method, time=time - now)(image, channel_axis=channel_axis)
         now = time
         yield image.copy()

@@ -243,6 +243,7 @@ def test_methods_and_version(tmp_path):
     [
         [],
         ["smooth"],
+        ["estimate"],
         ["noise"],
         ["compare"],
         ["methods"],

@@ -48,6 +48,10 @@ EXACT = [
     "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0.7, step=0.15)",
     "curvature_motion(time=2)",
     "forward_backward(kappa=0.05, time=1)",
+    "srad(q0=0.1, time=1)",
+    "srad(q0=0.1, time=1, fidelity=0.5)",
+    "curvature_motion(time=1, fidelity=0.5)",
+    "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0, step=0.15, fidelity=0.3)",
 ]
 # How far blocks may be from the whole: largest difference, for images in [0, 1].
 CLOSE = {
@@ -59,6 +63,9 @@ CLOSE = {
     "edge_enhancing(kappa=0.05, time=1, presmooth=0.7)": 1e-4,
     "coherence_enhancing(kappa=0.01, time=2, integration=1.0)": 1e-4,
     "tv_flow(time=0.05)": 1e-4,
+    "heat(time=4, fidelity=0.1)": 2e-6,
+    "perona_malik(kappa=0.05, time=2, diffusivity='tukey', presmooth=0, scheme='aos', fidelity=1)": 2e-6,
+    "tv_flow(time=0.05, fidelity=1)": 1e-4,
 }  # fmt: skip
 
 
@@ -87,6 +94,31 @@ def test_blocks_of_volumes_and_colours_make_the_whole(text, rng):
     colour = rng.random((70, 60, 3), np.float32)
     whole = denoiser(colour, 0.1, channel_axis=-1)
     np.testing.assert_array_equal(by_blocks(denoiser, colour, (33, 32), channel_axis=-1), whole)
+
+
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+def test_blocks_of_noise_that_was_made_even(noise, photo):
+    """The brightest pixels, which the transform goes by, are in few of the blocks."""
+    noisy = df.add_noise(photo, 0.1, noise).astype(np.float32)
+    noisy[:40] *= 0.3
+    method = df.make("stabilized", method="curvature_motion(time=1)", noise=noise)
+    with pytest.raises(ValueError, match="call choose first"):
+        reach(method, 2)
+    chosen = method.choose(noisy, 0.1)
+    assert reach(chosen, 2).exact
+    np.testing.assert_allclose(by_blocks(chosen, noisy, (33, 40)), method(noisy, 0.1), atol=1e-6)
+    lazy = df.denoise(
+        da.from_array(noisy, chunks=40), noise=noise, method="curvature_motion(time=1)"
+    )
+    whole = df.denoise(noisy, noise=noise, method="curvature_motion(time=1)")
+    np.testing.assert_allclose(lazy.compute(), whole, atol=2e-5)
+
+
+def test_noise_is_estimated_as_the_method_has_it(photo):
+    noisy = df.add_noise(photo, 0.1, "speckle").astype(np.float32)
+    chosen, sigma = settle(df.SRAD(), None, noisy[None], None)
+    assert sigma == df.estimate_sigma(noisy, noise="speckle")
+    assert chosen == df.SRAD().choose(noisy, sigma)
 
 
 def test_ddpm_goes_by_its_own_tiles(rng):

@@ -248,7 +248,8 @@ def test_choice_heeds_the_mask(photo, rng):
     [
         ({"kappa": 0}, ValueError, "kappa must be a finite number > 0; got 0"),
         ({"kappa": math.inf}, ValueError, "kappa must be a finite number > 0; got inf"),
-        ({"kappa": "wide"}, TypeError, "kappa must be a number; got 'wide'"),
+        ({"kappa": "wide"}, TypeError,
+         "kappa must be a number; got 'wide'; the rules are mad, quantile, sigma"),
         ({"time": -1}, ValueError, "time must be a finite number ≥ 0; got -1"),
         ({"presmooth": -1}, ValueError, "presmooth must be a finite number ≥ 0; got -1"),
         ({"diffusivity": "exponental"}, ValueError,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import difffilter as df
 from difffilter.pde import kernels, schemes
+from difffilter.pde.sample import sample
 from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion, pieces
 
 
@@ -164,3 +165,12 @@ def test_runs_of_many_lines_and_of_one(rng):
         result = df.perona_malik(image, 2.0, 0.2, step=0.2)
         turned = df.perona_malik(image.T, 2.0, 0.2, step=0.2)
         np.testing.assert_allclose(result, turned.T, atol=1e-13)
+
+
+def test_tiles_of_every_image_have_the_mask_of_their_place():
+    places = np.arange(96 * 96.0).reshape(1, 1, 1, 96, 96)
+    tiles, tile = sample(np.concatenate([places, places + 1e4, places + 2e4]), 1 << 13, (1, 32, 32))
+    masks = tile(places[0])
+    assert len(tiles) > 3 * len(masks) - 1 > 3
+    for b in range(len(tiles)):
+        np.testing.assert_array_equal(tiles[b] % 1e4, masks[b % len(masks)][None] % 1e4)

@@ -13,6 +13,7 @@ from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, TiledNetwork, cut, overlap_of
 from difffilter.denoiser import prepare
+from difffilter.devices import find_device
 
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -294,18 +295,6 @@ def default_weights(channels):
     """The name of the weights for an image of so many channels."""
     color = channels == 3 and "natural-color" in weight_files.available()
     return "natural-color" if color else "natural-gray"
-
-
-def find_device(name):
-    """The torch.device of a name, ``"auto"`` being CUDA if there is one, else the CPU."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device is {name!r}, which cannot be used here: {error}") from None
-    return device
 
 
 def load(weights, device):

@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
+from difffilter.denoiser import strength
 from difffilter.large.reach import reach
 from difffilter.pde.heat import Heat
-from difffilter.sigma import estimate_sigma
 
 __all__ = ["BlockFilter", "cut_up", "is_settled", "sample_boxes", "settle", "told"]
 
@@ -192,7 +192,7 @@ def settle(denoiser, sigma, tiles, channel_axis):
     spatial = tiles.shape[1:] if channel_axis is None else tiles.shape[1:-1]
     if sigma is None:
         last = tiles.shape[len(tiles.shape) - 2 - (channel_axis is not None) :]
-        sigma = estimate_sigma(tiles.reshape(-1, *last), channel_axis)
+        sigma = strength(denoiser, tiles.reshape(-1, *last), channel_axis)
     if hasattr(denoiser, "choose"):
         if isinstance(denoiser, Heat):
             # Linear, so that tiles may pass for channels.

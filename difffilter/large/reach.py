@@ -9,13 +9,15 @@ import numpy as np
 
 from difffilter.denoiser import Identity
 from difffilter.pde.curvature import CurvatureMotion
+from difffilter.pde.flow import turns
 from difffilter.pde.forward_backward import ForwardBackward
 from difffilter.pde.heat import Heat
 from difffilter.pde.perona_malik import PeronaMalik
 from difffilter.pde.planning import Plan
 from difffilter.pde.schemes import SAFETY, plan, stability_bound
+from difffilter.pde.srad import SRAD
 from difffilter.pde.tensor import CoherenceEnhancing, EdgeEnhancing
-from difffilter.pde.tv_flow import TVFlow
+from difffilter.pde.tv_flow import MOST_STEPS, TVFlow
 
 __all__ = ["Reach", "reach"]
 
@@ -49,7 +51,7 @@ def reach(denoiser, axes):
     ----------
     denoiser : Denoiser
         With every parameter set (see ``choose``). One of another module may have a method
-        ``reach(axes)`` of its own that returns pixels, a number or one for each axis.
+        ``reach(axes)`` of its own that returns pixels, a number or one for each axis, or a `Reach`.
     axes : int
         How many spatial axes the image has, 2 or 3.
 
@@ -77,6 +79,8 @@ def reach(denoiser, axes):
         return _REACH[type(denoiser)](denoiser, axes)
     if hasattr(denoiser, "reach"):
         pixels = denoiser.reach(axes)
+        if isinstance(pixels, Reach):
+            return pixels
         return Reach((pixels,) * axes if np.ndim(pixels) == 0 else tuple(pixels), True)
     raise ValueError(
         f"{denoiser!r} does not say how far it looks, so it cannot go block by block; give it a "
@@ -112,7 +116,7 @@ def _perona_malik(denoiser, axes):
         if denoiser.time:
             raise ValueError(f"{denoiser!r} has no step; call choose first")
         return Reach((0,) * axes, True)
-    way = Plan(scheme, *plan(denoiser.time, denoiser.step or SAFETY * bound))
+    way = Plan(scheme, *_pieces(denoiser, denoiser.step or SAFETY * bound))
     look = 1  # what a step needs to know of its surroundings
     if denoiser.presmooth:
         look = 2 + plan(denoiser.presmooth**2 / 2, bound / 2)[0]
@@ -134,7 +138,7 @@ def _tensor(denoiser, axes):
     spacing = _spacing(denoiser, axes)
     integration = getattr(denoiser, "integration", 0.7 * min(spacing[-2:]))
     variance = denoiser.presmooth**2 + integration**2
-    rounds, _ = plan(denoiser.time, denoiser.step)
+    rounds, _ = _pieces(denoiser, denoiser.step)
     tail = _leaky(denoiser.time + rounds * variance / 2, spacing).pixels
     look = [math.ceil(3.5 * (denoiser.presmooth + integration) / h) + 1 for h in spacing]
     return Reach(tuple(t + n for t, n in zip(tail, look, strict=True)), False)
@@ -144,7 +148,7 @@ def _tv_flow(denoiser, axes):
     """Flat pieces exchange intensity at once, but what they exchange is little: see `SPREAD`."""
     _settled(denoiser)
     spacing = _spacing(denoiser, axes)
-    rounds, size = plan(denoiser.time, denoiser.step)
+    rounds, size = _pieces(denoiser, max(denoiser.step, denoiser.time / MOST_STEPS))
     return Reach(
         tuple(_tail_aos(rounds, axes * size * SPREAD / h**2, axes) for h in spacing), False
     )
@@ -162,19 +166,36 @@ def _forward_backward(denoiser, axes):
     return _steps(denoiser, axes, 2)
 
 
+def _srad(denoiser, axes):
+    return _steps(denoiser, axes, 2)
+
+
+def _pieces(denoiser, step):
+    """How many steps there are, and how long they are at most.
+
+    The fidelity term itself looks nowhere, but the steps between whose turns it comes are shorter,
+    and the first of them is cut in two. (It weakens what comes from afar.)
+    """
+    if not denoiser.fidelity:
+        return plan(denoiser.time, step)
+    size = plan(denoiser.time, step)[1]
+    count, size = turns(denoiser.time, size, denoiser.fidelity) if size else (0, 0.0)
+    return (count + 1 if count else 0), size
+
+
 def _steps(denoiser, axes, look):
     """Explicit steps, each of which looks so far."""
     _settled(denoiser)
     spacing = _spacing(denoiser, axes)
     step = denoiser.step or SAFETY * stability_bound((2,) * axes, spacing)
-    exact = plan(denoiser.time, step)[0] * look
+    exact = _pieces(denoiser, step)[0] * look
     if exact <= FARTHEST[axes]:
         return Reach((exact,) * axes, True)
     return Reach(tuple(min(exact, 2 * t) for t in _leaky(denoiser.time, spacing).pixels), False)
 
 
 def _settled(denoiser):
-    names = ("time", "kappa", "presmooth", "integration", "diffusivity")
+    names = ("time", "kappa", "presmooth", "integration", "diffusivity", "q0")
     # (κ by the name of a rule would be another one in each block.)
     if any(getattr(denoiser, name, 0.0) is None for name in names) or isinstance(
         getattr(denoiser, "kappa", 0.0), str
@@ -223,4 +244,5 @@ _REACH = {
     TVFlow: _tv_flow,
     CurvatureMotion: _curvature,
     ForwardBackward: _forward_backward,
+    SRAD: _srad,
 }

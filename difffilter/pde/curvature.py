@@ -63,6 +63,7 @@ def curvature_motion(
     time=None,
     *,
     sigma=None,
+    fidelity=0.0,
     spacing=None,
     channel_axis=None,
     step=None,
@@ -85,6 +86,8 @@ def curvature_motion(
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
         it is estimated. Not used when time is given.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f [2]_; in units of one over time.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     channel_axis : int, optional
@@ -120,6 +123,8 @@ def curvature_motion(
     ----------
     .. [1] L. Alvarez, P.-L. Lions, J.-M. Morel, "Image selective smoothing and edge detection by
        nonlinear diffusion II", SIAM J. Numerical Analysis 29(3), 1992.
+    .. [2] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
+       approach to edge detection", Image and Vision Computing 8(4), 1990.
 
     Examples
     --------
@@ -130,7 +135,9 @@ def curvature_motion(
     >>> round(float(np.sqrt((smaller > 0).sum() / np.pi)))  # √(20² - 2·72)
     16
     """
-    return CurvatureMotion(time, spacing, step).filter(image, sigma, channel_axis, full_output)
+    return CurvatureMotion(time, spacing, step, fidelity=fidelity).filter(
+        image, sigma, channel_axis, full_output
+    )
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class CurvatureMotion(Evolving):
     ----------
     time : float, optional
         As for `curvature_motion`; ``None``: chosen from the noisy image.
-    spacing, step
+    spacing, step, fidelity
         As for `curvature_motion`.
 
     Examples

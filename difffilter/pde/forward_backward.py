@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from difffilter.pde import forward_backward_kernels as kernels
+from difffilter.pde.contrast import check_kappa
 from difffilter.pde.flow import Evolving
 from difffilter.pde.schemes import SAFETY, check_positive, plan, stability_bound
 
@@ -69,6 +70,7 @@ def forward_backward(
     *,
     sigma=None,
     alpha=ALPHA,
+    fidelity=0.0,
     spacing=None,
     channel_axis=None,
     step=None,
@@ -87,14 +89,17 @@ def forward_backward(
     time : float, optional
         How long to diffuse, in units of length squared; ``None``: the time of least risk (as
         `perona_malik` chooses it: for white Gaussian noise).
-    kappa : float, optional
-        Contrast parameter κ, in units of intensity per unit of length; ``None``: of several
-        multiples of σ the one of least risk.
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
+        the differences between neighbours (see `perona_malik`); ``None``: of several multiples of
+        σ the one of least risk.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
         it is estimated. Not used when time and kappa are given.
     alpha : float, default 0.25
         How strong the backward diffusion is, from 0 to 1.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f [3]_; in units of one over time.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     channel_axis : int, optional
@@ -131,6 +136,8 @@ def forward_backward(
        image enhancement and denoising", IEEE Trans. Image Processing 11(7), 2002.
     .. [2] M. Welk, G. Gilboa, J. Weickert, "Theoretical foundations for discrete
        forward-and-backward diffusion filtering", SSVM 2009.
+    .. [3] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
+       approach to edge detection", Image and Vision Computing 8(4), 1990.
 
     Examples
     --------
@@ -140,7 +147,7 @@ def forward_backward(
     >>> bool(np.diff(sharp).max() > 1.5 * np.diff(soft_edge).max())
     True
     """
-    return ForwardBackward(kappa, time, alpha, spacing, step).filter(
+    return ForwardBackward(kappa, time, alpha, spacing, step, fidelity=fidelity).filter(
         image, sigma, channel_axis, full_output
     )
 
@@ -157,7 +164,7 @@ class ForwardBackward(Evolving):
     ----------
     kappa, time : float, optional
         As for `forward_backward`; ``None``: chosen from the noisy image.
-    alpha, spacing, step
+    alpha, spacing, step, fidelity
         As for `forward_backward`.
 
     Examples
@@ -168,7 +175,7 @@ class ForwardBackward(Evolving):
     True
     """
 
-    kappa: float | None = None
+    kappa: float | str | None = None
     time: float | None = None
     alpha: float = ALPHA
     spacing: float | tuple[float, ...] | None = None
@@ -177,8 +184,7 @@ class ForwardBackward(Evolving):
     def __post_init__(self):
         if self.time is not None:
             check_positive("time", self.time, zero=True)
-        if self.kappa is not None:
-            check_positive("kappa", self.kappa)
+        check_kappa(self.kappa)
         if check_positive("alpha", self.alpha, zero=True) > 1:
             raise ValueError(f"alpha must be at most 1; got {self.alpha}")
         if self.step is not None:

@@ -55,7 +55,10 @@ IN_PLACE, FIRST, LATER = range(3)
 
 HILLS, VALLEYS = range(2)
 
-RUN = 2048  # pixels of consecutive lines that go through the buffers together
+RUN = 4096  # pixels of consecutive lines that go through the buffers together
+
+# Bytes of a cache line. A vector that lies across two of them takes twice as long to load.
+CACHE_LINE = 64
 
 WEICKERT_C = 3.31488
 
@@ -64,63 +67,96 @@ WEICKERT_C = 3.31488
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
 # (What only kernels call needs no way in from Python.)
 INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# (What is called in one place only compiles faster as a part of that place.)
+PART = INNER | {"inline": "always"}
 
 
 def exp_minus(x):
-    """exp(-x) for x ≥ 0, vectorisable in float32."""
+    """exp(-x) for x ≥ 0, to 2e-7 of 1 in float32 and 1e-15 in float64, in vectorisable steps."""
     return math.exp(-x)
 
 
 @overload(exp_minus)
 def _exp_minus(x):
-    if x is types.float32:
-        return _exp_minus_float32
-    return lambda x: math.exp(-x)
-
-
-def _exp_minus_float32(x):
-    # exp(-x) = 2^-n · exp(-r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2, the Taylor polynomial
-    # of exp(-r) being good to 1e-7; 2^-n is put together from its bits. Past 87 all is as good
+    # exp(-x) = 2^-n · exp(r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2. Adding a number as large
+    # as `shift` rounds x / ln 2 to the integer n, which is then in the lowest bits of the sum;
+    # exp(r) is its Taylor polynomial, from whose exponent n is taken. Past `most` all is as good
     # as zero.
-    x = min(x, np.float32(87.0))
-    n = np.int32(x * np.float32(1.4426950408889634) + np.float32(0.5))
-    f = np.float32(n)
-    r = (f * np.float32(0.693359375) - x) - f * np.float32(2.12194440e-4)
-    p = np.float32(1.0 / 720.0)
-    p = p * r + np.float32(1.0 / 120.0)
-    p = p * r + np.float32(1.0 / 24.0)
-    p = p * r + np.float32(1.0 / 6.0)
-    p = p * r + np.float32(0.5)
-    p = p * r + np.float32(1.0)
-    p = p * r + np.float32(1.0)
-    return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
+    real = np.float32 if x is types.float32 else np.float64
+    per_ln2, ln2, one = real(1 / math.log(2)), real(math.log(2)), real(1)
+    c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12 = (
+        real(1 / math.factorial(k)) for k in range(2, 13)
+    )
+    most, shift = (real(87), real(3 << 22)) if real is np.float32 else (real(708), real(3 << 51))
+
+    def exp32(x):
+        x = min(x, most)
+        t = x * per_ln2 + shift
+        r = (t - shift) * ln2 - x
+        p = (((((c6 * r + c5) * r + c4) * r + c3) * r + c2) * r + one) * r + one
+        n = np.float32(t).view(np.int32) << 23
+        return np.int32(np.float32(p).view(np.int32) - n).view(np.float32)
+
+    def exp64(x):
+        x = min(x, most)
+        t = x * per_ln2 + shift
+        r = (t - shift) * ln2 - x
+        p = (((((c12 * r + c11) * r + c10) * r + c9) * r + c8) * r + c7) * r + c6
+        p = (((((p * r + c5) * r + c4) * r + c3) * r + c2) * r + one) * r + one
+        n = np.float64(t).view(np.int64) << 52
+        return np.int64(np.float64(p).view(np.int64) - n).view(np.float64)
+
+    return exp32 if real is np.float32 else exp64
 
 
 @njit(**INNER)
-def diffusivity_row(kind, q, n):
-    """Replace q[i] = (s/κ)² by g(s) for i < n."""
+def diffusivity_row(kind, q, n, rate):
+    """Replace q[i] = (s/κ)² by rate · g(s) for i < n."""
     one = q.dtype.type(1.0)
     if kind == EXPONENTIAL:
         for i in range(n):
-            q[i] = exp_minus(q[i])
+            q[i] = rate * exp_minus(q[i])
     elif kind == RATIONAL:
         for i in range(n):
-            q[i] = one / (one + q[i])
+            q[i] = rate / (one + q[i])
     elif kind == CHARBONNIER:
         for i in range(n):
-            q[i] = one / math.sqrt(one + q[i])
+            q[i] = rate / math.sqrt(one + q[i])
     elif kind == TUKEY:
         for i in range(n):
             a = max(one - q[i], q.dtype.type(0.0))
-            q[i] = a * a
+            q[i] = rate * (a * a)
     elif kind == WEICKERT:
         c = q.dtype.type(WEICKERT_C)
         for i in range(n):
             a = q[i] * q[i]
-            q[i] = one - exp_minus(c / (a * a))
+            q[i] = rate * (one - exp_minus(c / (a * a)))
     else:
         for i in range(n):
-            q[i] = one
+            q[i] = rate
+
+
+@njit(**INNER)
+def squares(u, b, here, there, n, inverse, q):
+    """q = Σ_c d_c² · inverse for n consecutive pixels and as many others."""
+    z, start = here
+    z1, start1 = there
+    near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
+    if u.shape[1] == 3:  # colour, all at once
+        near1, far1 = u[b, 1, z][start : start + n], u[b, 1, z1][start1 : start1 + n]
+        near2, far2 = u[b, 2, z][start : start + n], u[b, 2, z1][start1 : start1 + n]
+        for i in range(n):
+            d, d1, d2 = far[i] - near[i], far1[i] - near1[i], far2[i] - near2[i]
+            q[i] = (d * d + d1 * d1 + d2 * d2) * inverse
+        return
+    for i in range(n):
+        d = far[i] - near[i]
+        q[i] = d * d * inverse
+    for c in range(1, u.shape[1]):
+        near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
+        for i in range(n):
+            d = far[i] - near[i]
+            q[i] += d * d * inverse
 
 
 @njit(**INNER)
@@ -129,34 +165,22 @@ def face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q):
 
     ``here`` and ``there`` are (plane, first pixel). ``inverse`` is 1/(κh)² and ``rate`` is τ/h².
     """
-    zero, half = q.dtype.type(0.0), q.dtype.type(0.5)
     z, start = here
     z1, start1 = there
     if g.size:
+        half = q.dtype.type(0.5) * rate
         near, far = g[b, z][start : start + n], g[b, z1][start1 : start1 + n]
         for i in range(n):
             q[i] = half * (near[i] + far[i])
-    elif kind == CONSTANT:
-        for i in range(n):
-            q[i] = 1
     else:
-        near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
-        for i in range(n):
-            d = far[i] - near[i]
-            q[i] = d * d * inverse
-        for c in range(1, u.shape[1]):
-            near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
-            for i in range(n):
-                d = far[i] - near[i]
-                q[i] += d * d * inverse
-        diffusivity_row(kind, q, n)
+        if kind != CONSTANT:
+            squares(u, b, here, there, n, inverse, q)
+        diffusivity_row(kind, q, n, rate)
     if mask.size:
-        m = b % mask.shape[0]
+        m, zero = b % mask.shape[0], q.dtype.type(0.0)
         near_open, far_open = mask[m, z][start : start + n], mask[m, z1][start1 : start1 + n]
         for i in range(n):
             q[i] = q[i] if near_open[i] and far_open[i] else zero
-    for i in range(n):
-        q[i] *= rate
 
 
 @njit(**INNER)
@@ -164,10 +188,15 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
     """rate · g · d_c through the faces of `face_weight`, to flux[c, at : at + n]. q is scratch."""
     z, start = here
     z1, start1 = there
-    if u.shape[1] == 1 and not g.size and not mask.size:
-        # The plain case without a detour through q.
-        one, f = q.dtype.type(1.0), flux[0][at : at + n]
+    if u.shape[1] == 1 and not mask.size:
+        # The plain cases without a detour through q.
+        one, half, f = q.dtype.type(1.0), q.dtype.type(0.5) * rate, flux[0][at : at + n]
         near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
+        if g.size:
+            g_near, g_far = g[b, z][start : start + n], g[b, z1][start1 : start1 + n]
+            for i in range(n):
+                f[i] = half * (g_near[i] + g_far[i]) * (far[i] - near[i])
+            return
         if kind == RATIONAL:
             for i in range(n):
                 d = far[i] - near[i]
@@ -190,17 +219,25 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
             f[i] = q[i] * (far[i] - near[i])
 
 
+@njit(**OPTIONS)
+def up_to_line(count, itemsize):
+    """At least so many items, in whole cache lines."""
+    line = CACHE_LINE // itemsize
+    return (count + line - 1) // line * line
+
+
 @njit(**INNER)
 def split(space, rows, columns):
-    """The first part of a work space as a matrix, and the rest."""
+    """The first part of a work space as a matrix, and the rest from the next cache line on."""
     size = rows * columns
-    return space[:size].reshape(rows, columns), space[size:]
+    return space[:size].reshape(rows, columns), space[up_to_line(size, space.itemsize) :]
 
 
 @njit(**INNER)
 def clear(rows):
-    # (Assigning to rows[:] takes a second to compile.)
-    for row in rows:
+    # (Assigning to rows[:] takes a second to compile; rows met one by one count as strided.)
+    for c in range(len(rows)):
+        row = rows[c]
         for i in range(len(row)):
             row[i] = 0
 
@@ -227,8 +264,10 @@ def step_lines(
     """
     channels, depth, size = u.shape[1:]
     run = lines * width
-    q, rest = space[:run], space[run:]
-    east, rest = split(rest, channels, run + 1)
+    margin = CACHE_LINE // u.itemsize  # the second number would do, but not for loading
+    buffer, rest = split(space, 1, run)
+    q = buffer[0]
+    east, rest = split(rest, channels, up_to_line(margin + run, u.itemsize))
     back, rest = split(rest, channels, run)
     beta = u.dtype.type(1.0) - alpha
     clear(east)  # nothing flows in on the left of the first column
@@ -242,24 +281,24 @@ def step_lines(
             elif axis == 1:
                 there, m, flux, to = (z, at + width), inner, south, width
             else:
-                there, m, flux, to = (z, at + 1), min(n, size - 1 - at), east, 1
+                there, m, flux, to = (z, at + 1), min(n, size - 1 - at), east, margin
             face_flux(u, b, (z, at), there, m,
                       kind, inverse[axis], rate[axis], g, mask, q, flux, to)  # fmt: skip
         for c in range(channels):
             for i in range(width, n + 1, width):
-                east[c, i] = 0  # nor out on the right of the last
+                east[c, margin - 1 + i] = 0  # nor out on the right of the last
         if inner < n:
             for c in range(channels):
                 s = south[c][n:]
                 for i in range(width):
                     s[i] = floor[c, i]
-        if z + 1 == depth:
+        if depth > 1 and z + 1 == depth:
             clear(back)
         for c in range(channels):
             # (Slices, since an index with a sum in it may be negative as far as the compiler
             # knows, which keeps it from vectorising.)
             old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
-            w, e = east[c], east[c][1:]
+            w, e = east[c][margin - 1 :], east[c][margin:]
             p, s = south[c], south[c][width:]
             if mode == IN_PLACE:
                 for i in range(n):
@@ -280,7 +319,7 @@ def step_lines(
                     f[i] = k[i]
 
 
-@njit(**INNER)
+@njit(**PART)
 def work_piece(
     u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, above, below, space,
@@ -320,7 +359,7 @@ def work_piece(
                 copy(south, below[s, z], width)
 
 
-@njit(**INNER)
+@njit(**PART)
 def work_share(
     u, v, worker, workers, phase, strips, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, slopes, space,
@@ -373,9 +412,19 @@ def room(shape, dtype, strips, at_once, workers):
     batch, channels, depth, height, width = shape
     most = math.ceil(height / strips)
     run = lines_of_run(most, width) * width
-    columns = 3 * run + 1 + width + (at_once * most * width if depth > 1 else 0)
+    columns = 3 * run + width + (at_once * most * width if depth > 1 else 0)
+    line = CACHE_LINE // np.dtype(dtype).itemsize
     slopes = np.zeros((batch, strips + 1, 2, at_once, depth, channels, width), dtype)
-    return slopes, np.empty((workers, run + channels * columns), dtype)
+    size = up_to_line(run + channels * (columns + 2 * line) + 4 * line, np.dtype(dtype).itemsize)
+    return slopes, empty((workers, size), dtype)
+
+
+def empty(shape, dtype):
+    """An uninitialised array that starts with a cache line (NumPy's own start anywhere)."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(size + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + size].view(dtype).reshape(shape)
 
 
 @njit(parallel=True, **OPTIONS)
@@ -509,6 +558,7 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
     taken to equal the pixel itself.
     """
     batch, channels, depth, height, width = u.shape
+    one = u.dtype.type(1.0)
     for job in prange(batch * height):
         b, y = job // height, job % height
         up, down = max(y - 1, 0), min(y + 1, height - 1)
@@ -523,20 +573,20 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
                 top, bottom = u[b, c, z, up], u[b, c, z, down]
                 near, far = u[b, c, front, y], u[b, c, back, y]
                 if mask.size == 0:
-                    for i in range(width):
-                        dy = bottom[i] - top[i]
-                        q[i] += dy * dy * inverse[1]
                     if depth > 1:
                         for i in range(width):
                             dz = far[i] - near[i]
                             q[i] += dz * dz * inverse[0]
-                    right, inner = here[2:], q[1:]
+                    top_, bottom_, right, inner = top[1:], bottom[1:], here[2:], q[1:]
                     for i in range(width - 2):
-                        dx = right[i] - here[i]
-                        inner[i] += dx * dx * inverse[2]
-                    for i in (0, width - 1) if width > 1 else (0, 0):
-                        dx = here[min(i + 1, width - 1)] - here[max(i - 1, 0)]
-                        q[i] += dx * dx * inverse[2]
+                        dy, dx = bottom_[i] - top_[i], right[i] - here[i]
+                        inner[i] += dy * dy * inverse[1] + dx * dx * inverse[2]
+                    for i in range(0, width, max(width - 1, 1)):  # the first and the last
+                        dy, dx = (
+                            bottom[i] - top[i],
+                            here[min(i + 1, width - 1)] - here[max(i - 1, 0)],
+                        )
+                        q[i] += dy * dy * inverse[1] + dx * dx * inverse[2]
                 else:
                     for i in range(width):
                         left, right_ = max(i - 1, 0), min(i + 1, width - 1)
@@ -551,25 +601,30 @@ def pixel_diffusivity(u, kind, inverse, mask, g):
                             near[i] if mask[m, front, y, i] else a
                         )
                         q[i] += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
-            diffusivity_row(kind, q, width)
+            diffusivity_row(kind, q, width, one)
 
 
 @njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
-def row_moments(u, y, b):
-    """Row by row, Σ (u - y)² and Σ b·(u' - u), where ``u`` holds first all u, then all u'."""
+def row_moments(u, y, b, scale):
+    """Row by row, Σ (s u - y)² and Σ b·(s u' - s u) for some evolutions, each with a scale s.
+
+    ``y`` and ``b`` are (N, C, D, H, W), ``u`` holds first N images for each evolution, then as
+    many u' again.
+    """
     count, channels, depth, height, width = y.shape
-    rows = channels * depth * height
-    squares, products = np.empty(count * rows), np.empty(count * rows)
-    for job in prange(count * rows):
-        n, row = job // rows, job % rows
+    runs, rows = len(scale), channels * depth * height
+    squares, products = np.empty(runs * count * rows), np.empty(runs * count * rows)
+    for job in prange(runs * count * rows):
+        k, row = job // rows, job % rows
         c, z, h = row // (depth * height), row // height % depth, row % height
-        p, r = u[n, c, z, h], u[count + n, c, z, h]
-        o, s = y[n, c, z, h], b[n, c, z, h]
+        p, r = u[k, c, z, h], u[runs * count + k, c, z, h]
+        o, s = y[k % count, c, z, h], b[k % count, c, z, h]
         square = product = y.dtype.type(0.0)
+        factor = scale[k // count]
         for i in range(width):
-            d = p[i] - o[i]
+            d = factor * p[i] - o[i]
             square += d * d
             product += s[i] * (r[i] - p[i])
         squares[job] = square
-        products[job] = product
+        products[job] = factor * product
     return squares, products

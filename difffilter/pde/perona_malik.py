@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from difffilter.image import as_float
+from difffilter.devices import as_array
+from difffilter.pde.contrast import PEAKS, check_kappa, contrast
+from difffilter.pde.flow import Biased, Stepping, least_risk
+from difffilter.pde.homes import home_of
 from difffilter.pde.planning import SCHEMES, settle
 from difffilter.pde.schemes import (
     DIFFUSIVITIES,
     Diffusion,
-    as_image,
     as_state,
     check_choice,
     check_mask,
@@ -22,7 +25,7 @@ from difffilter.pde.schemes import (
     spatial_shape,
 )
 from difffilter.pde.stopping import best_candidate
-from difffilter.sigma import check_sigma, estimate_sigma
+from difffilter.sigma import check_sigma
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
@@ -35,6 +38,7 @@ def perona_malik(
     sigma=None,
     diffusivity="exponential",
     presmooth=0.0,
+    fidelity=0.0,
     spacing=None,
     mask=None,
     channel_axis=None,
@@ -44,6 +48,7 @@ def perona_malik(
     tol=None,
     callback=None,
     full_output=False,
+    device=None,
 ):
     """Smooth an image, but not across its edges: ∂u/∂t = div(g(|∇u|) ∇u) [1]_.
 
@@ -51,14 +56,19 @@ def perona_malik(
 
     Parameters
     ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+    image : array_like or Tensor
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. A
+        `torch.Tensor` is filtered on its device, without a gradient.
     time : float, optional
         How long to diffuse, in units of length squared; ``None``: the time of least risk (see
         Notes).
-    kappa : float, optional
-        Contrast parameter κ, in units of intensity per unit of length; ``None``: of several
-        multiples of σ the one of least risk.
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
+        the gradients that the diffusivity looks at. ``"mad"``: the flux s·g(s) is greatest at their
+        robust standard deviation, 1.4826 times the median of their absolute values [3]_.
+        ``"quantile"``: 90 % of them are below κ [1]_. ``"sigma"``: κ is the standard deviation that
+        the noise gives to them, √2 σ between neighbours. ``None``: of several multiples of σ the
+        one of least risk.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
         it is estimated. Not used when time, kappa and diffusivity are given.
@@ -71,6 +81,10 @@ def perona_malik(
         from their difference. Above 0: it follows from the gradient of the image smoothed by a
         Gaussian of this standard deviation, in units of length (regularised diffusion [2]_);
         ``None``: of those in `CHOICES` the one of least risk.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f (biased diffusion [8]_), in units of
+        one over time. With it the evolution ends in a state that keeps some of the image. The steps
+        of the scheme and of this term take turns (see `difffilter.pde.flow.Biased`).
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     mask : array_like of bool, optional
@@ -100,11 +114,15 @@ def perona_malik(
         far; the evolution stops when it returns a true value.
     full_output : bool
         Whether to return what was chosen, too.
+    device : str, optional
+        Where to filter: a PyTorch device, such as ``"cuda"``, or ``"auto"``, which is CUDA if there
+        is one. Arrays filtered elsewhere come back as arrays, tensors to where they were. ``None``:
+        where the image is.
 
     Returns
     -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
+    ndarray or Tensor
+        As the input is; same shape; float32, or float64 for float64 input.
     dict
         Only with ``full_output``: sigma (None if it was not needed), kappa, time (that was
         reached), diffusivity, presmooth, scheme, step (the actual size of a step or cycle) and
@@ -113,7 +131,8 @@ def perona_malik(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it should be, or the step is above the stability bound.
+        If an argument is not what it should be, the step is above the stability bound, there is no
+        such device, or the scheme is ``"aos"`` elsewhere than on the CPU.
 
     Notes
     -----
@@ -137,6 +156,8 @@ def perona_malik(
        semi-iterative solvers for PDEs and optimisation methods", GCPR 2016.
     .. [7] J. Weickert, B. M. ter Haar Romeny, M. A. Viergever, "Efficient and reliable schemes for
        nonlinear diffusion filtering", IEEE Trans. Image Processing 7(3), 1998.
+    .. [8] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
+       approach to edge detection", Image and Vision Computing 8(4), 1990.
 
     Examples
     --------
@@ -150,59 +171,89 @@ def perona_malik(
     >>> sorted(chosen)
     ['diffusivity', 'kappa', 'presmooth', 'scheme', 'sigma', 'step', 'steps', 'time']
     """
-    image = as_float(image, channel_axis)
+    home = home_of(image, device)
+    image = home.as_float(image, channel_axis)
     if scheme == "auto" and callback is not None:
         scheme = "explicit"
     u, flow, plan, chosen = _settle(
-        image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
-        scheme, step, tol,
+        home, image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
+        coupled, scheme, step, tol,
     )  # fmt: skip
-    if callback is None:
-        u = plan.run(flow, u)
+    if fidelity:
+        biased = Biased(Stepping(flow, plan.scheme, plan.size), fidelity, u.copy())
+        advance = partial(biased.evolve, time=plan.size)
     else:
-        u, done = _watch(u, flow, plan, callback, image.shape, channel_axis)
+        advance = partial(home.run, replace(plan, count=1), flow)
+    if callback is not None:
+        u, done = _watch(home, u, advance, plan, callback, image.shape, channel_axis)
         chosen["time"] = done * plan.size
         chosen["steps"] = replace(plan, count=done).steps(u.shape[2:], flow.spacing)
-    result = as_image(u, image.shape, channel_axis)
+    else:
+        u = biased.evolve(u, chosen["time"]) if fidelity else home.run(plan, flow, u)
+    result = home.as_image(u, image.shape, channel_axis)
     return (result, chosen) if full_output else result
 
 
 def _settle(
-    image, time, kappa, sigma, diffusivity, presmooth, spacing, mask, channel_axis, coupled,
-    scheme, step, tol,
+    home, image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
+    coupled, scheme, step, tol, weight=None, deviation=None,
 ):  # fmt: skip
     """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
-    _check(time, kappa, diffusivity, presmooth, scheme, step, tol)
+    _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol)
+    home.check(scheme, kappa, fidelity)
     shape = spatial_shape(image, channel_axis)
     spacing = check_spacing(spacing, len(shape))
     flow = Diffusion(
         spacing=(1.0,) * (3 - len(shape)) + spacing,
-        mask=check_mask(mask, shape),
+        mask=check_mask(as_array(mask), shape),
     )
     if scheme in ("auto", "explicit"):
         check_step(step, shape, spacing)
     if sigma is not None:
-        sigma = check_sigma(sigma, image)
-    u = as_state(image, channel_axis, coupled=coupled)
+        sigma = check_sigma(sigma, home.extremes(image))
+    u = home.as_state(image, channel_axis, coupled=coupled)
+    seen = home.judged(u)
+    if sigma is None and (None in (time, kappa, diffusivity, presmooth) or kappa == "sigma"):
+        sigma = home.estimate_sigma(image, channel_axis, flow.mask)
+    if isinstance(kappa, str) and None not in (diffusivity, presmooth):
+        flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], presmooth=presmooth)
+        kappa = _by_rule(kappa, seen, sigma, flow)
     if None in (time, kappa, diffusivity, presmooth):
-        if sigma is None:
-            sigma = estimate_sigma(image, channel_axis, mask=mask)
-        flow, time = _choose(u, sigma, flow, time, kappa, diffusivity, presmooth)
+        weight, deviation = (
+            None if array is None else as_state(array, channel_axis, coupled=coupled)
+            for array in (weight, deviation)
+        )
+        flow, time = _choose(
+            seen, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
+        )
     else:
         flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
-    plan = settle(u, flow, time, scheme, step, tol)
-    names = {code: name for name, code in DIFFUSIVITIES.items()}
-    chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": names[flow.kind]}
+    if fidelity and scheme == "auto":
+        scheme = "explicit"  # a cycle is too long to take turns with
+    plan = settle(seen, flow, time, scheme, step, tol)
+    chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": NAMES[flow.kind]}
     chosen |= {"presmooth": flow.presmooth, "scheme": plan.scheme, "step": plan.size}
     return u, flow, plan, chosen | {"steps": plan.steps(u.shape[2:], flow.spacing)}
 
 
-def _check(time, kappa, diffusivity, presmooth, scheme, step, tol):
+def _by_rule(rule, u, sigma, flow):
+    """κ by a rule of `contrast`, for the gradients that a diffusion looks at."""
+    seen = u
+    if flow.presmooth:
+        seen = np.empty_like(u)
+        flow.smooth(u, seen)
+    return contrast(
+        rule, seen, sigma, flow.spacing, mask=flow.mask, presmoothed=flow.presmooth > 0,
+        gain=_gradient_gain(flow, u.shape[2:]), peak=PEAKS[NAMES[flow.kind]],
+    )  # fmt: skip
+
+
+def _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol):
     """The arguments that can be judged without an image."""
     if time is not None:
         check_positive("time", time, zero=True)
-    if kappa is not None:
-        check_positive("kappa", kappa)
+    check_kappa(kappa)
+    check_positive("fidelity", fidelity, zero=True)
     if diffusivity is not None:
         check_choice("diffusivity", diffusivity, DIFFUSIVITIES)
     if presmooth is not None:
@@ -214,15 +265,16 @@ def _check(time, kappa, diffusivity, presmooth, scheme, step, tol):
         check_positive("tol", tol)
 
 
-def _watch(u, flow, plan, callback, shape, channel_axis):
+def _watch(home, u, advance, plan, callback, shape, channel_axis):
     """One step or cycle after the other, until the end or the callback says stop; and how many."""
-    one = replace(plan, count=1)
     for done in range(1, plan.count + 1):
-        u = one.run(flow, u)
-        if callback(done * plan.size, as_image(u.copy(), shape, channel_axis)):
+        u = advance(u)
+        if callback(done * plan.size, home.as_image(home.copy(u), shape, channel_axis)):
             return u, done
     return u, plan.count
 
+
+NAMES = {code: name for name, code in DIFFUSIVITIES.items()}
 
 # --- choosing -------------------------------------------------------------------------------
 
@@ -240,12 +292,16 @@ CHOICES = {
 MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
-def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth):
+def _choose(
+    u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
+):  # fmt: skip
     """The diffusion and the time with the least estimated risk; what is not None stays."""
     if sigma == 0:  # nothing to remove
         kind = DIFFUSIVITIES[diffusivity or "exponential"]
-        settled = replace(flow, kind=kind, kappa=kappa or 1.0, presmooth=presmooth or 0.0)
-        return settled, 0.0 if time is None else time
+        settled = replace(flow, kind=kind, presmooth=presmooth or 0.0)
+        if isinstance(kappa, str):
+            kappa = _by_rule(kappa, u, sigma, settled)
+        return replace(settled, kappa=kappa or 1.0), 0.0 if time is None else time
     choices = {
         (kind, blur): [m * sigma for m in multiples]
         for (kind, blur), multiples in CHOICES.items()
@@ -258,8 +314,14 @@ def _choose(u, sigma, flow, time, kappa, diffusivity, presmooth):
     flows = [
         replace(flow, kind=DIFFUSIVITIES[kind], presmooth=blur, kappa=_rounded(k))
         for (kind, blur), kappas in choices.items()
-        for k in ([kappa] if kappa else kappas)
+        for k in (kappas if kappa is None or isinstance(kappa, str) else [kappa])
     ]
+    if isinstance(kappa, str):
+        flows = dict.fromkeys(replace(f, kappa=_by_rule(kappa, u, sigma, f)) for f in flows)
+    if fidelity or weight is not None or deviation is not None:
+        noise = sigma if deviation is None else deviation
+        best, at = least_risk(u, noise, [Stepping(f) for f in flows], time, fidelity, weight)
+        return best.diffusion, at
     best = best_candidate(u, sigma, flows, time)
     return best.diffusion, _rounded(best.time) if time is None else time
 
@@ -271,7 +333,8 @@ def _rounded(value):
 
 def _gradient_gain(flow, volume):
     """The standard deviation of a measured derivative of white noise with σ = 1."""
-    if not flow.presmooth:
+    long = [axis for axis, n in enumerate(volume) if n > 1]
+    if not (flow.presmooth and long):
         return math.sqrt(2) / min(flow.spacing[-2:])
     # By the response to a single dot, away from the border.
     reach = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
@@ -279,7 +342,8 @@ def _gradient_gain(flow, volume):
     dot[tuple(n // 2 for n in dot.shape)] = 1.0
     smooth = np.empty_like(dot)
     flow.smooth(dot, smooth)
-    return math.sqrt(np.square(np.gradient(smooth, flow.spacing[-1], axis=-1)).sum())
+    slope = np.gradient(smooth, flow.spacing[long[-1]], axis=2 + long[-1])
+    return math.sqrt(np.square(slope).sum())
 
 
 @dataclass(frozen=True)
@@ -290,7 +354,7 @@ class PeronaMalik:
     ----------
     kappa, time, diffusivity, presmooth : optional
         As for `perona_malik`; ``None``: chosen from the noisy image.
-    spacing, coupled, scheme, step, tol
+    spacing, coupled, scheme, step, tol, fidelity, device
         As for `perona_malik`.
 
     Examples
@@ -301,7 +365,7 @@ class PeronaMalik:
     True
     """
 
-    kappa: float | None = None
+    kappa: float | str | None = None
     time: float | None = None
     diffusivity: str | None = None
     presmooth: float | None = None
@@ -310,6 +374,8 @@ class PeronaMalik:
     scheme: str = "auto"
     step: float | None = None
     tol: float | None = None
+    fidelity: float = 0.0
+    device: str | None = None
 
     def __post_init__(self):
         _check(
@@ -317,17 +383,26 @@ class PeronaMalik:
             self.kappa,
             self.diffusivity,
             self.presmooth,
+            self.fidelity,
             self.scheme,
             self.step,
             self.tol,
         )
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        """A copy with every parameter that is None, and the scheme, set to suit image and noise."""
-        image = as_float(noisy, channel_axis)
+    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
+        """A copy with every parameter that is None, and the scheme, set to suit image and noise.
+
+        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
+        noise has that standard deviation at each pixel.
+        """
+        home = home_of(noisy, self.device)
+        image = home.as_float(noisy, channel_axis)
+        given = asdict(self)
+        del given["device"]
         *_, chosen = _settle(
-            image, mask=None, sigma=sigma, channel_axis=channel_axis, **asdict(self)
-        )
+            home, image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight,
+            deviation=deviation, **given,
+        )  # fmt: skip
         keys = ["kappa", "time", "diffusivity", "presmooth"]
         if self.step is None and chosen["steps"]:
             # Rounded up, which leaves the number of steps as it is.

@@ -42,7 +42,8 @@ def sample(state, enough, side):
             array[(..., *(slice(a, a + s) for a, s in zip(corner, side, strict=True)))]
             for corner in corners
         ]
-        return np.ascontiguousarray(np.concatenate(cut))
+        # All tiles of one image, then those of the next: kernels give image b the mask b mod M.
+        return np.ascontiguousarray(np.stack(cut, axis=1).reshape(-1, *cut[0].shape[1:]))
 
     return tile(state), tile
 

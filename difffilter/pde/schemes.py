@@ -23,8 +23,8 @@ DIFFUSIVITIES = {
 # At the bound itself a checkerboard only changes its sign; at 0.8 of it, it decays.
 SAFETY = 0.8
 
-# Bytes of a strip: half of a second-level cache of 1 MiB.
-CACHE = 1 << 19
+# Bytes of a strip: a second-level cache of 1 MiB.
+CACHE = 1 << 20
 
 # Columns that the implicit scheme solves side by side.
 COLUMNS = 128
@@ -106,7 +106,7 @@ class Diffusion:
         strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
         together = 1 if len(g) else max(1, steps)  # a new g for each step
         room = kernels.room(u.shape, u.dtype, strips, min(at_once, together), workers)
-        smooth = np.empty_like(u) if len(g) else None
+        smooth = kernels.empty(u.shape, u.dtype) if len(g) else None
         for done in range(0, steps, together):
             self._update(g, u, smooth)
             kernels.evolve(u, v, done % len(alpha), min(together, steps), alpha, self.kind, inverse,
@@ -127,7 +127,7 @@ class Diffusion:
     def _diffusivity(self, u):
         """Room for g at each pixel; empty if it is not needed."""
         needed = self.presmooth and self.kind != kernels.CONSTANT
-        return np.empty((len(u) if needed else 0, *u.shape[2:]), u.dtype)
+        return kernels.empty((len(u) if needed else 0, *u.shape[2:]), u.dtype)
 
     def _update(self, g, u, smooth):
         """g of the presmoothed u, if it is needed; ``smooth`` is scratch."""
@@ -167,7 +167,7 @@ def pieces(shape, bytes_per_pixel, workers):
     Examples
     --------
     >>> pieces((1, 1, 1, 1024, 1024), 4, 2)
-    (8, 16)
+    (4, 16)
     """
     batch, channels, depth, height, width = shape
     line = channels * width * bytes_per_pixel
@@ -217,7 +217,9 @@ def as_state(image, channel_axis, *, coupled=True):
     planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)
     planes = planes.reshape(len(planes), *(1,) * (4 - planes.ndim), *planes.shape[1:])
     planes = planes[None] if coupled else planes[:, None]
-    return np.array(planes, order="C")
+    state = kernels.empty(planes.shape, planes.dtype)
+    state[...] = planes
+    return state
 
 
 def as_image(state, shape, channel_axis):

@@ -79,10 +79,11 @@ def best_candidate(state, sigma, diffusions, time=None):
     for enough, sides, keep in ROUNDS:
         y, tile = sample(state, enough, sides[2 if state.shape[2] == 1 else 3])
         found = []
-        for diffusion in candidates:
-            sampled = replace(diffusion, mask=tile(diffusion.mask))
-            risks = _risks(y, sigma, sampled, time)
-            found.append(Candidate(diffusion, *min(risks, key=lambda pair: pair[1])))
+        for alike in _but_for_contrast(candidates):
+            sampled = replace(alike[0], mask=tile(alike[0].mask))
+            kappas = [diffusion.kappa for diffusion in alike]
+            least = _least_risks(y, sigma, sampled, kappas, time)
+            found += [Candidate(diffusion, *at) for diffusion, at in zip(alike, least, strict=True)]
         found.sort(key=lambda candidate: candidate.risk)
         candidates = [candidate.diffusion for candidate in found[:keep]]
         if y is state:
@@ -90,30 +91,54 @@ def best_candidate(state, sigma, diffusions, time=None):
     return found[0]
 
 
-def _risks(y, sigma, diffusion, time):
-    """(time, risk) along one evolution, until the risk has passed its minimum."""
+def _but_for_contrast(diffusions):
+    """Lists of those that differ in nothing but κ."""
+    groups = {}
+    for diffusion in diffusions:
+        groups.setdefault((diffusion.kind, diffusion.presmooth), []).append(diffusion)
+    return groups.values()
+
+
+def _least_risks(y, sigma, diffusion, kappas, time):
+    """For each κ the time of least risk, and that risk.
+
+    All evolve side by side: with a contrast parameter κ, u moves as u/κ does with one of 1.
+    """
+    count = len(y)
     sign = np.random.default_rng(0).integers(0, 2, y.shape, np.int8) * 2 - 1
     sign = sign.astype(y.dtype)
-    u = np.concatenate([y, y + y.dtype.type(PROBE * sigma) * sign])
-    spare = np.empty_like(u)
+    pair = np.stack([y, y + y.dtype.type(PROBE * sigma) * sign])
+    kappas = np.asarray(kappas, y.dtype)
+    u = (pair[:, None] / kappas[:, None, None, None, None, None]).reshape(-1, *y.shape[1:])
+    diffusion = replace(diffusion, kappa=1.0)
     bound = stability_bound(y.shape[2:], diffusion.spacing)
     step = SAFETY * bound
-    lowest, turn, now = np.inf, 0.0, 0.0
+    moving = np.arange(len(kappas))
+    least, turn = np.full(len(kappas), np.inf), np.zeros(len(kappas))
+    spare, now = np.empty_like(u), 0.0
     for look in _looks(step) if time is None else [time]:
-        count, size = plan(look - now, step)
+        steps, size = plan(look - now, step)
         cycle = cycle_steps(look - now, bound)
-        if cycle < count and now > 0:  # short against what was: a cycle is accurate enough
+        if cycle < steps and now > 0:  # short against what was: a cycle is accurate enough
             u, spare = diffusion.semi_iterative(u, spare, 1, cycle, look - now)
         else:
-            diffusion.explicit(u, count, size)
+            diffusion.explicit(u, steps, size)
         now = look
-        squares, products = kernels.row_moments(u, y, sign)
-        risk = (squares.sum() + 2 * sigma * products.sum() / PROBE) / y.size - sigma**2
-        yield now, risk
-        if risk < lowest:
-            lowest, turn = risk, now
-        elif now > 1.3 * turn + 2 * step:
-            return
+        squares, products = (
+            rows.reshape(len(moving), -1).sum(axis=1)
+            for rows in kernels.row_moments(u, y, sign, kappas[moving])
+        )
+        risk = (squares + 2 * sigma * products / PROBE) / y.size - sigma**2
+        better = risk < least[moving]
+        least[moving[better]], turn[moving[better]] = risk[better], now
+        going = now <= 1.3 * turn[moving] + 2 * step
+        if not going.any():
+            break
+        if not going.all():
+            moving = moving[going]
+            u = u.reshape(2, -1, count, *y.shape[1:])[:, going].reshape(-1, *y.shape[1:])
+            spare = np.empty_like(u)
+    return list(zip(turn.tolist(), least.tolist(), strict=True))
 
 
 def _looks(step, most=320):

@@ -70,42 +70,48 @@ def reflected(i, n):
 
 
 @njit(**OPTIONS)
-def differences(before, after, half, result):
-    """Central differences between two rows; ``half`` is 1/(2h)."""
+def differences(far_before, before, after, far_after, taps, result):
+    """Derivatives of a row from four rows around; ``taps`` are the differences' weights."""
+    inner, outer = taps
     for i in range(result.size):
-        result[i] = half * (after[i] - before[i])
+        result[i] = inner * (after[i] - before[i]) + outer * (far_after[i] - far_before[i])
 
 
 @njit(parallel=True, **OPTIONS)
-def structure(u, half, tensor, workers):
-    """Σ_c ∇u_c ∇u_cᵀ by central differences, to ``tensor[b, k, z, y, x]``.
+def structure(u, taps, tensor, workers):
+    """Σ_c ∇u_c ∇u_cᵀ by differences of fourth order, to ``tensor[b, k, z, y, x]``.
 
-    The components k are xx, xy, yy and, in volumes, xz, yz, zz. ``half`` is 1/(2h) for the axes
-    z, y, x; beyond the border the image goes on as it is there.
+    The components k are xx, xy, yy and, in volumes, xz, yz, zz. ``taps`` are the weights of the
+    differences across two and four pixels, for the axes z, y, x; beyond the border the image is
+    reflected.
     """
     batch, channels, depth, height, width = u.shape
     rows = batch * depth * height
     for worker in prange(workers):
         gx, gy, gz = np.empty(width, u.dtype), np.empty(width, u.dtype), np.empty(width, u.dtype)
-        line = np.empty(width + 2, u.dtype)
+        line = np.empty(width + 4, u.dtype)
         for row in range(worker * rows // workers, (worker + 1) * rows // workers):
             b, z, y = row // (depth * height), row // height % depth, row % height
             t = tensor[b, :, z, y]
             t[:] = 0
             for c in range(channels):
                 plane = u[b, c, z]
-                line[1 : width + 1] = plane[y]
-                line[0], line[width + 1] = plane[y, 0], plane[y, width - 1]
-                differences(line, line[2:], half[2], gx)
-                differences(plane[max(y - 1, 0)], plane[min(y + 1, height - 1)], half[1], gy)
+                for i in range(-2, width + 2):
+                    line[i + 2] = plane[y, reflected(i, width)]
+                differences(line, line[1:], line[3:], line[4:], taps[2], gx)
+                differences(plane[reflected(y - 2, height)], plane[reflected(y - 1, height)],
+                            plane[reflected(y + 1, height)], plane[reflected(y + 2, height)],
+                            taps[1], gy)  # fmt: skip
                 xx, xy, yy = t[0], t[1], t[2]
                 for i in range(width):
                     xx[i] += gx[i] * gx[i]
                     xy[i] += gx[i] * gy[i]
                     yy[i] += gy[i] * gy[i]
                 if depth > 1:
-                    front, back = u[b, c, max(z - 1, 0), y], u[b, c, min(z + 1, depth - 1), y]
-                    differences(front, back, half[0], gz)
+                    v = u[b, c]
+                    differences(v[reflected(z - 2, depth), y], v[reflected(z - 1, depth), y],
+                                v[reflected(z + 1, depth), y], v[reflected(z + 2, depth), y],
+                                taps[0], gz)  # fmt: skip
                     xz, yz, zz = t[3], t[4], t[5]
                     for i in range(width):
                         xz[i] += gx[i] * gz[i]

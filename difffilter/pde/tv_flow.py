@@ -84,6 +84,7 @@ def tv_flow(
     *,
     sigma=None,
     epsilon=EPSILON,
+    fidelity=0.0,
     spacing=None,
     channel_axis=None,
     step=STEP,
@@ -108,6 +109,10 @@ def tv_flow(
         it is estimated. Not used when time is given.
     epsilon : float, default 0.0001
         What regularises |∇u| to √(|∇u|² + ε²), in units of intensity per unit of length.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f [3]_; in units of one over time.
+        After a long time the image is then the one that minimises ∫|∇u| + λ/2 ∫(u - f)², of Rudin,
+        Osher and Fatemi [4]_.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     channel_axis : int, optional
@@ -145,6 +150,10 @@ def tv_flow(
        Differential and Integral Equations 14(3), 2001.
     .. [2] J. Weickert, B. M. ter Haar Romeny, M. A. Viergever, "Efficient and reliable schemes for
        nonlinear diffusion filtering", IEEE Trans. Image Processing 7(3), 1998.
+    .. [3] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
+       approach to edge detection", Image and Vision Computing 8(4), 1990.
+    .. [4] L. I. Rudin, S. Osher, E. Fatemi, "Nonlinear total variation based noise removal
+       algorithms", Physica D 60, 1992.
 
     Examples
     --------
@@ -154,7 +163,9 @@ def tv_flow(
     >>> round(float(tv_flow(bar, 1.0)[4, 25]), 2)
     0.8
     """
-    return TVFlow(time, epsilon, spacing, step).filter(image, sigma, channel_axis, full_output)
+    return TVFlow(time, epsilon, spacing, step, fidelity=fidelity).filter(
+        image, sigma, channel_axis, full_output
+    )
 
 
 @dataclass(frozen=True)
@@ -165,7 +176,7 @@ class TVFlow(Evolving):
     ----------
     time : float, optional
         As for `tv_flow`; ``None``: chosen from the noisy image.
-    epsilon, spacing, step
+    epsilon, spacing, step, fidelity
         As for `tv_flow`.
 
     Examples

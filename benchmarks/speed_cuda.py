@@ -1,0 +1,115 @@
+"""Diffusion on a GPU against its memory: python benchmarks/speed_cuda.py [-o FILE.md]
+
+How many pixels a second an explicit iteration takes by Triton's kernel and by PyTorch's own
+operations, next to what copying would allow, a step having to read and to write each pixel once.
+Each way is warmed up, and the median of the repeats counts. Without a GPU it rehearses on the CPU,
+with tiny images and, of the two, PyTorch's operations only: those numbers mean nothing.
+"""
+
+import argparse
+import statistics
+import time
+from datetime import date
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+from machine import describe
+
+from difffilter.benchmark.machine import machine
+from difffilter.files import replacing
+from difffilter.pde import torch_schemes
+from difffilter.pde.planning import Plan
+from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion, stability_bound
+
+SHAPES = {"1024²": (1, 1, 1024, 1024), "4096²": (1, 1, 4096, 4096), "256³": (1, 256, 256, 256),
+          "2048², 3 channels": (3, 1, 2048, 2048)}  # fmt: skip
+REHEARSAL = {"64²": (1, 1, 64, 64), "16³": (1, 16, 16, 16)}
+
+# Name: diffusivity and presmoothing.
+DIFFUSIONS = {"rational": ("rational", 0.0), "exponential": ("exponential", 0.0),
+              "rational, presmoothed by 0.5": ("rational", 0.5)}  # fmt: skip
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+ITERATIONS = 64
+
+
+def seconds(run, device, repeats):
+    """The median duration of a call."""
+    taken = []
+    for turn in range(repeats + 1):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        run()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        if turn:  # the first compiles
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def rate(shape, dtype, diffusivity, presmooth, device, iterations, repeats):
+    """Mpixel·iterations/s; colour counts each channel's pixels."""
+    u = torch.rand((1, *shape), dtype=dtype, device=device)
+    diffusion = Diffusion(DIFFUSIVITIES[diffusivity], 0.1, presmooth=presmooth)
+    plan = Plan("explicit", iterations, 0.8 * stability_bound(shape[1:], diffusion.spacing))
+    taken = seconds(lambda: torch_schemes.run(plan, diffusion, u), device, repeats)
+    return u.numel() * iterations / taken / 1e6
+
+
+def copying(device, repeats, size):
+    """Bytes/s, read and written, of copying `size` bytes."""
+    a = torch.ones(size // 4, device=device)
+    b = torch.empty_like(a)
+    return 2 * size / seconds(lambda: b.copy_(a), device, repeats)
+
+
+def implementations(device):
+    names = {"PyTorch": "torch_graph"}
+    if device == "cuda" and find_spec("triton"):
+        names = {"Triton": "torch_triton"} | names
+    return {name: import_module(f"difffilter.pde.{module}") for name, module in names.items()}
+
+
+def report(device, repeats):
+    shapes, iterations = (SHAPES, ITERATIONS) if device == "cuda" else (REHEARSAL, 4)
+    bandwidth = copying(device, repeats, 1 << 30 if device == "cuda" else 1 << 20)
+    lines = [
+        f"Mpixel·iterations/s on {device}, {iterations} explicit iterations. Copying runs at "
+        f"{bandwidth / 1e9:.0f} GB/s (read and written).",
+        "",
+        f"{machine()['device']}; {describe('torch', 'triton', 'difffilter')}; {date.today()}",
+    ]
+    for dtype_name, dtype in DTYPES.items():
+        limit = bandwidth / (2 * dtype.itemsize) / 1e6
+        lines += ["", f"## {dtype_name}", "", f"| | {' | '.join(shapes)} |"]
+        lines += ["|---" * (len(shapes) + 1) + "|"]
+        for name, module in implementations(device).items():
+            for what, (diffusivity, presmooth) in DIFFUSIONS.items():
+                with patch.object(torch_schemes, "implementation", return_value=module):
+                    rates = [
+                        rate(s, dtype, diffusivity, presmooth, device, iterations, repeats)
+                        for s in shapes.values()
+                    ]
+                cells = " | ".join(f"{r:.0f} ({r / limit:.0%})" for r in rates)
+                lines.append(f"| {name}, {what} | {cells} |")
+        lines += [f"| a copy, from memory | {' | '.join([f'{limit:.0f}'] * len(shapes))} |"]
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, help="write the tables to a file")
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    text = report("cuda" if torch.cuda.is_available() else "cpu", options.repeats)
+    print(text)
+    if options.output:
+        with replacing(options.output) as path:
+            path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Docstrings are written to be read in a terminal, too; here they become fit for pages."""
+
+import re
+
+from docutils.nodes import Text
+from sphinx.addnodes import pending_xref
+
+# What stands between double backquotes stays as it is.
+LITERAL = re.compile(r"(``.*?``)")
+
+# How numpydoc tells the first reference of one docstring from that of another.
+NUMBERED = re.compile(r"\[R[0-9a-f]+-(\w+)\]")
+
+
+def escape(app, what, name, obj, options, lines):
+    """Let |∇u| stand for itself."""
+    for number, line in enumerate(lines):
+        if not line.lstrip().startswith(">>>"):
+            parts = LITERAL.split(line)
+            parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+            lines[number] = "".join(parts)
+
+
+def number(app, document):
+    """Show references as [1]. (Numpydoc does so in pages of reStructuredText only.)"""
+    for reference in document.findall(pending_xref):
+        for text in list(reference.findall(Text)):
+            if found := NUMBERED.fullmatch(text):
+                text.parent.replace(text, Text(f"[{found[1]}]"))
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", escape, priority=400)  # before numpydoc
+    app.connect("doctree-read", number)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

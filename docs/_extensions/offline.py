@@ -1,0 +1,51 @@
+"""Pages that need nothing from the network: equations are MathML, and a build that refers to a
+script, style or picture elsewhere fails."""
+
+import re
+
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.errors import ExtensionError
+
+# What a browser would fetch by itself; links to click on may lead anywhere.
+FETCHED = re.compile(
+    r"""<(?:script|img|source|iframe|link(?=[^>]*\srel="(?:stylesheet|icon|preload)))\b[^>]*"""
+    r"""\s(?:src|href)="((?:https?:)?//[^"]*)"""
+)
+
+
+def inline(self, node):
+    self.body.append(tex2mathml(node.astext()))
+
+
+def block(self, node):
+    self.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+
+
+def nothing(self, node):
+    """Called when a node ends."""
+
+
+def skipping(visit):
+    """Docutils would go on to the equation's text, which has been dealt with."""
+
+    def visitor(self, node):
+        from docutils.nodes import SkipChildren
+
+        visit(self, node)
+        raise SkipChildren
+
+    return visitor
+
+
+def check(app, error):
+    if error or app.builder.format != "html":
+        return
+    for page in app.outdir.rglob("*.html"):
+        for found in FETCHED.findall(page.read_text("utf-8")):
+            raise ExtensionError(f"{page} needs the network: {found}")
+
+
+def setup(app):
+    app.add_html_math_renderer("mathml", (skipping(inline), nothing), (skipping(block), nothing))
+    app.connect("build-finished", check)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
