@@ -84,7 +84,9 @@ def cli():
 @click.option(
     "-o", "--output", metavar="FILE|DIR", help="Where to. [default: IMG_smooth beside it]"
 )
-@click.option("-m", "--method", default="perona_malik", show_default=True, help="See 'methods'.")
+@click.option(
+    "-m", "--method", help="See 'methods'. [default: edge_enhancing; for volumes perona_malik]"
+)
 @sigma_option(help="Noise level, like 25/255. [default: estimated]")
 @noise_model_option()
 @click.option("--time", type=Number(), metavar="T", help="How long to diffuse. [default: chosen]")
@@ -122,10 +124,10 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbos
       difffilter smooth photons.tif --noise-model poisson
     """
     from difffilter import batch
-    from difffilter.catalog import for_noise
+    from difffilter.catalog import for_noise, usual_method
 
     given = {key: value for key, value in parameters.items() if value is not None}
-    denoiser = for_noise(_make(method, given), noise)
+    denoiser = for_noise(_make(method or usual_method(volume, given), given), noise)
     sources = batch.find_images(images)
     batch.check_options(sources, sigma)
     tasks = batch.plan_tasks(sources, output)
@@ -148,7 +150,9 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbos
 
 @cli.command()
 @click.argument("image", metavar="IMG")
-@click.option("-m", "--method", default="perona_malik", show_default=True, help="See 'methods'.")
+@click.option(
+    "-m", "--method", help="See 'methods'. [default: edge_enhancing; for volumes perona_malik]"
+)
 @sigma_option(help="Noise level, like 25/255. [default: estimated]")
 @noise_model_option()
 @click.option("--volume", is_flag=True, help="Take a TIFF's pages for one volume.")

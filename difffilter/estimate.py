@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from difffilter.catalog import for_noise, make, spell
+from difffilter.catalog import for_noise, make, spell, usual_method
 from difffilter.denoiser import Denoiser, strength
 from difffilter.image import as_float
 from difffilter.sigma import check_sigma
@@ -31,7 +31,7 @@ class Parameters(Mapping):
     >>> from difffilter import Heat
     >>> parameters = Parameters(Heat(time=2.0), 0.1)
     >>> print(parameters, dict(parameters))
-    heat(time=2.0) {'time': 2.0, 'spacing': None}
+    heat(time=2.0) {'time': 2.0, 'spacing': None, 'fidelity': 0.0, 'device': None}
     """
 
     method: Denoiser
@@ -53,7 +53,7 @@ class Parameters(Mapping):
 
 
 def estimate_parameters(
-    image, method="perona_malik", sigma=None, channel_axis=None, *, noise=None, **parameters
+    image, method=None, sigma=None, channel_axis=None, *, noise=None, **parameters
 ):
     """Choose a method's parameters for an image, without filtering it.
 
@@ -61,8 +61,9 @@ def estimate_parameters(
     ----------
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    method : str or Denoiser
-        What `make` takes, or a Denoiser. Parameters that it gives stay as they are.
+    method : str or Denoiser, optional
+        What `make` takes, or a Denoiser, whose parameters stay as they are where it gives them;
+        ``None``: as for `denoise`.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, of Poisson noise and speckle where
         the image is 1; ``None``: it is estimated.
@@ -96,6 +97,8 @@ def estimate_parameters(
     True
     """
     image = as_float(image, channel_axis)
+    if method is None:
+        method = usual_method(image.ndim - (channel_axis is not None) == 3, parameters)
     denoiser = make(method, **parameters) if isinstance(method, str) else method
     if parameters and denoiser is method:
         raise TypeError("parameters go with the name of a method, not with a Denoiser")

@@ -138,7 +138,9 @@ def estimate_sigma(image, channel_axis=None, *, mask=None, noise="gaussian"):
     variances = np.concatenate([np.square(some @ high) for some in _few(patches[calm])]).mean(
         axis=0
     )
-    return float(np.sqrt(np.median(variances)))
+    sigma = float(np.sqrt(np.median(variances)))
+    # What JPEG leaves out of its blocks comes back as rounding.
+    return sigma if sigma > 1e-6 * max(-planes.min(), planes.max()) else 0.0
 
 
 def estimate_noise(image, channel_axis=None, *, noise="poisson"):

@@ -122,3 +122,14 @@ def test_import_is_light(statement):
     names = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     heavy = {"torch", "numba", "matplotlib", "scipy", "skimage", "click"}
     assert not heavy & set(names.stdout.split())
+
+
+def test_the_usual_method_depends_on_what_there_is_to_smooth(photo, rng):
+    noisy = (photo[:48, :48] + rng.normal(0, 0.1, (48, 48))).astype(np.float32)
+    volume = np.stack([noisy] * 4)
+    np.testing.assert_array_equal(df.denoise(noisy, 0.1), df.EdgeEnhancing()(noisy, 0.1))
+    np.testing.assert_array_equal(df.denoise(volume, 0.1), df.PeronaMalik()(volume, 0.1))
+    np.testing.assert_array_equal(
+        df.denoise(noisy, 0.1, tol=0.01), df.PeronaMalik(tol=0.01)(noisy, 0.1)
+    )
+    assert "edge_enhancing" in str(df.estimate_parameters(noisy))

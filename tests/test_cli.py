@@ -60,7 +60,7 @@ def test_smooth_verbose_says_what_was_chosen_and_can_be_repeated(folder):
     text = difffilter("smooth", "grey.png", "-v", cwd=folder)
     sigma, method = re.search(r"sigma=(\S+) .*?  (.*)\n", text).groups()
     assert float(sigma) == pytest.approx(0.1, rel=0.1)
-    assert re.match(r"perona_malik\(kappa=[\d.]+, time=[\d.]+, diffusivity='\w+'", method)
+    assert re.match(r"edge_enhancing\(kappa=[\d.]+, time=[\d.]+, presmooth=[\d.]+\)$", method)
     difffilter("smooth", "grey.png", "-o", "again.png", "-m", method, cwd=folder)
     np.testing.assert_array_equal(
         *(np.asarray(Image.open(folder / n)) for n in ("grey_smooth.png", "again.png"))

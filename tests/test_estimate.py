@@ -109,7 +109,7 @@ def test_noise_model_and_rules_on_the_command_line(photo, tmp_path):
     np.testing.assert_array_equal(told, like(expected, counts))
     run("difffilter", "smooth", "photons.png", "--kappa", "mad", "-o", "mad.png", cwd=tmp_path)
     mad = np.asarray(Image.open(tmp_path / "mad.png"))
-    np.testing.assert_array_equal(mad, like(df.PeronaMalik(kappa="mad")(counts), counts))
+    np.testing.assert_array_equal(mad, like(df.EdgeEnhancing(kappa="mad")(counts), counts))
     for options, message in [
         (["--kappa", "made"], "'made' is no rule for kappa; did you mean 'mad'?"),
         (["--noise-model", "poisson", "-m", "srad"], "srad is for speckle noise, not for poisson"),

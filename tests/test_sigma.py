@@ -89,3 +89,9 @@ def test_check_sigma():
         check_sigma(math.inf)
     with pytest.raises(ValueError, match="did you mean 25/255"):
         check_sigma(25, np.zeros(3))
+
+
+def test_what_is_left_of_rounding_is_no_noise():
+    # Blocks of 8×8 with low frequencies alone, as a coarse JPEG has them, beside flat ones.
+    ramp = np.tile(np.cos(np.pi * (np.arange(8) + 0.5) / 8), (64, 8)) / 3
+    assert df.estimate_sigma(np.hstack([ramp, np.full((64, 64), 0.1)])) == 0

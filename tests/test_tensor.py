@@ -216,7 +216,7 @@ def test_full_output_tells_what_was_chosen(photo, rng):
     _, chosen = df.coherence_enhancing(noisy, 3.0, 0.05, integration=2, full_output=True)
     assert chosen == {
         "sigma": None, "kappa": 0.05, "time": 3.0, "presmooth": 0.5, "integration": 2,
-        "alpha": 0.01, "spacing": None, "step": 1.0,
+        "alpha": 0.01, "spacing": None, "step": 1.0, "fidelity": 0.0,
     }  # fmt: skip
 
 

@@ -56,5 +56,8 @@ def _corners(volume, side, wanted):
         for n, s, f in zip(volume, side, fit, strict=True)
     ]
     corners = list(itertools.product(*places))
-    taken = min(wanted, len(corners))
-    return [corners[(2 * k + 1) * len(corners) // (2 * taken)] for k in range(taken)]
+    # Steps by the golden section leave no large gap, and meet no tile twice as long as they have
+    # no divisor in common with the number of tiles; nor do they keep to one column.
+    count = len(corners)
+    stride = next(s for s in itertools.count(round(0.618 * count)) if math.gcd(s, count) == 1)
+    return [corners[k * stride % count] for k in range(min(wanted, count))]

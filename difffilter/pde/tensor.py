@@ -10,6 +10,7 @@ import numpy as np
 
 from difffilter.pde import tensor_kernels as kernels
 from difffilter.pde import tensor_plane_kernels as plane
+from difffilter.pde.contrast import check_kappa
 from difffilter.pde.flow import Evolving
 from difffilter.pde.schemes import check_positive, plan
 
@@ -162,6 +163,7 @@ def edge_enhancing(
     *,
     sigma=None,
     presmooth=None,
+    fidelity=0.0,
     spacing=None,
     channel_axis=None,
     step=EDGE_STEP,
@@ -183,15 +185,19 @@ def edge_enhancing(
     time : float, optional
         How long to diffuse, in units of length squared; ``None``: the time of least risk (see
         Notes).
-    kappa : float, optional
-        Contrast parameter κ, in units of intensity per unit of length; ``None``: of several
-        multiples of σ the one of least risk.
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
+        the differences between neighbours (see `perona_malik`); ``None``: of several multiples of
+        σ the one of least risk.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
         it is estimated. Not used when time, kappa and presmooth are given.
     presmooth : float, optional
         Standard deviation s of the Gaussian that precedes the gradient, in units of length;
         ``None``: the one of least risk of those in `EDGE_CHOICES`.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f (see `perona_malik`); in units of
+        one over time.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     channel_axis : int, optional
@@ -243,7 +249,7 @@ def edge_enhancing(
     >>> bool(np.abs(smooth - slanted_edge).mean() < np.abs(noisy - slanted_edge).mean() / 3)
     True
     """
-    return EdgeEnhancing(kappa, time, presmooth, spacing, step).filter(
+    return EdgeEnhancing(kappa, time, presmooth, spacing, step, fidelity=fidelity).filter(
         image, sigma, channel_axis, full_output
     )
 
@@ -260,7 +266,7 @@ class EdgeEnhancing(Evolving):
     ----------
     kappa, time, presmooth : float, optional
         As for `edge_enhancing`; ``None``: chosen from the noisy image.
-    spacing, step
+    spacing, step, fidelity
         As for `edge_enhancing`.
 
     Examples
@@ -271,7 +277,7 @@ class EdgeEnhancing(Evolving):
     True
     """
 
-    kappa: float | None = None
+    kappa: float | str | None = None
     time: float | None = None
     presmooth: float | None = None
     spacing: float | tuple[float, ...] | None = None
@@ -304,6 +310,7 @@ def coherence_enhancing(
     presmooth=0.5,
     integration=None,
     alpha=COHERENCE_ALPHA,
+    fidelity=0.0,
     spacing=None,
     channel_axis=None,
     step=COHERENCE_STEP,
@@ -324,9 +331,10 @@ def coherence_enhancing(
     time : float, optional
         How long to diffuse, in units of length squared; ``None``: the time of least risk (see
         Notes), for removing noise. To close gaps takes about the square of their length.
-    kappa : float, optional
+    kappa : float or {"mad", "quantile", "sigma"}, optional
         Contrast parameter κ, in units of intensity per unit of length: μ₁ - μ = κ² counts as
-        coherent; ``None``: of several multiples of σ the one of least risk.
+        coherent; or a rule that sets it by the differences between neighbours (see
+        `perona_malik`); ``None``: of several multiples of σ the one of least risk.
     sigma : float, optional
         Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
         it is estimated. Not used when time, kappa and integration are given.
@@ -337,6 +345,9 @@ def coherence_enhancing(
         one of least risk of those in `COHERENCE_CHOICES`.
     alpha : float, default 0.01
         Smallest eigenvalue of D, above 0 and at most 1.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f (see `perona_malik`); in units of
+        one over time.
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     channel_axis : int, optional
@@ -379,9 +390,9 @@ def coherence_enhancing(
     >>> bool(np.abs(healed - ridges)[32].mean() < np.abs(broken - ridges)[32].mean() / 2)
     True
     """
-    return CoherenceEnhancing(kappa, time, presmooth, integration, alpha, spacing, step).filter(
-        image, sigma, channel_axis, full_output
-    )
+    return CoherenceEnhancing(
+        kappa, time, presmooth, integration, alpha, spacing, step, fidelity=fidelity
+    ).filter(image, sigma, channel_axis, full_output)
 
 
 # Candidates that did best together on training photographs: ρ, and κ in multiples of σ.
@@ -396,7 +407,7 @@ class CoherenceEnhancing(Evolving):
     ----------
     kappa, time, integration : float, optional
         As for `coherence_enhancing`; ``None``: chosen from the noisy image.
-    presmooth, alpha, spacing, step
+    presmooth, alpha, spacing, step, fidelity
         As for `coherence_enhancing`.
 
     Examples
@@ -407,7 +418,7 @@ class CoherenceEnhancing(Evolving):
     True
     """
 
-    kappa: float | None = None
+    kappa: float | str | None = None
     time: float | None = None
     presmooth: float = 0.5
     integration: float | None = None
@@ -446,7 +457,6 @@ def _check(denoiser):
         value = getattr(denoiser, name, None)
         if value is not None:
             check_positive(name, value, zero=True)
-    if denoiser.kappa is not None:
-        check_positive("kappa", denoiser.kappa)
+    check_kappa(denoiser.kappa)
     for name in ("alpha", "step"):
         check_positive(name, getattr(denoiser, name, 1.0))
