@@ -64,7 +64,7 @@ CLOSE = {
     "coherence_enhancing(kappa=0.01, time=2, integration=1.0)": 1e-4,
     "tv_flow(time=0.05)": 1e-4,
     "heat(time=4, fidelity=0.1)": 2e-6,
-    "perona_malik(kappa=0.05, time=2, diffusivity='tukey', presmooth=0, scheme='aos', fidelity=1)": 2e-6,
+    "perona_malik(kappa=1, time=2, diffusivity='tukey', presmooth=0, scheme='aos', step=1, fidelity=1)": 2e-6,
     "tv_flow(time=0.05, fidelity=1)": 1e-4,
 }  # fmt: skip
 
