@@ -127,10 +127,13 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbos
     from difffilter.catalog import for_noise, usual_method
 
     given = {key: value for key, value in parameters.items() if value is not None}
-    denoiser = for_noise(_make(method or usual_method(volume, given), given), noise)
     sources = batch.find_images(images)
     batch.check_options(sources, sigma)
     tasks = batch.plan_tasks(sources, output)
+    if method is None:
+        blocks = any(batch.in_blocks(task, vars(large)) for task in tasks)
+        method = usual_method(volume or blocks, given)
+    denoiser = for_noise(_make(method, given), noise)
     if len(tasks) > 1 and output is not None:
         Path(output).mkdir(parents=True, exist_ok=True)
     _compile(denoiser)

@@ -16,7 +16,7 @@ from difffilter.pde.perona_malik import PeronaMalik
 from difffilter.pde.planning import Plan
 from difffilter.pde.schemes import SAFETY, plan, stability_bound
 from difffilter.pde.srad import SRAD
-from difffilter.pde.tensor import CoherenceEnhancing, EdgeEnhancing
+from difffilter.pde.tensor import EDGE_INTEGRATION, CoherenceEnhancing, EdgeEnhancing
 from difffilter.pde.tv_flow import MOST_STEPS, TVFlow
 
 __all__ = ["Reach", "reach"]
@@ -136,11 +136,11 @@ def _tensor(denoiser, axes):
     """Each D follows from its surroundings; the rest is diffusion, in links of several pixels."""
     _settled(denoiser)
     spacing = _spacing(denoiser, axes)
-    integration = getattr(denoiser, "integration", 0.7 * min(spacing[-2:]))
+    integration = getattr(denoiser, "integration", EDGE_INTEGRATION * min(spacing[-2:]))
     variance = denoiser.presmooth**2 + integration**2
     rounds, _ = _pieces(denoiser, denoiser.step)
     tail = _leaky(denoiser.time + rounds * variance / 2, spacing).pixels
-    look = [math.ceil(3.5 * (denoiser.presmooth + integration) / h) + 1 for h in spacing]
+    look = [math.ceil(3.5 * (denoiser.presmooth + integration) / h) + 2 for h in spacing]
     return Reach(tuple(t + n for t, n in zip(tail, look, strict=True)), False)
 
 
