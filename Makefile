@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench
+.PHONY: help demo test lint docs bench faults
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -27,6 +27,9 @@ docs: $(READY)  ## build the documentation: docs/_build/html/index.html
 bench: $(READY)  ## measure speed against other libraries
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	$(BIN)/python benchmarks/speed.py
+
+faults: $(READY)  ## provoke faults and hostile input by the thousand: docs/reliability.md
+	$(BIN)/python benchmarks/reliability.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import os
 from collections.abc import Iterator
@@ -12,12 +13,14 @@ import numpy as np
 
 from difffilter.catalog import spell
 from difffilter.denoiser import strength
-from difffilter.files import SUFFIXES, read, write
+from difffilter.files import SUFFIXES, read, replacing, write
 from difffilter.image import like
+from difffilter.large.run import smooth_blocks
+from difffilter.large.stores import ARRAYS, is_large, split_path
 from difffilter.sigma import check_sigma
 from difffilter.workers import pool
 
-__all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file"]
+__all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,13 @@ def find_images(arguments):
     found = []
     for argument in map(str, arguments):
         path = Path(argument)
-        if path.is_dir():
+        if split_path(path)[0].suffix.lower() in ARRAYS and split_path(path)[0].exists():
+            files = [path]
+        elif path.is_dir():
             files = sorted(
                 p
                 for p in path.iterdir()
-                if p.suffix.lower() in SUFFIXES
+                if p.suffix.lower() in SUFFIXES + ARRAYS
                 and not p.name.startswith(".")
                 and not p.stem.endswith("_smooth")
             )
@@ -74,16 +79,18 @@ def plan_tasks(sources, output=None, ending="_smooth"):
     ValueError
         If two results would have one name, or several ones one file.
     """
+    names = {source: split_path(source)[0] for source in sources}
     if output is None:
-        tasks = [Task(s, s.with_name(f"{s.stem}{ending}{s.suffix}")) for s in sources]
+        tasks = [Task(s, n.with_name(f"{n.stem}{ending}{n.suffix}")) for s, n in names.items()]
     else:
         folder = Path(output)
-        if not (folder.is_dir() or str(output).endswith(("/", os.sep))):
+        array = folder.suffix.lower() in ARRAYS
+        if array or not (folder.is_dir() or str(output).endswith(("/", os.sep))):
             if len(sources) == 1:
                 return [Task(sources[0], folder)]
-            if folder.exists() or folder.suffix.lower() in SUFFIXES:
+            if array or folder.exists() or folder.suffix.lower() in SUFFIXES:
                 raise ValueError(f"{len(sources)} results do not fit into the one file {folder}")
-        tasks = [Task(s, folder / s.name) for s in sources]
+        tasks = [Task(s, folder / n.name) for s, n in names.items()]
     seen = {}
     for task in tasks:
         if task.target in seen:
@@ -94,7 +101,9 @@ def plan_tasks(sources, output=None, ending="_smooth"):
     return tasks
 
 
-def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
+def smooth_file(
+    task, denoiser, *, sigma=None, volume=False, overwrite=False, large=None, max_pixels=None
+):
     """Denoise one file.
 
     Parameters
@@ -109,11 +118,17 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
         Whether the pages of a TIFF are one volume.
     overwrite : bool
         Whether a file that stands in the target's place may be replaced.
+    large : dict, optional
+        For `smooth_blocks`, by which a Zarr or HDF5 file is filtered, and a TIFF file that is large
+        or for which this says how.
+    max_pixels : int, optional
+        Refuse what has more; ``None``: as `read` and `open_array` do by themselves.
 
     Returns
     -------
     list of str
-        For each page or volume, σ and the denoiser with the parameters that were chosen.
+        For each page or volume, or once for what goes block by block, σ and the denoiser with the
+        parameters that were chosen.
 
     Raises
     ------
@@ -125,7 +140,15 @@ def smooth_file(task, denoiser, *, sigma=None, volume=False, overwrite=False):
     # Find out early what would make the work vain.
     if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
         raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
-    picture = read(task.source)
+    if in_blocks(task, large):
+        arrays = split_path(task.source)[0].suffix.lower() in ARRAYS
+        settled = smooth_blocks(
+            task.source, task.target, denoiser, sigma=sigma, volume=volume or (None if arrays else False),
+            overwrite=overwrite,
+            max_pixels=max_pixels, **(large or {}),
+        )  # fmt: skip
+        return [_note(*settled)]
+    picture = read(task.source, max_pixels)
     stacks = picture.volumes() if volume else picture.pages
     results, notes = np.empty_like(stacks), []
     for k, stack in enumerate(stacks):
@@ -146,19 +169,38 @@ def _denoise(image, denoiser, sigma, channel_axis):
     if hasattr(denoiser, "choose"):
         denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
     result = denoiser(image, sigma, channel_axis=channel_axis)
-    return result, f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
+    return result, _note(sigma, denoiser)
+
+
+def _note(sigma, denoiser):
+    if sigma is None:
+        return spell(denoiser)
+    return f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
+
+
+def in_blocks(task, large=None):
+    """Whether a file is not to be read as a whole."""
+    source, target = split_path(task.source)[0], task.target
+    if {source.suffix.lower(), target.suffix.lower()} & set(ARRAYS):
+        return True
+    if source.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    return any((large or {}).get(key) for key in ("side", "scheduler")) or is_large(source)
 
 
 def check_options(sources, sigma):
     """Find a σ that no file could be right for before any work starts.
 
-    Float TIFFs may have any range; everything else is in [0, 1].
+    Float TIFFs and arrays may have any range; everything else is in [0, 1].
     """
-    if sigma is not None and any(s.suffix.lower() not in (".tif", ".tiff") for s in sources):
+    floats = (".tif", ".tiff", *ARRAYS)
+    if sigma is not None and any(split_path(s)[0].suffix.lower() not in floats for s in sources):
         check_sigma(sigma)
 
 
-def run(tasks, denoiser, jobs=1, **options) -> Iterator[tuple[Task, list[str], Exception | None]]:
+def run(
+    tasks, denoiser, jobs=1, *, scheduler=None, **options
+) -> Iterator[tuple[Task, list[str], Exception | None]]:
     """`smooth_file` on many files, yielding (task, notes, error or None) as they are done.
 
     Parameters
@@ -168,20 +210,61 @@ def run(tasks, denoiser, jobs=1, **options) -> Iterator[tuple[Task, list[str], E
     denoiser : Denoiser
         By what.
     jobs : int
-        Number of processes, which share the processor's cores.
+        Number of processes, which share the processor's cores. One that dies takes none but its
+        own file with it.
+    scheduler : str, optional
+        Address of a dask cluster, whose workers have this package and see the files under the same
+        paths; ``None``: this machine.
     **options
         For `smooth_file`.
     """
-    if jobs == 1 or len(tasks) == 1:
+    if scheduler is not None:
+        yield from _run_on_cluster(tasks, denoiser, scheduler, options)
+        return
+    if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             yield (task, *_attempt(task, denoiser, options))
         return
     from concurrent.futures import as_completed
+    from concurrent.futures.process import BrokenProcessPool
 
+    lost = []
     with pool(min(jobs, len(tasks))) as executor:
-        futures = {executor.submit(_attempt, task, denoiser, options): task for task in tasks}
+        futures = {}
+        for task in tasks:
+            try:
+                futures[executor.submit(_attempt, task, denoiser, options)] = task
+            except BrokenProcessPool:
+                lost.append(task)
         for future in as_completed(futures):
-            yield (futures[future], *future.result())
+            try:
+                result = future.result()
+            except BrokenProcessPool:  # one process died; which file it had, nobody knows
+                lost.append(futures[future])
+            else:
+                yield (futures[future], *result)
+    for task in lost:
+        with pool(1) as executor:
+            try:
+                result = executor.submit(_attempt, task, denoiser, options).result()
+            except BrokenProcessPool:
+                result = [], ChildProcessError(f"{task.source}: {DIED}")
+        yield (task, *result)
+
+
+DIED = "its process died, perhaps for want of memory"
+
+
+def _run_on_cluster(tasks, denoiser, scheduler, options):
+    """A file a task of the cluster."""
+    from difffilter.large.cluster import each
+
+    here = [
+        Task(task.source.absolute(), task.target.absolute()) for task in tasks
+    ]  # workers may run in another folder
+    for number, result, died in each(scheduler, _attempt, [(t, denoiser, options) for t in here]):
+        error = ChildProcessError(f"{tasks[number].source}: {DIED}")
+        yield (tasks[number], *(([], error) if died else result))
 
 
 def _attempt(task, denoiser, options):
@@ -189,3 +272,17 @@ def _attempt(task, denoiser, options):
         return smooth_file(task, denoiser, **options), None
     except (OSError, TypeError, ValueError, MemoryError) as error:
         return [], error
+
+
+def write_report(path, failures):
+    """Write a CSV of the images that failed, with the reasons: only its header if none did.
+
+    Parameters
+    ----------
+    path : path-like
+    failures : list of (Path, str)
+    """
+    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "reason"))
+        writer.writerows(failures)

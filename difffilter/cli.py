@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from difffilter import __version__
+from difffilter.options import large_options, many_options
 
 # The rules of difffilter.pde.contrast, whose import would take as long as all else.
 RULES = ("mad", "quantile", "sigma")
@@ -101,18 +102,24 @@ def cli():
 @click.option("--spacing", type=Numbers(), metavar="H,..", help="Distance of pixels, like 3,1,1.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@large_options
+@many_options
 @click.option("-v", "--verbose", is_flag=True, help="Say which parameters were chosen.")
-def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbose, **parameters):
+def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbose, large, many,
+           **parameters):  # fmt: skip
     """Smooth images without losing their edges.
 
-    IMG is an image (PNG, JPEG, WebP, TIFF), a folder or a pattern. What comes out has the type,
-    size and metadata of what went in. Whatever is not given is chosen from the image.
+    IMG is an image (PNG, JPEG, WebP, TIFF), an array (Zarr, HDF5), a folder or a pattern. What
+    comes out has the type, size and metadata of what went in. Whatever is not given is chosen from
+    the image. Arrays and large TIFFs are never read as a whole; interrupted, the same command goes
+    on where it was.
 
     \b
     Examples:
       difffilter smooth img.png
       difffilter smooth scans/ -o smoothed/ --jobs 2
       difffilter smooth stack.tif --volume --spacing 3,1,1 -v
+      difffilter smooth volume.zarr -o out.zarr
       difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
       difffilter smooth photons.tif --noise-model poisson
     """
@@ -120,28 +127,28 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbos
     from difffilter.catalog import for_noise, usual_method
 
     given = {key: value for key, value in parameters.items() if value is not None}
-    denoiser = for_noise(_make(method or usual_method(volume, given), given), noise)
     sources = batch.find_images(images)
     batch.check_options(sources, sigma)
     tasks = batch.plan_tasks(sources, output)
+    if method is None:
+        blocks = any(batch.in_blocks(task, vars(large)) for task in tasks)
+        method = usual_method(volume or blocks, given)
+    denoiser = for_noise(_make(method, given), noise)
     if len(tasks) > 1 and output is not None:
         Path(output).mkdir(parents=True, exist_ok=True)
     _compile(denoiser)
+    tasks = many.left(tasks)
     options = {"sigma": sigma, "volume": volume, "overwrite": overwrite}
-    failed = 0
-    with _progress(batch.run(tasks, denoiser, jobs, **options), len(tasks)) as results:
+    with large.run(tasks, denoiser, jobs, options) as runs, _progress(runs, len(tasks)) as results:
         for task, notes, error in results:
             if error is not None:
-                if len(tasks) == 1:
+                if len(tasks) == 1 and not many.report:
                     raise error
-                failed += 1
-                click.echo(f"error: {_message(error)}", err=True)
+                many.failed(task, _message(error))
             elif verbose:
                 for note in notes:
                     click.echo(f"{task.source} -> {task.target}  {note}")
-    if failed:
-        click.echo(f"{failed} of {len(tasks)} images failed; the others are done", err=True)
-        sys.exit(1)
+    many.finish(len(tasks))
 
 
 @cli.command()
@@ -623,7 +630,7 @@ def main(arguments=None):
         click.echo(error.ctx.get_help())
         sys.exit(2)
     except click.Abort:
-        click.echo("interrupted", err=True)
+        click.echo("interrupted; what is done is kept", err=True)
         sys.exit(130)
     except click.ClickException as error:
         click.echo(f"error: {' '.join(error.format_message().split())}", err=True)

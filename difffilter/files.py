@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
-from difffilter.picture import joined, split_alpha
+from difffilter.picture import check_size, joined, split_alpha
 from difffilter.tiff import read_tiff, write_tiff
 
 __all__ = ["SUFFIXES", "read", "replacing", "write"]
@@ -17,13 +17,15 @@ __all__ = ["SUFFIXES", "read", "replacing", "write"]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 
-def read(path):
+def read(path, max_pixels=None):
     """Read an image file.
 
     Parameters
     ----------
     path : path-like
         A PNG, JPEG, WebP or TIFF file; the content decides, not the name.
+    max_pixels : int, optional
+        Refuse what has more; ``None``: as `picture.check_size` does by itself.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def read(path):
     OSError
         If there is no such file or it may not be read.
     ValueError
-        If the file is no image, is damaged, or is of a kind that is not supported.
+        If the file is no image, is damaged, is of a kind that is not supported, or is too large.
     """
     path = Path(path)
     with open(path, "rb") as file:
@@ -43,9 +45,9 @@ def read(path):
         raise ValueError(f"{path} is empty (0 bytes)")
     try:
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            return read_tiff(path)
-        return _read_pillow(path, head)
-    except (OSError, ValueError):
+            return read_tiff(path, max_pixels)
+        return _read_pillow(path, head, max_pixels)
+    except (MemoryError, OSError, ValueError):
         raise
     except Exception as error:  # decoders raise what they like on a damaged file
         raise ValueError(f"{path} is damaged: {error}") from error
@@ -74,10 +76,15 @@ def write(path, picture):
     if suffix not in SUFFIXES:
         raise ValueError(f"{path}: unknown suffix {suffix!r}; use one of {', '.join(SUFFIXES)}")
     with replacing(path) as temporary:
-        if suffix in (".tif", ".tiff"):
-            write_tiff(temporary, picture)
-        else:
-            _write_pillow(temporary, picture, path)
+        try:
+            if suffix in (".tif", ".tiff"):
+                write_tiff(temporary, picture)
+            else:
+                _write_pillow(temporary, picture, path)
+        except (MemoryError, OSError, ValueError):
+            raise
+        except Exception as error:  # encoders raise what they like on odd metadata
+            raise ValueError(f"{path} cannot be written: {error!r}") from error
 
 
 @contextmanager
@@ -100,31 +107,30 @@ def replacing(path):
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are for the owner's eyes alone
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # interrupted just when it had its name
+            os.unlink(temporary)
         raise
 
 
 # --- PNG, JPEG, WebP ------------------------------------------------------------------------
 
 
-def _read_pillow(path, head):
-    import warnings
-
+def _read_pillow(path, head, max_pixels):
     from PIL import Image, UnidentifiedImageError
 
+    allowed, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the size is checked below
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+        image = Image.open(path)
     except UnidentifiedImageError:
         raise ValueError(
             f"{path} is not an image that can be read (PNG, JPEG, WebP, TIFF)"
         ) from None
-    except Image.DecompressionBombError as error:
-        raise ValueError(f"{path} is refused: {error}") from None
     except OSError as error:
         raise ValueError(f"{path} is damaged or truncated: {error}") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = allowed
     with image:
+        check_size(path, image.width * image.height, max_pixels)
         if image.format not in ("PNG", "JPEG", "MPO", "WEBP"):
             raise ValueError(f"{path} is a {image.format} file; PNG, JPEG, WebP and TIFF are read")
         if getattr(image, "is_animated", False) and image.format != "MPO":

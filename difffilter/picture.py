@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Picture", "joined", "split_alpha"]
+__all__ = ["Picture", "check_size", "joined", "split_alpha"]
+
+# A file that holds more pixels than this, or more than 2^23 of which each byte is to become more
+# than 200, is taken for one that was made to fill up the memory.
+MOST_PIXELS, LARGE_ENOUGH, MOST_PER_BYTE = 178_956_970, 1 << 23, 200
 
 
 @dataclass
@@ -57,6 +61,36 @@ class Picture:
     def with_pages(self, pages):
         """A picture like this one with other pixels of the same dtype."""
         return Picture(pages, self.alpha, self.axes, self.lead, self.meta)
+
+
+def check_size(path, pixels, max_pixels=None, most=MOST_PIXELS):
+    """Whether so many pixels may be read from a file.
+
+    Parameters
+    ----------
+    path : Path
+    pixels : int
+        How many it says that it holds.
+    max_pixels : int, optional
+        How many are too many; ``None``: those above `most`, and those above `LARGE_ENOUGH` that
+        stand in so few bytes that no photograph would.
+    most : int
+
+    Raises
+    ------
+    ValueError
+        If they are too many.
+    """
+    if pixels > (most if max_pixels is None else max_pixels):
+        raise ValueError(
+            f"{path} is refused: it has {pixels} pixels; pass --max-pixels {pixels} if that is right"
+        )
+    size = path.stat().st_size if path.is_file() else pixels
+    if max_pixels is None and pixels > max(LARGE_ENOUGH, MOST_PER_BYTE * size):
+        raise ValueError(
+            f"{path} is refused: {size} bytes would become {pixels} pixels; "
+            f"pass --max-pixels {pixels} if that is right"
+        )
 
 
 def split_alpha(pages, meta, axes="", lead=(1,), alpha=None):

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass, replace
+from numbers import Real
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -137,6 +138,8 @@ class Stabilized:
     read : float, optional
         The standard deviation of Gaussian noise on top of that, in units of intensity, such as a
         camera's read noise; ``None``: it is estimated, and σ with it if it is not given.
+    top : float, optional
+        The intensity that the function takes to 1; ``None``: the 0.999 quantile of the image.
 
     Notes
     -----
@@ -171,6 +174,7 @@ class Stabilized:
     method: str | Denoiser = "perona_malik"
     noise: str = "poisson"
     read: float | None = 0.0
+    top: float | None = None
 
     def __post_init__(self):
         if is_dataclass(self.method):
@@ -179,6 +183,8 @@ class Stabilized:
             raise ValueError("gaussian noise is equally strong everywhere: use the method alone")
         if self.read is not None:
             object.__setattr__(self, "read", check_sigma(self.read))
+        if self.top is not None and not (isinstance(self.top, Real) and math.isfinite(self.top)):
+            raise ValueError(f"top must be a finite number or None; got {self.top!r}")
         own = getattr(self.inner, "noise", "gaussian")
         if own != "gaussian":
             raise ValueError(f"{self.method} is for {own} noise itself: use it alone")
@@ -192,8 +198,11 @@ class Stabilized:
         """A copy with all that the method and this leave open set to what suits image and noise."""
         image = as_float(noisy, channel_axis)
         settled, transform = self._settle(image, sigma, channel_axis)
-        if transform is None:
-            return settled
+        if transform is None:  # nothing to remove
+            inner = self.inner
+            if hasattr(inner, "choose"):
+                inner = inner.choose(image, 0.0, channel_axis=channel_axis)
+            return replace(settled, method=inner)
         even = transform.forward(image).astype(image.dtype)
         return replace(settled, method=self._chosen(image, even, transform, channel_axis))
 
@@ -225,6 +234,20 @@ class Stabilized:
         """The `Transform` for an image; None if it has no noise."""
         return self._settle(as_float(noisy, channel_axis), sigma, channel_axis)[1]
 
+    def reach(self, axes):
+        """How far a result depends on the image around it: as far as that of the method.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is not set, or the method does not say how far it looks.
+        """
+        from difffilter.large.reach import reach
+
+        if None in (self.read, self.top):
+            raise ValueError(f"{self!r} has parameters that are not set; call choose first")
+        return reach(self.inner, axes)
+
     def estimate_sigma(self, noisy, *, channel_axis=None):
         """The σ of an image that the call would estimate."""
         return self._noise(as_float(noisy, channel_axis), None, channel_axis)[0]
@@ -241,14 +264,15 @@ class Stabilized:
         return sigma, self.read
 
     def _settle(self, image, sigma, channel_axis):
-        """A copy with `read` settled, and the transform; None if there is no noise."""
+        """A copy with `read` and `top` settled, and the transform; None if there is no noise."""
         sigma, read = self._noise(image, sigma, channel_axis)
-        top = float(np.quantile(image, TOP))
+        top = float(f"{np.quantile(image, TOP):.4g}") if self.top is None else self.top
+        settled = replace(self, read=read, top=top)
         if sigma == 0 or top <= 0:
             even = (
                 Transform(np.copy, np.copy, np.ones_like, lambda y: np.full_like(y, read), read)
                 if read
                 else None
             )
-            return replace(self, read=read), even
-        return replace(self, read=read), TRANSFORMS[self.noise](top, sigma, read)
+            return settled, even
+        return settled, TRANSFORMS[self.noise](top, sigma, read)

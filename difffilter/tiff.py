@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 
 import numpy as np
 
-from difffilter.picture import joined, split_alpha
+from difffilter.picture import check_size, joined, split_alpha
+
+# What tifffile remarks about a damaged file is not to go to standard error by default.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 # Tags carried over as they stand: what was photographed, by what, when, by whom.
 _TEXT_TAGS = (269, 271, 272, 274, 285, 305, 306, 315, 316, 33432)
 _SUB_FILES = {34665: "exif", 34853: "gps"}
 
+# Bytes of pixels from which on a file is a BigTIFF.
+BIG = 2**32 - 2**25
 
-def read_tiff(path):
+
+def read_tiff(path, max_pixels=None):
     import tifffile
 
     try:
@@ -32,8 +40,11 @@ def read_tiff(path):
             raise ValueError(
                 f"{path} holds {len(file.series)} images of different sizes or kinds; split it first"
             )
+        check_size(path, sum(math.prod(s.shape) for s in file.series), max_pixels)
         try:
             pixels = np.stack([s.asarray() for s in file.series])
+        except MemoryError:
+            raise
         except Exception as error:
             raise ValueError(f"{path} is damaged or truncated: {error}") from None
         axes = "I" + series.axes
@@ -52,13 +63,14 @@ def read_tiff(path):
         if page.photometric == 3 and page.colormap is not None:
             colours = (page.colormap >> 8).astype(np.uint8)  # 16 bits by the format's decree
             pixels, samples = np.moveaxis(colours[:, pixels], 0, -1), True
-        meta = _tiff_meta(file, page)
+        meta = tiff_meta(file, page)
         alpha = samples and len(page.extrasamples) == 1 and pixels.shape[-1] in (2, 4)
         pages = pixels.reshape((-1, *pixels.shape[len(lead_axes) :]))
     return split_alpha(pages, meta, lead_axes, lead or (1,), alpha=alpha)
 
 
-def _tiff_meta(file, page):
+def tiff_meta(file, page):
+    """What a file carries beside pixels, in a form that can be written again."""
     meta = {"tags": [], "byteorder": file.byteorder}
     for code in _TEXT_TAGS:
         if code in page.tags:
@@ -68,7 +80,9 @@ def _tiff_meta(file, page):
         meta["icc_profile"] = bytes(page.tags[34675].value)
     if 282 in page.tags and 283 in page.tags:
         unit = page.tags[296].value if 296 in page.tags else 2
-        meta["resolution"] = (page.tags[282].value, page.tags[283].value, int(unit))
+        fractions = page.tags[282].value, page.tags[283].value
+        if all(np.shape(f) == (2,) and f[1] for f in fractions) and unit in (1, 2, 3):
+            meta["resolution"] = (*fractions, int(unit))
     if page.compression in (5, 8, 32773, 32946, 34925, 50000):  # lossless: LZW, Deflate, ...
         meta["compression"] = int(page.compression)
     elif page.compression != 1:
@@ -124,10 +138,57 @@ def write_tiff(temporary, picture):
     colours = pixels.shape[-1] - (picture.alpha is not None) if samples else 1
     axes = picture.axes + "YX" + "S" * samples
     pixels = pixels.reshape((picture.lead if picture.axes else ()) + pixels.shape[1:])
+    kind, options = _write_options(meta, axes, colours, picture.alpha is not None)
+    with tifffile.TiffWriter(
+        temporary, byteorder=meta.get("byteorder"), bigtiff=pixels.nbytes > BIG, **kind
+    ) as writer:
+        writer.write(pixels, **options)
+    for code, name in _SUB_FILES.items():
+        if name in meta:
+            _append_sub_file(temporary, code, *meta[name])
+
+
+def create_tiff(path, shape, dtype, axes, meta, *, alpha=False):
+    """Make an uncompressed TIFF file whose pixels are to be written later, in their places.
+
+    Parameters
+    ----------
+    path : Path
+    shape, dtype, axes
+        Of the array, axes in tifffile's letters; the last are Y and X, and S for colours.
+    meta : dict
+        What else the file is to carry, as read by `tiff_meta`.
+    alpha : bool
+        Whether the last sample is alpha.
+
+    Returns
+    -------
+    int
+        Where in the file the pixels begin, all in one piece.
+    """
+    import tifffile
+
+    colours = shape[-1] - alpha if axes.endswith("S") else 1
+    meta = {k: v for k, v in meta.items() if k not in ("compression", "tile", *_SUB_FILES.values())}
+    kind, options = _write_options(meta, axes, colours, alpha)
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if kind.get("imagej") and size > BIG:
+        kind, options = _write_options(meta | {"imagej": None}, axes, colours, alpha)
+    row = size // math.prod(shape[: axes.index("Y") + 1])
+    options["rowsperstrip"] = max(1, (1 << 22) // row)
+    with tifffile.TiffWriter(
+        path, byteorder=meta.get("byteorder"), bigtiff=size > BIG, **kind
+    ) as writer:
+        writer.write(None, shape=shape, dtype=dtype, **options)
+    with tifffile.TiffFile(path) as file:
+        return file.series[0].dataoffset
+
+
+def _write_options(meta, axes, colours, alpha):
+    """What tifffile is told about a file, and about its images."""
     tags = list(meta.get("tags", []))
-    sub_files = {code: meta[name] for code, name in _SUB_FILES.items() if name in meta}
-    # tifffile does not write pointers to directories: the code below keeps the place for one.
-    tags += [(code - 1, 4, 1, 0, True) for code in sub_files]
+    # tifffile does not write pointers to directories: `_append_sub_file` needs the place for one.
+    tags += [(code - 1, 4, 1, 0, True) for code, name in _SUB_FILES.items() if name in meta]
     options = {
         "photometric": "rgb" if colours == 3 else "minisblack",
         "iccprofile": meta.get("icc_profile"),
@@ -137,14 +198,14 @@ def write_tiff(temporary, picture):
         "extratags": tags,
         "software": False,
     }
-    if picture.alpha is not None:
+    if alpha:
         options["extrasamples"] = ["unassalpha"]
-    if samples:
+    if axes.endswith("S"):
         options["planarconfig"] = "contig"
     if "resolution" in meta:
         *options["resolution"], options["resolutionunit"] = meta["resolution"]
-    kind, metadata = {}, {"axes": axes} if picture.axes else None
-    if "imagej" in meta:
+    kind, metadata = {}, {"axes": axes} if axes.removesuffix("S") != "YX" else None
+    if meta.get("imagej") is not None:
         kind = {"imagej": True}
         keep = {k: v for k, v in meta["imagej"].items() if k not in ("ImageJ", "axes", "shape")}
         metadata = keep | {"axes": axes}
@@ -153,13 +214,8 @@ def write_tiff(temporary, picture):
     elif "ome" in meta:
         kind = {"ome": True}
         metadata = {"axes": axes} | meta["ome"]
-    with tifffile.TiffWriter(
-        temporary, byteorder=meta.get("byteorder"), bigtiff=pixels.nbytes > 2**32 - 2**25, **kind
-    ) as writer:
-        options = {key: value for key, value in options.items() if value is not None}
-        writer.write(pixels, metadata=metadata, **options)
-    for code, (values, types) in sub_files.items():
-        _append_sub_file(temporary, code, values, types)
+    options = {key: value for key, value in options.items() if value is not None}
+    return kind, options | {"metadata": metadata}
 
 
 def _append_sub_file(path, code, values, types):

@@ -22,9 +22,11 @@ FLOORS = [
     {"sigma"},
     {"denoiser"},
     {"noise", "metrics", "pde", "ddpm"},
+    {"large"},
     {"catalog"},
     {"estimate", "scales", "stabilize"},
     {"batch", "benchmark", "compare", "two_diffusions"},
+    {"options"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -334,3 +334,21 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
         write(path, picture)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupt_at_the_last_moment_is_still_one(tmp_path, monkeypatch):
+    """When the file has its name already there is nothing left to tidy up."""
+    import os
+
+    from difffilter.files import replacing
+
+    renamed = os.replace
+
+    def then_interrupted(source, target):
+        renamed(source, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", then_interrupted)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"

@@ -172,6 +172,7 @@ def test_which_method_is_for_which_noise(photo):
          "gaussian noise is equally strong everywhere: use the method alone"),
         (lambda u: df.Stabilized("het"), "unknown method 'het'; did you mean 'heat'?"),
         (lambda u: df.Stabilized(read=-1), "sigma must be a number ≥ 0; got -1.0"),
+        (lambda u: df.Stabilized(top="1"), "top must be a finite number or None; got '1'"),
         (lambda u: df.denoise(u, 25, noise="poisson"),
          "sigma=25 is above the image's whole range [0, 1]; did you mean 25/255?"),
     ],

@@ -11,12 +11,15 @@ import torch
 
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.process import posterior_mean, reverse
-from difffilter.ddpm.tiles import SMALLEST_TILE, TiledNetwork
+from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, TiledNetwork, cut, overlap_of
 from difffilter.denoiser import prepare
 from difffilter.devices import find_device
 
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+# Beyond this the network, which expects [0, 1], could overflow.
+FARTHEST = 1e6
 
 # Samples are drawn side by side, as many as have this many pixels together. The number is fixed
 # and not a matter of the device, since the noise of the samples depends on it.
@@ -161,10 +164,57 @@ class DDPM:
         TypeError, ValueError
             If `noisy` is no image, `sigma` no noise, or the weights are damaged.
         """
+        return self.part(noisy, sigma, None, channel_axis=channel_axis)
+
+    def layout(self, shape):
+        """The tiles of a whole image of shape (H, W): their size and starts along either axis.
+
+        Parameters
+        ----------
+        shape : tuple of int
+
+        Returns
+        -------
+        list of (int, list of int)
+
+        Raises
+        ------
+        ValueError
+            If the mode draws samples, whose noise belongs to the whole image.
+        """
+        if self.mode != "mmse":
+            raise ValueError(
+                f"mode={self.mode!r} cannot go block by block, for its noise belongs to the whole "
+                "image; mode='mmse' can"
+            )
+        tile, multiple = self.tile or TILE, self._trained(1).net.config.multiple
+        tile = tile // multiple * multiple
+        return [cut(extent, tile, overlap_of(tile), multiple) for extent in shape]
+
+    def part(self, noisy, sigma, layout, *, channel_axis=None):
+        """Denoise a part of an image by those tiles of the whole's `layout` that it consists of.
+
+        Parameters
+        ----------
+        noisy, sigma, channel_axis
+            As for a call.
+        layout : list of (int, list of int) or None
+            Size and starts, within the part, of the tiles along either axis; None: as for an image
+            of its own.
+
+        Returns
+        -------
+        ndarray
+        """
         estimated = sigma is None
         image, sigma = prepare(noisy, sigma, channel_axis)
         if sigma == 0:
             return image.copy()
+        if max(-image.min(), image.max()) > FARTHEST:
+            raise ValueError(
+                f"image has values from {image.min():.3g} to {image.max():.3g}; the weights know "
+                "images in [0, 1]: scale it"
+            )
         last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
         height, width, channels = last.shape[-3:]
         y = 2 * np.moveaxis(last.reshape(-1, height, width, channels), 3, 1) - 1  # (B, C, H, W)
@@ -174,9 +224,9 @@ class DDPM:
             warnings.warn(
                 f"sigma={sigma:.4g} is outside the range {trained.sigma_range[0]:.4g} ... "
                 f"{trained.sigma_range[1]:.4g} the weights were trained on, and is clamped to it",
-                stacklevel=2,
+                stacklevel=3,
             )
-        x0 = self._restore(torch.from_numpy(y), sigma, trained).numpy()
+        x0 = self._restore(torch.from_numpy(y), sigma, trained, layout).numpy()
 
         last = (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1) / 2
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
@@ -190,23 +240,23 @@ class DDPM:
             return self.steps
         return max(1, round(trained.schedule.step_of(2 * sigma)))
 
-    def _restore(self, y, sigma, trained):
+    def _restore(self, y, sigma, trained, layout):
         """x_0 for noisy images y (B, C, H, W) in [−1, 1], for networks of any channel number."""
         own = trained.net.config.channels
         if y.shape[1] == own:
-            return self._go_back(y, sigma, trained)
+            return self._go_back(y, sigma, trained, layout)
         if self.weights is not None:
             warnings.warn(
                 f"weights {str(self.weights)!r} are for {own} channels, the image has "
                 f"{y.shape[1]}: each channel is denoised by itself",
-                stacklevel=3,
+                stacklevel=4,
             )
         alone = y.reshape(-1, 1, *y.shape[2:]).expand(-1, own, -1, -1)
         # n equal channels are √n times as noisy along the grey axis as n independent ones.
-        x0 = self._go_back(alone, math.sqrt(own) * sigma, trained)
+        x0 = self._go_back(alone, math.sqrt(own) * sigma, trained, layout)
         return x0.mean(dim=1, keepdim=True).reshape(y.shape)
 
-    def _go_back(self, y, sigma, trained):
+    def _go_back(self, y, sigma, trained, layout):
         """x_0 for noisy images y (B, C, H, W) in [−1, 1] with as many channels as the network."""
         known = clamped(sigma, trained)
         steps, schedule = self._steps(trained, known), trained.schedule
@@ -214,7 +264,12 @@ class DDPM:
         draws = {"mmse": 0, "sample": 1, "average": self.samples}[self.mode]
         calls = 1 if draws == 0 else steps * math.ceil(draws / at_once)
         with TiledNetwork(
-            trained.net, DTYPES[self.dtype], tile=self.tile, batch=self.batch, calls=calls
+            trained.net,
+            DTYPES[self.dtype],
+            tile=self.tile,
+            batch=self.batch,
+            calls=calls,
+            layout=layout,
         ) as eps_theta:
             if self.mode == "mmse":
                 x0 = posterior_mean(eps_theta, y, 2 * known, schedule)

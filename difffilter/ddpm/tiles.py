@@ -34,6 +34,9 @@ class TiledNetwork:
     calls : int, default 1
         How often it will be called, for the progress bar, which is shown on a terminal if it
         takes more than a second.
+    layout : list of (int, list of int), optional
+        Size and starts of the tiles along H and W, where they are not to follow from the image's
+        own size, since it is a part of a larger one.
 
     Examples
     --------
@@ -44,12 +47,13 @@ class TiledNetwork:
     torch.Size([1, 1, 37, 1])
     """
 
-    def __init__(self, net, dtype, *, tile=None, batch=None, calls=1):
+    def __init__(self, net, dtype, *, tile=None, batch=None, calls=1, layout=None):
         self.net = net
         self.dtype = dtype
         self.device = next(net.parameters()).device
         self.tile = tile or TILE
         self.batch = batch or (1 if self.device.type == "cpu" else 256)
+        self.layout = layout
         self.bar = tqdm(
             total=calls,
             disable=None,
@@ -82,10 +86,11 @@ class TiledNetwork:
                     of_tiles,
                     x,
                     tile=self.tile,
-                    overlap=min(OVERLAP, self.tile // 4),
+                    overlap=overlap_of(self.tile),
                     multiple=self.net.config.multiple,
                     pixels=self.batch * self.tile**2,
                     progress=self.bar.update,
+                    layout=self.layout,
                 )
             except torch.OutOfMemoryError as error:
                 failure = error.with_traceback(None)  # which would keep the tensors alive
@@ -97,7 +102,7 @@ class TiledNetwork:
         if self.batch > 1:
             self.batch //= 2
             remedy = f"{self.batch} tiles at once"
-        elif self.tile // 2 >= SMALLEST_TILE:
+        elif self.tile // 2 >= SMALLEST_TILE and self.layout is None:
             self.tile //= 2
             remedy = f"tiles of {self.tile} pixels"
         elif self.device.type == "cpu":
@@ -106,6 +111,11 @@ class TiledNetwork:
             self.net, self.device = deepcopy(self.net).cpu(), torch.device("cpu")
             remedy = "the CPU"
         warnings.warn(f"out of memory on the device; going on with {remedy}", stacklevel=2)
+
+
+def overlap_of(tile):
+    """What tiles of this size share with their neighbours."""
+    return min(OVERLAP, tile // 4)
 
 
 def cut(extent, largest, overlap, multiple):
@@ -144,7 +154,9 @@ def ramp(size, overlap):
     return torch.minimum(position, size - position).div(max(overlap, 1)).clamp(max=1)
 
 
-def in_tiles(function, x, *, tile, overlap, multiple, pixels, progress=lambda part: None):
+def in_tiles(
+    function, x, *, tile, overlap, multiple, pixels, progress=lambda part: None, layout=None
+):
     """Apply a function to a batch of images, tile by tile.
 
     Parameters
@@ -164,6 +176,8 @@ def in_tiles(function, x, *, tile, overlap, multiple, pixels, progress=lambda pa
         A call gets as many tiles as have this many pixels together, but at least one.
     progress : callable, optional
         Told after each call which part of the whole it was.
+    layout : list of (int, list of int), optional
+        Size and starts of the tiles along H and W; None: by `cut`.
 
     Returns
     -------
@@ -186,8 +200,9 @@ def in_tiles(function, x, *, tile, overlap, multiple, pixels, progress=lambda pa
     if tile <= overlap:
         raise ValueError(f"tile is {tile}; expected a multiple of {multiple} above {overlap}")
     height, width = x.shape[2:]
-    tall, tops = cut(height, tile, overlap, multiple)
-    wide, lefts = cut(width, tile, overlap, multiple)
+    (tall, tops), (wide, lefts) = layout or [
+        cut(extent, tile, overlap, multiple) for extent in (height, width)
+    ]
     x = mirrored(x, max(tall - height, 0), max(wide - width, 0))
     window = ramp(tall, overlap)[:, None] * ramp(wide, overlap)
     total = torch.zeros(x.shape)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
@@ -26,6 +27,7 @@ from difffilter.ddpm.crops import draw_batch, load_images, set_aside
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.files import replacing
 
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
@@ -188,12 +190,14 @@ class TrainingState:
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam/{index}/{name}": value for name, value in moments.items()}
         metadata = {"config": json.dumps(asdict(self.config)), "step": str(self.step)}
-        temporary = path.with_suffix(".tmp")
         contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
-        save_file(contiguous, temporary, metadata)
-        with open(temporary, "rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            try:
+                save_file(contiguous, temporary, metadata)
+            except SafetensorError as error:
+                raise OSError(f"cannot write {path}: {error}") from None
+            with open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
 
     @classmethod
     def load(cls, path, device, steps=None):
@@ -390,7 +394,8 @@ class Log:
         self.losses = []
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
         kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        path.write_text("".join(kept))
+        with replacing(path) as temporary:
+            temporary.write_text("".join(kept))
 
     def add(self, **record):
         """Write a line."""

@@ -135,6 +135,7 @@ def save(path, net, schedule, sigma_range):
     ValueError
         If a weight is not finite in float16.
     """
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     tensors = {
@@ -157,6 +158,8 @@ def save(path, net, schedule, sigma_range):
         save_file(tensors, temporary, metadata)
         temporary.chmod(0o644)  # safetensors writes files for their owner only
         os.replace(temporary, path)
+    except SafetensorError as error:
+        raise OSError(f"cannot write {path}: {error}") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -141,10 +141,9 @@ class Biased:
         step = self.flow.step
         if step is None:
             step = SAFETY * stability_bound(u.shape[2:], self.flow.spacing)
-        count = math.ceil(time * max(1 / step, self.fidelity / BIAS) * (1 - 1e-9))
+        count, size = turns(time, step, self.fidelity)
         if count == 0:
             return u
-        size = time / count
         keep = u.dtype.type(math.exp(-self.fidelity * size))
         u = self.flow.evolve(u, size / 2)
         for left in reversed(range(count)):
@@ -153,6 +152,11 @@ class Biased:
             u += self.source
             u = self.flow.evolve(u, size if left else size / 2)
         return u
+
+
+def turns(time, step, fidelity):
+    """How often flow and fidelity term take turns, and for how long each, as `plan` does."""
+    return plan(time, 1 / max(1 / step, fidelity / BIAS))
 
 
 @dataclass(frozen=True)
@@ -186,19 +190,22 @@ class Evolving:
         With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
         noise has that standard deviation at each pixel.
         """
-        return self._settle(_array(noisy, channel_axis), sigma, channel_axis, weight, deviation)[0]
+        image = _ample(_array(noisy, channel_axis))
+        return self._settle(image, sigma, channel_axis, weight, deviation)[0]
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return self.filter(noisy, sigma, channel_axis, full_output=False)
 
     def filter(self, image, sigma, channel_axis, full_output):
         """The filtered image and, if asked for, a dict of σ and of all parameters."""
-        image = _array(image, channel_axis)
+        given = _array(image, channel_axis)
+        image = _ample(given)
         chosen, flow, sigma = self._settle(image, sigma, channel_axis)
         state = as_state(image, channel_axis)
         if chosen.fidelity:
             flow = Biased(flow, chosen.fidelity, state.copy())
         result = as_image(flow.evolve(state, chosen.time), image.shape, channel_axis)
+        result = result.astype(given.dtype, copy=False)
         return (result, {"sigma": sigma} | asdict(chosen)) if full_output else result
 
     def _settle(self, image, sigma, channel_axis, weight=None, deviation=None):
@@ -233,6 +240,13 @@ class Evolving:
             weight = None if weight is None else as_state(weight, channel_axis)
             flow, time = least_risk(state, deviation, flows, self.time, self.fidelity, weight)
         return replace(self, time=time, **{n: getattr(flow, n) for n in names}), flow, sigma
+
+
+def _ample(image):
+    """The image as float64 if products of its gradients would overflow float32."""
+    if image.dtype == np.float32 and max(-image.min(), image.max()) > 1e9:
+        return image.astype(np.float64)
+    return image
 
 
 def _array(image, channel_axis):

@@ -17,6 +17,10 @@ __all__ = ["TVFlow", "TotalVariationDiffusion", "tv_flow"]
 # of intensity times length: for images in [0, 1] on pixels of size 1.
 EPSILON, STEP = 1e-4, 0.005
 
+# Steps of an evolution at most: an image of large numbers, in which it takes long, would else never
+# be done. Any step is stable.
+MOST_STEPS = 400
+
 
 @dataclass(frozen=True)
 class TotalVariationDiffusion:
@@ -52,7 +56,7 @@ class TotalVariationDiffusion:
         slope = np.empty((batch, 3, depth, height, width), u.dtype)
         g = np.empty((batch, depth, height, width), u.dtype)
         long = [axis for axis in range(3) if u.shape[2 + axis] > 1]
-        count, size = plan(time, self.step)
+        count, size = plan(time, max(self.step, time / MOST_STEPS))
         for _ in range(count):
             kernels.slopes(u, inverse, slope)
             v = u.copy()
@@ -114,7 +118,8 @@ def tv_flow(
     channel_axis : int, optional
         The axis of the channels, which share |∇u|; ``None``: no channels.
     step : float, default 0.005
-        Largest time step. Any is stable; short ones are accurate.
+        Largest time step. Any is stable; short ones are accurate. Steps are longer where they would
+        be more than 400.
     full_output : bool
         Whether to return what was chosen, too.
 

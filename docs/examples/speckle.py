@@ -39,9 +39,11 @@ variation = 1 / np.sqrt(looks)
 estimated = df.estimate_sigma(speckled, noise="speckle")
 print(f"coefficient of variation {variation:.3f}, estimated {estimated:.3f}")
 
-results = {"speckled": speckled, "perona_malik": df.denoise(speckled)}
+results = {"speckled": speckled, "perona_malik": df.denoise(speckled, method="perona_malik")}
 results["srad"] = df.denoise(speckled, variation, method="srad")
-results["perona_malik, speckle"] = df.denoise(speckled, variation, noise="speckle")
+results["perona_malik, speckle"] = df.denoise(
+    speckled, variation, method="perona_malik", noise="speckle"
+)
 
 # %%
 # What ``noise="speckle"`` does to a method is to put it between a logarithm and its inverse, but one
@@ -53,7 +55,7 @@ results["perona_malik, speckle"] = df.denoise(speckled, variation, noise="speckl
 
 sigma = np.sqrt(polygamma(1, looks))
 bias = digamma(looks) - np.log(looks)
-smooth = 10 * df.denoise(np.log(speckled) / 10, sigma / 10)
+smooth = 10 * df.denoise(np.log(speckled) / 10, sigma / 10, method="perona_malik")
 results["perona_malik, logarithm"] = np.exp(smooth - bias)
 
 # %%

@@ -1,0 +1,1 @@
+"""Images larger than memory, block by block: each with as much of its surroundings as it takes."""
