@@ -120,6 +120,11 @@ def speckle(top, sigma, read):
 TRANSFORMS = {"poisson": poisson, "speckle": speckle}
 
 
+def _level(even, transform):
+    """σ on the stabilized image: what is estimated may be absurd where there is hardly an image."""
+    return min(transform.sigma, max(1.0, float(np.ptp(even))))
+
+
 @dataclass(frozen=True)
 class Stabilized:
     """Another method, for Poisson noise or speckle: on an image whose noise was made even.
@@ -213,7 +218,7 @@ class Stabilized:
             return image.copy()
         even = transform.forward(image).astype(image.dtype)
         inner = self._chosen(image, even, transform, channel_axis)
-        result = inner(even, transform.sigma, channel_axis=channel_axis)
+        result = inner(even, _level(even, transform), channel_axis=channel_axis)
         return np.ascontiguousarray(transform.inverse(result).astype(image.dtype))
 
     def _chosen(self, image, even, transform, channel_axis):
@@ -228,7 +233,7 @@ class Stabilized:
             mean = np.clip(gaussian_filter(image, widths), 0, None)
             options["weight"] = np.square(transform.slope(mean)).astype(image.dtype)
             options["deviation"] = transform.deviation(mean).astype(image.dtype)
-        return inner.choose(even, transform.sigma, channel_axis=channel_axis, **options)
+        return inner.choose(even, _level(even, transform), channel_axis=channel_axis, **options)
 
     def transform(self, noisy, sigma=None, *, channel_axis=None):
         """The `Transform` for an image; None if it has no noise."""
