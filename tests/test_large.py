@@ -245,7 +245,8 @@ def test_dask_goes_by_the_tiles_of_a_ddpm(rng):
     pytest.importorskip("torch")
     image = rng.random((100, 150), np.float32)
     result = df.denoise(da.from_array(image, 70), 0.1, "ddpm(tile=64)")
-    np.testing.assert_array_equal(result, df.denoise(image, 0.1, "ddpm(tile=64)"))
+    # The same tiles, but how PyTorch's threads share a sum is up to them.
+    np.testing.assert_allclose(result, df.denoise(image, 0.1, "ddpm(tile=64)"), atol=2e-6)
 
 
 def test_dask_complains_at_once():
@@ -619,6 +620,11 @@ SLOW = (
 )
 
 
+def heed_interrupts():
+    """Even if the tests run in the background, where a shell has them ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_killed_command_goes_on(tmp_path, how, rng):
     (tmp_path / "slow.py").write_text(SLOW)
@@ -637,7 +643,7 @@ def test_a_killed_command_goes_on(tmp_path, how, rng):
         "16",
     ]
     process = subprocess.Popen([sys.executable, "-m", "difffilter", *command], cwd=tmp_path,
-                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+                               stderr=subprocess.PIPE, text=True, preexec_fn=heed_interrupts)  # fmt: skip
     journal = tmp_path / "out.tif.journal"
     while not journal.exists() or journal.read_bytes().count(b"\n") < 9:
         time.sleep(0.02)
