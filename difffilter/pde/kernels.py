@@ -8,7 +8,7 @@ neighbouring pixels. With d = u(neighbour) - u(pixel), a face of the axis with s
 
 and a step adds to every pixel what flows in and takes what flows out. Each flux is computed once
 and used with both signs, so the mean is conserved; faces of the border and of the mask carry
-nothing. The work goes by runs of lines through short buffers that stay in the first-level cache,
+nothing. The work goes by runs of lines through short buffers that stay near the processor,
 which lets the compiler vectorise every loop.
 
 Several steps are taken on a piece of the image before the next piece is loaded, or memory would

@@ -62,7 +62,7 @@ def _exp_minus(x):
 
 
 def _exp_minus_float32(x):
-    # As in `kernels`.
+    # 2^-n · exp(-r) with n = round(x / ln 2): see `kernels`, which does it in fewer steps.
     x = min(x, np.float32(87.0))
     n = np.int32(x * np.float32(1.4426950408889634) + np.float32(0.5))
     f = np.float32(n)
