@@ -68,6 +68,10 @@ class TrainingConfig:
         Images set aside for validation, evenly spaced in the sorted list of files.
     validate_every : int, default 500
         Steps between two validations.
+    precision : {"auto", "bfloat16", "float32"}, default "auto"
+        What the layers compute in, forwards; weights and loss are float32 in any case. ``"auto"``
+        is bfloat16 on CUDA and on processors that multiply in it (AVX512-BF16), where a step takes
+        little more than half the time, else float32.
     seed : int, default 0
         Of the initial weights and all draws.
     """
@@ -87,6 +91,7 @@ class TrainingConfig:
     uniform: float = 0.1
     validation: int = 24
     validate_every: int = 500
+    precision: str = "auto"
     seed: int = 0
 
     def __post_init__(self):
@@ -94,6 +99,8 @@ class TrainingConfig:
         for name in ("steps", "batch", "crop", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise ValueError(f"precision is {self.precision!r}; expected auto, bfloat16 or float32")
         if self.crop % self.unet.multiple:
             raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
 
@@ -318,7 +325,7 @@ def fit(
     -----
     ``log.jsonl`` has one line a step, ``{"step": 1, "loss": 1.0}``, and one a validation,
     ``{"step": 500, "psnr": 28.1, "seconds": 70.2}``, whose seconds are since (re)starting. On
-    CUDA the forward pass is compiled and runs in bfloat16, on the CPU it is float32.
+    CUDA the forward pass is compiled.
 
     References
     ----------
@@ -416,6 +423,13 @@ class Log:
         return float(np.mean([value for _, value in values])) if values else math.nan
 
 
+def in_bfloat16(config, device):
+    """Whether layers multiply in bfloat16, of which ``"auto"`` is true where the hardware can."""
+    if config.precision != "auto":
+        return config.precision == "bfloat16"
+    return device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+
+
 def training_step(state, model, images, rank, world):
     """One step of the optimiser on this process's part of the batch; returns the batch's loss."""
     config, device = state.config, next(state.net.parameters()).device
@@ -425,7 +439,7 @@ def training_step(state, model, images, rank, world):
     eps = torch.randn(x0.shape, generator=generator, device=device)
     x0, eps, t = x0[rank::world], eps[rank::world], t[rank::world]
     xt = add_noise(x0, t, eps, config.schedule).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(config, device)):
         predicted = model(xt, torch.from_numpy(t).float().to(device))
     loss = (predicted.float() - eps).square().mean()
 
