@@ -27,6 +27,7 @@ from difffilter.ddpm.crops import draw_batch, load_images, set_aside
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.devices import multiplies_bfloat16
 from difffilter.files import replacing
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -423,13 +424,6 @@ class Log:
         return float(np.mean([value for _, value in values])) if values else math.nan
 
 
-def in_bfloat16(config, device):
-    """Whether layers multiply in bfloat16, of which ``"auto"`` is true where the hardware can."""
-    if config.precision != "auto":
-        return config.precision == "bfloat16"
-    return device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
-
-
 def training_step(state, model, images, rank, world):
     """One step of the optimiser on this process's part of the batch; returns the batch's loss."""
     config, device = state.config, next(state.net.parameters()).device
@@ -439,7 +433,8 @@ def training_step(state, model, images, rank, world):
     eps = torch.randn(x0.shape, generator=generator, device=device)
     x0, eps, t = x0[rank::world], eps[rank::world], t[rank::world]
     xt = add_noise(x0, t, eps, config.schedule).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=in_bfloat16(config, device)):
+    narrow = {"auto": multiplies_bfloat16(device), "bfloat16": True}.get(config.precision, False)
+    with torch.autocast(device.type, torch.bfloat16, enabled=narrow):
         predicted = model(xt, torch.from_numpy(t).float().to(device))
     loss = (predicted.float() - eps).square().mean()
 
