@@ -100,6 +100,8 @@ class TrainingConfig:
         for name in ("steps", "batch", "crop", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; expected a number above 0")
         if self.precision not in ("auto", "bfloat16", "float32"):
             raise ValueError(f"precision is {self.precision!r}; expected auto, bfloat16 or float32")
         if self.crop % self.unet.multiple:
@@ -115,9 +117,17 @@ class TrainingConfig:
         return cls(**{**values, **nested})
 
 
+# Six times the weights and eight times the work of the small network, for training on a GPU.
+BASE = UNetConfig(
+    widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
+)
+LONG = {"steps": 50_000, "batch": 32, "crop": 128, "learning_rate": 5e-4, "ema": 0.9995}
+
 PRESETS = {
     "gray-small": TrainingConfig(),
     "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
+    "gray-base": TrainingConfig(unet=BASE, **LONG),
+    "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
 }
 
 
