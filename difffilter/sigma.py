@@ -78,10 +78,11 @@ def estimate_sigma(image, channel_axis=None, *, mask=None, noise="gaussian"):
     Patches of 8×8 pixels go through an orthonormal DCT, in which white noise has the same variance
     everywhere and independent coefficients. The 5 % of the patches with the least energy in the
     low half of the frequencies show the least of the image; the high half of *their* frequencies
-    measures the noise (of noise that grows with the image: the highest of them alone). Choosing by
-    one half and measuring by the other keeps the choice from favouring patches with little noise. (In the manner of [1]_, which looks for blocks with
-    similar low frequencies instead.) On noisy photographs the result is off by 1 to 2 % at
-    σ = 15/255, where the median of the finest wavelet coefficients is 12 % too high.
+    measures the noise (of noise that grows with the image: the highest of them alone). Choosing
+    by one half and measuring by the other keeps the choice from favouring patches with little
+    noise. (In the manner of [1]_, which looks for blocks with similar low frequencies instead.)
+    On noisy photographs the result is off by 1 to 2 % at σ = 15/255, where the median of the
+    finest wavelet coefficients is 12 % too high.
 
     Parameters
     ----------
