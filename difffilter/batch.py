@@ -6,6 +6,7 @@ import csv
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from difffilter.denoiser import strength
 from difffilter.files import SUFFIXES, read, replacing, write
 from difffilter.image import like
 from difffilter.large.run import smooth_blocks
-from difffilter.large.stores import ARRAYS, is_large, split_path
+from difffilter.large.stores import ARRAYS, is_large, open_array, split_path
 from difffilter.sigma import check_sigma
 from difffilter.workers import pool
 
@@ -186,6 +187,17 @@ def in_blocks(task, large=None):
     if source.suffix.lower() not in (".tif", ".tiff"):
         return False
     return any((large or {}).get(key) for key in ("side", "scheduler")) or is_large(source)
+
+
+def holds_volumes(source, axes=None):
+    """Whether a Zarr or HDF5 file holds what is filtered as volumes; `axes` as for `open_array`."""
+    if split_path(source)[0].suffix.lower() not in ARRAYS:
+        return False
+    try:
+        with closing(open_array(source, axes)) as array:
+            return "Z" in array.axes
+    except (OSError, ValueError):  # whoever filters it says what is wrong with it
+        return False
 
 
 def check_options(sources, sigma):

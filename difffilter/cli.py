@@ -131,8 +131,8 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbos
     batch.check_options(sources, sigma)
     tasks = batch.plan_tasks(sources, output)
     if method is None:
-        blocks = any(batch.in_blocks(task, vars(large)) for task in tasks)
-        method = usual_method(volume or blocks, given)
+        volumes = volume or any(batch.holds_volumes(task.source, large.axes) for task in tasks)
+        method = usual_method(volumes, given)
     denoiser = for_noise(_make(method, given), noise)
     if len(tasks) > 1 and output is not None:
         Path(output).mkdir(parents=True, exist_ok=True)

@@ -240,8 +240,9 @@ def edge_enhancing(
     vectors e (Selling's algorithm), and intensity is exchanged between the pixels that an e
     connects. Explicit steps are stable, and make no new extremum, up to 1 over the largest sum of
     the weights that meet in a pixel (1/4 in 2-D where D is the identity); that sum is computed for
-    each D, and the steps heed it. To keep the vectors short no eigenvalue is below 0.06. The mean
-    is conserved.
+    each D, and the steps heed it, as well as 1.2 times that of the identity, so that they are as
+    many where D is constant. To keep the vectors short no eigenvalue is below 0.06. The mean is
+    conserved.
 
     What is ``None`` is chosen as by `perona_malik`, by an unbiased estimate of the mean squared
     error, which supposes white Gaussian noise.
