@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from difffilter import __version__
-from difffilter.options import large_options, many_options
+from difffilter.options import large_options, many_options, scheduler_option
 
 # The rules of difffilter.pde.contrast, whose import would take as long as all else.
 RULES = ("mad", "quantile", "sigma")
@@ -316,9 +316,10 @@ def methods():
     "-m", "--method", "methods", multiple=True, metavar="LABEL", help="Only these for now."
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@scheduler_option()
 @click.option("--retry", is_flag=True, help="Try again what failed.")
 @click.option("--overwrite", is_flag=True, help="Drop rows that the study does not ask for.")
-def bench(study, output, images, methods, jobs, retry, overwrite):
+def bench(study, output, images, methods, jobs, scheduler, retry, overwrite):
     """Compare methods on many images and noises, as a study in TOML asks.
 
     Results are kept as they come: interrupted, it goes on where it was. Seconds are best measured
@@ -328,6 +329,7 @@ def bench(study, output, images, methods, jobs, retry, overwrite):
     Examples:
       difffilter bench benchmarks/quick.toml
       difffilter bench benchmarks/bsd68.toml --images BSD68/ -o results/bsd68
+      difffilter bench study.toml --scheduler tcp://host:8786
       difffilter report benchmarks/results/quick
     """
     from difffilter.benchmark.runner import run
@@ -336,8 +338,9 @@ def bench(study, output, images, methods, jobs, retry, overwrite):
     asked = read_study(study, images)
     results = Path(output) if output else asked.folder / "results" / asked.name
     failed, missing = run(
-        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None
-    )
+        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None,
+        scheduler=scheduler,
+    )  # fmt: skip
     for label, reason in missing.items():
         click.echo(f"left out: {label}: {reason}", err=True)
     if failed:

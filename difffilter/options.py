@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 
 import click
 
-__all__ = ["large_options", "many_options"]
+__all__ = ["large_options", "many_options", "scheduler_option"]
+
+
+def scheduler_option():
+    return click.option(
+        "--scheduler", metavar="URL", help="Work on a dask cluster: tcp://host:8786."
+    )
 
 
 def large_options(command):
@@ -22,7 +28,7 @@ def large_options(command):
     for option in (
         click.option("--max-pixels", type=click.IntRange(1), metavar="N",
                      help="Refuse larger images. [default: 179 million, arrays 2^40]"),
-        click.option("--scheduler", metavar="URL", help="Work on a dask cluster: tcp://host:8786."),
+        scheduler_option(),
         click.option("--axes", metavar="TEXT", help="Of arrays, like TZYX. [default: the file's]"),
         click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
                      help="Go by blocks of this side. [default: if large]"),
