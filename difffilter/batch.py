@@ -136,11 +136,7 @@ def smooth_file(
     OSError, ValueError
         If the file cannot be read, filtered or written; then no target is written.
     """
-    if task.target.exists() and not overwrite:
-        raise ValueError(f"{task.target} exists already; pass --overwrite to replace it")
-    # Find out early what would make the work vain.
-    if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
-        raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
+    _check_target(task, overwrite)
     if in_blocks(task, large):
         arrays = split_path(task.source)[0].suffix.lower() in ARRAYS
         settled = smooth_blocks(
@@ -162,6 +158,14 @@ def smooth_file(
         notes.append(note)
     write(task.target, picture.with_volumes(results) if volume else picture.with_pages(results))
     return notes
+
+
+def _check_target(task, overwrite):
+    """Find out early what would make the work vain."""
+    if task.target.exists() and not overwrite:
+        raise ValueError(f"{task.target} exists already; pass --overwrite to replace it")
+    if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
+        raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
 
 
 def _denoise(image, denoiser, sigma, channel_axis):
@@ -271,12 +275,26 @@ def _run_on_cluster(tasks, denoiser, scheduler, options):
     """A file a task of the cluster."""
     from difffilter.large.cluster import each
 
-    here = [
-        Task(task.source.absolute(), task.target.absolute()) for task in tasks
+    todo = []
+    for task in tasks:
+        try:
+            _check_target(task, options.get("overwrite"))
+        except (OSError, ValueError) as error:
+            yield task, [], error
+        else:
+            todo.append(task)
+    arguments = [
+        (Task(task.source.absolute(), task.target.absolute()), denoiser, options) for task in todo
     ]  # workers may run in another folder
-    for number, result, died in each(scheduler, _attempt, [(t, denoiser, options) for t in here]):
-        error = ChildProcessError(f"{tasks[number].source}: {DIED}")
-        yield (tasks[number], *(([], error) if died else result))
+    for number, result, died in each(scheduler, _attempt_again, arguments):
+        error = ChildProcessError(f"{todo[number].source}: {DIED}")
+        yield (todo[number], *(([], error) if died else result))
+
+
+def _attempt_again(task, denoiser, options):
+    """`_attempt` where there was no target: if there is one, a worker wrote it and was lost."""
+    overwrite = options.get("overwrite") or task.target.exists()
+    return _attempt(task, denoiser, {**options, "overwrite": overwrite})
 
 
 def _attempt(task, denoiser, options):

@@ -423,6 +423,9 @@ def train(folder, preset, output, steps, resume, weights):
         raise ValueError(f"unknown preset {preset!r}; there are: {', '.join(ddpm.PRESETS)}")
     try:
         ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+    except MemoryError:
+        raise ValueError("training does not fit into memory; --resume goes on from a checkpoint "
+                         "where there is more") from None  # fmt: skip
     finally:
         _plot(Path(output))
     if weights:

@@ -27,7 +27,7 @@ def large_options(command):
 
     for option in (
         click.option("--max-pixels", type=click.IntRange(1), metavar="N",
-                     help="Refuse larger images. [default: 179 million, arrays 2^40]"),
+                     help="Refuse larger images. [default: 179 million, by blocks 2^40]"),
         scheduler_option(),
         click.option("--axes", metavar="TEXT", help="Of arrays, like TZYX. [default: the file's]"),
         click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
@@ -53,7 +53,7 @@ class Large:
 
         large = {"axes": self.axes, "side": self.side}
         options = {**options, "max_pixels": self.max_pixels}
-        if len(tasks) == 1:
+        if len(tasks) == 1 and batch.in_blocks(tasks[0], {**large, "scheduler": self.scheduler}):
             with bar() as progress:
                 large |= {"scheduler": self.scheduler, "progress": progress}
                 yield batch.run(tasks, denoiser, large=large, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from contextlib import contextmanager
 
@@ -22,6 +23,8 @@ def connect(address):
         If there is none, it has no workers, or it is lost.
     """
     distributed = library("distributed")
+    # Of a lost worker it would say that what it had is done again.
+    logging.getLogger("distributed.client").setLevel(logging.ERROR)
     try:
         client = distributed.Client(address, timeout=10)
     except (OSError, ValueError, TypeError) as error:
