@@ -34,6 +34,7 @@ FILTERS = {
     "forward_backward(kappa=0.1, time=1)": None,
     "srad(q0=0.1, time=1)": 1e-5,
     "stabilized(method='heat(time=2)', noise='poisson')": None,
+    "stabilized(method='heat(time=2)', noise='speckle')": None,
     "ddpm": None,
 }  # fmt: skip
 
