@@ -328,6 +328,12 @@ def test_a_crop_must_fit_the_network():
         replace(CONFIG, crop=18)
 
 
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0), ("precision", "int8")])
+def test_bad_configs_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is '?{value}"):
+        replace(CONFIG, **{name: value})
+
+
 def test_a_loss_that_explodes_stops_the_run(folder, tmp_path):
     config = replace(CONFIG, learning_rate=1e30, warmup=0, clip=1e30)
     with pytest.raises(FloatingPointError, match="learning rate"):
