@@ -115,10 +115,10 @@ class Folder(Scene):
                 *self.jobs]  # fmt: skip
 
     def begun(self):
-        return len(list(self.folder.glob("out/*.png")))
+        return len(list(self.folder.glob("out/[!.]*.png")))
 
     def check(self):
-        for path in self.folder.glob("out/*.png"):
+        for path in self.folder.glob("out/[!.]*.png"):
             with Image.open(path) as image:
                 np.testing.assert_array_equal(np.asarray(image), self.pixels[int(path.stem)])
 

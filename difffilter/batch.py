@@ -244,10 +244,12 @@ def run(
     from concurrent.futures import as_completed
     from concurrent.futures.process import BrokenProcessPool
 
+    todo, refused = _sorted_out(tasks, options)
+    yield from refused
     lost = []
     with pool(min(jobs, len(tasks))) as executor:
         futures = {}
-        for task in tasks:
+        for task in todo:
             try:
                 futures[executor.submit(_attempt, task, denoiser, options)] = task
             except BrokenProcessPool:
@@ -262,7 +264,7 @@ def run(
     for task in lost:
         with pool(1) as executor:
             try:
-                result = executor.submit(_attempt, task, denoiser, options).result()
+                result = executor.submit(_attempt_again, task, denoiser, options).result()
             except BrokenProcessPool:
                 result = [], ChildProcessError(f"{task.source}: {DIED}")
         yield (task, *result)
@@ -275,14 +277,8 @@ def _run_on_cluster(tasks, denoiser, scheduler, options):
     """A file a task of the cluster."""
     from difffilter.large.cluster import each
 
-    todo = []
-    for task in tasks:
-        try:
-            _check_target(task, options.get("overwrite"))
-        except (OSError, ValueError) as error:
-            yield task, [], error
-        else:
-            todo.append(task)
+    todo, refused = _sorted_out(tasks, options)
+    yield from refused
     arguments = [
         (Task(task.source.absolute(), task.target.absolute()), denoiser, options) for task in todo
     ]  # workers may run in another folder
@@ -291,8 +287,21 @@ def _run_on_cluster(tasks, denoiser, scheduler, options):
         yield (todo[number], *(([], error) if died else result))
 
 
+def _sorted_out(tasks, options):
+    """The tasks whose targets can be written, and (task, notes, error) of the others."""
+    todo, refused = [], []
+    for task in tasks:
+        try:
+            _check_target(task, options.get("overwrite"))
+        except (OSError, ValueError) as error:
+            refused.append((task, [], error))
+        else:
+            todo.append(task)
+    return todo, refused
+
+
 def _attempt_again(task, denoiser, options):
-    """`_attempt` where there was no target: if there is one, a worker wrote it and was lost."""
+    """`_attempt` where there was no target: if there is one, who wrote it was lost thereafter."""
     overwrite = options.get("overwrite") or task.target.exists()
     return _attempt(task, denoiser, {**options, "overwrite": overwrite})
 

@@ -419,11 +419,13 @@ def calibrate(images, methods, sigmas, output, **options):
 def train(folder, preset, output, steps, init, resume, weights, **options):
     """Train a DDPM on the images of a folder.
 
-    Several GPUs: run it under torchrun.
+    Several GPUs, or machines: run it under torchrun. Each process takes its share of the batch, and
+    no image comes twice in an epoch.
 
     \b
     Examples:
       difffilter train photos/ --preset gray-small -o run
+      torchrun --nproc-per-node 2 -m difffilter train photos/ -o run
       difffilter train photos/ --preset gray-small -o run --resume --export my.safetensors
       difffilter train photos/ --preset color-small --init natural-color -o run
     """
