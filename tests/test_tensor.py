@@ -58,7 +58,7 @@ def test_agrees_with_the_oracle(dtype, problem):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("alpha", [0.027, 0.056, 1.0])
+@pytest.mark.parametrize("alpha", [0.01, 0.027, 0.056, 1.0])
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1, 1, 1), (2, 1, 1, 3, 2), (1, 3, 1, 61, 5), (2, 1, 1, 90, 1030)]
 )
