@@ -317,29 +317,47 @@ def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, lea
 
 
 @njit(**INNER)
-def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, total, face):
-    """faces[k, p] = w[k, p] + w[k, p + e_k] of the lines from y0 to y1, 0 where p + e_k is outside."""
+def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, total, before):
+    """faces[k, p] = w[k, p] + w[k, p + e_k] of the lines from y0 to y1, 0 where p + e_k is outside.
+
+    ``total`` and ``before`` are space.
+    """
     reach = vectors[:, 1].max()
     size = (y1 - y0) * stride
     for i in range(size):
         total[i] = 0
     for k in range(len(vectors)):
         ex, ey = vectors[k]
-        shift = ey * stride + ex
-        top = max(y0 - ey, 0)
-        # face[0] is the first pixel of line y0 - ey; lines above the image are empty.
-        for i in range((top - (y0 - ey)) * stride):
-            face[i] = 0
-        end = min(y1, height - ey)
-        out = face[(top - (y0 - ey)) * stride :]
-        here = w[k][(top - w_top) * stride :]
-        n = max(end - top, 0) * stride
-        if n:
-            # (From 0 on, for other numbers may be negative as far as the compiler knows.)
-            inner, near, far = out[pad:], here[pad:], here[pad + shift :]
-            for i in range(n - 2 * pad):
-                inner[i] = near[i] + far[i]
-        for y in range(max(end - top, 0)):
+        here = w[k]
+        face = faces[k][(y0 + reach) * stride : (y1 + reach) * stride]
+        join_lines(here, w_top, face, y0, y1, height, width, stride, pad, ex, ey)
+        for i in range(size):
+            total[i] += face[i]
+        # The faces on the other side, those of p - e_k: the first ey lines are not of this block.
+        join_lines(here, w_top, before, y0 - ey, y0, height, width, stride, pad, ex, ey)
+        add_shifted(total, before, ey * stride, ex)
+        if size > ey * stride:
+            add_shifted(total[ey * stride :], face, size - ey * stride, ex)
+    for y in range(y1 - y0):
+        line = total[y * stride :]
+        for i in range(stride):
+            peak[i] = max(peak[i], line[i])
+
+
+@njit(**INNER)
+def join_lines(w, w_top, face, y0, y1, height, width, stride, pad, ex, ey):
+    """The faces of a vector in the lines from y0 to y1; ``w`` begins with line `w_top`."""
+    top, end = max(y0, 0), min(y1, height - ey)
+    for i in range((min(top, y1) - y0) * stride):
+        face[i] = 0
+    if end > top:
+        n = (end - top) * stride
+        # (From 0 on, for other numbers may be negative as far as the compiler knows.)
+        out, here = face[(top - y0) * stride :], w[(top - w_top) * stride :]
+        inner, near, far = out[pad:], here[pad:], here[pad + ey * stride + ex :]
+        for i in range(n - 2 * pad):
+            inner[i] = near[i] + far[i]
+        for y in range(end - top):
             line = out[y * stride :]
             for i in range(pad):
                 line[i] = 0
@@ -348,29 +366,23 @@ def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, tot
             edge = line[pad + max(width - ex, 0) :] if ex > 0 else line[pad:]
             for i in range(min(abs(ex), width)):
                 edge[i] = 0
-        for y in range(max(end, y0 - ey), y1):
-            line = face[(y - (y0 - ey)) * stride :]
-            for i in range(stride):
-                line[i] = 0
-        own = face[ey * stride : ey * stride + size]
-        target = faces[k][(y0 + reach) * stride :]
-        for i in range(size):
-            target[i] = own[i]
-        # The face on the other side, shift pixels before: 0 in front of the first pixel.
-        if ex >= 0:
-            other, mine = face[: size - ex], total[ex:size]
-            for i in range(size - ex):
-                mine[i] += other[i]
-        else:
-            other, mine = face[-ex:size], total[:size]
-            for i in range(size + ex):
-                mine[i] += other[i]
-        for i in range(size):
-            total[i] += own[i]
-    for y in range(y1 - y0):
-        line = total[y * stride :]
+    for y in range(max(end, top), y1):
+        line = face[(y - y0) * stride :]
         for i in range(stride):
-            peak[i] = max(peak[i], line[i])
+            line[i] = 0
+
+
+@njit(**INNER)
+def add_shifted(total, face, size, shift):
+    """Add face[p - shift], where it exists, to total[p]."""
+    if shift >= 0:
+        mine = total[shift:]
+        for i in range(size - shift):
+            mine[i] += face[i]
+    else:
+        other = face[-shift:]
+        for i in range(size + shift):
+            total[i] += other[i]
 
 
 @njit(**INNER)
@@ -384,13 +396,18 @@ def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
             here, out = u[c][start : start + n], v[c][start : start + n]
             for i in range(n):
                 gain[i] = 0
-            for k in range(len(vectors)):
+            for k in range(0, len(vectors), 2):  # two at a time, which saves loading and storing
                 shift = vectors[k, 1] * stride + vectors[k, 0]
-                before, after = u[c][start - shift :], u[c][start + shift :]
-                face, face_before = faces[k][start:], faces[k][start - shift :]
+                other = vectors[k + 1, 1] * stride + vectors[k + 1, 0]
+                a, b = u[c][start - shift :], u[c][start + shift :]
+                p, q = u[c][start - other :], u[c][start + other :]
+                face_a, face_b = faces[k][start - shift :], faces[k][start:]
+                face_p, face_q = faces[k + 1][start - other :], faces[k + 1][start:]
                 for i in range(n):
-                    gain[i] += face[i] * (after[i] - here[i]) + face_before[i] * (
-                        before[i] - here[i]
+                    gain[i] += (
+                        face_b[i] * (b[i] - here[i])
+                        + face_a[i] * (a[i] - here[i])
+                        + (face_q[i] * (q[i] - here[i]) + face_p[i] * (p[i] - here[i]))
                     )
             for i in range(n):
                 out[i] = here[i] + tau * gain[i]
