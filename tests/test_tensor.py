@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 import difffilter as df
-from difffilter.pde import tensor_kernels
+from difffilter.pde import tensor_kernels, tensor_volume_kernels
 from difffilter.pde.tensor import TensorDiffusion
 
 KINDS = {"edge": tensor_kernels.EDGE, "coherence": tensor_kernels.COHERENCE}
@@ -93,15 +93,15 @@ def test_selling_gives_back_the_tensor(seed):
 @settings(max_examples=20)
 @given(st.integers(0, 10000))
 def test_selling_gives_back_a_run_of_tensors(seed):
-    run = int(tensor_kernels.RUN)
+    run = tensor_volume_kernels.LENGTH
     tensors = np.array([random_tensor(3, seed + i) for i in range(run)])
     base = np.concatenate([np.eye(3), -np.ones((1, 3))])
     products = np.einsum("ki,nij,lj->kln", base, tensors, base)
-    a = np.empty((tensor_kernels.SLOTS, run))
+    a = np.empty((tensor_volume_kernels.SLOTS, run))
     a[-6:] = products[np.triu_indices(4, 1)]
-    b, e = np.empty(tensor_kernels.BASES * run, np.int64), np.empty((6, 4, run), np.int32)
-    tensor_kernels.selling_run(a.ravel(), b, 1e-12)
-    tensor_kernels.terms_run(a.ravel(), b, e.ravel(), 1000, 100)
+    b, e = np.empty(tensor_volume_kernels.BASES * run, np.int64), np.empty((6, 4, run), np.int32)
+    tensor_volume_kernels.selling_run(a.ravel(), b, 1e-12)
+    tensor_volume_kernels.terms_run(a.ravel(), b, e.ravel(), 1000, 100)
     half, vectors = a[-6:], e[:, :3]
     assert (half >= 0).all()
     given_back = 2 * np.einsum("kn,kin,kjn->nij", half, vectors, vectors)
@@ -111,16 +111,16 @@ def test_selling_gives_back_a_run_of_tensors(seed):
 
 
 def test_eigenvalues_of_a_run_are_those_of_lapack(rng):
-    run = int(tensor_kernels.RUN)
+    run = tensor_volume_kernels.LENGTH
     matrices = rng.normal(size=(run, 3, 3)) * 10.0 ** rng.integers(-12, 13, (run, 1, 1))
     matrices += np.swapaxes(matrices, 1, 2)
     matrices[0], matrices[1] = 0, np.eye(3)
     u = rng.normal(size=3)
     matrices[2], matrices[3] = np.outer(u, u), np.eye(3) - 0.3 * np.outer(u, u)
-    a = np.empty((tensor_kernels.SLOTS, run))
+    a = np.empty((tensor_volume_kernels.SLOTS, run))
     for slot, (i, j) in enumerate([(0, 0), (0, 1), (1, 1), (0, 2), (1, 2), (2, 2)]):
         a[slot] = matrices[:, i, j]
-    tensor_kernels.eigenvalues_run(a.ravel())
+    tensor_volume_kernels.eigenvalues_run(a.ravel())
     size = np.abs(matrices).max(axis=(1, 2))
     expected = np.linalg.eigvalsh(matrices)
     error = np.abs(np.sort(a[6:9].T) - expected).max(axis=1)

@@ -10,6 +10,7 @@ import numpy as np
 
 from difffilter.pde import tensor_kernels as kernels
 from difffilter.pde import tensor_plane_kernels as plane
+from difffilter.pde import tensor_volume_kernels as volume_kernels
 from difffilter.pde.contrast import check_kappa
 from difffilter.pde.flow import Evolving
 from difffilter.pde.schemes import check_positive, plan
@@ -87,13 +88,13 @@ class TensorDiffusion:
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
         taps = np.multiply.outer(1 / h, DERIVATIVE).astype(u.dtype)
         spare = np.empty_like(u)
-        make_links = kernels.make_links_2d if terms == 3 else kernels.make_links_3d
+        make_links = (kernels if terms == 3 else volume_kernels).make_links
         count, span = plan(time, self.step)
         for _ in range(count):
             kernels.structure(self._blurred(u, self.presmooth), taps, tensor, workers)
             reach = make_links(
                 self._blurred(tensor, self.integration),
-                self.kind, max(self.kappa**2, 1e-300), self.alpha, 1 / h, weight, link, workers,
+                self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
             largest = kernels.largest_sum(weight, link, reach)
             steps, size = plan(span, 1 / largest if largest else span)
