@@ -14,6 +14,7 @@ from datetime import date
 from pathlib import Path
 
 import diplib
+import numba
 import numpy as np
 import SimpleITK as sitk
 from machine import describe
@@ -90,14 +91,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
+    numba.set_num_threads(options.threads)
+    diplib.SetNumberOfThreads(options.threads)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     shapes = [(512, 512), (1024, 1024), (64, 64, 64)]
     table = [rates(shape, options.repeats) for shape in shapes]
     lines = [
         "# Speed of the other PDEs",
         "",
         f"{describe('numba', 'diplib', 'SimpleITK')}; {date.today()}.",
-        f"Mpixel·iterations/s, float32, medians of {options.repeats} interleaved repeats.",
+        f"Mpixel·iterations/s, float32, threads: {options.threads}; medians of {options.repeats} "
+        "interleaved repeats. benchmarks/filters_speed.py.",
         "",
         "| | " + " | ".join("×".join(map(str, shape)) for shape in shapes) + " |",
         "|---" * (len(shapes) + 1) + "|",

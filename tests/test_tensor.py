@@ -129,6 +129,15 @@ def test_eigenvalues_of_a_run_are_those_of_lapack(rng):
     assert (error <= 1e-13 * size)[4:].mean() > 0.9
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e78, 1e150])
+def test_any_unit_of_intensity_will_do_for_volumes(unit, rng):
+    volume = rng.random((3, 4, 5))
+    for smooth in (df.edge_enhancing, df.coherence_enhancing):
+        plain = smooth(volume, 1.0, 0.1, sigma=0.1)
+        in_unit = smooth(volume * unit, 1.0, 0.1 * unit, sigma=0.1 * unit)
+        np.testing.assert_allclose(in_unit / unit, plain, rtol=1e-6)
+
+
 def turned(pattern, degrees, n=129):
     """A function of the plane on a grid, turned about its middle."""
     y, x = np.mgrid[:n, :n] - (n - 1) / 2

@@ -5,11 +5,10 @@ The stencil is that of Fehrenbach & Mirebeau (2013): by Selling's algorithm ever
     D = Σ_k ρ_k e_k e_kᵀ,        ρ_k ≥ 0,  e_k vectors of integers,
 
 of 3 terms in 2-D and 6 in 3-D (`tensor_volume_kernels`), and intensity moves along the *links* from
-each pixel to the pixels
-at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)), which is added to p and
-taken from the other end. All weights are ≥ 0, so that no step makes a new extremum as long as
-τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where D is constant.
-Links that would leave the image carry nothing.
+each pixel to the pixels at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)),
+which is added to p and taken from the other end. All weights are ≥ 0, so that no step makes a new
+extremum as long as τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where
+D is constant. Links that would leave the image carry nothing.
 
 A state is ``u[b, c, z, y, x]`` as in `kernels`; ``z`` has length 1 in 2-D. All jitted functions
 that call each other stand in this file because Numba's on-disk cache does not notice a change in

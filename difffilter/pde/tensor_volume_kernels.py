@@ -32,6 +32,8 @@ RUN = np.uint64(LENGTH)
 B_0, B_1, B_2, B_3 = (np.uint64(k) * RUN for k in range(4))
 SLOTS, BASES = 18, 4
 
+HUGE = 2.0**-600  # what numbers above 1e100 are multiplied by
+
 
 def exp_minus(x):
     """exp(-x) for x ≥ 0, vectorisable in float32."""
@@ -295,7 +297,6 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     batch, terms, depth, height, width = tensor.shape
     size = depth * height * width
     runs = (size + LENGTH - 1) // LENGTH
-    kappa2 = max(kappa2, 1e-300)  # where nothing changes, not 0/0
     tiny = 1e-12 * (inverse * inverse).sum()
     reach = np.zeros(workers, np.int64)
     for worker in prange(workers):
@@ -305,14 +306,21 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
         for job in range(worker * batch * runs // workers, (worker + 1) * batch * runs // workers):
             m, first = job // runs, job % runs * LENGTH
             n = min(LENGTH, size - first)
+            largest = 0.0
             for k in range(terms):
                 source = tensor[m, k].reshape(-1)[first:]
                 for i in range(n):
                     a[k * LENGTH + i] = source[i]
+                    largest = max(largest, abs(source[i]))
                 for i in range(n, LENGTH):
                     a[k * LENGTH + i] = 0.0
+            scale = 1.0
+            if largest > 1e100:  # powers would overflow
+                scale = HUGE
+                for i in range(terms * LENGTH):
+                    a[i] *= scale
             eigenvalues_run(a)
-            diffusivities_run(a, g, kind, kappa2, least)
+            diffusivities_run(a, g, kind, max(kappa2 * scale, 1e-300), least)
             products_run(a, inverse)
             selling_run(a, b, tiny)
             terms_run(a, b, e, width, height)
