@@ -1,4 +1,5 @@
-"""Measure weights of the DDPM on folders of clean images: PSNR at σ = 15, 25 and 50 of 255.
+"""Measure weights of the DDPM on folders of clean images at σ = 15, 25 and 50 of 255, and what they
+cost.
 
     python benchmarks/ddpm_weights.py natural-gray ../data/bsd68 ../data/set12 --write
 
@@ -8,17 +9,22 @@ and is averaged over the images of a folder.
 
 import argparse
 import json
+import statistics
+import time
 import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
+from difffilter.benchmark.machine import machine
 from difffilter.ddpm import DDPM, card, load
+from difffilter.ddpm.tiles import TILE
 from difffilter.ddpm.weights import find
-from difffilter.metrics import psnr
+from difffilter.metrics import psnr, ssim
 from difffilter.noise import add_noise
 
 SIGMAS = (15, 25, 50)
@@ -31,7 +37,7 @@ MODES = {
 
 
 def measure(denoise, paths, sigma, channel_axis):
-    """Mean PSNR in dB over image files; the noise depends on the image and σ alone."""
+    """Mean PSNR in dB and SSIM over image files; the noise depends on the image and σ alone."""
     scores = []
     for path in tqdm(paths, disable=None, leave=False):
         with Image.open(path) as image:
@@ -40,8 +46,27 @@ def measure(denoise, paths, sigma, channel_axis):
         rng = np.random.default_rng([zlib.crc32(pixels.tobytes()), round(sigma * 255)])
         noisy = add_noise(clean, sigma, rng=rng)
         result = denoise(noisy, sigma, channel_axis=channel_axis).clip(0, 1)
-        scores.append(psnr(clean, result, channel_axis=channel_axis))
-    return float(np.mean(scores))
+        scores.append([metric(clean, result, channel_axis=channel_axis) for metric in (psnr, ssim)])
+    return np.mean(scores, axis=0).tolist()
+
+
+def cost(denoise, net):
+    """Multiply-adds a pixel of one call of the network on a tile, and seconds for 512² pixels."""
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        net(torch.zeros(1, net.config.channels, TILE, TILE), torch.tensor([57.0]))
+    shape = (512, 512) if net.config.channels == 1 else (512, 512, net.config.channels)
+    noisy = np.random.default_rng(0).random(shape, np.float32)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        denoise(noisy, 25 / 255, channel_axis=None if len(shape) == 2 else -1)
+        seconds.append(time.perf_counter() - start)
+    about = machine()
+    return {
+        "multiply_adds": round(counter.get_total_flops() / 2 / TILE**2),
+        "seconds": round(statistics.median(seconds[1:]), 3),
+        "machine": f"{about['processor']}, {about['cores']} cores",
+    }
 
 
 def main():
@@ -52,7 +77,7 @@ def main():
     parser.add_argument("--steps", type=int, help="of samples; default: all below t(σ)")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image only")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int, help="threads on the CPU")
     parser.add_argument("--write", action="store_true", help="into the model card")
     options = parser.parse_args()
@@ -61,7 +86,7 @@ def main():
 
     trained = load(options.weights)
     channel_axis = None if trained.net.config.channels == 1 else -1
-    table = {}
+    table = {"psnr": {}, "ssim": {}}
     print("| images | mode |", " | ".join(f"σ = {sigma}" for sigma in SIGMAS), "|")
     print("|---|---|" + "---|" * len(SIGMAS))
     for folder in options.folders:
@@ -76,10 +101,12 @@ def main():
             )
             scores = [measure(denoise, paths, sigma / 255, channel_axis) for sigma in SIGMAS]
             print(f"| {folder.name} ({len(paths)}) | {mode} |", end=" ")
-            print(" | ".join(f"{score:.2f}" for score in scores), "|", flush=True)
-            table.setdefault(folder.name, {})[mode] = {
-                str(sigma): round(score, 2) for sigma, score in zip(SIGMAS, scores, strict=True)
-            }
+            print(" | ".join(f"{db:.2f} {100 * s:.1f} %" for db, s in scores), "|", flush=True)
+            for name, digits, values in zip(table, (2, 4), zip(*scores, strict=True), strict=True):
+                table[name].setdefault(folder.name, {})[mode] = {
+                    str(sigma): round(value, digits)
+                    for sigma, value in zip(SIGMAS, values, strict=True)
+                }
 
     if options.write:
         path = find(options.weights)
@@ -88,7 +115,8 @@ def main():
             "parameters": sum(weight.numel() for weight in trained.net.parameters()),
             "bytes": path.stat().st_size,
             "sigma_range": trained.sigma_range,
-            "psnr": table,
+            **cost(DDPM(options.weights, device="cpu", dtype=options.dtype), load(path).net),
+            **table,
             "protocol": " ".join(__doc__.split("\n\n")[-1].split()),
         }
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"

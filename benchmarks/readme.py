@@ -62,15 +62,56 @@ class Results:
         return f"{machine['processor']}, {machine['cores']} cores"
 
 
+# PSNR at σ·255 = 15, 25 and 50 as published: BM3D by Dabov et al. 2007, DnCNN by Zhang et al. 2017,
+# DRUNet by Zhang et al. 2021, who compare all of them.
+PUBLISHED = {
+    "set12": {
+        "BM3D": (32.37, 29.97, 26.72),
+        "DnCNN": (32.86, 30.44, 27.18),
+        "DRUNet": (33.25, 30.94, 27.90),
+    },
+    "bsd68": {
+        "BM3D": (31.08, 28.57, 25.60),
+        "DnCNN": (31.73, 29.23, 26.23),
+        "DRUNet": (31.91, 29.48, 26.59),
+    },
+    "cbsd68": {
+        "CBM3D": (33.52, 30.71, 27.38),
+        "DnCNN": (33.90, 31.24, 27.95),
+        "DRUNet": (34.30, 31.69, 28.51),
+    },
+}
+
+
+def cards():
+    """The model cards of the weights that come along."""
+    return [json.loads(path.read_text("utf-8")) for path in sorted(CARDS.glob("*.json"))]
+
+
+def costs():
+    """What the weights that come along cost, as a table."""
+    lines = ["| weights | parameters | file | multiply-adds a pixel | seconds for 512² |"]
+    lines += ["|---" * 5 + "|"]
+    for card in cards():
+        cells = f"{card['parameters'] / 1e6:.2f} M", f"{card['bytes'] / 1e6:.1f} MB"
+        lines.append(f"| {card['name']} | {' | '.join(cells)} "
+                     f"| {card['multiply_adds']:,} | {card['seconds']:.2g} |")  # fmt: skip
+    return lines
+
+
 def weights():
-    """The weights that come along, as a table."""
-    lines = ["| weights | size | images | 15 | 25 | 50 |", "|---|---|---|---|---|---|"]
-    for path in sorted(CARDS.glob("*.json")):
-        card = json.loads(path.read_text("utf-8"))
-        for folder, modes in card["psnr"].items():
-            cells = " | ".join(f"{modes['mmse'][level]:.2f}" for level in ("15", "25", "50"))
-            size = f"{card['parameters'] / 1e6:.2f} M, {card['bytes'] / 1e6:.1f} MB"
-            lines.append(f"| {card['name']} | {size} | {folder} | {cells} |")
+    """How good they are, as a table, beside what others published."""
+    levels = ("15", "25", "50")
+    lines = ["| images | | 15 | 25 | 50 |", "|---|---|---|---|---|"]
+    for images, published in PUBLISHED.items():
+        for card in cards():
+            if images in card["psnr"]:
+                psnr, ssim = (card[metric][images]["mmse"] for metric in ("psnr", "ssim"))
+                cells = [f"{psnr[level]:.2f} (SSIM {ssim[level]:.3f})" for level in levels]
+                lines.append(f"| {images} | {card['name']} | {' | '.join(cells)} |")
+        for name, scores in published.items():
+            cells = " | ".join(f"{score:.2f}" for score in scores)
+            lines.append(f"| {images} | {name}, as published | {cells} |")
     return lines
 
 
@@ -100,7 +141,10 @@ def results():
         "",
         *modes.table(),
         "",
-        "PSNR of the weights that come along, in their mode mmse:",
+        "The weights that come along, in their mode mmse; seconds by the processor "
+        f"({cards()[0]['machine']}):",
+        "",
+        *costs(),
         "",
         *weights(),
     ]

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -400,12 +401,19 @@ def calibrate(images, methods, sigmas, output, **options):
 
 @cli.command()
 @click.argument("folder", metavar="FOLDER")
-@click.option("--preset", default="gray-small", show_default=True, help="gray-small, color-small.")
+@click.option("--preset", default="gray-small", show_default=True,
+              help="gray-small or color-small, which train on a CPU; gray-base or color-base.")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="RUN", help="The run's folder.")
 @click.option("--steps", type=click.IntRange(1), help="How long to train. [default: the preset's]")
+@click.option("--batch", type=click.IntRange(1), help="Crops a step. [default: the preset's]")
+@click.option(
+    "--crop", type=click.IntRange(1), help="Their side in pixels. [default: the preset's]"
+)
+@click.option("--learning-rate", type=float, help="At its highest. [default: the preset's]")
+@click.option("--init", metavar="NAME", help="Weights to start from; see 'weights'.")
 @click.option("--resume", is_flag=True, help="Go on from the run's last checkpoint.")
 @click.option("--export", "weights", metavar="FILE", help="Write the weights here at the end.")
-def train(folder, preset, output, steps, resume, weights):
+def train(folder, preset, output, steps, init, resume, weights, **options):
     """Train a DDPM on the images of a folder.
 
     Several GPUs: run it under torchrun.
@@ -414,12 +422,19 @@ def train(folder, preset, output, steps, resume, weights):
     Examples:
       difffilter train photos/ --preset gray-small -o run
       difffilter train photos/ --preset gray-small -o run --resume --export my.safetensors
+      difffilter train photos/ --preset color-small --init natural-color -o run
     """
     ddpm = _ddpm()
     if preset not in ddpm.PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are: {', '.join(ddpm.PRESETS)}")
+    given = {name: value for name, value in options.items() if value is not None}
+    if resume and (given or init):
+        raise ValueError(
+            "a resumed run goes on as it began: only --steps can be changed with --resume"
+        )
+    config = replace(ddpm.PRESETS[preset], **given)
     try:
-        ddpm.fit(folder, output, ddpm.PRESETS[preset], resume=resume, steps=steps)
+        ddpm.fit(folder, output, config, init=init, resume=resume, steps=steps)
     finally:
         _plot(Path(output))
     if weights:

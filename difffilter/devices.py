@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["as_array", "find_device", "is_tensor"]
+__all__ = ["as_array", "find_device", "is_tensor", "multiplies_bfloat16"]
 
 
 def is_tensor(image):
@@ -46,3 +46,17 @@ def find_device(name):
     except (RuntimeError, AssertionError, TypeError) as error:
         raise ValueError(f"device is {name!r}, which cannot be used here: {error}") from None
     return device
+
+
+def multiplies_bfloat16(device):
+    """Whether a torch.device multiplies in bfloat16 faster than in float32.
+
+    GPUs since 2020 do, and processors with AVX512-BF16 or AMX.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # (PyTorch before 2.10 cannot tell.)
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

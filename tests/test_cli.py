@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import tifffile
 from PIL import Image
 
@@ -306,16 +307,26 @@ def test_train_then_use_the_weights(folder, photo, rng):
     for k in range(4):
         image = Image.fromarray(like(np.roll(photo, 20 * k, axis=1), np.uint8(0)))
         image.save(folder / f"photos/{k}.png")
-    difffilter("train", "photos", "--steps", 2, "-o", "run", "--export", "my.safetensors",
-               cwd=folder)  # fmt: skip
+    difffilter("train", "photos", "--steps", 2, "--batch", 2, "--crop", 32, "-o", "run",
+               "--export", "my.safetensors", cwd=folder)  # fmt: skip
     names = {path.name for path in (folder / "run").iterdir()}
     assert {"log.jsonl", "log.png", "checkpoint.safetensors"} <= names
     difffilter("smooth", "grey.png", "-o", "out.png", "-m", "ddpm(weights='my.safetensors')",
                cwd=folder)  # fmt: skip
     assert (folder / "out.png").exists()
     assert "run" in one_line("train", "photos", "--steps", 3, "-o", "run", cwd=folder)
+    assert "only --steps can be changed" in one_line(
+        "train", "photos", "--batch", 2, "-o", "run", "--resume", cwd=folder
+    )
     difffilter("train", "photos", "--steps", 3, "-o", "run", "--resume", cwd=folder)
     assert '"step": 3' in (folder / "run/log.jsonl").read_text()
+    difffilter("train", "photos", "--steps", 1, "--batch", 1, "--crop", 32, "--learning-rate", 0.1,
+               "--init", "my.safetensors", "-o", "again", cwd=folder)  # fmt: skip
+    mine, again = (
+        safetensors.numpy.load_file(folder / name)["middle.blocks.0.conv1.weight"]
+        for name in ("my.safetensors", "again/weights.safetensors")
+    )
+    assert 0 < abs(mine - again).max() < 0.01  # from there, one step at a low rate
 
 
 def test_sample_draws_a_grid(folder):

@@ -103,7 +103,8 @@ def test_mmse_is_the_posterior_mean_at_the_interpolated_step(gray, rng):
     y = torch.from_numpy(2 * noisy - 1).float()[None, None]
     with torch.no_grad():
         x0 = posterior_mean(loaded.net, y, 2 * sigma, loaded.schedule)
-    assert_allclose(quick(gray)(noisy, sigma), (x0[0, 0].numpy() + 1) / 2, atol=1e-5)
+    result = quick(gray, dtype="float32")(noisy, sigma)
+    assert_allclose(result, (x0[0, 0].numpy() + 1) / 2, atol=1e-5)
 
 
 def test_the_result_is_continuous_in_sigma(gray, rng):
@@ -165,7 +166,16 @@ def test_less_precision_is_nearly_the_same(gray, dtype, rng):
     noisy = rng.random((32, 32))
     result = quick(gray, dtype=dtype)(noisy, 0.1)
     assert result.dtype == np.float64
-    assert_allclose(result, quick(gray)(noisy, 0.1), atol=0.02)
+    exact = quick(gray, dtype="float32")(noisy, 0.1)
+    assert_allclose(result, exact, atol=0.02)
+    assert not np.array_equal(result, exact)
+
+
+@pytest.mark.parametrize(("able", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_precision_follows_the_hardware(gray, able, dtype, rng, monkeypatch):
+    monkeypatch.setattr("difffilter.ddpm.denoise.multiplies_bfloat16", lambda device: able)
+    noisy = rng.random((32, 32))
+    assert_array_equal(quick(gray)(noisy, 0.1), quick(gray, dtype=dtype)(noisy, 0.1))
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4])

@@ -111,6 +111,24 @@ def test_a_batch_depends_on_seed_and_step_alone(folder):
     assert not equal(draw_batch(images, CONFIG, 5), draw_batch(images, other, 5))
 
 
+@pytest.mark.parametrize(("count", "batch", "world"), [(7, 4, 2), (3, 8, 4), (5, 1, 1)])
+def test_no_image_comes_twice_in_an_epoch(count, batch, world):
+    """Whatever the batch is shared among, each image is seen once before any is seen again."""
+    images = [np.full((1, 16, 16), index, np.uint8) for index in range(count)]
+    config = replace(CONFIG, batch=batch)
+    seen = []
+    for step in range(3 * count):
+        drawn = draw_batch(images, config, step)[0][:, 0, 0, 0]
+        shares = [drawn[rank::world] for rank in range(world)]
+        assert sorted(np.concatenate(shares)) == sorted(drawn)
+        seen += drawn.tolist()
+    epochs = np.reshape(seen, (-1, count))
+    np.testing.assert_array_equal(
+        np.sort(epochs, axis=1), np.tile(np.arange(count), (3 * batch, 1))
+    )
+    assert len(np.unique(epochs, axis=0)) > 1  # each in an order of its own
+
+
 def test_crops_are_pieces_of_the_image_in_all_eight_positions():
     image = np.arange(16 * 16, dtype=np.uint8).reshape(1, 16, 16)
     crops, _, _ = draw_batch([image], replace(CONFIG, batch=200), 0)
@@ -308,6 +326,12 @@ def test_images_that_are_too_small_are_refused(folder, tmp_path):
 def test_a_crop_must_fit_the_network():
     with pytest.raises(ValueError, match="crop is 18"):
         replace(CONFIG, crop=18)
+
+
+@pytest.mark.parametrize(("name", "value"), [("learning_rate", 0), ("precision", "int8")])
+def test_bad_configs_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"{name} is '?{value}"):
+        replace(CONFIG, **{name: value})
 
 
 def test_a_loss_that_explodes_stops_the_run(folder, tmp_path):

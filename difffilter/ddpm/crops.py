@@ -53,6 +53,17 @@ def set_aside(images, count):
     return train, [images[index] for index in sorted(chosen)]
 
 
+def image_at(position, count, seed):
+    """Which of `count` images a run sees as its `position`-th: each once an epoch, shuffled anew.
+
+    It follows from the position alone, so that neither a resumed run nor one on several processes
+    sees an image twice in an epoch or misses one.
+    """
+    epoch, place = divmod(position, count)
+    order = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch,)))
+    return order.permutation(count)[place]
+
+
 def draw_batch(images, config, step):
     """Crops and steps t of one training step, and a seed for their noise.
 
@@ -72,8 +83,8 @@ def draw_batch(images, config, step):
     """
     rng = np.random.default_rng([config.seed, step])
     crops = []
-    for index in rng.integers(len(images), size=config.batch):
-        image = images[index]
+    for position in range(step * config.batch, (step + 1) * config.batch):
+        image = images[image_at(position, len(images), config.seed)]
         top, left = (rng.integers(extent - config.crop + 1) for extent in image.shape[1:])
         crop = image[:, top : top + config.crop, left : left + config.crop]
         vertical, horizontal, transposed = rng.integers(2, size=3)

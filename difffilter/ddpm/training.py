@@ -27,6 +27,7 @@ from difffilter.ddpm.crops import draw_batch, load_images, set_aside
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.devices import multiplies_bfloat16
 from difffilter.files import replacing
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -68,6 +69,10 @@ class TrainingConfig:
         Images set aside for validation, evenly spaced in the sorted list of files.
     validate_every : int, default 500
         Steps between two validations.
+    precision : {"auto", "bfloat16", "float32"}, default "auto"
+        What the layers compute in, forwards; weights and loss are float32 in any case. ``"auto"``
+        is bfloat16 on CUDA and on processors that multiply in it (AVX512-BF16), where a step takes
+        little more than half the time, else float32.
     seed : int, default 0
         Of the initial weights and all draws.
     """
@@ -87,6 +92,7 @@ class TrainingConfig:
     uniform: float = 0.1
     validation: int = 24
     validate_every: int = 500
+    precision: str = "auto"
     seed: int = 0
 
     def __post_init__(self):
@@ -94,6 +100,10 @@ class TrainingConfig:
         for name in ("steps", "batch", "crop", "validate_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate is {self.learning_rate}; expected a number above 0")
+        if self.precision not in ("auto", "bfloat16", "float32"):
+            raise ValueError(f"precision is {self.precision!r}; expected auto, bfloat16 or float32")
         if self.crop % self.unet.multiple:
             raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
 
@@ -107,9 +117,17 @@ class TrainingConfig:
         return cls(**{**values, **nested})
 
 
+# Six times the weights and eight times the work of the small network, for training on a GPU.
+BASE = UNetConfig(
+    widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
+)
+LONG = {"steps": 50_000, "batch": 32, "crop": 128, "learning_rate": 5e-4, "ema": 0.9995}
+
 PRESETS = {
     "gray-small": TrainingConfig(),
     "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
+    "gray-base": TrainingConfig(unet=BASE, **LONG),
+    "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
 }
 
 
@@ -318,7 +336,7 @@ def fit(
     -----
     ``log.jsonl`` has one line a step, ``{"step": 1, "loss": 1.0}``, and one a validation,
     ``{"step": 500, "psnr": 28.1, "seconds": 70.2}``, whose seconds are since (re)starting. On
-    CUDA the forward pass is compiled and runs in bfloat16, on the CPU it is float32.
+    CUDA the forward pass is compiled.
 
     References
     ----------
@@ -425,7 +443,8 @@ def training_step(state, model, images, rank, world):
     eps = torch.randn(x0.shape, generator=generator, device=device)
     x0, eps, t = x0[rank::world], eps[rank::world], t[rank::world]
     xt = add_noise(x0, t, eps, config.schedule).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    narrow = {"auto": multiplies_bfloat16(device), "bfloat16": True}.get(config.precision, False)
+    with torch.autocast(device.type, torch.bfloat16, enabled=narrow):
         predicted = model(xt, torch.from_numpy(t).float().to(device))
     loss = (predicted.float() - eps).square().mean()
 

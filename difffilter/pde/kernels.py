@@ -474,7 +474,7 @@ def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, spac
     lines = lines_of_run((height + strips - 1) // strips, width)
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
-        for phase in (HILLS, VALLEYS):
+        for phase in range(min(strips, 2)):  # hills, and the valleys between them
             for worker in prange(workers):
                 work_share(u, v, np.int64(worker), workers, phase, strips, start, taken, now, width, lines,
                            alpha, kind, inverse, rate, g, mask, slopes, space)  # fmt: skip

@@ -22,7 +22,8 @@ TOLERANCE = 0.5 / 255
 ENOUGH = 1 << 15
 TILE = {2: (1, 32, 32), 3: (8, 16, 16)}
 
-# Where cycles would have fewer steps than this, explicit steps get as far for the same work.
+# Where cycles would have fewer steps than this, or no fewer together than there are explicit ones,
+# explicit steps get as far for the same work.
 SHORTEST_CYCLE = 3
 
 # How often a number of steps or cycles is doubled at most.
@@ -123,12 +124,14 @@ def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
     def moved(scheme, count):
         return Plan(scheme, count, time / count).run(diffusion, y.copy())
 
+    usual = plan(time, SAFETY * bound)[0]
     if scheme != "explicit":
         kind = "fsi" if scheme == "auto" else scheme
         result = moved(kind, 1)
         for count in (1 << k for k in range(DOUBLINGS + 1)):
             found = Plan(kind, count, time / count)
-            if scheme == "auto" and cycle_steps(found.size, bound) < SHORTEST_CYCLE:
+            steps = found.steps(shape, spacing)
+            if scheme == "auto" and (steps < SHORTEST_CYCLE * count or steps >= usual):
                 break
             finer = moved(kind, 2 * count)
             if 3 * _rms(result, finer) <= tol:
@@ -136,7 +139,6 @@ def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
             result = finer
         else:
             return found
-    usual = plan(time, SAFETY * bound)[0]
     excess = 3 * _rms(moved("explicit", usual), moved("explicit", 2 * usual)) / tol
     count = usual << min(max(0, math.ceil(math.log2(excess))) if excess else 0, DOUBLINGS)
     return Plan("explicit", count, time / count)

@@ -26,6 +26,9 @@ SAFETY = 0.8
 # Bytes of a strip: a second-level cache of 1 MiB.
 CACHE = 1 << 20
 
+# Steps at once where nothing sets a limit.
+MANY = 1 << 30
+
 # Columns that the implicit scheme solves side by side.
 COLUMNS = 128
 
@@ -179,7 +182,10 @@ def pieces(shape, bytes_per_pixel, workers):
     lowest = 2 * at_once
     strips = math.ceil(height / max(fit, lowest))
     strips = math.ceil(batch * strips / workers) * workers // batch or 1
-    return max(1, min(strips, height // lowest)), at_once
+    strips = max(1, min(strips, height // lowest))
+    if strips == 1 and depth == 1:  # nobody to wait for
+        at_once = MANY
+    return strips, at_once
 
 
 def stability_bound(shape, spacing):
