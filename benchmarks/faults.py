@@ -69,6 +69,7 @@ class Scene:
     """A folder with something to do, the command that does it, and a check of what it left."""
 
     jobs = ()
+    retry = False
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -114,10 +115,10 @@ class Folder(Scene):
                 *self.jobs]  # fmt: skip
 
     def begun(self):
-        return len(list(self.folder.glob("out/*.png")))
+        return len(list(self.folder.glob("out/[!.]*.png")))
 
     def check(self):
-        for path in self.folder.glob("out/*.png"):
+        for path in self.folder.glob("out/[!.]*.png"):
             with Image.open(path) as image:
                 np.testing.assert_array_equal(np.asarray(image), self.pixels[int(path.stem)])
 
@@ -137,7 +138,7 @@ class Blocks(Scene):
 
     def command(self, again):
         return ["smooth", "in.tif", "-o", f"result{self.suffix}", "-m", "slowly:Slowly",
-                "--sigma", "0.1", "--block", "32"]  # fmt: skip
+                "--sigma", "0.1", "--block", "32", *self.jobs]  # fmt: skip
 
     def begun(self):
         journal = self.folder / f"result{self.suffix}.journal"
@@ -173,7 +174,7 @@ class Bench(Scene):
         (self.folder / "study.toml").write_text(STUDY)
 
     def command(self, again):
-        return ["bench", "study.toml", "-o", "out", *self.jobs]
+        return ["bench", "study.toml", "-o", "out", *self.jobs, *["--retry"][: self.retry]]
 
     def begun(self):
         rows = self.folder / "out/rows.csv"
@@ -188,7 +189,8 @@ class Bench(Scene):
             assert not any(row.metric == "error" for row in rows)
 
     def whole(self):
-        return self.begun() == 12
+        rows = self.folder / "out/rows.csv"
+        return self.begun() == 12 and b",error," not in rows.read_bytes()
 
 
 class Train(Scene):
@@ -403,6 +405,80 @@ def too_little_memory(folder, cases):
     return cases
 
 
+HUNGRY = """\
+import os
+import numpy as np
+
+class Slowly:
+    def reach(self, axes):
+        return 0
+
+    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+        with open(os.path.join(os.path.dirname(__file__), "calls"), "a") as calls:
+            calls.write(".")
+            if calls.tell() > int(os.environ.get("HUNGRY_FROM", 10**9)):
+                np.ones(1 << 31, np.uint8)
+        return noisy if noisy.dtype.kind == "f" else noisy / 255
+
+    def __repr__(self):
+        return "Slowly()"
+"""
+
+
+def hungry(scene_of):
+    """From some call on a method wants more memory than there is."""
+
+    def provoke(folder, cases):
+        for case in range(cases):
+            scene = scene_of(folder)
+            (scene.folder / "slowly.py").write_text(HUNGRY)
+            process = scene.start(
+                preexec_fn=limited(resource.RLIMIT_AS, 3 << 29),
+                env=os.environ | {"HUNGRY_FROM": str(1 + case % 4), "NUMBA_NUM_THREADS": "1",
+                                  "OPENBLAS_NUM_THREADS": "1"},
+            )  # fmt: skip
+            error = told(process)
+            assert process.returncode in (1, 2), (process.returncode, error)
+            assert "memory" in error or "calls failed" in error, error
+            scene.check()
+            scene.retry = True
+            scene.finish()
+        return cases
+
+    return provoke
+
+
+def training_in_little_memory(folder, cases):
+    """Some megabytes less than what two steps of training take."""
+    code = (
+        "from difffilter.cli import main\n"
+        "try: main(['train', 'in', '-o', 'peak', '--steps', '3'])\n"
+        "except SystemExit: pass\n"
+        "print(next(l for l in open('/proc/self/status') if l.startswith('VmPeak')).split()[1])"
+    )
+    scene = Train(folder)
+    result = subprocess.run([sys.executable, "-c", code], cwd=scene.folder, check=True,
+                            capture_output=True, text=True)  # fmt: skip
+    enough, failed = int(result.stdout.split()[-1]) << 10, 0
+    for case in range(cases):
+        scene = Train(folder)
+        most = enough - (20 + 20 * case) * (1 << 20)
+        process = scene.start(preexec_fn=limited(resource.RLIMIT_AS, most))
+        error = told(process)
+        if process.returncode:
+            failed += 1
+            assert process.returncode == 2, (process.returncode, error)
+            assert "memory" in error.lower(), error
+        scene.check()
+        scene.finish()
+    assert failed
+    return cases
+
+
+MEMORY = "too little memory (a limit on the address space)"
+for scene in SCENES[:-1]:
+    fault(MEMORY, scene.name)(hungry(scene))
+fault(MEMORY, Train.name)(training_in_little_memory)
 for scene in SCENES:
     fault("SIGKILL to the process", scene.name)(killed(scene))
 for scene in SCENES:
@@ -438,6 +514,41 @@ def lost(scene_of):
     return provoke
 
 
+def lost_from_cluster(scene_of):
+    """Of two workers of a dask cluster one is killed."""
+
+    def provoke(folder, cases):
+        import distributed
+
+        scene = scene_of(folder)
+        path = sys.path[:]
+        sys.path.insert(0, str(scene.folder))  # which the workers inherit
+        try:
+            for case in range(cases):
+                scene = scene_of(folder)
+                with distributed.LocalCluster(
+                    n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+                ) as cluster:
+                    scene.jobs = ["--scheduler", cluster.scheduler_address]
+                    process = scene.start()
+                    until(process, lambda s=scene, c=case: s.begun() > c % 3)
+                    if process.poll() is None:
+                        os.kill(list(cluster.workers.values())[case % 2].pid, signal.SIGKILL)
+                    error = told(process)
+                    assert process.returncode == 0, error
+                scene.check()
+                assert scene.whole(), "something is left undone"
+        finally:
+            sys.path[:] = path
+        return cases
+
+    return provoke
+
+
+for scene in SCENES[:-1]:
+    fault("SIGKILL to one of two dask workers", f"{scene.name} with --scheduler")(
+        lost_from_cluster(scene)
+    )
 for scene in (Folder, Bench):
     fault("SIGKILL to one of two worker processes", f"{scene.name} with --jobs 2")(lost(scene))
 if hasattr(os, "geteuid") and os.geteuid() == 0:  # who may mount a file system

@@ -6,6 +6,7 @@ import csv
 import glob
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from difffilter.denoiser import strength
 from difffilter.files import SUFFIXES, read, replacing, write
 from difffilter.image import like
 from difffilter.large.run import smooth_blocks
-from difffilter.large.stores import ARRAYS, is_large, split_path
+from difffilter.large.stores import ARRAYS, is_large, open_array, split_path
 from difffilter.sigma import check_sigma
 from difffilter.workers import pool
 
@@ -135,11 +136,7 @@ def smooth_file(
     OSError, ValueError
         If the file cannot be read, filtered or written; then no target is written.
     """
-    if task.target.exists() and not overwrite:
-        raise ValueError(f"{task.target} exists already; pass --overwrite to replace it")
-    # Find out early what would make the work vain.
-    if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
-        raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
+    _check_target(task, overwrite)
     if in_blocks(task, large):
         arrays = split_path(task.source)[0].suffix.lower() in ARRAYS
         settled = smooth_blocks(
@@ -161,6 +158,14 @@ def smooth_file(
         notes.append(note)
     write(task.target, picture.with_volumes(results) if volume else picture.with_pages(results))
     return notes
+
+
+def _check_target(task, overwrite):
+    """Find out early what would make the work vain."""
+    if task.target.exists() and not overwrite:
+        raise ValueError(f"{task.target} exists already; pass --overwrite to replace it")
+    if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
+        raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
 
 
 def _denoise(image, denoiser, sigma, channel_axis):
@@ -186,6 +191,17 @@ def in_blocks(task, large=None):
     if source.suffix.lower() not in (".tif", ".tiff"):
         return False
     return any((large or {}).get(key) for key in ("side", "scheduler")) or is_large(source)
+
+
+def holds_volumes(source, axes=None):
+    """Whether a Zarr or HDF5 file holds what is filtered as volumes; `axes` as for `open_array`."""
+    if split_path(source)[0].suffix.lower() not in ARRAYS:
+        return False
+    try:
+        with closing(open_array(source, axes)) as array:
+            return "Z" in array.axes
+    except (OSError, ValueError):  # whoever filters it says what is wrong with it
+        return False
 
 
 def check_options(sources, sigma):
@@ -228,10 +244,12 @@ def run(
     from concurrent.futures import as_completed
     from concurrent.futures.process import BrokenProcessPool
 
+    todo, refused = _sorted_out(tasks, options)
+    yield from refused
     lost = []
     with pool(min(jobs, len(tasks))) as executor:
         futures = {}
-        for task in tasks:
+        for task in todo:
             try:
                 futures[executor.submit(_attempt, task, denoiser, options)] = task
             except BrokenProcessPool:
@@ -246,7 +264,7 @@ def run(
     for task in lost:
         with pool(1) as executor:
             try:
-                result = executor.submit(_attempt, task, denoiser, options).result()
+                result = executor.submit(_attempt_again, task, denoiser, options).result()
             except BrokenProcessPool:
                 result = [], ChildProcessError(f"{task.source}: {DIED}")
         yield (task, *result)
@@ -259,12 +277,33 @@ def _run_on_cluster(tasks, denoiser, scheduler, options):
     """A file a task of the cluster."""
     from difffilter.large.cluster import each
 
-    here = [
-        Task(task.source.absolute(), task.target.absolute()) for task in tasks
+    todo, refused = _sorted_out(tasks, options)
+    yield from refused
+    arguments = [
+        (Task(task.source.absolute(), task.target.absolute()), denoiser, options) for task in todo
     ]  # workers may run in another folder
-    for number, result, died in each(scheduler, _attempt, [(t, denoiser, options) for t in here]):
-        error = ChildProcessError(f"{tasks[number].source}: {DIED}")
-        yield (tasks[number], *(([], error) if died else result))
+    for number, result, died in each(scheduler, _attempt_again, arguments):
+        error = ChildProcessError(f"{todo[number].source}: {DIED}")
+        yield (todo[number], *(([], error) if died else result))
+
+
+def _sorted_out(tasks, options):
+    """The tasks whose targets can be written, and (task, notes, error) of the others."""
+    todo, refused = [], []
+    for task in tasks:
+        try:
+            _check_target(task, options.get("overwrite"))
+        except (OSError, ValueError) as error:
+            refused.append((task, [], error))
+        else:
+            todo.append(task)
+    return todo, refused
+
+
+def _attempt_again(task, denoiser, options):
+    """`_attempt` where there was no target: if there is one, who wrote it was lost thereafter."""
+    overwrite = options.get("overwrite") or task.target.exists()
+    return _attempt(task, denoiser, {**options, "overwrite": overwrite})
 
 
 def _attempt(task, denoiser, options):

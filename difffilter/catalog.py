@@ -124,9 +124,8 @@ def usual_method(volume, parameters=()):
     """The name of the method for who names none.
 
     That is `edge_enhancing`, which of the PDEs takes the most noise off photographs. In volumes,
-    where its tensors take twenty times as long, it is `perona_malik`; so it is for what is
-    smoothed block by block, since the tensors' steps follow the steepest place in sight, and for
-    who gives a parameter that only that one has.
+    where its tensors take twenty times as long, it is `perona_malik`; so it is for who gives a
+    parameter that only that one has.
 
     Examples
     --------
@@ -153,7 +152,7 @@ def denoise(image, sigma=None, method=None, *, channel_axis=None, noise=None, **
         the image is 1; ``None``: it is estimated.
     method : str or Denoiser, optional
         What `make` takes, or a Denoiser; ``None``: ``"edge_enhancing"``, or ``"perona_malik"`` for
-        a volume, a dask array or with a parameter that only that one has.
+        a volume or with a parameter that only that one has.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional
@@ -187,7 +186,7 @@ def denoise(image, sigma=None, method=None, *, channel_axis=None, noise=None, **
     lazily = type(image).__module__.startswith("dask.array")
     if method is None:
         volume = np.ndim(image) - (channel_axis is not None) == 3
-        method = usual_method(volume or lazily, parameters)
+        method = usual_method(volume, parameters)
     if isinstance(method, str):
         method = make(method, **parameters)
     elif parameters:

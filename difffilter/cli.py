@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from difffilter import __version__
-from difffilter.options import large_options, many_options
+from difffilter.options import large_options, many_options, scheduler_option
 
 # The rules of difffilter.pde.contrast, whose import would take as long as all else.
 RULES = ("mad", "quantile", "sigma")
@@ -132,8 +132,8 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, verbos
     batch.check_options(sources, sigma)
     tasks = batch.plan_tasks(sources, output)
     if method is None:
-        blocks = any(batch.in_blocks(task, vars(large)) for task in tasks)
-        method = usual_method(volume or blocks, given)
+        volumes = volume or any(batch.holds_volumes(task.source, large.axes) for task in tasks)
+        method = usual_method(volumes, given)
     denoiser = for_noise(_make(method, given), noise)
     if len(tasks) > 1 and output is not None:
         Path(output).mkdir(parents=True, exist_ok=True)
@@ -317,9 +317,10 @@ def methods():
     "-m", "--method", "methods", multiple=True, metavar="LABEL", help="Only these for now."
 )
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@scheduler_option()
 @click.option("--retry", is_flag=True, help="Try again what failed.")
 @click.option("--overwrite", is_flag=True, help="Drop rows that the study does not ask for.")
-def bench(study, output, images, methods, jobs, retry, overwrite):
+def bench(study, output, images, methods, jobs, scheduler, retry, overwrite):
     """Compare methods on many images and noises, as a study in TOML asks.
 
     Results are kept as they come: interrupted, it goes on where it was. Seconds are best measured
@@ -329,6 +330,7 @@ def bench(study, output, images, methods, jobs, retry, overwrite):
     Examples:
       difffilter bench benchmarks/quick.toml
       difffilter bench benchmarks/bsd68.toml --images BSD68/ -o results/bsd68
+      difffilter bench study.toml --scheduler tcp://host:8786
       difffilter report benchmarks/results/quick
     """
     from difffilter.benchmark.runner import run
@@ -337,8 +339,9 @@ def bench(study, output, images, methods, jobs, retry, overwrite):
     asked = read_study(study, images)
     results = Path(output) if output else asked.folder / "results" / asked.name
     failed, missing = run(
-        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None
-    )
+        asked, results, jobs=jobs, overwrite=overwrite, retry=retry, methods=methods or None,
+        scheduler=scheduler,
+    )  # fmt: skip
     for label, reason in missing.items():
         click.echo(f"left out: {label}: {reason}", err=True)
     if failed:
@@ -416,11 +419,13 @@ def calibrate(images, methods, sigmas, output, **options):
 def train(folder, preset, output, steps, init, resume, weights, **options):
     """Train a DDPM on the images of a folder.
 
-    Several GPUs: run it under torchrun.
+    Several GPUs, or machines: run it under torchrun. Each process takes its share of the batch, and
+    no image comes twice in an epoch.
 
     \b
     Examples:
       difffilter train photos/ --preset gray-small -o run
+      torchrun --nproc-per-node 2 -m difffilter train photos/ -o run
       difffilter train photos/ --preset gray-small -o run --resume --export my.safetensors
       difffilter train photos/ --preset color-small --init natural-color -o run
     """
@@ -435,6 +440,11 @@ def train(folder, preset, output, steps, init, resume, weights, **options):
     config = replace(ddpm.PRESETS[preset], **given)
     try:
         ddpm.fit(folder, output, config, init=init, resume=resume, steps=steps)
+    except MemoryError:
+        raise ValueError(
+            "training does not fit into memory; a smaller --batch or --crop takes less, and "
+            "--resume goes on from a checkpoint where there is more"
+        ) from None
     finally:
         _plot(Path(output))
     if weights:

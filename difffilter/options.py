@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 
 import click
 
-__all__ = ["large_options", "many_options"]
+__all__ = ["large_options", "many_options", "scheduler_option"]
+
+
+def scheduler_option():
+    return click.option(
+        "--scheduler", metavar="URL", help="Work on a dask cluster: tcp://host:8786."
+    )
 
 
 def large_options(command):
@@ -21,8 +27,8 @@ def large_options(command):
 
     for option in (
         click.option("--max-pixels", type=click.IntRange(1), metavar="N",
-                     help="Refuse larger images. [default: 179 million, arrays 2^40]"),
-        click.option("--scheduler", metavar="URL", help="Work on a dask cluster: tcp://host:8786."),
+                     help="Refuse larger images. [default: 179 million, by blocks 2^40]"),
+        scheduler_option(),
         click.option("--axes", metavar="TEXT", help="Of arrays, like TZYX. [default: the file's]"),
         click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
                      help="Go by blocks of this side. [default: if large]"),
@@ -47,7 +53,7 @@ class Large:
 
         large = {"axes": self.axes, "side": self.side}
         options = {**options, "max_pixels": self.max_pixels}
-        if len(tasks) == 1:
+        if len(tasks) == 1 and batch.in_blocks(tasks[0], {**large, "scheduler": self.scheduler}):
             with bar() as progress:
                 large |= {"scheduler": self.scheduler, "progress": progress}
                 yield batch.run(tasks, denoiser, large=large, **options)

@@ -74,7 +74,8 @@ def poisson(top, sigma, read):
 
     def inverse(value):
         d, a = np.maximum(value * unit + low, low), math.sqrt(3 / 2)
-        z = d**2 / 4 + a / (4 * d) - 11 / (8 * d**2) + 5 * a / (8 * d**3) - 1 / 8 - dark
+        # (No power of D higher than its square, which could overflow.)
+        z = d**2 / 4 + (a / 4 - (11 / 8 - 5 * a / 8 / d) / d) / d - 1 / 8 - dark
         return gain * np.maximum(z, 0)
 
     return Transform(forward, inverse, root, lambda y: np.full_like(y, 1 / unit), 1 / unit)
@@ -116,6 +117,9 @@ def speckle(top, sigma, read):
         float(deviation(top)),
     )
 
+
+# An image whose brightest places have fewer photons than this is dark.
+FAINT = 1e-6
 
 TRANSFORMS = {"poisson": poisson, "speckle": speckle}
 
@@ -231,7 +235,8 @@ class Stabilized:
             if channel_axis is not None:
                 widths[channel_axis] = 0.0
             mean = np.clip(gaussian_filter(image, widths), 0, None)
-            options["weight"] = np.square(transform.slope(mean)).astype(image.dtype)
+            slope = transform.slope(mean)
+            options["weight"] = np.square(slope / slope.max()).astype(image.dtype)
             options["deviation"] = transform.deviation(mean).astype(image.dtype)
         return inner.choose(even, _level(even, transform), channel_axis=channel_axis, **options)
 
@@ -273,7 +278,8 @@ class Stabilized:
         sigma, read = self._noise(image, sigma, channel_axis)
         top = float(f"{np.quantile(image, TOP):.4g}") if self.top is None else self.top
         settled = replace(self, read=read, top=top)
-        if sigma == 0 or top <= 0:
+        dark = top <= (FAINT * sigma**2 if self.noise == "poisson" else 0)
+        if sigma == 0 or dark:
             even = (
                 Transform(np.copy, np.copy, np.ones_like, lambda y: np.full_like(y, read), read)
                 if read

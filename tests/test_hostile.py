@@ -78,6 +78,63 @@ def test_bombs_are_refused_unless_asked_for(tmp_path):
     assert read(tmp_path / "photo.png").pages.shape == (1, 4200, 4200)
 
 
+@pytest.fixture
+def low_limits(monkeypatch):
+    """As if 10 000 pixels were many."""
+    from difffilter import picture
+    from difffilter.large import stores
+
+    monkeypatch.setattr(stores, "LARGE", 5000)
+    monkeypatch.setattr(picture, "LARGE_ENOUGH", 5000)
+    monkeypatch.setattr(picture, "MOST_PER_BYTE", 20)
+    monkeypatch.setattr(picture.check_size, "__defaults__", (None, 10_000))
+
+
+def test_what_goes_by_blocks_needs_no_limit(tmp_path, low_limits):
+    """Parts, not the whole, have to fit into memory: here 40 000 pixels that are all the same."""
+    from difffilter.batch import Task, smooth_file
+
+    pixels = np.full((200, 200), 9, np.uint16)
+    tifffile.imwrite(tmp_path / "plain.tif", pixels)
+    tifffile.imwrite(tmp_path / "tiles.tif", pixels, tile=(64, 64), compression="zlib")
+    tifffile.imwrite(tmp_path / "strips.tif", pixels, rowsperstrip=8, compression="lzw")
+    target = tmp_path / "out.tif"
+    for name in ("plain.tif", "tiles.tif", "strips.tif"):
+        task = Task(tmp_path / name, target)
+        smooth_file(task, df.make("heat(time=1)"), overwrite=True)
+        np.testing.assert_array_equal(tifffile.imread(target), pixels)
+        with pytest.raises(ValueError, match=r"it has 40000 pixels; pass --max-pixels 40000"):
+            smooth_file(task, df.make("heat(time=1)"), overwrite=True, max_pixels=39_999)
+    # One part is all of it, and of so few bytes as no photograph.
+    tifffile.imwrite(tmp_path / "one.tif", pixels, rowsperstrip=200, compression="zlib")
+    task = Task(tmp_path / "one.tif", target)
+    with pytest.raises(
+        ValueError, match=r"one\.tif is refused: \d+ bytes would become 40000 pixels"
+    ):
+        smooth_file(task, df.make("heat(time=1)"), overwrite=True)
+    smooth_file(task, df.make("heat(time=1)"), overwrite=True, max_pixels=40_000)
+
+
+def test_what_cannot_go_by_blocks_is_read_as_a_whole(tmp_path, low_limits):
+    from difffilter.batch import Task, smooth_file
+
+    bits = np.random.default_rng(0).random((200, 200)) < 0.5
+    tifffile.imwrite(tmp_path / "bits.tif", bits)
+    colours = np.random.default_rng(0).integers(0, 256, (3, 90, 90), np.uint8)
+    tifffile.imwrite(tmp_path / "planes.tif", colours, planarconfig="separate", photometric="rgb",
+                     tile=(64, 64))  # fmt: skip
+    for name, pixels in (("bits.tif", 40_000), ("planes.tif", 24_300)):
+        task = Task(tmp_path / name, tmp_path / f"out_{name}")
+        with pytest.raises(
+            ValueError, match=f"{name} is refused: it has {pixels} pixels; pass --max"
+        ):
+            smooth_file(task, df.make("identity"))
+        smooth_file(task, df.make("identity"), max_pixels=pixels)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out_bits.tif"), bits)
+    result = tifffile.imread(tmp_path / "out_planes.tif")
+    np.testing.assert_array_equal(np.moveaxis(result, -1, 0), colours)
+
+
 @pytest.mark.parametrize("side", [70_000, 2**31 - 1])
 def test_absurd_headers_are_refused_at_once(tmp_path, side):
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 16, 6, 0, 0, 0))

@@ -121,3 +121,54 @@ def test_a_worker_is_killed(tmp_path, rng):
                 with closing(open_array(tmp_path / out)) as array:
                     result = array.read(np.s_[0:512, 0:512])
                 np.testing.assert_allclose(result, df.heat(values, 1.0), atol=1e-6)
+
+
+def test_a_worker_is_killed_during_a_study(tmp_path):
+    """Two worker processes, of which one dies in the middle, and then the command: no row is lost."""
+    distributed = pytest.importorskip("distributed")
+    (tmp_path / "slowly.py").write_text(
+        "import os, time\n"
+        "class Slow:\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        time.sleep(0.1)\n"
+        "        open(os.path.dirname(__file__) + '/calls', 'a').write('.')\n"
+        "        return noisy / 2\n"
+    )
+    (tmp_path / "study.toml").write_text(
+        'images = "skimage:camera"\ncrop = 48\nsigmas = [0.1]\nseeds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n'
+        'metrics = ["psnr", "ssim"]\ndenoisers = ["slowly:Slow", "heat"]\n'
+    )
+    command = [sys.executable, "-m", "difffilter", "bench", "study.toml", "-o"]
+    subprocess.run([*command, "here"], cwd=tmp_path, check=True, capture_output=True)
+    expected = (tmp_path / "here/rows.csv").read_bytes()
+    rows = tmp_path / "there/rows.csv"
+
+    def started(cluster):
+        return subprocess.Popen(
+            [*command, "there", "--scheduler", cluster.scheduler_address],
+            cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def wait_for(lines, process):
+        while not rows.exists() or rows.read_bytes().count(b"\n") < lines:
+            time.sleep(0.02)
+            assert process.poll() is None, process.stderr.read()
+
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        process = started(cluster)
+        wait_for(12, process)
+        process.kill()
+        process.communicate()
+        done = rows.read_bytes()
+        (tmp_path / "calls").unlink()
+        process = started(cluster)
+        wait_for(done.count(b"\n") + 8, process)
+        os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+        error = process.communicate(timeout=300)[1]
+    assert (process.returncode, "Traceback" in error) == (0, False), error
+    assert rows.read_bytes() == expected
+    kept = sum(b"slowly" in line and b"psnr" in line for line in done.splitlines())
+    # What a killed worker had begun is done by the other, and each warms up.
+    assert (tmp_path / "calls").stat().st_size <= 10 - kept + 2 + 3

@@ -144,6 +144,27 @@ def test_order_and_number_of_jobs_do_not_matter(study, tmp_path, jobs):
     assert sorted(rows) == sorted(expected)
 
 
+def test_a_cluster_makes_the_same_rows(study, tmp_path):
+    """Workers in this process; those of their own are killed in test_large_slow.py."""
+    distributed = pytest.importorskip("distributed")
+    run(study, tmp_path / "here", methods=["identity", "heat"])
+    with distributed.LocalCluster(
+        n_workers=2,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tcp://",
+        dashboard_address=None,
+    ) as cluster:
+        address = cluster.scheduler_address
+        run(study, tmp_path / "there", methods=["identity"], scheduler=address)
+        before = csv_lines((tmp_path / "there/rows.csv").read_bytes())
+        run(study, tmp_path / "there", methods=["heat", "identity"], scheduler=address)
+    assert set(before) <= set(csv_lines((tmp_path / "there/rows.csv").read_bytes()))
+    here, there = (read_rows(tmp_path / name / "rows.csv") for name in ("here", "there"))
+    assert without_timings(there) == without_timings(here)
+    assert (tmp_path / "there/examples/camera/gaussian-25-0/heat.png").exists()
+
+
 def test_what_is_done_is_not_done_again(study, tmp_path):
     run(study, tmp_path / "out")
     before = (tmp_path / "out/rows.csv").read_bytes()

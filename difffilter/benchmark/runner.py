@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import pickle
 import re
 import sys
 from concurrent.futures import as_completed
@@ -42,7 +43,7 @@ PROTOCOL = (
 )
 
 
-def run(study, results, *, jobs=1, overwrite=False, retry=False, methods=None):
+def run(study, results, *, jobs=1, overwrite=False, retry=False, methods=None, scheduler=None):
     """Carry out a study, or what is left of it.
 
     Parameters
@@ -61,6 +62,9 @@ def run(study, results, *, jobs=1, overwrite=False, retry=False, methods=None):
         Whether to try again what failed.
     methods : sequence of str, optional
         Labels of the only methods to run now; ``None``: all.
+    scheduler : str, optional
+        Address of a dask cluster, whose workers have this package and see the files under the same
+        paths; ``None``: this machine.
 
     Returns
     -------
@@ -99,7 +103,7 @@ def run(study, results, *, jobs=1, overwrite=False, retry=False, methods=None):
         (case, label) for case in study.cases() for label in labels if (case, label) not in done
     ]
     with open(table, "ab") as file, tqdm(total=len(tasks), disable=None, unit="call") as bar:
-        for new in _carried_out(study, results, tasks, jobs):
+        for new in _carried_out(study, results, tasks, jobs, scheduler):
             file.write(as_csv(new))
             file.flush()
             os.fsync(file.fileno())
@@ -184,8 +188,11 @@ def _numbered(stem, number):
     return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"
 
 
-def _carried_out(study, results, tasks, jobs):
+def _carried_out(study, results, tasks, jobs, scheduler):
     """The rows of each task, as they are done."""
+    if scheduler is not None:
+        yield from _carried_out_on_cluster(study, results, tasks, scheduler)
+        return
     if jobs == 1 or len(tasks) < 2:
         work = Worker(study, results)
         for task in tasks:
@@ -200,6 +207,27 @@ def _carried_out(study, results, tasks, jobs):
                 "a worker process died, perhaps for want of memory; what is done is kept: run it "
                 "again to go on, with fewer --jobs"
             ) from None
+
+
+def _carried_out_on_cluster(study, results, tasks, scheduler):
+    from difffilter.large.cluster import each
+
+    packed = pickle.dumps((study, results.absolute()))  # workers may run in another folder
+    for number, rows, died in each(scheduler, _work_anywhere, [(packed, *task) for task in tasks]):
+        if died:  # dask had others try it
+            case, label = tasks[number]
+            message = "ChildProcessError: its workers died, perhaps for want of memory"
+            rows = [Row(*_key(case), label, "error", message)]
+        yield rows
+
+
+def _work_anywhere(packed, case, label):
+    return _worker_of(packed)(case, label)
+
+
+@lru_cache(maxsize=1)
+def _worker_of(packed):
+    return Worker(*pickle.loads(packed))
 
 
 def _start(study, results):

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from difffilter.ddpm import weights as weight_files
+from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, TiledNetwork, cut, overlap_of
 from difffilter.denoiser import prepare
@@ -193,6 +194,7 @@ class DDPM:
         tile = tile // multiple * multiple
         return [cut(extent, tile, overlap_of(tile), multiple) for extent in shape]
 
+    @memory_errors()
     def part(self, noisy, sigma, layout, *, channel_axis=None):
         """Denoise a part of an image by those tiles of the whole's `layout` that it consists of.
 

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from difffilter.ddpm import weights
 from difffilter.ddpm.crops import draw_batch, load_images, set_aside
+from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
@@ -281,6 +282,7 @@ def export(run, path):
     TrainingState.load(checkpoint, torch.device("cpu")).export(path)
 
 
+@memory_errors()
 def fit(
     folder,
     output,

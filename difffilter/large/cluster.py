@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from contextlib import contextmanager
 
@@ -22,6 +23,8 @@ def connect(address):
         If there is none, it has no workers, or it is lost.
     """
     distributed = library("distributed")
+    # Of a lost worker it would say that what it had is done again.
+    logging.getLogger("distributed.client").setLevel(logging.ERROR)
     try:
         client = distributed.Client(address, timeout=10)
     except (OSError, ValueError, TypeError) as error:
@@ -96,16 +99,22 @@ def each(address, function, arguments):
 def unpacked(packed):
     """A call, in a worker."""
     function, arguments = pickle.loads(packed)
+    _share_cores()
     return function(*arguments)
 
 
 def block(packed, image, box):
     """A block, in a worker."""
+    job = pickle.loads(packed)
+    _share_cores()
+    array, target = run.opened(job.source, job.axes, job.partial, json.dumps(job.made))
+    return job(array, target, image, box)
+
+
+def _share_cores():
+    """Have this thread of a worker use its share of the cores."""
     from distributed import get_worker
 
     from difffilter.workers import cores
 
-    job = pickle.loads(packed)
     run.use_threads(max(1, cores() // get_worker().state.nthreads))
-    array, target = run.opened(job.source, job.axes, job.partial, json.dumps(job.made))
-    return job(array, target, image, box)

@@ -53,6 +53,10 @@ def split_path(path):
     return path, ""
 
 
+class NotInParts(ValueError):
+    """A file that can only be read as a whole."""
+
+
 def open_array(path, axes=None, max_pixels=None):
     """The array in a file, to read.
 
@@ -65,12 +69,13 @@ def open_array(path, axes=None, max_pixels=None):
         What the axes are, like ``"ZYX"`` or ``"TYXS"`` (S: colours); ``None``: as the file says,
         else YX or ZYX.
     max_pixels : int, optional
-        Refuse what has more; ``None``: more than 2^40, and a TIFF that `picture.check_size` refuses.
+        Refuse what has more; ``None``: more than 2^40, and parts that `picture.check_size` refuses:
+        only they have to fit into memory.
 
     Raises
     ------
     OSError, ValueError
-        If there is no such file, it is damaged, or cannot be read in parts.
+        If there is no such file, it is damaged, or cannot be read in parts (`NotInParts`).
     """
     file, inner = split_path(path)
     if not file.exists():
@@ -87,8 +92,8 @@ def open_array(path, axes=None, max_pixels=None):
         if kind is Tiff and axes not in (None, array.axes):
             raise ValueError(f"{file} has the axes {array.axes}; got axes={axes!r}")
         _check(array, path)
-        pixels = math.prod(array.shape)
-        check_size(file, pixels, max_pixels if kind is Tiff or max_pixels else MOST, MOST)
+        check_size(file, math.prod(array.shape), MOST if max_pixels is None else max_pixels)
+        check_size(file, math.prod(array.chunks or ()), max_pixels, MOST)
     except ValueError:
         array.close()
         raise
@@ -101,9 +106,17 @@ def is_large(path):
 
     try:
         with tifffile.TiffFile(path) as file:
-            return sum(math.prod(series.shape) for series in file.series) > LARGE
+            if sum(math.prod(series.shape) for series in file.series) <= LARGE:
+                return False
     except Exception:  # whoever reads it says what is wrong with it
         return False
+    try:
+        open_array(path).close()
+    except NotInParts:
+        return False
+    except (OSError, ValueError):
+        pass
+    return True
 
 
 def _check(array, path):
@@ -119,7 +132,7 @@ def _check(array, path):
     if 0 in array.shape:
         raise ValueError(f"{path} is empty: its shape is {array.shape}")
     if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > LARGEST_CHUNK:
-        raise ValueError(
+        raise NotInParts(
             f"{path} has chunks of shape {array.chunks}, which cannot be read in parts; rechunk it"
         )
 
@@ -223,7 +236,7 @@ class Tiff:
 
         path = self.path
         if len(self._file.series) != 1:
-            raise ValueError(
+            raise NotInParts(
                 f"{path} holds {len(self._file.series)} images of different sizes or kinds; "
                 "split it first"
             )
@@ -232,9 +245,9 @@ class Tiff:
         self.shape, self.axes, self.dtype = series.shape, series.axes, np.dtype(series.dtype)
         samples = self.axes.endswith("S")
         if not self.axes.removesuffix("S").endswith("YX") or page.imagedepth != 1:
-            raise ValueError(f"{path} has axes {self.axes}; in parts, Y, X and colours come last")
+            raise NotInParts(f"{path} has axes {self.axes}; in parts, Y, X and colours come last")
         if page.photometric == 3 or page.bitspersample not in (8, 16, 32, 64):
-            raise ValueError(f"{path} has a palette or packed bits, which cannot be read in parts")
+            raise NotInParts(f"{path} has a palette or packed bits, which cannot be read in parts")
         self.meta = tiff_meta(self._file, page)
         self.alpha = samples and len(page.extrasamples) == 1 and self.shape[-1] in (2, 4)
         self._lock = threading.Lock()
@@ -248,11 +261,17 @@ class Tiff:
             if self.path.stat().st_size < series.dataoffset + size:
                 raise ValueError(f"{path} is truncated: {size} bytes of pixels do not fit into it")
             return
+        if not samples and "S" in self.axes:
+            raise NotInParts(f"{path} keeps its colours apart, which cannot be read in parts")
         tall, wide = (
             (page.tilelength, page.tilewidth)
             if page.is_tiled
             else (page.rowsperstrip, self.shape[self.axes.index("X")])
         )
+        height, width = (self.shape[self.axes.index(axis)] for axis in "YX")
+        count = math.ceil(height / tall) * math.ceil(width / wide)
+        if len(page.dataoffsets) < count:
+            raise ValueError(f"{path} is damaged: of {count} parts it has {len(page.dataoffsets)}")
         self.chunks = (1,) * (len(self.shape) - 2 - samples) + (tall, wide)
         self.chunks += (self.shape[-1],) if samples else ()
 

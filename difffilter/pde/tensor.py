@@ -29,6 +29,10 @@ EDGE_ALPHA, COHERENCE_ALPHA = 0.06, 0.01
 # How long one D serves, in units of length squared.
 EDGE_STEP, COHERENCE_STEP = 0.5, 1.0
 
+# The weights that meet in a pixel may sum up to more where D turns than where it is constant: up to
+# so much more, steps are as if they did everywhere, so that they do not depend on what is in sight.
+TURNING = 1.2
+
 # Width of the Gaussian that makes the direction of an edge more certain, in pixels.
 EDGE_INTEGRATION = 0.9
 
@@ -75,7 +79,8 @@ class TensorDiffusion:
         """The state ``u`` (B, C, D, H, W) after `time`; ``u`` is written to.
 
         While a D serves, explicit steps within the stability bound, which follows from the
-        weights of its links, go on: no step makes a new extremum.
+        weights of its links, go on: no step makes a new extremum. There are as many of them
+        wherever the weights sum up to no more than `usual_sum`.
         """
         square = u.shape[2] == 1 and self.spacing[1] == self.spacing[2]
         if square and self.alpha >= 1 / max(plane.ENOUGH):
@@ -96,14 +101,22 @@ class TensorDiffusion:
                 self._blurred(tensor, self.integration),
                 self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
-            largest = kernels.largest_sum(weight, link, reach)
-            steps, size = plan(span, 1 / largest if largest else span)
+            largest = max(kernels.largest_sum(weight, link, reach), self.usual_sum(volume))
+            steps, size = plan(span, 1 / largest)
             swapped = kernels.explicit(
                 u.reshape(batch, channels, -1), spare.reshape(batch, channels, -1), steps,
                 u.dtype.type(size), weight, link, reach,
             )  # fmt: skip
             u, spare = (spare, u) if swapped else (u, spare)
         return u
+
+    def usual_sum(self, volume):
+        """What the weights that meet in a pixel sum up to, at most, where D turns slowly."""
+        inverse_h2 = [1 / h**2 for h in (self.spacing if volume[0] > 1 else self.spacing[1:])]
+        trace = sum(inverse_h2)
+        if self.kind == kernels.COHERENCE:  # one eigenvalue is the smallest
+            trace -= (1 - self.alpha) * min(inverse_h2)
+        return TURNING * 2 * trace
 
     def _evolve_plane(self, u, time):
         """`evolve` by the faster kernels for the plane with square pixels and moderate D."""
@@ -132,7 +145,7 @@ class TensorDiffusion:
             flat, flat.copy(), faces, width, stride, pad, np.full(count, span), self.kind,
             number(kappa2), number(1 / kappa2), number(self.alpha),
             number(DERIVATIVE[0] / h), number(DERIVATIVE[1] / h), 1 / h**2,
-            before, after, vectors, space,
+            self.usual_sum((1, height, width)), before, after, vectors, space,
         )  # fmt: skip
         return np.ascontiguousarray(flat.reshape(state.shape)[:, :, None, *inside])
 
@@ -231,8 +244,9 @@ def edge_enhancing(
     vectors e (Selling's algorithm), and intensity is exchanged between the pixels that an e
     connects. Explicit steps are stable, and make no new extremum, up to 1 over the largest sum of
     the weights that meet in a pixel (1/4 in 2-D where D is the identity); that sum is computed for
-    each D, and the steps heed it. To keep the vectors short no eigenvalue is below 0.06. The mean
-    is conserved.
+    each D, and the steps heed it, as well as 1.2 times that of the identity, so that they are as
+    many where D is constant. To keep the vectors short no eigenvalue is below 0.06. The mean is
+    conserved.
 
     What is ``None`` is chosen as by `perona_malik`, by an unbiased estimate of the mean squared
     error, which supposes white Gaussian noise.

@@ -415,8 +415,11 @@ def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
 
 @njit(parallel=True, **OPTIONS)
 def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, inner, outer, inverse_h2,
-           presmooth, integration, vectors, space):  # fmt: skip
-    """Let ``u`` evolve, with a new D for each of `times`; returns the array with the result."""
+           usual, presmooth, integration, vectors, space):  # fmt: skip
+    """Let ``u`` evolve, with a new D for each of `times`; returns the array with the result.
+
+    Steps are stable, and at least as many as if the weights of a pixel summed up to `usual`.
+    """
     batch, size = faces.shape[0], faces.shape[2]
     reach = vectors[:, 1].max()
     height = size // stride - 2 * reach
@@ -435,7 +438,7 @@ def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
         for worker in range(workers):
             for i in range(stride):
                 largest = max(largest, peak[worker, i])
-        largest *= inverse_h2
+        largest = max(largest * inverse_h2, usual)
         steps = max(1, math.ceil(time * largest * (1 - 1e-6)))
         tau = u.dtype.type(time / steps * inverse_h2)
         for _ in range(steps):
