@@ -10,6 +10,7 @@ import numpy as np
 
 from difffilter.pde import tensor_kernels as kernels
 from difffilter.pde import tensor_plane_kernels as plane
+from difffilter.pde import tensor_volume_kernels as volume_kernels
 from difffilter.pde.contrast import check_kappa
 from difffilter.pde.flow import Evolving
 from difffilter.pde.schemes import check_positive, plan
@@ -92,10 +93,11 @@ class TensorDiffusion:
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
         taps = np.multiply.outer(1 / h, DERIVATIVE).astype(u.dtype)
         spare = np.empty_like(u)
+        make_links = (kernels if terms == 3 else volume_kernels).make_links
         count, span = plan(time, self.step)
         for _ in range(count):
             kernels.structure(self._blurred(u, self.presmooth), taps, tensor, workers)
-            reach = kernels.make_links(
+            reach = make_links(
                 self._blurred(tensor, self.integration),
                 self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
@@ -151,15 +153,17 @@ class TensorDiffusion:
         """``a[b, c, z, y, x]`` after a Gaussian cut off at 3.5 standard deviations."""
         if not deviation:
             return a
-        result = a.reshape(-1, *a.shape[2:])
-        for axis, h in enumerate(self.spacing, start=1):
-            if result.shape[axis] > 1:
-                half = _half_gaussian(deviation / h)
-                source, result = result, np.empty_like(result)
-                kernels.convolve(
-                    source, result, half.astype(a.dtype), axis, numba.get_num_threads()
-                )
-        return result.reshape(a.shape)
+        slices, volumes = (-1, *a.shape[3:]), (-1, a.shape[2], a.shape[3] * a.shape[4])
+        depth, height, width = (
+            _half_gaussian(deviation / h if n > 1 else 0).astype(a.dtype)
+            for n, h in zip(a.shape[2:], self.spacing, strict=True)
+        )
+        result, workers = np.empty_like(a), numba.get_num_threads()
+        kernels.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
+        if len(depth) > 1:
+            source, result = result, np.empty_like(a)
+            kernels.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
+        return result
 
 
 def _half_gaussian(deviation):

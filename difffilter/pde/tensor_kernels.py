@@ -4,11 +4,11 @@ The stencil is that of Fehrenbach & Mirebeau (2013): by Selling's algorithm ever
 
     D = Σ_k ρ_k e_k e_kᵀ,        ρ_k ≥ 0,  e_k vectors of integers,
 
-of 3 terms in 2-D and 6 in 3-D, and intensity moves along the *links* from each pixel to the pixels
-at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)), which is added to p and
-taken from the other end. All weights are ≥ 0, so that no step makes a new extremum as long as
-τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where D is constant.
-Links that would leave the image carry nothing.
+of 3 terms in 2-D and 6 in 3-D (`tensor_volume_kernels`), and intensity moves along the *links* from
+each pixel to the pixels at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)),
+which is added to p and taken from the other end. All weights are ≥ 0, so that no step makes a new
+extremum as long as τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where
+D is constant. Links that would leave the image carry nothing.
 
 A state is ``u[b, c, z, y, x]`` as in `kernels`; ``z`` has length 1 in 2-D. All jitted functions
 that call each other stand in this file because Numba's on-disk cache does not notice a change in
@@ -29,37 +29,7 @@ WEICKERT_C = 3.31488
 # Pixels of a piece of work, at least.
 PIECE = 4096
 
-
-@njit(parallel=True, **OPTIONS)
-def convolve(a, result, half, axis, workers):
-    """Convolve ``a[n, z, y, x]`` along axis 1, 2 or 3 with a symmetric kernel, of which ``half``
-    is the right half with its middle first; beyond the border the image is reflected."""
-    count, depth, height, width = a.shape
-    radius = half.size - 1
-    rows = count * depth * height
-    for worker in prange(workers):
-        line = np.empty(width + 2 * radius, a.dtype)
-        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
-            n, z, y = row // (depth * height), row // height % depth, row % height
-            out, here = result[n, z, y], a[n, z, y]
-            if axis == 3:
-                for i in range(-radius, width + radius):
-                    line[radius + i] = here[reflected(i, width)]
-                here = line[radius:]
-            for i in range(width):
-                out[i] = half[0] * here[i]
-            for k in range(1, radius + 1):
-                if axis == 3:
-                    before, after = line[radius - k :], line[radius + k :]
-                elif axis == 2:
-                    before = a[n, z, reflected(y - k, height)]
-                    after = a[n, z, reflected(y + k, height)]
-                else:
-                    before = a[n, reflected(z - k, depth), y]
-                    after = a[n, reflected(z + k, depth), y]
-                h = half[k]
-                for i in range(width):
-                    out[i] += h * (before[i] + after[i])
+STRETCH = 2048  # pixels that all terms of a sum are added up for, in the first-level cache
 
 
 @njit(**OPTIONS)
@@ -67,6 +37,74 @@ def reflected(i, n):
     """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
+
+
+@njit(**OPTIONS)
+def smooth(source, target, first, last, step, half):
+    """Convolve pixels `step` apart with a symmetric kernel, ``half`` being its right half; the
+    pixels from `first` to `last` of ``source`` become ``target``."""
+    for start in range(first, last, STRETCH):
+        n = min(STRETCH, last - start)
+        out, here = target[start - first : start - first + n], source[start : start + n]
+        h = half[0]
+        for i in range(n):
+            out[i] = h * here[i]
+        for k in range(1, len(half)):
+            before, after = source[start - k * step :], source[start + k * step :]
+            h = half[k]
+            for i in range(n):
+                out[i] += h * (before[i] + after[i])
+
+
+@njit(parallel=True, **OPTIONS)
+def blur_slices(a, result, half_y, half_x, workers):
+    """Blur the slices ``a[n, y, x]``, given the right halves of the Gaussians along y and x; beyond
+    the border they are reflected."""
+    count, height, width = a.shape
+    ry, rx = len(half_y) - 1, len(half_x) - 1
+    stride = width + 2 * rx
+    for worker in prange(workers):
+        lines = np.zeros((height + 2 * ry) * stride, a.dtype)
+        blurred = np.empty(height * stride, a.dtype)
+        for n in range(worker * count // workers, (worker + 1) * count // workers):
+            for y in range(-ry, height + ry):
+                line, here = lines[(y + ry) * stride + rx :], a[n, reflected(y, height)]
+                for i in range(width):
+                    line[i] = here[i]
+            smooth(lines, blurred, ry * stride, (ry + height) * stride, stride, half_y)
+            for y in range(height):
+                line = blurred[y * stride : (y + 1) * stride]
+                for k in range(rx):
+                    line[rx - 1 - k] = line[rx + reflected(-1 - k, width)]
+                    line[rx + width + k] = line[rx + reflected(width + k, width)]
+            smooth(blurred, lines, rx, height * stride - rx, 1, half_x)
+            for y in range(height):
+                line, out = lines[y * stride :], result[n, y]
+                for i in range(width):
+                    out[i] = line[i]
+
+
+@njit(parallel=True, **OPTIONS)
+def blur_depth(a, result, half, workers):
+    """Blur ``a[n, z, i]`` along z, given the right half of the Gaussian; beyond the border it is
+    reflected."""
+    count, depth, size = a.shape
+    jobs = count * depth
+    for worker in prange(workers):
+        for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+            n, z = job // depth, job % depth
+            for start in range(0, size, STRETCH):
+                m = min(STRETCH, size - start)
+                out, here = result[n, z, start : start + m], a[n, z, start : start + m]
+                h = half[0]
+                for i in range(m):
+                    out[i] = h * here[i]
+                for k in range(1, len(half)):
+                    before = a[n, reflected(z - k, depth), start : start + m]
+                    after = a[n, reflected(z + k, depth), start : start + m]
+                    h = half[k]
+                    for i in range(m):
+                        out[i] += h * (before[i] + after[i])
 
 
 @njit(**OPTIONS)
@@ -146,49 +184,6 @@ def diffusion_tensor_2d(kind, xx, xy, yy, kappa2, least):
     return slope * xx + offset, slope * xy, slope * yy + offset
 
 
-@njit(**OPTIONS)
-def diagonalise(a, v):
-    """Jacobi's method: turns the symmetric 3×3 ``a`` diagonal, the columns of ``v`` being the
-    eigenvectors."""
-    v[:] = 0.0
-    v[0, 0] = v[1, 1] = v[2, 2] = 1.0
-    for _ in range(12):
-        off = a[0, 1] ** 2 + a[0, 2] ** 2 + a[1, 2] ** 2
-        if off <= 1e-28 * (a[0, 0] ** 2 + a[1, 1] ** 2 + a[2, 2] ** 2):
-            return
-        for p in range(2):
-            for q in range(p + 1, 3):
-                if a[p, q] == 0.0:
-                    continue
-                r = 3 - p - q
-                ratio = 0.5 * (a[q, q] - a[p, p]) / a[p, q]
-                t = math.copysign(1.0, ratio) / (abs(ratio) + math.hypot(ratio, 1.0))
-                c = 1.0 / math.sqrt(t * t + 1.0)
-                s = t * c
-                a[p, p] -= t * a[p, q]
-                a[q, q] += t * a[p, q]
-                a[p, q] = a[q, p] = 0.0
-                rp, rq = a[r, p], a[r, q]
-                a[r, p] = a[p, r] = c * rp - s * rq
-                a[r, q] = a[q, r] = s * rp + c * rq
-                for i in range(3):
-                    vp, vq = v[i, p], v[i, q]
-                    v[i, p], v[i, q] = c * vp - s * vq, s * vp + c * vq
-
-
-@njit(**OPTIONS)
-def diffusion_tensor_3d(kind, a, v, kappa2, least):
-    """Replaces the structure tensor ``a`` (3×3) by D; ``v`` is space for the eigenvectors."""
-    diagonalise(a, v)
-    largest = max(a[0, 0], a[1, 1], a[2, 2])
-    x = eigenvalue(kind, a[0, 0], largest, kappa2, least)
-    y = eigenvalue(kind, a[1, 1], largest, kappa2, least)
-    z = eigenvalue(kind, a[2, 2], largest, kappa2, least)
-    for i in range(3):
-        for j in range(3):
-            a[i, j] = x * v[i, 0] * v[j, 0] + y * v[i, 1] * v[j, 1] + z * v[i, 2] * v[j, 2]
-
-
 # --- D as a sum over links ------------------------------------------------------------------
 
 
@@ -218,67 +213,13 @@ def selling_2d(xx, xy, yy, rho, e):
     e[2, 0], e[2, 1] = -cy, cx
 
 
-@njit(**OPTIONS)
-def selling_3d(d, rho, e, b, p):
-    """D = Σ_k rho[k] e[k] e[k]ᵀ with k < 6; ``b`` (4×3 integers) and ``p`` (4×4) are space."""
-    b[:] = 0
-    b[0, 0] = b[1, 1] = b[2, 2] = 1
-    b[3] = -1
-    for i in range(4):
-        for j in range(4):
-            p[i, j] = 0.0
-            for m in range(3):
-                for n in range(3):
-                    p[i, j] += b[i, m] * d[m, n] * b[j, n]
-    tiny = 1e-12 * (d[0, 0] + d[1, 1] + d[2, 2])
-    obtuse = False
-    while not obtuse:
-        obtuse = True
-        for i in range(3):
-            for j in range(i + 1, 4):
-                s = p[i, j]
-                if s <= tiny:
-                    continue
-                obtuse = False
-                k, l = others(i, j)
-                for m in range(3):
-                    b[k, m] += b[i, m]
-                    b[l, m] += b[i, m]
-                    b[i, m] = -b[i, m]
-                p[i, k], p[i, l] = s + p[i, l], s + p[i, k]
-                p[j, k] += s
-                p[j, l] += s
-                p[k, l] -= s
-                p[i, j] = -s
-                p[k, i], p[l, i], p[k, j], p[l, j] = p[i, k], p[i, l], p[j, k], p[j, l]
-                p[l, k], p[j, i] = p[k, l], -s
-    n = 0
-    for i in range(3):
-        for j in range(i + 1, 4):
-            k, l = others(i, j)
-            rho[n] = max(-p[i, j], 0.0)
-            for m in range(3):  # the cross product of the other two
-                m1, m2 = (m + 1) % 3, (m + 2) % 3
-                e[n, m] = b[k, m1] * b[l, m2] - b[k, m2] * b[l, m1]
-            n += 1
-
-
-@njit(**OPTIONS)
-def others(i, j):
-    """The two of 0, 1, 2, 3 that are neither i nor j."""
-    k = 0
-    while k in (i, j):
-        k += 1
-    return k, 6 - i - j - k
-
-
 @njit(parallel=True, **OPTIONS)
 def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
-    """The links of D, given the structure tensor.
+    """The links of D in 2-D, given the structure tensor.
 
     Parameters
     ----------
-    tensor : array (B, 3 or 6, D, H, W)
+    tensor : array (B, 3, 1, H, W)
         The smoothed structure tensor.
     kind : int
         `EDGE` or `COHERENCE`.
@@ -286,9 +227,9 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
         κ² and the smallest eigenvalue of D.
     inverse : array (3,)
         1/h for the axes z, y, x.
-    weight : array (B, D·H·W, 3 or 6), written to
+    weight : array (B, H·W, 3), written to
         ρ_k/2.
-    link : array (B, D·H·W, 6 or 12) of int32, written to
+    link : array (B, H·W, 6) of int32, written to
         The pixels at + e_k and - e_k, one after the other; the pixel itself where there is none.
     workers : int
         How many share the work.
@@ -298,46 +239,30 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     int
         How far, at most, a link leads in memory.
     """
-    batch, _, depth, height, width = tensor.shape
-    terms = weight.shape[2]
-    rows = batch * depth * height
+    batch, _, _, height, width = tensor.shape
+    rows = batch * height
     _, iy, ix = inverse
     reach = np.zeros(workers, np.int64)
     for worker in prange(workers):
-        rho, e = np.empty(terms), np.zeros((terms, 3), np.int64)
-        d, v = np.empty((3, 3)), np.empty((3, 3))
-        b, p = np.empty((4, 3), np.int64), np.empty((4, 4))
+        rho, e = np.empty(3), np.zeros((3, 2), np.int64)
         far = 0
         for row in range(worker * rows // workers, (worker + 1) * rows // workers):
-            n, z, y = row // (depth * height), row // height % depth, row % height
-            t = tensor[n, :, z, y]
+            n, y = row // height, row % height
+            t = tensor[n, :, 0, y]
             for x in range(width):
-                if terms == 3:
-                    xx, xy, yy = diffusion_tensor_2d(
-                        kind, float(t[0, x]), float(t[1, x]), float(t[2, x]), kappa2, least
-                    )
-                    selling_2d(xx * ix * ix, xy * ix * iy, yy * iy * iy, rho, e)
-                else:
-                    d[0, 0], d[1, 1], d[2, 2] = t[0, x], t[2, x], t[5, x]
-                    d[0, 1] = d[1, 0] = t[1, x]
-                    d[0, 2] = d[2, 0] = t[3, x]
-                    d[1, 2] = d[2, 1] = t[4, x]
-                    diffusion_tensor_3d(kind, d, v, kappa2, least)
-                    for i in range(3):
-                        for j in range(3):
-                            d[i, j] *= inverse[2 - i] * inverse[2 - j]
-                    selling_3d(d, rho, e, b, p)
-                at = (z * height + y) * width + x
+                xx, xy, yy = diffusion_tensor_2d(
+                    kind, float(t[0, x]), float(t[1, x]), float(t[2, x]), kappa2, least
+                )
+                selling_2d(xx * ix * ix, xy * ix * iy, yy * iy * iy, rho, e)
+                at = y * width + x
                 w, ends = weight[n, at], link[n, at]
-                for k in range(terms):
+                for k in range(3):
                     w[k] = 0.5 * rho[k]
-                    offset = (e[k, 2] * height + e[k, 1]) * width + e[k, 0]
+                    offset = e[k, 1] * width + e[k, 0]
                     for side in range(2):
                         sign = 1 - 2 * side
-                        x1, y1, z1 = x + sign * e[k, 0], y + sign * e[k, 1], z + sign * e[k, 2]
-                        inside = (
-                            0 <= x1 < width and 0 <= y1 < height and 0 <= z1 < depth and w[k] > 0
-                        )
+                        x1, y1 = x + sign * e[k, 0], y + sign * e[k, 1]
+                        inside = 0 <= x1 < width and 0 <= y1 < height and w[k] > 0
                         ends[2 * k + side] = at + sign * offset if inside else at
                         if inside:
                             far = max(far, abs(offset))

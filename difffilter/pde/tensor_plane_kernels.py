@@ -3,8 +3,8 @@
 The stencil is that of `tensor_kernels`: D = Σ_k ρ_k e_k e_kᵀ with ρ ≥ 0. As long as the eigenvalues
 of D differ by no more than a factor of 17.9, Selling's algorithm needs no other vectors than those
 to the 16 nearest neighbours that are not in line with a nearer one, 8 up to their sign; up to 37.9
-there are 16. So ρ can be kept as a *plane* for each vector, three of them not 0 in a pixel, and all
-loops run over consecutive pixels without a branch.
+there are 12, up to 101 there are 24. So ρ can be kept as a *plane* for each vector, three of them
+not 0 in a pixel, and all loops run over consecutive pixels without a branch.
 
 Selling's algorithm, too, becomes one without a branch. Writing (x,y)² for the product of that vector
 with itself, D = (xx - s)(1,0)² + (yy - s)(0,1)² + s (1,1)² for s = xy > 0, and as long as a term is
@@ -33,14 +33,14 @@ OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nog
 # (What only kernels call needs no way in from Python.)
 INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
-# The vectors (x, y), and how many of them are enough for which ratio of D's eigenvalues.
+# The vectors (x, y), and how many of them are enough for which ratio of D's eigenvalues. From the
+# fifth on they come in families: (p, q), (-p, q), (q, p), (-q, p).
+FAMILIES = (2, 1), (3, 1), (3, 2), (4, 1), (5, 1)
 VECTORS = np.array(
-    [
-        (1, 0), (0, 1), (1, 1), (-1, 1), (2, 1), (-2, 1), (1, 2), (-1, 2),
-        (3, 1), (-3, 1), (1, 3), (-1, 3), (3, 2), (-3, 2), (2, 3), (-2, 3),
-    ]
-)  # fmt: skip
-ENOUGH = {17.9: 8, 37.9: 16}
+    [(1, 0), (0, 1), (1, 1), (-1, 1)]
+    + [vector for p, q in FAMILIES for vector in ((p, q), (-p, q), (q, p), (-q, p))]
+)
+ENOUGH = {17.9: 8, 37.9: 12, 101: 24}
 
 RUN = 2048  # pixels that go through several loops together, in the first-level cache
 BLOCK = 16384  # pixels of a block of lines, about
@@ -173,61 +173,55 @@ def tensor_run(kind, xx, xy, yy, n, kappa2, inverse, least):
 
 
 @njit(**INNER)
-def weights_run(xx, xy, yy, w, start, n):
-    """w[k] = ρ_k/2 for n pixels, given D.
+def weights_run(xx, xy, yy, w, start, n, folded):
+    """w[k] = ρ_k/2 for n pixels, given D; ``folded`` is space.
 
-    With s = |xy|, r > 0 is what (0,1)², or (1,0)² if xx < yy, has too little, and t > 0 what one of
-    the two others has too little after that.
+    But for mirroring D = a (1,0)² + c (0,1)² with a ≥ c, and s ≥ 0 off the diagonal. The term of
+    (0,1) being negative, -r₂₁, the vector gives way to (2,1); likewise (1,1) to (3,1), (1,0) to
+    (3,2), (2,1) to (4,1) and (3,1) to (5,1).
     """
     half, zero = xx.dtype.type(0.5), xx.dtype.type(0.0)
-    level = 3 if len(w) == 16 else 2
+    families = (len(w) - 4) // 4
+    large, small, diagonal, w21 = folded[0], folded[1], folded[2], folded[3]
+    w31, w32, w41, w51 = folded[4], folded[5], folded[6], folded[7]
+    for i in range(n):
+        a, c, s = half * max(xx[i], yy[i]), half * min(xx[i], yy[i]), half * abs(xy[i])
+        r21 = max(s - c, zero)
+        r31 = max(r21 + r21 - s, zero) if families > 1 else zero
+        r32 = max(r21 + r21 + s - a, zero) if families > 2 else zero
+        r41 = max(r31 + r31 - r21, zero) if families > 2 else zero
+        r51 = max(r41 + r41 - r31, zero) if families > 2 else zero
+        r = r21 + r31 + r41 + r51
+        large[i] = max(a - s - (r + r), zero)
+        small[i] = max(c - s, zero)
+        diagonal[i] = max(s - (r21 + r21) - (r32 + r32), zero)
+        w21[i] = max(r21 - (r31 + r31) - (r32 + r32), zero)
+        if families > 1:
+            w31[i] = max(r31 - (r41 + r41), zero)
+        if families > 2:
+            w32[i] = r32
+            w41[i] = max(r41 - (r51 + r51), zero)
+            w51[i] = r51
     w0, w1 = w[0][start:], w[1][start:]
     for i in range(n):
-        a, c, s = half * xx[i], half * yy[i], half * abs(xy[i])
-        r = max(s - min(a, c), zero)
-        t = max(r + r - s, zero) if level == 3 else zero
-        big, small = r + r + t + t, -r
-        w0[i] = max(a - s - (big if a > c else small), zero)
-        w1[i] = max(c - s - (small if a > c else big), zero)
+        p, q, swap = large[i], small[i], xx[i] < yy[i]
+        w0[i] = q if swap else p
+        w1[i] = p if swap else q
     w0, w1 = w[2][start:], w[3][start:]
     for i in range(n):
-        a, b, c = half * xx[i], half * xy[i], half * yy[i]
-        s = abs(b)
-        r = max(s - min(a, c), zero)
-        t = max(s + r + r - max(a, c), zero) if level == 3 else zero
-        diagonal = max(s - r - r - t - t, zero)
-        w0[i] = diagonal if b > zero else zero
-        w1[i] = zero if b > zero else diagonal
-    for k in range(2):
-        w0, w1 = w[4 + 2 * k][start:], w[5 + 2 * k][start:]
-        for i in range(n):
-            a, b, c = half * xx[i], half * xy[i], half * yy[i]
-            s = abs(b)
-            r = max(s - min(a, c), zero)
-            t = zero
-            if level == 3:
-                t = max(r + r - s, zero) + max(s + r + r - max(a, c), zero)
-            knight = max(r - t - t, zero) if (a > c) == (k == 0) else zero
-            w0[i] = knight if b > zero else zero
-            w1[i] = zero if b > zero else knight
-    if level == 3:
-        for k in range(2):
-            w0, w1 = w[8 + 2 * k][start:], w[9 + 2 * k][start:]
+        p = diagonal[i]
+        w0[i] = p if xy[i] > zero else zero
+        w1[i] = zero if xy[i] > zero else p
+    for family in range(families):
+        weight = folded[3 + family]
+        for swapped in range(2):
+            k = 4 + 4 * family + 2 * swapped
+            w0, w1 = w[k][start:], w[k + 1][start:]
             for i in range(n):
-                a, b, c = half * xx[i], half * xy[i], half * yy[i]
-                s = abs(b)
-                r = max(s - min(a, c), zero)
-                t = max(r + r - s, zero) if (a > c) == (k == 0) else zero
-                w0[i] = t if b > zero else zero
-                w1[i] = zero if b > zero else t
-            w0, w1 = w[12 + 2 * k][start:], w[13 + 2 * k][start:]
-            for i in range(n):
-                a, b, c = half * xx[i], half * xy[i], half * yy[i]
-                s = abs(b)
-                r = max(s - min(a, c), zero)
-                t = max(s + r + r - max(a, c), zero) if (a > c) == (k == 0) else zero
-                w0[i] = t if b > zero else zero
-                w1[i] = zero if b > zero else t
+                p = weight[i]
+                p = p if (xx[i] < yy[i]) == (swapped == 1) else zero
+                w0[i] = p if xy[i] > zero else zero
+                w1[i] = zero if xy[i] > zero else p
 
 
 @njit(**OPTIONS)
@@ -242,7 +236,7 @@ def room(height, stride, vectors, radii, dtype, workers):
     lines = math.ceil(height / block_count(height, stride)) + 2 * VECTORS[:vectors].max()
     tensors = lines + 2 * radii[1]
     states = tensors + 2 * (DERIVATIVE + radii[0])
-    size = (states + max(states, tensors) + 3 * tensors + vectors * lines) * stride + 2 * RUN
+    size = (states + max(states, tensors) + 3 * tensors + vectors * lines) * stride + 10 * RUN
     return np.empty((workers, size), dtype)
 
 
@@ -274,6 +268,7 @@ def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, lea
     )
     gx, rest = split(space, RUN)
     gy, rest = split(rest, RUN)
+    folded, rest = split(rest, 8 * RUN)
     v, rest = split(rest, size_u)
     spare, rest = split(rest, max(size_u, size_t))
     xx, rest = split(rest, size_t)
@@ -316,34 +311,53 @@ def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, lea
     for start in range(0, size_w, RUN):
         n = min(RUN, size_w - start)
         at = offset + start
-        weights_run(xx[at : at + n], xy[at : at + n], yy[at : at + n], w, start, n)
+        weights_run(xx[at : at + n], xy[at : at + n], yy[at : at + n], w, start, n,
+                    folded.reshape(8, RUN))  # fmt: skip
     join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, xx, v)
 
 
 @njit(**INNER)
-def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, total, face):
-    """faces[k, p] = w[k, p] + w[k, p + e_k] of the lines from y0 to y1, 0 where p + e_k is outside."""
+def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, total, before):
+    """faces[k, p] = w[k, p] + w[k, p + e_k] of the lines from y0 to y1, 0 where p + e_k is outside.
+
+    ``total`` and ``before`` are space.
+    """
     reach = vectors[:, 1].max()
     size = (y1 - y0) * stride
     for i in range(size):
         total[i] = 0
     for k in range(len(vectors)):
         ex, ey = vectors[k]
-        shift = ey * stride + ex
-        top = max(y0 - ey, 0)
-        # face[0] is the first pixel of line y0 - ey; lines above the image are empty.
-        for i in range((top - (y0 - ey)) * stride):
-            face[i] = 0
-        end = min(y1, height - ey)
-        out = face[(top - (y0 - ey)) * stride :]
-        here = w[k][(top - w_top) * stride :]
-        n = max(end - top, 0) * stride
-        if n:
-            # (From 0 on, for other numbers may be negative as far as the compiler knows.)
-            inner, near, far = out[pad:], here[pad:], here[pad + shift :]
-            for i in range(n - 2 * pad):
-                inner[i] = near[i] + far[i]
-        for y in range(max(end - top, 0)):
+        here = w[k]
+        face = faces[k][(y0 + reach) * stride : (y1 + reach) * stride]
+        join_lines(here, w_top, face, y0, y1, height, width, stride, pad, ex, ey)
+        for i in range(size):
+            total[i] += face[i]
+        # The faces on the other side, those of p - e_k: the first ey lines are not of this block.
+        join_lines(here, w_top, before, y0 - ey, y0, height, width, stride, pad, ex, ey)
+        add_shifted(total, before, ey * stride, ex)
+        if size > ey * stride:
+            add_shifted(total[ey * stride :], face, size - ey * stride, ex)
+    for y in range(y1 - y0):
+        line = total[y * stride :]
+        for i in range(stride):
+            peak[i] = max(peak[i], line[i])
+
+
+@njit(**INNER)
+def join_lines(w, w_top, face, y0, y1, height, width, stride, pad, ex, ey):
+    """The faces of a vector in the lines from y0 to y1; ``w`` begins with line `w_top`."""
+    top, end = max(y0, 0), min(y1, height - ey)
+    for i in range((min(top, y1) - y0) * stride):
+        face[i] = 0
+    if end > top:
+        n = (end - top) * stride
+        # (From 0 on, for other numbers may be negative as far as the compiler knows.)
+        out, here = face[(top - y0) * stride :], w[(top - w_top) * stride :]
+        inner, near, far = out[pad:], here[pad:], here[pad + ey * stride + ex :]
+        for i in range(n - 2 * pad):
+            inner[i] = near[i] + far[i]
+        for y in range(end - top):
             line = out[y * stride :]
             for i in range(pad):
                 line[i] = 0
@@ -352,29 +366,23 @@ def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, tot
             edge = line[pad + max(width - ex, 0) :] if ex > 0 else line[pad:]
             for i in range(min(abs(ex), width)):
                 edge[i] = 0
-        for y in range(max(end, y0 - ey), y1):
-            line = face[(y - (y0 - ey)) * stride :]
-            for i in range(stride):
-                line[i] = 0
-        own = face[ey * stride : ey * stride + size]
-        target = faces[k][(y0 + reach) * stride :]
-        for i in range(size):
-            target[i] = own[i]
-        # The face on the other side, shift pixels before: 0 in front of the first pixel.
-        if ex >= 0:
-            other, mine = face[: size - ex], total[ex:size]
-            for i in range(size - ex):
-                mine[i] += other[i]
-        else:
-            other, mine = face[-ex:size], total[:size]
-            for i in range(size + ex):
-                mine[i] += other[i]
-        for i in range(size):
-            total[i] += own[i]
-    for y in range(y1 - y0):
-        line = total[y * stride :]
+    for y in range(max(end, top), y1):
+        line = face[(y - y0) * stride :]
         for i in range(stride):
-            peak[i] = max(peak[i], line[i])
+            line[i] = 0
+
+
+@njit(**INNER)
+def add_shifted(total, face, size, shift):
+    """Add face[p - shift], where it exists, to total[p]."""
+    if shift >= 0:
+        mine = total[shift:]
+        for i in range(size - shift):
+            mine[i] += face[i]
+    else:
+        other = face[-shift:]
+        for i in range(size + shift):
+            total[i] += other[i]
 
 
 @njit(**INNER)
@@ -388,13 +396,18 @@ def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
             here, out = u[c][start : start + n], v[c][start : start + n]
             for i in range(n):
                 gain[i] = 0
-            for k in range(len(vectors)):
+            for k in range(0, len(vectors), 2):  # two at a time, which saves loading and storing
                 shift = vectors[k, 1] * stride + vectors[k, 0]
-                before, after = u[c][start - shift :], u[c][start + shift :]
-                face, face_before = faces[k][start:], faces[k][start - shift :]
+                other = vectors[k + 1, 1] * stride + vectors[k + 1, 0]
+                a, b = u[c][start - shift :], u[c][start + shift :]
+                p, q = u[c][start - other :], u[c][start + other :]
+                face_a, face_b = faces[k][start - shift :], faces[k][start:]
+                face_p, face_q = faces[k + 1][start - other :], faces[k + 1][start:]
                 for i in range(n):
-                    gain[i] += face[i] * (after[i] - here[i]) + face_before[i] * (
-                        before[i] - here[i]
+                    gain[i] += (
+                        face_b[i] * (b[i] - here[i])
+                        + face_a[i] * (a[i] - here[i])
+                        + (face_q[i] * (q[i] - here[i]) + face_p[i] * (p[i] - here[i]))
                     )
             for i in range(n):
                 out[i] = here[i] + tau * gain[i]
