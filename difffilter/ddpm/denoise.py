@@ -54,8 +54,8 @@ class DDPM:
         A PyTorch device. ``"auto"`` is CUDA if there is one, else the CPU.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default "auto"
         What the layers compute in. ``"auto"`` is bfloat16 where the hardware multiplies in it (GPUs
-        since 2020, processors with AVX512-BF16), which is faster by half or more and costs 0.002 dB,
-        else float32.
+        since 2020, processors with AVX512-BF16), which takes three quarters of the time or less
+        and costs 0.002 dB, else float32.
     tile : int, optional
         Largest side of a tile in pixels; larger images are cut into tiles that overlap by 32 and
         are blended. None is 128.

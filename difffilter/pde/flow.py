@@ -236,7 +236,10 @@ class Evolving:
                 deviation = local_deviation(state, sigma, EXPONENTS[self.noise], spacing)
             else:
                 deviation = as_state(deviation, channel_axis)
-            flows = self._flows(spacing, sigma)
+            # κ is held against a gradient that adds up over the channels, as does its noise.
+            channels = 1 if channel_axis is None else image.shape[channel_axis]
+            together = math.sqrt(channels) if hasattr(self, "kappa") else 1.0
+            flows = self._flows(spacing, together * sigma)
             weight = None if weight is None else as_state(weight, channel_axis)
             flow, time = least_risk(state, deviation, flows, self.time, self.fidelity, weight)
         return replace(self, time=time, **{n: getattr(flow, n) for n in names}), flow, sigma
