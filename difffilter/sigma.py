@@ -22,7 +22,7 @@ DARK = 0.1
 
 # The frequencies that measure the noise are those whose two indices have at least this sum. Where
 # calm is in proportion to the mean bright texture passes for calm, and reaches far.
-LOWEST = {"gaussian": PATCH, "poisson": 9, "speckle": 11}
+LOWEST = {"gaussian": PATCH, "poisson": 9, "speckle": 10}
 
 # Into how many classes `estimate_noise` parts the patches.
 CLASSES = 10

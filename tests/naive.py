@@ -198,7 +198,8 @@ def tensor_diffusion(u, time, kind, kappa, presmooth, integration, alpha, step, 
 
     They are stable, too, where the weights of a pixel sum up to 1.2 times those of a constant D.
     """
-    inverse_h2 = 1 / np.square(spacing)
+    long = np.array(u.shape[1:]) > 1
+    inverse_h2 = 1 / np.square(spacing)[long if long.any() else ...]
     trace = inverse_h2.sum() - (kind == "coherence") * (1 - alpha) * inverse_h2.min()
     u = u.astype(np.float64)
     shape = u.shape[1:]

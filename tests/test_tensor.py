@@ -1,5 +1,6 @@
 """Edge- and coherence-enhancing diffusion: the oracle, geometry, what they are for."""
 
+import itertools
 import math
 
 import naive
@@ -290,3 +291,20 @@ def test_bad_arguments(arguments, error, message):
     with pytest.raises(error) as caught:
         df.coherence_enhancing(np.zeros((8, 8)), **arguments)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "filter_",
+    [
+        lambda u: df.edge_enhancing(u, 2.0, 0.1, presmooth=0.7),
+        lambda u: df.coherence_enhancing(u, 2.0, 0.1, integration=1.0),
+    ],
+    ids=KINDS,
+)
+@pytest.mark.parametrize("shape", [(2, 1, 1), (3, 4, 1), (1, 5, 1)])
+def test_it_makes_no_difference_which_axis_has_length_one(filter_, shape, rng):
+    image = rng.random(shape)
+    result = filter_(image)
+    for axes in itertools.permutations(range(3)):
+        turned = filter_(image.transpose(axes))
+        np.testing.assert_allclose(turned, result.transpose(axes), atol=1e-12)

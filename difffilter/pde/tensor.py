@@ -112,7 +112,9 @@ class TensorDiffusion:
 
     def usual_sum(self, volume):
         """What the weights that meet in a pixel sum up to, at most, where D turns slowly."""
-        inverse_h2 = [1 / h**2 for h in (self.spacing if volume[0] > 1 else self.spacing[1:])]
+        # (Axes of length 1 do not count, so that it makes no difference which of the three they are.)
+        long = [h for n, h in zip(volume, self.spacing, strict=True) if n > 1]
+        inverse_h2 = [1 / h**2 for h in long or self.spacing]
         trace = sum(inverse_h2)
         if self.kind == kernels.COHERENCE:  # one eigenvalue is the smallest
             trace -= (1 - self.alpha) * min(inverse_h2)
