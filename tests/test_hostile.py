@@ -2,8 +2,6 @@
 
 import os
 import struct
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import hostile
 import numpy as np
 import pytest
 import tifffile
+from command import run
 from PIL import Image
 
 import difffilter as df
@@ -143,15 +142,6 @@ def test_absurd_headers_are_refused_at_once(tmp_path, side):
     )
     with pytest.raises(ValueError, match=r"absurd\.png"):
         read(tmp_path / "absurd.png")
-
-
-def run(*arguments, cwd):
-    result = subprocess.run(
-        [sys.executable, "-m", "difffilter", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
-    assert "Traceback" not in result.stderr
-    return result
 
 
 def test_odd_names(tmp_path):

@@ -13,6 +13,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 import tifffile
+from command import run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -615,13 +616,6 @@ def test_only_one_process_works_on_a_result(tmp_path):
 def test_split_path():
     assert [str(part) for part in split_path("a/b.zarr/c/0")] == ["a/b.zarr", "c/0"]
     assert [str(part) for part in split_path("a/b.tif")] == ["a/b.tif", ""]
-
-
-def run(*arguments, cwd, **options):
-    return subprocess.run(
-        [sys.executable, "-m", "difffilter", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=300, **options,
-    )  # fmt: skip
 
 
 SLOW = (

@@ -2,11 +2,10 @@
 
 import csv
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from command import run
 from PIL import Image
 
 DEADLY = (
@@ -17,15 +16,6 @@ DEADLY = (
     "            os.kill(os.getpid(), signal.SIGKILL)\n"
     "        return noisy / 255\n"
 )
-
-
-def difffilter(*arguments, cwd):
-    result = subprocess.run(
-        [sys.executable, "-m", "difffilter", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert "Traceback" not in result.stderr
-    return result
 
 
 @pytest.fixture
@@ -39,7 +29,7 @@ def folder(tmp_path):
 
 
 def test_failures_come_last_and_are_written_down(folder):
-    result = difffilter("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--report", "bad.csv",
+    result = run("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--report", "bad.csv",
                         cwd=folder)  # fmt: skip
     assert result.returncode == 1
     *errors, last = result.stderr.splitlines()
@@ -51,23 +41,23 @@ def test_failures_come_last_and_are_written_down(folder):
     assert dict(rows)["in/empty, or not.png"] == "in/empty, or not.png is empty (0 bytes)"
     assert "in/bad.png" in dict(rows)
     # What has a result is left out; what failed is tried again.
-    result = difffilter("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--resume", cwd=folder)
+    result = run("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--resume", cwd=folder)
     assert result.stderr.splitlines()[-1] == "2 of 2 images failed; none is done"
     for name in ("bad.png", "empty, or not.png"):
         (folder / "in" / name).write_bytes((folder / "in/0.png").read_bytes())
-    result = difffilter("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--resume", "--report",
+    result = run("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--resume", "--report",
                         "bad.csv", cwd=folder)  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
     assert len(os.listdir(folder / "out")) == 6
     assert (folder / "bad.csv").read_text() == "image,reason\n"
-    result = difffilter("smooth", "in", "-o", "out", "--resume", "--jobs", 2, cwd=folder)
+    result = run("smooth", "in", "-o", "out", "--resume", "--jobs", 2, cwd=folder)
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_a_process_that_dies_takes_only_its_own_file(folder):
     (folder / "deadly.py").write_text(DEADLY)
     Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / "in/2.png")
-    result = difffilter("smooth", "in", "-o", "out", "-m", "deadly:Deadly", "--sigma", "0.1",
+    result = run("smooth", "in", "-o", "out", "-m", "deadly:Deadly", "--sigma", "0.1",
                         "--jobs", "2", cwd=folder)  # fmt: skip
     assert result.returncode == 1
     assert "error: in/2.png: its process died, perhaps for want of memory" in result.stderr
@@ -84,7 +74,7 @@ def test_files_on_a_cluster(folder, monkeypatch):
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
     ) as cluster:
-        result = difffilter("smooth", "in", "-o", "out", "-m", "deadly:Deadly", "--sigma", "0.1",
+        result = run("smooth", "in", "-o", "out", "-m", "deadly:Deadly", "--sigma", "0.1",
                             "--scheduler", cluster.scheduler_address, cwd=folder)  # fmt: skip
     assert result.returncode == 1
     assert "in/2.png: its process died" in result.stderr
