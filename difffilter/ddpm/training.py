@@ -25,6 +25,7 @@ from tqdm import tqdm
 from difffilter.ddpm import weights
 from difffilter.ddpm.crops import draw_batch, load_images, set_aside
 from difffilter.ddpm.memory import memory_errors
+from difffilter.ddpm.muon import Muon
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
@@ -51,7 +52,8 @@ class TrainingConfig:
     batch, crop : int, default 16 and 64
         Crops a step, over all processes, and their side in pixels.
     learning_rate : float, default 1.2e-3
-        Of AdamW, reached after `warmup` steps.
+        Of Muon for the weights that are matrices and of AdamW for the others, reached after `warmup`
+        steps.
     warmup : int, default 500
         Steps of linear warm-up.
     ema : float, default 0.999
@@ -169,7 +171,7 @@ def validation_psnr(net, images, schedule, sigma=25 / 255):
 
 
 class TrainingState:
-    """What changes during a run: weights, their moving average, the optimiser, the step.
+    """What changes during a run: weights, their moving average, the optimisers, the step.
 
     Parameters
     ----------
@@ -185,7 +187,12 @@ class TrainingState:
         self.step = 0
         self.net = net.to(device, memory_format=torch.channels_last)
         self.ema = deepcopy(self.net).eval().requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(self.net.parameters(), config.learning_rate, fused=True)
+        matrices = [weight for weight in self.net.parameters() if weight.ndim > 1]
+        others = [weight for weight in self.net.parameters() if weight.ndim == 1]
+        self.optimizers = (
+            Muon(matrices, config.learning_rate),
+            torch.optim.AdamW(others, config.learning_rate, fused=True),
+        )
 
     def start_from(self, net):
         """Take over the layers of another network that are shaped like ours: all but the first
@@ -202,12 +209,18 @@ class TrainingState:
         for mean, weight in zip(self.ema.parameters(), self.net.parameters(), strict=True):
             mean.lerp_(weight.detach(), 1 - decay)
 
+    def moments(self, weight):
+        """What an optimiser remembers of the gradients of a parameter."""
+        muon, adam = self.optimizers
+        return (muon if weight.ndim > 1 else adam).state[weight]
+
     def save(self, path):
         """Write a checkpoint, whole or not at all."""
         tensors = {f"net/{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"ema/{name}": value for name, value in self.ema.state_dict().items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"adam/{index}/{name}": value for name, value in moments.items()}
+        for parameter, weight in self.net.named_parameters():
+            for name, value in self.moments(weight).items():
+                tensors[f"moments/{parameter}/{name}"] = value
         metadata = {"config": json.dumps(asdict(self.config)), "step": str(self.step)}
         contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
@@ -227,7 +240,7 @@ class TrainingState:
         config = TrainingConfig.from_dict(json.loads(metadata["config"]))
         state = cls(config if steps is None else replace(config, steps=steps), device)
         state.step = int(metadata["step"])
-        groups = {"net": {}, "ema": {}, "adam": {}}
+        groups = {"net": {}, "ema": {}, "moments": {}}
         for name, value in arrays.items():
             group, rest = name.split("/", 1)
             groups[group][rest] = torch.from_numpy(value)
@@ -235,13 +248,13 @@ class TrainingState:
         state.ema.load_state_dict(groups["ema"])
         # Not by load_state_dict, which leaves the moments in a memory format other than that of
         # the weights: the fused AdamW then pairs each weight with the moments of another.
-        parameters = list(state.net.parameters())
-        for name, value in groups["adam"].items():
-            index, moment = name.split("/")
-            weight = parameters[int(index)]
+        parameters = dict(state.net.named_parameters())
+        for name, value in groups["moments"].items():
+            parameter, moment = name.split("/")
+            weight = parameters[parameter]
             if value.shape == weight.shape:
                 value = torch.empty_like(weight, requires_grad=False).copy_(value)
-            state.optimizer.state[weight][moment] = value.to(device)
+            state.moments(weight)[moment] = value.to(device)
         return state
 
     def export(self, path):
@@ -450,12 +463,13 @@ def training_step(state, model, images, rank, world):
         predicted = model(xt, torch.from_numpy(t).float().to(device))
     loss = (predicted.float() - eps).square().mean()
 
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(config, state.step)
-    state.optimizer.zero_grad()
+    state.net.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
-    state.optimizer.step()
+    for optimizer in state.optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, state.step)
+        optimizer.step()
     state.average()
     state.step += 1
 

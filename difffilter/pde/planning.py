@@ -104,8 +104,8 @@ def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
     -----
     The error of N steps is taken to be 3 ‖u_N - u_2N‖, half as much again as it would be if it were
     of first order alone, on small tiles of the image only. Cycles or implicit steps are made twice
-    as many until they keep to the tolerance; of explicit steps, N is what 0.8 of the stability
-    bound asks for, and twice as many make half the error.
+    as many until they keep to the tolerance, and then as few as do so if the error falls as 1/N; of
+    explicit steps, N is what 0.8 of the stability bound asks for, and more as 1/N asks for.
     """
     shape, spacing = state.shape[2:], diffusion.spacing
     bound = stability_bound(shape, spacing)
@@ -134,13 +134,16 @@ def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
             if scheme == "auto" and (steps < SHORTEST_CYCLE * count or steps >= usual):
                 break
             finer = moved(kind, 2 * count)
-            if 3 * _rms(result, finer) <= tol:
-                return found
+            error = 3 * _rms(result, finer)
+            if error <= tol:
+                fewest = max(count // 2 + 1, math.ceil(count * error / tol))
+                plans = [Plan(kind, n, time / n) for n in range(fewest, count + 1)]
+                return min(plans, key=lambda found: found.steps(shape, spacing))
             result = finer
         else:
             return found
     excess = 3 * _rms(moved("explicit", usual), moved("explicit", 2 * usual)) / tol
-    count = usual << min(max(0, math.ceil(math.log2(excess))) if excess else 0, DOUBLINGS)
+    count = math.ceil(usual * min(max(1, excess), 1 << DOUBLINGS))
     return Plan("explicit", count, time / count)
 
 
