@@ -103,7 +103,7 @@ def evolutions(draw):
     """A state, a diffusion, and a function that takes some steps of it."""
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     depth = draw(st.sampled_from([1, 1, 4]))
-    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 2)), depth,
+    shape = (draw(st.integers(1, 2)), draw(st.integers(1, 3)), depth,
              draw(st.integers(9, 60)), draw(st.integers(1, 40)))  # fmt: skip
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     state = rng.random(shape).astype(dtype)
@@ -123,6 +123,24 @@ def evolutions(draw):
             return diffusion.semi_iterative(u, np.empty_like(u), cycles, steps, 1.0)[0]
 
     return state, evolve
+
+
+@pytest.mark.parametrize("width", [1, 2, kernels.PIECE, kernels.PIECE + 1, 3 * kernels.PIECE - 1])
+@pytest.mark.parametrize("kind", kernels.COLOURS)
+@pytest.mark.parametrize("scheme", ["explicit", "semi_iterative"])
+def test_colours_do_not_depend_on_their_own_way(width, kind, scheme, rng):
+    """A mask that is open everywhere leads the way of all other images."""
+    state = rng.random((2, 3, 1, 21, width), np.float32)
+    results = []
+    for mask in (None, np.ones((1, *state.shape[2:]), bool)):
+        diffusion, u = Diffusion(kind, 0.2, mask=mask), state.copy()
+        if scheme == "explicit":
+            diffusion.explicit(u, 7, 0.2)
+        else:
+            u = diffusion.semi_iterative(u, np.empty_like(u), 2, 3, 1.0)[0]
+        results.append(u)
+    np.testing.assert_allclose(*results, atol=1e-6)
+    assert np.abs(results[0] - state).max() > 0.01
 
 
 @given(evolutions(), st.data())

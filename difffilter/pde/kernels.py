@@ -36,10 +36,13 @@ a jitted function of another file.
 
 import math
 import os
+from functools import cache
 
 import numpy as np
-from numba import njit, prange, types
+from numba import from_dtype, njit, prange, types
 from numba.extending import overload
+
+from difffilter.pde.address import address_of, call
 
 # A step is so short that its threads should not sleep between steps, but threads that spin for
 # long take a busy machine's time slices from the very threads that they wait for (measured: 8 ms
@@ -56,6 +59,12 @@ IN_PLACE, FIRST, LATER = range(3)
 HILLS, VALLEYS = range(2)
 
 RUN = 4096  # pixels of consecutive lines that go through the buffers together
+
+# The diffusivities that `step_colours` knows; the pixels it takes at a time, the room before them and
+# the pixels of a row of its buffer.
+COLOURS = (EXPONENTIAL, RATIONAL)
+PIECE, MARGIN = 512, 16
+ROW = PIECE + 2 * MARGIN
 
 # Bytes of a cache line. A vector that lies across two of them takes twice as long to load.
 CACHE_LINE = 64
@@ -80,20 +89,23 @@ def exp_minus(x):
 def _exp_minus(x):
     # exp(-x) = 2^-n · exp(r) with n = round(x / ln 2) and |r| ≤ ln 2 / 2. Adding a number as large
     # as `shift` rounds x / ln 2 to the integer n, which is then in the lowest bits of the sum;
-    # exp(r) is its Taylor polynomial, from whose exponent n is taken. Past `most` all is as good
-    # as zero.
+    # exp(r) is a polynomial, from whose exponent n is taken: for float64 Taylor's, for float32 the
+    # one of least error that has 1 and r, in few steps that wait for each other. Past `most` all is as good
+    # as zero, yet no product with it is subnormal, which would take a processor twice as long.
     real = np.float32 if x is types.float32 else np.float64
     per_ln2, ln2, one = real(1 / math.log(2)), real(math.log(2)), real(1)
     c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12 = (
         real(1 / math.factorial(k)) for k in range(2, 13)
     )
-    most, shift = (real(87), real(3 << 22)) if real is np.float32 else (real(708), real(3 << 51))
+    m2, m3, m4, m5 = (real(m) for m in (0.49999232, 0.16667114, 0.04189011, 0.00831253))
+    most, shift = (real(60), real(3 << 22)) if real is np.float32 else (real(500), real(3 << 51))
 
     def exp32(x):
         x = min(x, most)
         t = x * per_ln2 + shift
         r = (t - shift) * ln2 - x
-        p = (((((c6 * r + c5) * r + c4) * r + c3) * r + c2) * r + one) * r + one
+        square = r * r
+        p = ((m5 * r + m4) * square + (m3 * r + m2)) * square + (r + one)
         n = np.float32(t).view(np.int32) << 23
         return np.int32(np.float32(p).view(np.int32) - n).view(np.float32)
 
@@ -189,27 +201,27 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
     z, start = here
     z1, start1 = there
     if u.shape[1] == 1 and not mask.size:
-        # The plain cases without a detour through q.
-        one, half, f = q.dtype.type(1.0), q.dtype.type(0.5) * rate, flux[0][at : at + n]
-        near, far = u[b, 0, z][start : start + n], u[b, 0, z1][start1 : start1 + n]
+        # The plain cases without a detour through q, and without slices, as in `step_colours`.
+        one, half = q.dtype.type(1.0), q.dtype.type(0.5) * rate
+        near, far, to, count = np.uintp(start), np.uintp(start1), np.uintp(at), np.uintp(n)
         if g.size:
-            g_near, g_far = g[b, z][start : start + n], g[b, z1][start1 : start1 + n]
-            for i in range(n):
-                f[i] = half * (g_near[i] + g_far[i]) * (far[i] - near[i])
+            for i in range(count):
+                d = u[b, 0, z1, far + i] - u[b, 0, z, near + i]
+                flux[0, to + i] = half * (g[b, z, near + i] + g[b, z1, far + i]) * d
             return
         if kind == RATIONAL:
-            for i in range(n):
-                d = far[i] - near[i]
-                f[i] = rate * d / (one + d * d * inverse)
+            for i in range(count):
+                d = u[b, 0, z1, far + i] - u[b, 0, z, near + i]
+                flux[0, to + i] = rate * d / (one + d * d * inverse)
             return
         if kind == EXPONENTIAL:
-            for i in range(n):
-                d = far[i] - near[i]
-                f[i] = rate * d * exp_minus(d * d * inverse)
+            for i in range(count):
+                d = u[b, 0, z1, far + i] - u[b, 0, z, near + i]
+                flux[0, to + i] = rate * d * exp_minus(d * d * inverse)
             return
         if kind == CONSTANT:
-            for i in range(n):
-                f[i] = rate * (far[i] - near[i])
+            for i in range(count):
+                flux[0, to + i] = rate * (u[b, 0, z1, far + i] - u[b, 0, z, near + i])
             return
     face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q)
     for c in range(u.shape[1]):
@@ -294,39 +306,133 @@ def step_lines(
                     s[i] = floor[c, i]
         if depth > 1 and z + 1 == depth:
             clear(back)
+        # (Unsigned, or they might be negative as far as the compiler knows, which keeps it from
+        # vectorising; slices would do, but for the counting of their references.)
+        here, line, count = np.uintp(at), np.uintp(width), np.uintp(n)
+        w, e = np.uintp(margin - 1), np.uintp(margin)
+        past = np.uintp(at - first * width)
         for c in range(channels):
-            # (Slices, since an index with a sum in it may be negative as far as the compiler
-            # knows, which keeps it from vectorising.)
-            old, new = u[b, c, z][at : at + n], v[b, c, z][at : at + n]
-            w, e = east[c][margin - 1 :], east[c][margin:]
-            p, s = south[c], south[c][width:]
             if mode == IN_PLACE:
-                for i in range(n):
-                    old[i] += (e[i] - w[i]) + (s[i] - p[i])
+                for i in range(count):
+                    u[b, c, z, here + i] += (east[c, e + i] - east[c, w + i]) + (
+                        south[c, line + i] - south[c, i]
+                    )
             elif mode == FIRST:
-                for i in range(n):
-                    new[i] = old[i] + ((e[i] - w[i]) + (s[i] - p[i]))
+                for i in range(count):
+                    v[b, c, z, here + i] = u[b, c, z, here + i] + (
+                        (east[c, e + i] - east[c, w + i]) + (south[c, line + i] - south[c, i])
+                    )
             else:
-                for i in range(n):
-                    new[i] = alpha * old[i] + beta * new[i] + ((e[i] - w[i]) + (s[i] - p[i]))
-            s = south[c][n:]
-            for i in range(width):  # what is below this run is above the next
-                p[i] = s[i]
+                for i in range(count):
+                    v[b, c, z, here + i] = (
+                        alpha * u[b, c, z, here + i]
+                        + beta * v[b, c, z, here + i]
+                        + ((east[c, e + i] - east[c, w + i]) + (south[c, line + i] - south[c, i]))
+                    )
+            for i in range(line):  # what is below this run is above the next
+                south[c, i] = south[c, count + i]
             if depth > 1:
-                f, k = front[c][at - first * width :], back[c]
-                for i in range(n):
-                    new[i] += k[i] - f[i]
-                    f[i] = k[i]
+                for i in range(count):
+                    v[b, c, z, here + i] += back[c, i] - front[c, past + i]
+                    front[c, past + i] = back[c, i]
+
+
+@njit(**INNER)
+def step_colours(
+    u, v, b, z, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
+    south, floor, closed, front, space,
+):  # fmt: skip
+    """`step_lines` for three channels in the plane and `COLOURS`, in pieces of a line.
+
+    All fluxes of a piece are made in one loop and kept in one array with a constant distance from
+    one to the next, as only then the compiler sees that it may vectorise it. Indices are unsigned,
+    or they might be negative as far as it knows; slices would need none, but their references are
+    counted, which takes as long as a hundred pixels.
+    """
+    beta = u.dtype.type(1.0) - alpha
+    flux = space[: 6 * ROW].reshape(6, ROW)  # to the east, to the south
+    flat = space[: 6 * ROW]
+    for y in range(first, last):
+        for c in range(3):
+            flux[c, MARGIN - 1] = 0  # nothing flows in on the left of the first column
+        for x in range(0, width, PIECE):
+            at, n = y * width + x, min(PIECE, width - x)
+            if closed and y + 1 == last:
+                face_flux(u, b, (z, at), (z, at + 1), min(n, width - 1 - x), kind, inverse[2], rate[2],
+                          g, mask, flux[3], flux, MARGIN)  # fmt: skip
+                for c in range(3):
+                    for i in range(n):
+                        flux[3 + c, MARGIN + i] = floor[c, x + i]
+            else:
+                colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flat)
+            if x + n == width:
+                for c in range(3):
+                    flux[c, MARGIN + n - 1] = 0  # nor out on the right of the last
+            here, x0 = np.uintp(at), np.uintp(x)
+            for c in range(3):
+                w = np.uintp(c * ROW + MARGIN - 1)
+                e, s = w + np.uintp(1), w + np.uintp(1 + 3 * ROW)
+                # (What is below this line is above the next.)
+                if mode == IN_PLACE:
+                    for i in range(np.uintp(n)):
+                        j, k = here + i, x0 + i
+                        u[b, c, z, j] += (flat[e + i] - flat[w + i]) + (flat[s + i] - south[c, k])
+                        south[c, k] = flat[s + i]
+                elif mode == FIRST:
+                    for i in range(np.uintp(n)):
+                        j, k = here + i, x0 + i
+                        flow = (flat[e + i] - flat[w + i]) + (flat[s + i] - south[c, k])
+                        v[b, c, z, j] = u[b, c, z, j] + flow
+                        south[c, k] = flat[s + i]
+                else:
+                    for i in range(np.uintp(n)):
+                        j, k = here + i, x0 + i
+                        flow = (flat[e + i] - flat[w + i]) + (flat[s + i] - south[c, k])
+                        v[b, c, z, j] = alpha * u[b, c, z, j] + beta * v[b, c, z, j] + flow
+                        south[c, k] = flat[s + i]
+                flux[c, MARGIN - 1] = flux[c, MARGIN + n - 1]
+
+
+@njit(**INNER)
+def colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flux):
+    """What flows out of n consecutive pixels to the east and to the south, for three channels."""
+    one, here, n = u.dtype.type(1.0), np.uintp(at), np.uintp(n)
+    east, south = here + np.uintp(1), here + np.uintp(width)
+    x_inverse, x_rate, y_inverse, y_rate = inverse[2], rate[2], inverse[1], rate[1]
+    e0, e1, e2, s0, s1, s2 = (
+        np.uintp(MARGIN), np.uintp(MARGIN + ROW), np.uintp(MARGIN + 2 * ROW),
+        np.uintp(MARGIN + 3 * ROW), np.uintp(MARGIN + 4 * ROW), np.uintp(MARGIN + 5 * ROW),
+    )  # fmt: skip
+    none = np.uintp(0)
+    for i in range(n if kind == RATIONAL else none):
+        h, j, k = here + i, east + i, south + i
+        c0, c1, c2 = u[b, 0, z, h], u[b, 1, z, h], u[b, 2, z, h]
+        d0, d1, d2 = u[b, 0, z, j] - c0, u[b, 1, z, j] - c1, u[b, 2, z, j] - c2
+        q = x_rate / (one + (d0 * d0 + d1 * d1 + d2 * d2) * x_inverse)
+        flux[e0 + i], flux[e1 + i], flux[e2 + i] = q * d0, q * d1, q * d2
+        d0, d1, d2 = u[b, 0, z, k] - c0, u[b, 1, z, k] - c1, u[b, 2, z, k] - c2
+        q = y_rate / (one + (d0 * d0 + d1 * d1 + d2 * d2) * y_inverse)
+        flux[s0 + i], flux[s1 + i], flux[s2 + i] = q * d0, q * d1, q * d2
+    for i in range(n if kind == EXPONENTIAL else none):
+        h, j, k = here + i, east + i, south + i
+        c0, c1, c2 = u[b, 0, z, h], u[b, 1, z, h], u[b, 2, z, h]
+        d0, d1, d2 = u[b, 0, z, j] - c0, u[b, 1, z, j] - c1, u[b, 2, z, j] - c2
+        q = x_rate * exp_minus((d0 * d0 + d1 * d1 + d2 * d2) * x_inverse)
+        flux[e0 + i], flux[e1 + i], flux[e2 + i] = q * d0, q * d1, q * d2
+        d0, d1, d2 = u[b, 0, z, k] - c0, u[b, 1, z, k] - c1, u[b, 2, z, k] - c2
+        q = y_rate * exp_minus((d0 * d0 + d1 * d1 + d2 * d2) * y_inverse)
+        flux[s0 + i], flux[s1 + i], flux[s2 + i] = q * d0, q * d1, q * d2
 
 
 @njit(**PART)
 def work_piece(
-    u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
+    step, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, above, below, space,
 ):  # fmt: skip
     """Take some steps of a hill or a valley of image b, in all its planes.
 
-    Its lines are those from ``top`` to ``bottom``, where each step moves either end by its lean:
+    ``step`` is the address of a way to step. The piece's lines are those from ``top`` to ``bottom``,
+    where each step moves either end by its lean:
     inwards for a hill, outwards for a valley, not at all at the border. ``above[s, z, c]`` and
     ``below[s, z, c]`` are the fluxes through the ends, which a hill writes and a valley, like the
     border, reads.
@@ -352,20 +458,20 @@ def work_piece(
                 copy(south, above[s, z], width)
             else:
                 copy(above[s, z], south, width)
-            step_lines(old, new, b, z, first, last, width, lines, mode, alpha[k],
-                       kind, inverse, rate[k], g, mask, south, below[s, z], lean_bottom >= 0,
-                       front[s * channels : (s + 1) * channels], rest)  # fmt: skip
+            call(step, (old, new, b, z, first, last, width, lines, mode, alpha[k],
+                        kind, inverse, rate[k], g, mask, south, below[s, z], lean_bottom >= 0,
+                        front[s * channels : (s + 1) * channels], rest))  # fmt: skip
             if lean_bottom < 0:
                 copy(south, below[s, z], width)
 
 
-@njit(**PART)
+@njit(**INNER)
 def work_share(
-    u, v, worker, workers, phase, strips, start, taken, steps, width, lines,
+    step, u, v, worker, workers, phase, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip
     """What one worker does of the hills or the valleys."""
-    height = u.shape[3] // width
+    height, strips = u.shape[3] // width, slopes.shape[1] - 1
     count = strips - phase
     jobs = u.shape[0] * count
     for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
@@ -377,7 +483,7 @@ def work_share(
         else:
             bottom, lean_top, lean_bottom = top, -1, 1
             above, below = slopes[b, strip, 0], slopes[b, strip, 1]
-        work_piece(u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
+        work_piece(step, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
                    alpha, kind, inverse, rate, g, mask, above, below, space[worker])  # fmt: skip
 
 
@@ -412,7 +518,7 @@ def room(shape, dtype, strips, at_once, workers):
     batch, channels, depth, height, width = shape
     most = math.ceil(height / strips)
     run = lines_of_run(most, width) * width
-    columns = 3 * run + width + (at_once * most * width if depth > 1 else 0)
+    columns = max(3 * run, run + 2 * ROW) + width + (at_once * most * width if depth > 1 else 0)
     line = CACHE_LINE // np.dtype(dtype).itemsize
     slopes = np.zeros((batch, strips + 1, 2, at_once, depth, channels, width), dtype)
     size = up_to_line(run + channels * (columns + 2 * line) + 4 * line, np.dtype(dtype).itemsize)
@@ -427,7 +533,6 @@ def empty(shape, dtype):
     return raw[start : start + size].view(dtype).reshape(shape)
 
 
-@njit(parallel=True, **OPTIONS)
 def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, space):
     """Take `steps` steps from ``u``, in place or with ``v`` for every other state.
 
@@ -464,22 +569,49 @@ def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, spac
     -------
     ``u`` or ``v``, whichever holds the result.
     """
-    batch, channels, depth, height, width = u.shape
-    size = height * width
-    u = u.reshape(batch, channels, depth, size)
-    v = v.reshape(batch, channels, depth, size)
-    g = g.reshape(g.shape[0], g.shape[1], g.shape[2] * g.shape[3])
-    mask = mask.reshape(mask.shape[0], mask.shape[1], mask.shape[2] * mask.shape[3])
+    height, width = u.shape[3:]
+    fast = u.shape[1] == 3 and u.shape[2] == 1 and kind in COLOURS and not g.size + mask.size
+    run_phases(
+        *addresses(u.dtype, step_colours if fast else step_lines), flat(u), flat(v), start, steps, width,
+        lines_of_run(-(-height // (slopes.shape[1] - 1)), width),
+        alpha, kind, inverse, rate, flat(g), flat(mask), slopes, space,
+    )  # fmt: skip
+    return v if len(alpha) > 1 and steps % 2 else u
+
+
+def flat(a):
+    """An array (..., H, W) as (..., H·W)."""
+    return a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1])
+
+
+@cache
+def addresses(dtype, step):
+    """Where `work_share` lies and where a way of stepping."""
+    real, whole = from_dtype(dtype), types.int64
+    line, lines, state, g = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
+    g_and_mask = g, types.Array(types.boolean, 3, "C")
+    share = address_of(
+        work_share, whole, state, state, *[whole] * 8, line, whole, line, lines, *g_and_mask,
+        types.Array(real, 7, "C"), lines,
+    )  # fmt: skip
+    return share, address_of(
+        step, state, state, *[whole] * 7, real, whole, line, line, *g_and_mask,
+        lines, lines, types.boolean, lines, line,
+    )  # fmt: skip
+
+
+@njit(parallel=True, **OPTIONS)
+def run_phases(
+    share, step, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
+):  # fmt: skip
+    """All steps, hills and valleys in turn, with `addresses` ``share`` and ``step``."""
     strips, at_once, workers = slopes.shape[1] - 1, slopes.shape[3], len(space)
-    lines = lines_of_run((height + strips - 1) // strips, width)
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
         for phase in range(min(strips, 2)):  # hills, and the valleys between them
             for worker in prange(workers):
-                work_share(u, v, np.int64(worker), workers, phase, strips, start, taken, now, width, lines,
-                           alpha, kind, inverse, rate, g, mask, slopes, space)  # fmt: skip
-    result = v if len(alpha) > 1 and steps % 2 else u
-    return result.reshape(batch, channels, depth, height, width)
+                call(share, (step, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
+                             alpha, kind, inverse, rate, g, mask, slopes, space))  # fmt: skip
 
 
 @njit(**INNER)
