@@ -20,10 +20,13 @@ notice a change in a jitted function of another file.
 """
 
 import math
+from functools import cache
 
 import numpy as np
-from numba import njit, prange, types
+from numba import from_dtype, njit, prange, types
 from numba.extending import overload
+
+from difffilter.pde.address import address_of, call
 
 EDGE, COHERENCE = range(2)  # codes of the ways to make D, as in `tensor_kernels`
 
@@ -253,7 +256,8 @@ def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, lea
 
     ``peak`` becomes the largest sum of the faces of a pixel, column by column, if that is larger.
     """
-    count, reach = len(vectors), vectors[:, 1].max()
+    count = len(vectors)
+    reach = vectors[count - 1, 1]  # the longest come last
     height = u.shape[1] // stride - 2 * reach
     r0, r1 = len(presmooth) - 1, len(integration) - 1
     # Lines that weights, structure tensors and the image are needed of.
@@ -322,7 +326,7 @@ def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, tot
 
     ``total`` and ``before`` are space.
     """
-    reach = vectors[:, 1].max()
+    reach = vectors[len(vectors) - 1, 1]  # the longest come last
     size = (y1 - y0) * stride
     for i in range(size):
         total[i] = 0
@@ -388,7 +392,7 @@ def add_shifted(total, face, size, shift):
 @njit(**INNER)
 def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
     """v = u + τ div(D ∇u) in the lines from y0 to y1."""
-    reach = vectors[:, 1].max()
+    reach = vectors[len(vectors) - 1, 1]  # the longest come last
     first, last = (y0 + reach) * stride + pad, (y1 + reach) * stride - pad
     for c in range(len(u)):
         for start in range(first, last, RUN):
@@ -413,15 +417,39 @@ def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
                 out[i] = here[i] + tau * gain[i]
 
 
-@njit(parallel=True, **OPTIONS)
 def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, inner, outer, inverse_h2,
            usual, presmooth, integration, vectors, space):  # fmt: skip
     """Let ``u`` evolve, with a new D for each of `times`; returns the array with the result.
 
     Steps are stable, and at least as many as if the weights of a pixel summed up to `usual`.
     """
+    return run_blocks(
+        *addresses(u.dtype), u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, inner,
+        outer, inverse_h2, usual, presmooth, integration, vectors, space,
+    )  # fmt: skip
+
+
+@cache
+def addresses(dtype):
+    """Where `block_faces` and `block_step` lie."""
+    real, whole = from_dtype(dtype), types.int64
+    line, lines, vectors = (types.Array(t, n, "C") for t, n in ((real, 1), (real, 2), (whole, 2)))
+    return (
+        address_of(
+            block_faces, lines, lines, *[whole] * 6, *[real] * 5, line, line, vectors, line, line
+        ),
+        address_of(block_step, lines, lines, lines, *[whole] * 4, vectors, real, line),
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def run_blocks(
+    make_faces, take_step, u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, inner,
+    outer, inverse_h2, usual, presmooth, integration, vectors, space,
+):  # fmt: skip
+    """`evolve` with the `addresses` of what is done in a block."""
     batch, size = faces.shape[0], faces.shape[2]
-    reach = vectors[:, 1].max()
+    reach = vectors[len(vectors) - 1, 1]  # the longest come last
     height = size // stride - 2 * reach
     blocks, workers = block_count(height, stride), len(space)
     jobs = batch * blocks
@@ -431,9 +459,10 @@ def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
             peak[worker] = 0
             for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
                 b, part = job // blocks, job % blocks
-                block_faces(u[b], faces[b], part * height // blocks, (part + 1) * height // blocks,
-                            width, stride, pad, kind, kappa2, inverse, least, inner, outer,
-                            presmooth, integration, vectors, peak[worker], space[worker])  # fmt: skip
+                first, last = part * height // blocks, (part + 1) * height // blocks
+                call(make_faces, (u[b], faces[b], first, last, width, stride, pad, kind, kappa2, inverse,
+                                  least, inner, outer, presmooth, integration, vectors, peak[worker],
+                                  space[worker]))  # fmt: skip
         largest = 0.0
         for worker in range(workers):
             for i in range(stride):
@@ -445,8 +474,8 @@ def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
             for worker in prange(workers):
                 for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
                     b, part = job // blocks, job % blocks
-                    block_step(u[b], v[b], faces[b], part * height // blocks,
-                               (part + 1) * height // blocks, stride, pad, vectors, tau,
-                               gain[worker])  # fmt: skip
+                    first, last = part * height // blocks, (part + 1) * height // blocks
+                    call(take_step, (u[b], v[b], faces[b], first, last, stride, pad, vectors, tau,
+                                     gain[worker]))  # fmt: skip
             u, v = v, u
     return u
