@@ -138,11 +138,8 @@ def estimate_sigma(image, channel_axis=None, *, mask=None, noise="gaussian"):
     if len(patches) < 64:
         return _difference_sigma(planes / (max(float(planes.mean()), 0.0) ** exponent or 1.0))
     low, high = _dct_halves(LOWEST[noise])
-    energy = np.concatenate([np.square(some @ low).sum(axis=1) for some in _few(patches)])
-    calm = np.argsort(energy, kind="stable")[: max(64, len(patches) // 20)]
-    variances = np.concatenate([np.square(some @ high) for some in _few(patches[calm])]).mean(
-        axis=0
-    )
+    calm = patches[_least_energy(patches, low, max(64, len(patches) // 20))].astype(np.float64)
+    variances = np.concatenate([np.square(some @ high) for some in _few(calm)]).mean(axis=0)
     sigma = float(np.sqrt(np.median(variances)))
     # What JPEG leaves out of its blocks comes back as rounding.
     return sigma if sigma > 1e-6 * max(-planes.min(), planes.max()) else 0.0
@@ -202,8 +199,7 @@ def estimate_noise(image, channel_axis=None, *, noise="poisson"):
     mean = patches.mean(axis=1)
     points = []
     for members in np.array_split(np.argsort(mean, kind="stable"), CLASSES):
-        energy = np.square(patches[members] @ low).sum(axis=1)
-        calm = members[np.argsort(energy, kind="stable")[: max(16, len(members) // 20)]]
+        calm = members[_least_energy(patches[members], low, max(16, len(members) // 20))]
         variance = np.median(np.square(patches[calm] @ high).mean(axis=0))
         points.append((max(mean[calm].mean(), 0.0) ** (2 * exponent), variance))
     level, variance = np.transpose(points)
@@ -228,17 +224,17 @@ def _patches(planes, mask, most=1 << 16, *, darkest=True):
     # Every third place has nearly all there is to know; small images need what they have.
     step = 1 if places < 1 << 12 else max(3, math.ceil(math.sqrt(places / most)))
 
-    def cut(array):
+    def at_places(array):
         views = np.lib.stride_tricks.sliding_window_view(array, (PATCH, PATCH), (1, 2))
-        return views[:, ::step, ::step].reshape(-1, PATCH * PATCH)
+        return views[:, ::step, ::step]
 
-    patches = cut(planes)
-    good = patches.max(axis=1) < planes.max()
+    bad = planes == planes.max()
     if darkest:
-        good &= patches.min(axis=1) > planes.min()
+        bad |= planes == planes.min()
     if mask is not None:
-        good &= cut(mask).all(axis=1)
-    return patches[good].astype(np.float64)
+        bad |= ~mask
+    good = ~at_places(bad).any(axis=(-2, -1))
+    return at_places(planes)[good].reshape(-1, PATCH * PATCH)
 
 
 def _dct_halves(lowest=PATCH):
@@ -252,13 +248,21 @@ def _dct_halves(lowest=PATCH):
     return columns[:, (frequency > 0) & (frequency < PATCH)], columns[:, frequency >= lowest]
 
 
+def _least_energy(patches, low, count):
+    """The indices of so many patches, with the least energy in the low frequencies."""
+    low = low.astype(patches.dtype)
+    products = (some @ low for some in _few(patches))
+    energy = np.concatenate([np.einsum("pf,pf->p", some, some) for some in products])
+    return np.argpartition(energy, count - 1)[:count]
+
+
 def _few(patches):
     """Some patches at a time, few enough that a matrix product with them takes a single thread.
 
     The threads of a large product spin on for a while, and those of the filter that follows take
     twice as long.
     """
-    return (patches[first : first + 64] for first in range(0, len(patches), 64))
+    return (patches[first : first + 96] for first in range(0, len(patches), 96))
 
 
 def _difference_sigma(planes):

@@ -255,34 +255,23 @@ def clear(rows):
 
 
 @njit(**INNER)
-def copy(source, target, n):
-    """The first n of each row."""
-    for c in range(len(source)):
-        for i in range(n):
-            target[c, i] = source[c, i]
-
-
-@njit(**INNER)
 def step_lines(
-    u, v, b, z, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
-    south, floor, closed, front, space,
+    u, v, b, z, s, k, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
+    south, floor, closed, front, q, east, back,
 ):  # fmt: skip
-    """One step of the lines from `first` to `last` of plane z of image b, `lines` at a time.
+    """Step s, the k-th of a cycle, of the lines from `first` to `last` of plane z of image b.
 
-    ``south[c, :width]`` holds what flows in from the line above, and in the end what flows out to
-    the line below; if the lower end is ``closed`` that is ``floor[c]``, else it is computed.
-    ``front[c]`` holds what flows in from the plane before, and in the end what flows out to the
-    next one. From u and, if `mode` is LATER, v's own past follows v.
+    `lines` go at a time. ``south[c, :width]`` holds what flows in from the line above, and in the
+    end what flows out to the line below; if the lower end is ``closed`` that is ``floor[s, z, c]``,
+    else it is computed. ``front[s, c]`` holds what flows in from the plane before, and in the end
+    what flows out to the next one; q, east and back are scratch. From u and, if `mode` is LATER,
+    v's own past follows v.
     """
     channels, depth, size = u.shape[1:]
-    run = lines * width
     margin = CACHE_LINE // u.itemsize  # the second number would do, but not for loading
-    buffer, rest = split(space, 1, run)
-    q = buffer[0]
-    east, rest = split(rest, channels, up_to_line(margin + run, u.itemsize))
-    back, rest = split(rest, channels, run)
-    beta = u.dtype.type(1.0) - alpha
-    clear(east)  # nothing flows in on the left of the first column
+    step, beta = alpha[k], u.dtype.type(1.0) - alpha[k]
+    for c in range(channels):
+        east[c, margin - 1] = 0  # nothing flows in on the left of the first column
     for y in range(first, last, lines):
         at = y * width
         n = (min(y + lines, last) - y) * width
@@ -295,15 +284,14 @@ def step_lines(
             else:
                 there, m, flux, to = (z, at + 1), min(n, size - 1 - at), east, margin
             face_flux(u, b, (z, at), there, m,
-                      kind, inverse[axis], rate[axis], g, mask, q, flux, to)  # fmt: skip
+                      kind, inverse[axis], rate[k, axis], g, mask, q, flux, to)  # fmt: skip
         for c in range(channels):
             for i in range(width, n + 1, width):
                 east[c, margin - 1 + i] = 0  # nor out on the right of the last
         if inner < n:
             for c in range(channels):
-                s = south[c][n:]
-                for i in range(width):
-                    s[i] = floor[c, i]
+                for i in range(np.uintp(width)):
+                    south[c, np.uintp(n) + i] = floor[min(s, len(floor) - 1), z, c, i]
         if depth > 1 and z + 1 == depth:
             clear(back)
         # (Unsigned, or they might be negative as far as the compiler knows, which keeps it from
@@ -325,7 +313,7 @@ def step_lines(
             else:
                 for i in range(count):
                     v[b, c, z, here + i] = (
-                        alpha * u[b, c, z, here + i]
+                        step * u[b, c, z, here + i]
                         + beta * v[b, c, z, here + i]
                         + ((east[c, e + i] - east[c, w + i]) + (south[c, line + i] - south[c, i]))
                     )
@@ -333,14 +321,14 @@ def step_lines(
                 south[c, i] = south[c, count + i]
             if depth > 1:
                 for i in range(count):
-                    v[b, c, z, here + i] += back[c, i] - front[c, past + i]
-                    front[c, past + i] = back[c, i]
+                    v[b, c, z, here + i] += back[c, i] - front[s, c, past + i]
+                    front[s, c, past + i] = back[c, i]
 
 
 @njit(**INNER)
 def step_colours(
-    u, v, b, z, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
-    south, floor, closed, front, space,
+    u, v, b, z, s, k, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
+    south, floor, closed, front, q, east, back,
 ):  # fmt: skip
     """`step_lines` for three channels in the plane and `COLOURS`, in pieces of a line.
 
@@ -349,47 +337,46 @@ def step_colours(
     or they might be negative as far as it knows; slices would need none, but their references are
     counted, which takes as long as a hundred pixels.
     """
-    beta = u.dtype.type(1.0) - alpha
-    flux = space[: 6 * ROW].reshape(6, ROW)  # to the east, to the south
-    flat = space[: 6 * ROW]
+    step, beta = alpha[k], u.dtype.type(1.0) - alpha[k]
+    flux = q[: 6 * ROW].reshape(6, ROW)  # to the east, to the south
     for y in range(first, last):
         for c in range(3):
             flux[c, MARGIN - 1] = 0  # nothing flows in on the left of the first column
         for x in range(0, width, PIECE):
             at, n = y * width + x, min(PIECE, width - x)
             if closed and y + 1 == last:
-                face_flux(u, b, (z, at), (z, at + 1), min(n, width - 1 - x), kind, inverse[2], rate[2],
+                face_flux(u, b, (z, at), (z, at + 1), min(n, width - 1 - x), kind, inverse[2], rate[k, 2],
                           g, mask, flux[3], flux, MARGIN)  # fmt: skip
                 for c in range(3):
                     for i in range(n):
-                        flux[3 + c, MARGIN + i] = floor[c, x + i]
+                        flux[3 + c, MARGIN + i] = floor[min(s, len(floor) - 1), z, c, x + i]
             else:
-                colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flat)
+                colour_fluxes(u, b, z, at, width, n, kind, inverse, rate[k], q)
             if x + n == width:
                 for c in range(3):
                     flux[c, MARGIN + n - 1] = 0  # nor out on the right of the last
             here, x0 = np.uintp(at), np.uintp(x)
             for c in range(3):
                 w = np.uintp(c * ROW + MARGIN - 1)
-                e, s = w + np.uintp(1), w + np.uintp(1 + 3 * ROW)
+                e, f = w + np.uintp(1), w + np.uintp(1 + 3 * ROW)
                 # (What is below this line is above the next.)
                 if mode == IN_PLACE:
                     for i in range(np.uintp(n)):
-                        j, k = here + i, x0 + i
-                        u[b, c, z, j] += (flat[e + i] - flat[w + i]) + (flat[s + i] - south[c, k])
-                        south[c, k] = flat[s + i]
+                        j, h = here + i, x0 + i
+                        u[b, c, z, j] += (q[e + i] - q[w + i]) + (q[f + i] - south[c, h])
+                        south[c, h] = q[f + i]
                 elif mode == FIRST:
                     for i in range(np.uintp(n)):
-                        j, k = here + i, x0 + i
-                        flow = (flat[e + i] - flat[w + i]) + (flat[s + i] - south[c, k])
+                        j, h = here + i, x0 + i
+                        flow = (q[e + i] - q[w + i]) + (q[f + i] - south[c, h])
                         v[b, c, z, j] = u[b, c, z, j] + flow
-                        south[c, k] = flat[s + i]
+                        south[c, h] = q[f + i]
                 else:
                     for i in range(np.uintp(n)):
-                        j, k = here + i, x0 + i
-                        flow = (flat[e + i] - flat[w + i]) + (flat[s + i] - south[c, k])
-                        v[b, c, z, j] = alpha * u[b, c, z, j] + beta * v[b, c, z, j] + flow
-                        south[c, k] = flat[s + i]
+                        j, h = here + i, x0 + i
+                        flow = (q[e + i] - q[w + i]) + (q[f + i] - south[c, h])
+                        v[b, c, z, j] = step * u[b, c, z, j] + beta * v[b, c, z, j] + flow
+                        south[c, h] = q[f + i]
                 flux[c, MARGIN - 1] = flux[c, MARGIN + n - 1]
 
 
@@ -432,19 +419,24 @@ def work_piece(
     """Take some steps of a hill or a valley of image b, in all its planes.
 
     ``step`` is the address of a way to step. The piece's lines are those from ``top`` to ``bottom``,
-    where each step moves either end by its lean:
-    inwards for a hill, outwards for a valley, not at all at the border. ``above[s, z, c]`` and
-    ``below[s, z, c]`` are the fluxes through the ends, which a hill writes and a valley, like the
-    border, reads.
+    where each step moves either end by its lean: inwards for a hill, outwards for a valley, not at
+    all at the border. ``above[s, z, c]`` and ``below[s, z, c]`` are the fluxes through the ends,
+    which a hill writes and a valley, like the border, reads; for a whole image one s is enough.
     """
     channels, depth = u.shape[1:3]
     most = bottom - top + (2 * steps if lean_bottom > 0 else 0)
-    south, rest = split(space, channels, (lines + 1) * width)
-    front, rest = split(rest, steps * channels, most * width if depth > 1 else 0)
-    clear(front)
+    run = lines * width
+    scratch, rest = split(space, 1, max(run, 6 * ROW))
+    q = scratch[0]
+    east, rest = split(rest, channels, up_to_line(CACHE_LINE // u.itemsize + run, u.itemsize))
+    back, rest = split(rest, channels, run)
+    south, rest = split(rest, channels, run + width)
+    all_fronts, rest = split(rest, steps * channels, most * width if depth > 1 else 0)
+    clear(all_fronts)
+    front = all_fronts.reshape(steps, channels, all_fronts.shape[1])
     for turn in range(depth + steps - 1):
         for s in range(max(0, turn - depth + 1), min(steps, turn + 1)):
-            z, k = turn - s, (start + taken + s) % len(alpha)
+            z, k, kept = turn - s, (start + taken + s) % len(alpha), min(s, len(above) - 1)
             first, last = top + lean_top * (s + 1), bottom + lean_bottom * (s + 1)
             if (taken + s) % 2:
                 old, new = v, u
@@ -454,15 +446,21 @@ def work_piece(
             if lean_top > 0:
                 at = first * width
                 face_flux(old, b, (z, at - width), (z, at), width,
-                          kind, inverse[1], rate[k, 1], g, mask, rest, south, np.int64(0))  # fmt: skip
-                copy(south, above[s, z], width)
+                          kind, inverse[1], rate[k, 1], g, mask, q, south, np.int64(0))  # fmt: skip
+                for c in range(channels):
+                    for i in range(width):
+                        above[kept, z, c, i] = south[c, i]
             else:
-                copy(above[s, z], south, width)
-            call(step, (old, new, b, z, first, last, width, lines, mode, alpha[k],
-                        kind, inverse, rate[k], g, mask, south, below[s, z], lean_bottom >= 0,
-                        front[s * channels : (s + 1) * channels], rest))  # fmt: skip
+                for c in range(channels):
+                    for i in range(width):
+                        south[c, i] = above[kept, z, c, i]
+            call(step, (old, new, b, z, s, k, first, last, width, lines, mode, alpha,
+                        kind, inverse, rate, g, mask, south, below, lean_bottom >= 0,
+                        front, q, east, back))  # fmt: skip
             if lean_bottom < 0:
-                copy(south, below[s, z], width)
+                for c in range(channels):
+                    for i in range(width):
+                        below[kept, z, c, i] = south[c, i]
 
 
 @njit(**INNER)
@@ -518,10 +516,12 @@ def room(shape, dtype, strips, at_once, workers):
     batch, channels, depth, height, width = shape
     most = math.ceil(height / strips)
     run = lines_of_run(most, width) * width
-    columns = max(3 * run, run + 2 * ROW) + width + (at_once * most * width if depth > 1 else 0)
+    columns = 3 * run + width + (at_once * most * width if depth > 1 else 0)
     line = CACHE_LINE // np.dtype(dtype).itemsize
-    slopes = np.zeros((batch, strips + 1, 2, at_once, depth, channels, width), dtype)
-    size = up_to_line(run + channels * (columns + 2 * line) + 4 * line, np.dtype(dtype).itemsize)
+    kept = at_once if strips > 1 or depth > 1 else 1
+    slopes = np.zeros((batch, strips + 1, 2, kept, depth, channels, width), dtype)
+    size = max(run, 6 * ROW) + channels * (columns + 2 * line) + 5 * line
+    size = up_to_line(size, np.dtype(dtype).itemsize)
     return slopes, empty((workers, size), dtype)
 
 
@@ -595,8 +595,8 @@ def addresses(dtype, step):
         types.Array(real, 7, "C"), lines,
     )  # fmt: skip
     return share, address_of(
-        step, state, state, *[whole] * 7, real, whole, line, line, *g_and_mask,
-        lines, lines, types.boolean, lines, line,
+        step, state, state, *[whole] * 9, line, whole, line, lines, *g_and_mask,
+        lines, state, types.boolean, g, line, lines, lines,
     )  # fmt: skip
 
 
@@ -605,7 +605,8 @@ def run_phases(
     share, step, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip
     """All steps, hills and valleys in turn, with `addresses` ``share`` and ``step``."""
-    strips, at_once, workers = slopes.shape[1] - 1, slopes.shape[3], len(space)
+    strips, workers = slopes.shape[1] - 1, len(space)
+    at_once = slopes.shape[3] if strips > 1 or u.shape[2] > 1 else steps
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
         for phase in range(min(strips, 2)):  # hills, and the valleys between them
@@ -682,58 +683,180 @@ def implicit(u, kind, inverse, rate, g, mask, ratio, weights):
                           ratio[worker], weights[worker])  # fmt: skip
 
 
-@njit(parallel=True, **OPTIONS)
-def pixel_diffusivity(u, kind, inverse, mask, g):
+@njit(**INNER)
+def add_squares(u, b, z, c, z1, z2, start, n, back, forth, inverse, q):
+    """Add d²·inverse to n pixels of q, d = u in plane z2, `forth` pixels on, - u in z1, `back` before."""
+    here = np.uintp(start)
+    before, after = np.uintp(start - back), np.uintp(start + forth)
+    for i in range(np.uintp(max(n, 0))):
+        d = u[b, c, z2, after + i] - u[b, c, z1, before + i]
+        q[here + i] += d * d * inverse
+
+
+@njit(**INNER)
+def gradient(u, b, z, first, last, width, inverse, q):
+    """q = Σ_c |∇u_c|², times ``inverse``, in the lines from `first` to `last`, by central differences.
+
+    A neighbour beyond the border is taken to equal the pixel itself.
+    """
+    channels, depth, size = u.shape[1:]
+    height, start, end = size // width, first * width, last * width
+    for i in range(np.uintp(start), np.uintp(end)):
+        q[i] = 0
+    at = max(start, 1)
+    for c in range(channels):
+        add_squares(u, b, z, c, z, z, at, min(end, size - 1) - at, 1, 1, inverse[2], q)
+    for line in range(start, end, width):  # but there is nobody on the left and on the right
+        for x in range(0, width, max(width - 1, 1)):
+            left, right = max(x - 1, 0), min(x + 1, width - 1)
+            q[line + x] = 0
+            for c in range(channels):
+                d = u[b, c, z, line + right] - u[b, c, z, line + left]
+                q[line + x] += d * d * inverse[2]
+    top, bottom = max(first, 1), min(last, height - 1)
+    for c in range(channels):
+        add_squares(
+            u, b, z, c, z, z, top * width, (bottom - top) * width, width, width, inverse[1], q
+        )
+        if first == 0 and height > 1:
+            add_squares(u, b, z, c, z, z, 0, width, 0, width, inverse[1], q)
+        if last == height and height > 1:
+            add_squares(u, b, z, c, z, z, end - width, width, width, 0, inverse[1], q)
+        if depth > 1:
+            add_squares(u, b, z, c, max(z - 1, 0), min(z + 1, depth - 1), start, end - start, 0, 0,
+                        inverse[0], q)  # fmt: skip
+
+
+@njit(**INNER)
+def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
+    """`gradient` where a neighbour beyond the mask, too, is taken to equal the pixel itself."""
+    channels, depth, size = u.shape[1:]
+    m, near, far = b % mask.shape[0], max(z - 1, 0), min(z + 1, depth - 1)
+    for y in range(first, last):
+        for x in range(width):
+            i = y * width + x
+            left, right = (i - 1 if x > 0 else i), (i + 1 if x + 1 < width else i)
+            up, down = (i - width if y > 0 else i), (i + width if i + width < size else i)
+            total = u.dtype.type(0.0)
+            for c in range(channels):
+                a = u[b, c, z, i]
+                dx = (u[b, c, z, right] if mask[m, z, right] else a) - (
+                    u[b, c, z, left] if mask[m, z, left] else a
+                )
+                dy = (u[b, c, z, down] if mask[m, z, down] else a) - (
+                    u[b, c, z, up] if mask[m, z, up] else a
+                )
+                dz = (u[b, c, far, i] if mask[m, far, i] else a) - (
+                    u[b, c, near, i] if mask[m, near, i] else a
+                )
+                total += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
+            q[i] = total
+
+
+@njit(**INNER)
+def diffusivity_lines(u, b, first, last, width, kind, inverse, mask, g):
+    """`pixel_diffusivity` of the lines from `first` to `last` of image b."""
+    depth, size = u.shape[2:]
+    lines = lines_of_run(size // width, width)
+    for z in range(depth):
+        for y in range(first, last, lines):
+            end = min(y + lines, last)
+            if mask.size:
+                masked_gradient(u, b, z, y, end, width, inverse, mask, g[b, z])
+            else:
+                gradient(u, b, z, y, end, width, inverse, g[b, z])
+            diffusivity_row(kind, g[b, z][y * width :], (end - y) * width, u.dtype.type(1.0))
+
+
+def pixel_diffusivity(u, kind, inverse, mask, g, workers):
     """g[b, z, y, x] of the gradient of ``u`` by central differences, over all channels.
 
     ``inverse`` is 1/(2κh)² for the axes z, y, x. A neighbour beyond the border or the mask is
     taken to equal the pixel itself.
     """
-    batch, channels, depth, height, width = u.shape
-    one = u.dtype.type(1.0)
-    for job in prange(batch * height):
-        b, y = job // height, job % height
-        up, down = max(y - 1, 0), min(y + 1, height - 1)
-        m = b % max(mask.shape[0], 1)
-        for z in range(depth):
-            front, back = max(z - 1, 0), min(z + 1, depth - 1)
-            q = g[b, z, y]
-            for i in range(width):
-                q[i] = 0
+    width = u.shape[4]
+    lines = diffusivity_address(u.dtype)
+    run_diffusivity(lines, flat(u), width, kind, inverse, flat(mask), flat(g), workers)
+
+
+@njit(parallel=True, **OPTIONS)
+def run_diffusivity(lines, u, width, kind, inverse, mask, g, workers):
+    """`pixel_diffusivity`; each worker takes a part of every image."""
+    height = u.shape[3] // width
+    for worker in prange(workers):
+        first, last = worker * height // workers, (worker + 1) * height // workers
+        for b in range(len(u)):
+            call(lines, (u, b, np.int64(first), np.int64(last), width, kind, inverse, mask, g))
+
+
+@cache
+def diffusivity_address(dtype):
+    """Where `diffusivity_lines` lies."""
+    real, whole = from_dtype(dtype), types.int64
+    line, state, g = (types.Array(real, axes, "C") for axes in (1, 4, 3))
+    mask = types.Array(types.boolean, 3, "C")
+    return address_of(diffusivity_lines, state, *[whole] * 5, line, mask, g)
+
+
+@njit(**INNER)
+def presmoothed_share(
+    lines_g, share, step, u, v, smooth, worker, workers, steps, blurs, width, lines, alpha, once,
+    kind, inverse, slope_inverse, rate, blur_rate, g, none, mask, slopes, space,
+):  # fmt: skip
+    """All steps of the images that are one worker's, with a new g for each step."""
+    batch, channels, depth, size = u.shape
+    for taken in range(steps):
+        now = v if taken % 2 else u
+        for b in range(worker * batch // workers, (worker + 1) * batch // workers):
             for c in range(channels):
-                here = u[b, c, z, y]
-                top, bottom = u[b, c, z, up], u[b, c, z, down]
-                near, far = u[b, c, front, y], u[b, c, back, y]
-                if mask.size == 0:
-                    if depth > 1:
-                        for i in range(width):
-                            dz = far[i] - near[i]
-                            q[i] += dz * dz * inverse[0]
-                    top_, bottom_, right, inner = top[1:], bottom[1:], here[2:], q[1:]
-                    for i in range(width - 2):
-                        dy, dx = bottom_[i] - top_[i], right[i] - here[i]
-                        inner[i] += dy * dy * inverse[1] + dx * dx * inverse[2]
-                    for i in range(0, width, max(width - 1, 1)):  # the first and the last
-                        dy, dx = (
-                            bottom[i] - top[i],
-                            here[min(i + 1, width - 1)] - here[max(i - 1, 0)],
-                        )
-                        q[i] += dy * dy * inverse[1] + dx * dx * inverse[2]
-                else:
-                    for i in range(width):
-                        left, right_ = max(i - 1, 0), min(i + 1, width - 1)
-                        a = here[i]
-                        dx = (here[right_] if mask[m, z, y, right_] else a) - (
-                            here[left] if mask[m, z, y, left] else a
-                        )
-                        dy = (bottom[i] if mask[m, z, down, i] else a) - (
-                            top[i] if mask[m, z, up, i] else a
-                        )
-                        dz = (far[i] if mask[m, back, y, i] else a) - (
-                            near[i] if mask[m, front, y, i] else a
-                        )
-                        q[i] += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
-            diffusivity_row(kind, q, width, one)
+                for z in range(depth):
+                    for i in range(size):
+                        smooth[b, c, z, i] = now[b, c, z, i]
+        for _ in range(blurs):
+            call(share, (step, smooth, smooth, worker, workers, HILLS, 0, 0, 1, width, lines, once,
+                         CONSTANT, inverse, blur_rate, none, mask, slopes, space))  # fmt: skip
+        for b in range(worker * batch // workers, (worker + 1) * batch // workers):
+            call(lines_g, (smooth, b, 0, size // width, width, kind, slope_inverse, mask, g))
+        call(share, (step, u, v, worker, workers, HILLS, 0, taken, 1, width, lines, alpha,
+                     kind, inverse, rate, g, mask, slopes, space))  # fmt: skip
+
+
+@njit(parallel=True, **OPTIONS)
+def run_presmoothed(
+    presmoothed, lines_g, share, step, u, v, smooth, steps, blurs, width, lines, alpha, once,
+    kind, inverse, slope_inverse, rate, blur_rate, g, none, mask, slopes, space,
+):  # fmt: skip
+    for worker in prange(len(space)):
+        call(presmoothed, (
+            lines_g, share, step, u, v, smooth, np.int64(worker), len(space), steps, blurs, width,
+            lines, alpha, once, kind, inverse, slope_inverse, rate, blur_rate, g, none, mask, slopes,
+            space,
+        ))  # fmt: skip
+
+
+def evolve_presmoothed(
+    u, v, smooth, steps, blurs, alpha, kind, inverse, rate, blur_rate, g, mask, slopes, space
+):
+    """`evolve` for images that are not cut into strips, g being made anew for each step.
+
+    ``smooth`` is room for the smoothed state: that after ``blurs`` steps of linear diffusion with
+    the ``blur_rate`` (1, 3).
+    """
+    real, whole = from_dtype(u.dtype), types.int64
+    width = u.shape[4]
+    share, step = addresses(u.dtype, step_lines)
+    line, lines, state, three = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
+    presmoothed = address_of(
+        presmoothed_share, *[whole] * 3, state, state, state, *[whole] * 6, line, line, whole, line,
+        line, lines, lines, three, three, types.Array(types.boolean, 3, "C"),
+        types.Array(real, 7, "C"), lines,
+    )  # fmt: skip
+    run_presmoothed(
+        presmoothed, diffusivity_address(u.dtype), share, step, flat(u), flat(v), flat(smooth), steps,
+        blurs, width, lines_of_run(u.shape[3], width), alpha, np.ones(1, u.dtype), kind, inverse,
+        inverse / 4, rate, blur_rate, flat(g), flat(g[:0]), flat(mask), slopes, space,
+    )  # fmt: skip
+    return v if len(alpha) > 1 and steps % 2 else u
 
 
 @njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))

@@ -110,6 +110,12 @@ class Diffusion:
         together = 1 if len(g) else max(1, steps)  # a new g for each step
         room = kernels.room(u.shape, u.dtype, strips, min(at_once, together), workers)
         smooth = kernels.empty(u.shape, u.dtype) if len(g) else None
+        if len(g) and strips == 1:
+            blurs, blur = self._blur(u)
+            rates = (blur / np.square(self.spacing)).astype(u.dtype)[None]
+            result = kernels.evolve_presmoothed(u, v, smooth, steps, blurs, alpha, self.kind, inverse,
+                                                rate, rates, g, mask, *room)  # fmt: skip
+            return (u, v) if result is u else (v, u)
         for done in range(0, steps, together):
             self._update(g, u, smooth)
             kernels.evolve(u, v, done % len(alpha), min(together, steps), alpha, self.kind, inverse,
@@ -137,18 +143,21 @@ class Diffusion:
         if len(g):
             self.smooth(u, smooth)
             inverse = self._inverse(u.dtype) / 4
-            kernels.pixel_diffusivity(smooth, self.kind, inverse, self._mask(), g)
+            workers = numba.get_num_threads()
+            kernels.pixel_diffusivity(smooth, self.kind, inverse, self._mask(), g, workers)
 
     def smooth(self, u, result):
         """``u`` after a Gaussian of standard deviation `presmooth`, to ``result``.
 
         That is the heat equation at time presmooth²/2, which respects mask and border.
         """
-        # Half the stable step leaves no frequency with a negative factor.
-        bound = stability_bound(u.shape[2:], self.spacing)
-        count, size = plan(self.presmooth**2 / 2, bound / 2)
         np.copyto(result, u)
-        replace(self, kind=kernels.CONSTANT).explicit(result, count, size)
+        replace(self, kind=kernels.CONSTANT).explicit(result, *self._blur(u))
+
+    def _blur(self, u):
+        """How many steps `smooth` takes, and of which size."""
+        # Half the stable step leaves no frequency with a negative factor.
+        return plan(self.presmooth**2 / 2, stability_bound(u.shape[2:], self.spacing) / 2)
 
 
 def pieces(shape, bytes_per_pixel, workers):
