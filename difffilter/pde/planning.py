@@ -19,7 +19,7 @@ SCHEMES = ("auto", "explicit", "fsi", "aos")
 TOLERANCE = 0.5 / 255
 
 # Pixels on which numbers of steps are tried, and the tiles that they come in.
-ENOUGH = 1 << 15
+ENOUGH = 1 << 14
 TILE = {2: (1, 32, 32), 3: (8, 16, 16)}
 
 # Where cycles would have fewer steps than this, or no fewer together than there are explicit ones,
