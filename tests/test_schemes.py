@@ -81,6 +81,19 @@ def test_auto_takes_cycles_for_long_times_and_explicit_steps_for_short_ones(nois
     assert chosen(5.0, callback=lambda time, image: False)["scheme"] == "explicit"
 
 
+@pytest.mark.parametrize("scheme", ["explicit", "fsi", "aos"])
+def test_no_more_steps_than_the_tolerance_asks_for(noisy, scheme):
+    tolerances = np.geomspace(0.3, 0.03, 9) / 255
+    steps = [
+        df.perona_malik(
+            noisy, 10.0, 0.1, diffusivity="rational", scheme=scheme, tol=tol, full_output=True
+        )[1]["steps"]
+        for tol in tolerances
+    ]
+    assert steps == sorted(steps)
+    assert len(set(steps)) > 5  # three or four, if they were doubled only
+
+
 @pytest.mark.parametrize("scheme", ["fsi", "aos"])
 def test_callback_sees_cycles_and_steps(noisy, scheme):
     seen = []

@@ -49,14 +49,14 @@ class TrainingConfig:
         The noise schedule.
     steps : int, default 12 000
         Length of the run; the learning rate falls to 0 along a cosine that ends here.
-    batch, crop : int, default 16 and 64
+    batch, crop : int, default 8 and 96
         Crops a step, over all processes, and their side in pixels.
-    learning_rate : float, default 1.2e-3
+    learning_rate : float, default 3e-3
         Of Muon for the weights that are matrices and of AdamW for the others, reached after `warmup`
         steps.
-    warmup : int, default 500
+    warmup : int, default 200
         Steps of linear warm-up.
-    ema : float, default 0.999
+    ema : float, default 0.998
         Decay of the moving average of the weights, which is what one keeps.
     clip : float, default 1.0
         The gradient's norm is clipped to this.
@@ -83,11 +83,11 @@ class TrainingConfig:
     unet: UNetConfig = field(default_factory=UNetConfig)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     steps: int = 12_000
-    batch: int = 16
-    crop: int = 64
-    learning_rate: float = 1.2e-3
-    warmup: int = 500
-    ema: float = 0.999
+    batch: int = 8
+    crop: int = 96
+    learning_rate: float = 3e-3
+    warmup: int = 200
+    ema: float = 0.998
     clip: float = 1.0
     sigma: float = 28 / 255
     spread: float = 0.8
@@ -124,7 +124,7 @@ class TrainingConfig:
 BASE = UNetConfig(
     widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
 )
-LONG = {"steps": 50_000, "batch": 32, "crop": 128, "learning_rate": 5e-4, "ema": 0.9995}
+LONG = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500, "ema": 0.9995}
 
 PRESETS = {
     "gray-small": TrainingConfig(),
