@@ -335,7 +335,7 @@ def step_colours(
     All fluxes of a piece are made in one loop and kept in one array with a constant distance from
     one to the next, as only then the compiler sees that it may vectorise it. Indices are unsigned,
     or they might be negative as far as it knows; slices would need none, but their references are
-    counted, which takes as long as a hundred pixels.
+    counted, which on narrow images takes as long as the work.
     """
     step, beta = alpha[k], u.dtype.type(1.0) - alpha[k]
     flux = q[: 6 * ROW].reshape(6, ROW)  # to the east, to the south
