@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from difffilter.pde import kernels, schemes
+from difffilter.pde import kernels, schemes, strips
 from difffilter.pde.sample import sample
-from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion, pieces
+from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion
+from difffilter.pde.strips import pieces
 
 
 def rms(a, b):
@@ -138,22 +139,50 @@ def evolutions(draw):
     return state, evolve
 
 
-@pytest.mark.parametrize("width", [1, 2, kernels.PIECE, kernels.PIECE + 1, 3 * kernels.PIECE - 1])
-@pytest.mark.parametrize("kind", kernels.COLOURS)
+WIDTHS = [1, 2, kernels.PIECE, kernels.PIECE + 1, 3 * kernels.PIECE - 1]
+OWN_WAYS = [(1, kind) for kind in kernels.ROWS] + [(3, kind) for kind in kernels.COLOURS]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("channels", "kind"), OWN_WAYS)
 @pytest.mark.parametrize("scheme", ["explicit", "semi_iterative"])
-def test_colours_do_not_depend_on_their_own_way(width, kind, scheme, rng):
-    """A mask that is open everywhere leads the way of all other images."""
-    state = rng.random((2, 3, 1, 21, width), np.float32)
+def test_ways_of_their_own_lead_where_all_others_do(
+    width, channels, kind, scheme, rng, monkeypatch
+):
+    """Rows and colours. (A mask that is open everywhere leads the way of all other images.)"""
+    monkeypatch.setattr(strips, "WIDE", 1)
+    state = rng.random((2, channels, 1, 21, width), np.float32)
     results = []
     for mask in (None, np.ones((1, *state.shape[2:]), bool)):
-        diffusion, u = Diffusion(kind, 0.2, mask=mask), state.copy()
-        if scheme == "explicit":
-            diffusion.explicit(u, 7, 0.2)
-        else:
-            u = diffusion.semi_iterative(u, np.empty_like(u), 2, 3, 1.0)[0]
-        results.append(u)
+        results.append(evolved(state, Diffusion(kind, 0.2, mask=mask), scheme))
     np.testing.assert_allclose(*results, atol=1e-6)
     assert np.abs(results[0] - state).max() > 0.01
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("channels", "kind"), OWN_WAYS)
+@pytest.mark.parametrize("scheme", ["explicit", "semi_iterative"])
+def test_ways_of_their_own_do_not_depend_on_the_pieces(
+    width, channels, kind, scheme, dtype, rng, monkeypatch
+):
+    monkeypatch.setattr(strips, "WIDE", 1)
+    state = rng.random((1, channels, 1, 41, width), dtype)
+    results = []
+    for cut in [(1, 1), (1, 7), (3, 2), (2, 5), (4, 4)]:
+        monkeypatch.setattr(schemes, "pieces", lambda *_, cut=cut: cut)
+        results.append(evolved(state, Diffusion(kind, 0.2), scheme))
+    for result in results[1:]:
+        np.testing.assert_array_equal(results[0], result)
+
+
+def evolved(state, diffusion, scheme):
+    """Seven steps, or six in two cycles."""
+    u = state.copy()
+    if scheme == "explicit":
+        diffusion.explicit(u, 7, 0.2)
+        return u
+    return diffusion.semi_iterative(u, np.empty_like(u), 2, 3, 1.0)[0]
 
 
 @given(evolutions(), st.data())
@@ -162,13 +191,13 @@ def test_results_do_not_depend_on_the_pieces(evolution, data):
     height = state.shape[3]
     results = []
     at_once = data.draw(st.integers(1, height // 4))
-    for strips, together in [
+    for count, together in [
         (1, 1),
         (1, 7),
         (data.draw(st.integers(1, height // 2 // at_once)), at_once),
     ]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(schemes, "pieces", lambda *_, p=(strips, together): p)
+            patch.setattr(schemes, "pieces", lambda *_, p=(count, together): p)
             results.append(evolve(state.copy()))
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
@@ -177,16 +206,16 @@ def test_results_do_not_depend_on_the_pieces(evolution, data):
 @given(st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(1, 9000)] * 3),
        st.sampled_from([4, 8, 16]), st.integers(1, 64))  # fmt: skip
 def test_strips_have_lines_enough(shape, size, workers):
-    strips, at_once = pieces(shape, size, workers)
-    assert strips >= 1
+    count, at_once = pieces(shape, size, workers)
+    assert count >= 1
     assert at_once >= 1
-    assert strips == 1 or shape[3] // strips >= 2 * at_once
+    assert count == 1 or shape[3] // count >= 2 * at_once
 
 
 def test_large_images_are_cut_for_every_worker():
     for workers, side in itertools.product((1, 2, 3, 16), (512, 4096)):
-        strips, _ = pieces((1, 1, 1, side, side), 4, workers)
-        assert strips % workers == 0
+        count, _ = pieces((1, 1, 1, side, side), 4, workers)
+        assert count % workers == 0
 
 
 def test_runs_of_many_lines_and_of_one(rng):

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.pde.kernels import empty
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import SAFETY, check_step, plan, stability_bound
+from difffilter.pde.strips import empty
 
 __all__ = ["SCHEMES", "TOLERANCE", "Plan", "settle"]
 

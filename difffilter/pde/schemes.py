@@ -9,6 +9,9 @@ import numba
 import numpy as np
 
 from difffilter.pde import kernels
+from difffilter.pde.implicit_kernels import implicit
+from difffilter.pde.presmoothed_kernels import evolve_presmoothed, pixel_diffusivity
+from difffilter.pde.strips import empty, evolve, pieces, room
 
 __all__ = ["DIFFUSIVITIES", "SAFETY", "Diffusion", "plan", "stability_bound"]
 
@@ -22,12 +25,6 @@ DIFFUSIVITIES = {
 
 # At the bound itself a checkerboard only changes its sign; at 0.8 of it, it decays.
 SAFETY = 0.8
-
-# Bytes of a strip: a second-level cache of 1 MiB.
-CACHE = 1 << 20
-
-# Steps at once where nothing sets a limit.
-MANY = 1 << 30
 
 # Columns that the implicit scheme solves side by side.
 COLUMNS = 128
@@ -93,7 +90,7 @@ class Diffusion:
                     np.swapaxes(array, axis - 3, -2).copy() for array in (u, g, mask)
                 )
                 ratio = np.empty((workers, solved.shape[-2], COLUMNS), u.dtype)
-                kernels.implicit(solved, self.kind, inverse[axis], rate, turned_g, turned_mask,
+                implicit(solved, self.kind, inverse[axis], rate, turned_g, turned_mask,
                                  ratio, weights)  # fmt: skip
                 spare += np.swapaxes(solved, axis - 3, -2)
             spare /= len(axes)
@@ -101,25 +98,25 @@ class Diffusion:
         return u, spare
 
     def _evolve(self, u, v, steps, alpha, step):
-        """The steps of `kernels.evolve`; the array with the result, and the other."""
+        """The steps of `strips.evolve`; the array with the result, and the other."""
         rate = (alpha[:, None] * step / np.square(self.spacing)).astype(u.dtype)
         alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
         g = self._diffusivity(u)
         strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
         together = 1 if len(g) else max(1, steps)  # a new g for each step
-        room = kernels.room(u.shape, u.dtype, strips, min(at_once, together), workers)
-        smooth = kernels.empty(u.shape, u.dtype) if len(g) else None
+        slopes, space = room(u.shape, u.dtype, strips, min(at_once, together), workers)
+        smooth = empty(u.shape, u.dtype) if len(g) else None
         if len(g) and strips == 1:
             blurs, blur = self._blur(u)
             rates = (blur / np.square(self.spacing)).astype(u.dtype)[None]
-            result = kernels.evolve_presmoothed(u, v, smooth, steps, blurs, alpha, self.kind, inverse,
-                                                rate, rates, g, mask, *room)  # fmt: skip
+            result = evolve_presmoothed(u, v, smooth, steps, blurs, alpha, self.kind, inverse,
+                                                rate, rates, g, mask, slopes, space)  # fmt: skip
             return (u, v) if result is u else (v, u)
         for done in range(0, steps, together):
             self._update(g, u, smooth)
-            kernels.evolve(u, v, done % len(alpha), min(together, steps), alpha, self.kind, inverse,
-                           rate, g, mask, *room)  # fmt: skip
+            evolve(u, v, done % len(alpha), min(together, steps), alpha, self.kind, inverse,
+                           rate, g, mask, slopes, space)  # fmt: skip
             if together % 2:
                 u, v = v, u
         return u, v
@@ -136,7 +133,7 @@ class Diffusion:
     def _diffusivity(self, u):
         """Room for g at each pixel; empty if it is not needed."""
         needed = self.presmooth and self.kind != kernels.CONSTANT
-        return kernels.empty((len(u) if needed else 0, *u.shape[2:]), u.dtype)
+        return empty((len(u) if needed else 0, *u.shape[2:]), u.dtype)
 
     def _update(self, g, u, smooth):
         """g of the presmoothed u, if it is needed; ``smooth`` is scratch."""
@@ -144,7 +141,7 @@ class Diffusion:
             self.smooth(u, smooth)
             inverse = self._inverse(u.dtype) / 4
             workers = numba.get_num_threads()
-            kernels.pixel_diffusivity(smooth, self.kind, inverse, self._mask(), g, workers)
+            pixel_diffusivity(smooth, self.kind, inverse, self._mask(), g, workers)
 
     def smooth(self, u, result):
         """``u`` after a Gaussian of standard deviation `presmooth`, to ``result``.
@@ -158,43 +155,6 @@ class Diffusion:
         """How many steps `smooth` takes, and of which size."""
         # Half the stable step leaves no frequency with a negative factor.
         return plan(self.presmooth**2 / 2, stability_bound(u.shape[2:], self.spacing) / 2)
-
-
-def pieces(shape, bytes_per_pixel, workers):
-    """How many strips to cut an image into, and how many steps to take on one at a time.
-
-    As many that the lines of a strip stay in the second-level cache meanwhile: in a volume with
-    the planes that the steps are on, and what flows from each to the next. It makes no difference
-    to the result.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        (B, C, D, H, W).
-    bytes_per_pixel : int
-        Of all states together.
-    workers : int
-        How many share the work.
-
-    Examples
-    --------
-    >>> pieces((1, 1, 1, 1024, 1024), 4, 2)
-    (4, 16)
-    """
-    batch, channels, depth, height, width = shape
-    line = channels * width * bytes_per_pixel
-    for at_once in (16, 8, 4, 2, 1):
-        planes = min(depth, at_once + 2) + (at_once if depth > 1 else 0)
-        fit = CACHE // (line * planes)
-        if fit >= 4 * at_once:
-            break
-    lowest = 2 * at_once
-    strips = math.ceil(height / max(fit, lowest))
-    strips = math.ceil(batch * strips / workers) * workers // batch or 1
-    strips = max(1, min(strips, height // lowest))
-    if strips == 1 and depth == 1:  # nobody to wait for
-        at_once = MANY
-    return strips, at_once
 
 
 def stability_bound(shape, spacing):
@@ -232,7 +192,7 @@ def as_state(image, channel_axis, *, coupled=True):
     planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)
     planes = planes.reshape(len(planes), *(1,) * (4 - planes.ndim), *planes.shape[1:])
     planes = planes[None] if coupled else planes[:, None]
-    state = kernels.empty(planes.shape, planes.dtype)
+    state = empty(planes.shape, planes.dtype)
     state[...] = planes
     return state
 

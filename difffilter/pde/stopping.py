@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numba import njit, prange
 
-from difffilter.pde import kernels
+from difffilter.pde.kernels import OPTIONS
 from difffilter.pde.planning import cycle_steps
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import SAFETY, Diffusion, plan, stability_bound
@@ -126,7 +127,7 @@ def _least_risks(y, sigma, diffusion, kappas, time):
         now = look
         squares, products = (
             rows.reshape(len(moving), -1).sum(axis=1)
-            for rows in kernels.row_moments(u, y, sign, kappas[moving])
+            for rows in row_moments(u, y, sign, kappas[moving])
         )
         risk = (squares + 2 * sigma * products / PROBE) / y.size - sigma**2
         better = risk < least[moving]
@@ -147,3 +148,29 @@ def _looks(step, most=320):
     while count <= most:
         yield count * step
         count += max(1, count // 5)
+
+
+@njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
+def row_moments(u, y, b, scale):
+    """Row by row, Σ (s u - y)² and Σ b·(s u' - s u) for some evolutions, each with a scale s.
+
+    ``y`` and ``b`` are (N, C, D, H, W), ``u`` holds first N images for each evolution, then as
+    many u' again.
+    """
+    count, channels, depth, height, width = y.shape
+    runs, rows = len(scale), channels * depth * height
+    squares, products = np.empty(runs * count * rows), np.empty(runs * count * rows)
+    for job in prange(runs * count * rows):
+        k, row = job // rows, job % rows
+        c, z, h = row // (depth * height), row // height % depth, row % height
+        p, r = u[k, c, z, h], u[runs * count + k, c, z, h]
+        o, s = y[k % count, c, z, h], b[k % count, c, z, h]
+        square = product = y.dtype.type(0.0)
+        factor = scale[k // count]
+        for i in range(width):
+            d = factor * p[i] - o[i]
+            square += d * d
+            product += s[i] * (r[i] - p[i])
+        squares[job] = square
+        products[job] = factor * product
+    return squares, products
