@@ -93,6 +93,7 @@ class Diffusion:
                 implicit(solved, self.kind, inverse[axis], rate, turned_g, turned_mask,
                                  ratio, weights)  # fmt: skip
                 spare += np.swapaxes(solved, axis - 3, -2)
+                del solved, turned_g, turned_mask  # before the next ones take their room
             spare /= len(axes)
             u, spare = spare, u
         return u, spare

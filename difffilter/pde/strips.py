@@ -23,8 +23,9 @@ from difffilter.pde.kernels import (
 
 __all__ = ["addresses", "empty", "evolve", "flat", "pieces", "room"]
 
-# Bytes of a strip: a second-level cache of 1 MiB.
-CACHE = 1 << 20
+# Bytes of a strip, for second-level caches of 1 MiB: somewhat larger strips have fewer slopes, and what
+# does not fit into the second level is still in the third.
+CACHE = 3 << 19
 
 # Steps at once where nothing sets a limit.
 MANY = 1 << 30
@@ -33,7 +34,7 @@ MANY = 1 << 30
 def pieces(shape, bytes_per_pixel, workers):
     """How many strips to cut an image into, and how many steps to take on one at a time.
 
-    As many that the lines of a strip stay in the second-level cache meanwhile: in a volume with
+    As many that the lines of a strip stay near the processor meanwhile: in a volume with
     the planes that the steps are on, and what flows from each to the next. It makes no difference
     to the result.
 
