@@ -27,6 +27,7 @@ docs: $(READY)  ## build the documentation: docs/_build/html/index.html
 bench: $(READY)  ## measure speed against other libraries
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/solutions.py
 
 faults: $(READY)  ## provoke faults and hostile input by the thousand: docs/reliability.md
 	$(BIN)/python benchmarks/reliability.py

@@ -1,8 +1,8 @@
 """Perona–Malik against its peers: python benchmarks/speed.py [-o FOLDER]
 
-How many pixels a second an iteration takes, how long a solution takes, what memory is needed and
-what the machine could do at best. Contestants take turns in one run, and medians count. Writes
-speed.md and figures to the folder.
+How many pixels a second an iteration takes, what memory is needed and what the machine could do at
+best. (How long it takes to a solution: solutions.py.) Contestants take turns in one run, and medians
+count. Writes speed.md and a figure to the folder.
 """
 
 import argparse
@@ -19,7 +19,6 @@ import matplotlib
 import numba
 import numpy as np
 from machine import describe
-from skimage import data
 
 import difffilter as df
 from difffilter.files import replacing
@@ -28,7 +27,6 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 KAPPA = 0.1
-TOLERANCE = 0.5 / 255
 GREY = [(256,) * 2, (512,) * 2, (1024,) * 2, (2048,) * 2, (4096,) * 2, (8192,) * 2]
 COLOUR = [(512, 512, 3), (1024, 1024, 3), (2048, 2048, 3)]
 VOLUMES = [(64,) * 3, (128,) * 3, (256,) * 3, (512,) * 3]
@@ -37,9 +35,9 @@ VOLUMES = [(64,) * 3, (128,) * 3, (256,) * 3, (512,) * 3]
 PATIENCE = 4
 
 # Arithmetic of a pixel and iteration in 2-D, with 2 for a fused multiply-add: per face the
-# difference, its square over κ², the diffusivity (1/(1+q): an addition and a division; exp: a
-# polynomial of degree 6) and the flux; and 4 to add up.
-FLOPS = {"rational": 2 * (5 + 2) + 4, "exponential": 2 * (5 + 19) + 4}
+# difference and its square, then τ d/(1 + d²/κ²) in four, or the 16 of τ exp(-d²/κ²) and a product;
+# and 4 to add up.
+FLOPS = {"rational": 2 * (2 + 4) + 4, "exponential": 2 * (2 + 16 + 1) + 4}
 
 
 # --- contestants ----------------------------------------------------------------------------
@@ -164,58 +162,6 @@ def rates(shape, threads, repeats, seconds_each):
     }
 
 
-# --- solutions ------------------------------------------------------------------------------
-
-
-def noisy_photograph():
-    photo = np.pad(data.camera() / 255, ((0, 512), (0, 512)), mode="symmetric")
-    noise = np.random.default_rng(0).normal(0, 25 / 255, photo.shape)
-    return (photo + noise).astype(np.float32)
-
-
-def distance(a, b):
-    """Root mean square, without the border, where DIPlib leaks."""
-    return float(np.sqrt(np.mean(np.square(a - b, dtype=np.float64)[64:-64, 64:-64])))
-
-
-def solutions(diffusivity, times, repeats):
-    """For each contestant and time: seconds to get within the tolerance, steps, error."""
-    image = noisy_photograph()
-    runs, table = {}, {}
-    threads = numba.config.NUMBA_NUM_THREADS
-    for time_ in times:
-        exact = df.perona_malik(image, time_, KAPPA, diffusivity=diffusivity, step=0.01)
-        for scheme in ("auto", "explicit", "fsi", "aos"):
-
-            def run(scheme=scheme, time_=time_):
-                return df.perona_malik(image, time_, KAPPA, diffusivity=diffusivity, scheme=scheme,
-                                       tol=TOLERANCE, full_output=True)  # fmt: skip
-
-            result, chosen = run()
-            key = f"difffilter, {scheme}", time_
-            what = chosen["scheme"] if scheme == "auto" else scheme
-            table[key] = [distance(result, exact), f"{what}, {chosen['steps']} steps"]
-            runs[key] = run
-        for name, (run, set_threads) in contestants(image.shape).items():
-            if name.startswith("difffilter") or not name.endswith(diffusivity):
-                continue
-            set_threads(threads)
-            for step in (0.125,) if name.startswith("SimpleITK") else (0.25, 0.2, 0.1, 0.05):
-                iterations = math.ceil(time_ / step - 1e-9)
-                error = distance(run(image, iterations, step), exact)
-                if error <= TOLERANCE:
-                    break
-            key = name.split(",")[0], time_
-            table[key] = [error, f"{iterations} steps"]
-            runs[key] = lambda run=run, n=iterations, step=step: run(image, n, step)
-    taken = {key: [] for key in runs}
-    for _ in range(repeats):
-        for key, run in runs.items():
-            if sum(taken[key]) < PATIENCE:
-                taken[key].append(seconds(run))
-    return {key: [statistics.median(taken[key]), *table[key]] for key in runs}
-
-
 # --- the machine's ceilings -----------------------------------------------------------------
 
 
@@ -328,7 +274,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement, about")
     parser.add_argument("--largest", type=int, default=1 << 27, help="pixels of an image at most")
-    parser.add_argument("--rates-only", action="store_true", help="no solutions, no memory")
+    parser.add_argument("--rates-only", action="store_true", help="no memory")
     options = parser.parse_args()
     everything = numba.config.NUMBA_NUM_THREADS
     shapes = [s for s in (*GREY, *COLOUR, *VOLUMES) if math.prod(s) <= options.largest]
@@ -345,8 +291,7 @@ def main():
         "",
         f"{describe('numba', 'diplib', 'medpy', 'SimpleITK', 'opencv-contrib-python-headless')}; "
         f"{date.today()}; load of the machine at the end {load:.1f}.",
-        f"float32; medians of {options.repeats} interleaved repeats, of "
-        f"{3 * options.repeats} for solutions. benchmarks/speed.py.",
+        f"float32; medians of {options.repeats} interleaved repeats. benchmarks/speed.py.",
     ]
     for threads in sorted({1, everything}):
         for group, what in (
@@ -360,8 +305,12 @@ def main():
                 lines += rate_table(results, group, threads)
     lines += roofline(results, ceiling, [s for s in GREY if s in shapes], everything)
     if not options.rates_only:
-        lines += solution_tables(3 * options.repeats)
-        lines += ["## Memory", "", "Images beyond input and output at the peak, 4096×4096 float32:"]
+        lines += [
+            "",
+            "## Memory",
+            "",
+            "Images beyond input and output at the peak, 4096×4096 float32:",
+        ]
         lines += [""]
         for scheme in ("explicit", "fsi", "aos", "auto"):
             lines.append(f"- {scheme}: {peak_memory(scheme):.1f}")
@@ -372,37 +321,6 @@ def main():
             temporary.write_text(
                 "\n".join([*lines, "", "![rates by size](speed.png)", ""]), "utf-8"
             )
-
-
-def solution_tables(repeats):
-    """How long each takes to the solution, and how much faster ours is than the fastest peer."""
-    lines = ["", "## Seconds to the solution", "",
-              "Camera, mirrored to 1024×1024, with noise of 25/255; κ = 0.1. The time steps' error "
-              "is to be at most 0.5/255 (root mean square, by the border apart) against explicit "
-              "steps of 0.01; peers take the largest step that does it. All threads.",
-              ""]  # fmt: skip
-    for diffusivity in ("rational", "exponential"):
-        times = (2.0, 10.0, 50.0)
-        found = solutions(diffusivity, times, repeats)
-        names = list(dict.fromkeys(name for name, _ in found))
-        lines += [f"| {diffusivity} | " + " | ".join(f"T = {t:g}" for t in times) + " |",
-                  "|---" * (len(times) + 1) + "|"]  # fmt: skip
-        for name in names:
-            cells = []
-            for t in times:
-                taken, error, how = found[name, t]
-                mark = "" if error <= TOLERANCE else "**not reached**, "
-                cells.append(f"{taken:.4f} ({how}; {mark}error {255 * error:.2f}/255)")
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-        cells = []
-        for t in times:
-            peers = [
-                found[n, t][0] for n in names
-                if not n.startswith("difffilter") and found[n, t][1] <= TOLERANCE
-            ]  # fmt: skip
-            cells.append(f"{min(peers) / found['difffilter, auto', t][0]:.1f}" if peers else "–")
-        lines += [f"| **fastest peer that reaches it / auto** | {' | '.join(cells)} |", ""]
-    return lines
 
 
 def roofline(results, ceiling, shapes, everything):
