@@ -19,6 +19,7 @@ import matplotlib
 import numba
 import numpy as np
 from machine import describe
+from skimage import data
 
 import difffilter as df
 from difffilter.files import replacing
@@ -268,13 +269,37 @@ def plot(results, all_threads, bandwidth, path):
     figure.savefig(path, dpi=110)
 
 
+def choice_table(sides, repeats):
+    """What it costs to have everything chosen, beside a run with what was chosen."""
+    runs = {"all chosen": df.PeronaMalik(), "as it was chosen": None}
+    taken = {name: [] for name in runs}
+    for side in sides:
+        photo = np.pad(data.camera() / 255, (0, max(0, side - 512)), mode="symmetric")[:side, :side]
+        noise = np.random.default_rng(0).normal(0, 25 / 255, photo.shape)
+        image = (photo + noise).astype(np.float32)
+        runs["as it was chosen"] = runs["all chosen"].choose(image)
+        times = {name: [] for name in runs}
+        for _ in range(repeats):
+            for name, run in runs.items():
+                times[name].append(seconds(run, image))
+        for name in runs:
+            taken[name].append(statistics.median(times[name]))
+    ratios = [a / b for a, b in zip(*taken.values(), strict=True)]
+    return [
+        "| | " + " | ".join(label((side, side)) for side in sides) + " |",
+        "|---" * (len(sides) + 1) + "|",
+        *(f"| {name} | {' | '.join(f'{t:.4f}' for t in row)} |" for name, row in taken.items()),
+        f"| **ratio** | {' | '.join(f'{ratio:.1f}' for ratio in ratios)} |",
+    ]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="folder for speed.md and figures")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement, about")
     parser.add_argument("--largest", type=int, default=1 << 27, help="pixels of an image at most")
-    parser.add_argument("--rates-only", action="store_true", help="no memory")
+    parser.add_argument("--rates-only", action="store_true", help="no choice, no memory")
     options = parser.parse_args()
     everything = numba.config.NUMBA_NUM_THREADS
     shapes = [s for s in (*GREY, *COLOUR, *VOLUMES) if math.prod(s) <= options.largest]
