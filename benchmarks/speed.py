@@ -316,7 +316,8 @@ def main():
         "",
         f"{describe('numba', 'diplib', 'medpy', 'SimpleITK', 'opencv-contrib-python-headless')}; "
         f"{date.today()}; load of the machine at the end {load:.1f}.",
-        f"float32; medians of {options.repeats} interleaved repeats. benchmarks/speed.py.",
+        f"float32; medians of {options.repeats} interleaved repeats, of "
+        f"{3 * options.repeats} for the choice of parameters. benchmarks/speed.py.",
     ]
     for threads in sorted({1, everything}):
         for group, what in (
