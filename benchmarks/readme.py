@@ -115,6 +115,42 @@ def weights():
     return lines
 
 
+# What README shows of the rates: kind of image, its size, diffusivity.
+RATES = (
+    ("grey", "1024×1024", "rational"),
+    ("grey", "1024×1024", "exponential"),
+    ("grey", "4096×4096", "rational"),
+    ("volumes", "256×256×256", "exponential"),
+    ("colour, each channel's pixels", "1024×1024×3", "exponential"),
+)
+
+
+def rates():
+    """Some of the tables of speed.md, those for most threads, as one."""
+    tables = {}
+    for section in (HERE / "results/speed.md").read_text("utf-8").split("\n## ")[1:]:
+        title, *lines = section.splitlines()
+        cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+        if title.startswith("Mpixel"):  # the last one, for most threads, stays
+            kind = title.partition(", ")[2].rpartition(", threads")[0]
+            tables[kind] = {
+                (name, size): rate
+                for name, *row in cells[2:]
+                for size, rate in zip(cells[0][1:], row, strict=True)
+            }
+    names = ("difffilter", "DIPlib", "medpy", "SimpleITK", "OpenCV")
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (1 + len(names)) + "|"]
+    for kind, size, diffusivity in RATES:
+        cells = [
+            next((rate for (who, at), rate in tables[kind].items()
+                  if who in (f"{name}, {diffusivity}", f"{name}, {diffusivity}, 8 bits")
+                  and at == size), "–")
+            for name in names
+        ]  # fmt: skip
+        lines.append(f"| {kind}, {size}, {diffusivity} | {' | '.join(cells)} |")
+    return lines
+
+
 def results():
     """The whole section."""
     grey, colour, modes = Results("bsd68"), Results("cbsd68"), Results("modes")
@@ -147,6 +183,11 @@ def results():
         *costs(),
         "",
         *weights(),
+        "",
+        "Perona–Malik diffusion in float32 (OpenCV's is of 8 bits), Mpixel·iterations/s, all in one run "
+        "on two cores:",
+        "",
+        *rates(),
     ]
     return "\n".join(lines)
 
