@@ -22,7 +22,9 @@ def decayed(rate, s, inverse):
     return result
 
 
-@pytest.mark.parametrize(("real", "error", "end"), [(np.float32, 2e-7, 60), (np.float64, 2e-15, 500)])
+@pytest.mark.parametrize(
+    ("real", "error", "end"), [(np.float32, 2e-7, 60), (np.float64, 2e-15, 500)]
+)
 def test_is_the_exponential_function(real, error, end):
     x = np.linspace(0, end, 100_001).astype(real)
     exact = np.exp(-x.astype(np.longdouble))
