@@ -1,6 +1,7 @@
 """Schemes: how fast they converge, what the tolerance promises, and that pieces leave no trace."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from difffilter.pde import kernels, schemes, strips
+from difffilter.pde import kernels, presmoothed_kernels, schemes, strips
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion
 from difffilter.pde.strips import pieces
@@ -174,6 +175,35 @@ def test_ways_of_their_own_do_not_depend_on_the_pieces(
         results.append(evolved(state, Diffusion(kind, 0.2), scheme))
     for result in results[1:]:
         np.testing.assert_array_equal(results[0], result)
+
+
+@given(st.data())
+def test_presmoothed_steps_do_not_depend_on_the_layout(data):
+    draw = data.draw
+    dtype, channels = draw(st.sampled_from([np.float32, np.float64])), draw(st.integers(1, 3))
+    height, width = draw(st.integers(1, 50)), draw(st.integers(1, 70))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    state = rng.random((draw(st.integers(1, 3)), channels, 1, height, width)).astype(dtype)
+    kind = draw(st.sampled_from(sorted(DIFFUSIVITIES.values())))
+    spacing = draw(st.sampled_from([(1.0, 1.0, 1.0), (1.0, 2.0, 1.0)]))
+    diffusion = Diffusion(kind, 0.2, spacing, draw(st.sampled_from([0.5, 0.7, 1.0])))
+    scheme = draw(st.sampled_from(["explicit", "semi_iterative"]))
+    results = [evolved(state, diffusion, scheme)]
+
+    def layout(shape, itemsize, blurs, steps, workers):
+        stages = blurs + 2
+        chunk, at_once = draw(st.integers(1, 60)), draw(st.integers(1, 8))
+        n = chunk + 2 * stages + 2 + draw(st.integers(0, 5))
+        return draw(st.integers(1, min(height, 5))), at_once, chunk, n, at_once
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(presmoothed_kernels, "layout", layout)
+        results.append(evolved(state, diffusion, scheme))
+    np.testing.assert_array_equal(*results)
+    # A mask that is open everywhere leads the way of all other images.
+    open_ = replace(diffusion, mask=np.ones((1, *state.shape[2:]), bool))
+    tolerance = 2e-6 if dtype == np.float32 else 1e-13
+    np.testing.assert_allclose(results[0], evolved(state, open_, scheme), atol=tolerance)
 
 
 def evolved(state, diffusion, scheme):

@@ -1,207 +1,285 @@
-"""The diffusivity of each pixel from the gradient of a smoothed image, and steps with a new one each.
+"""Steps in the plane with a diffusivity from the gradient of the smoothed image, in one pass.
 
-(`kernels` has the other way, by the difference across each face.)
+A step has stages: each step of the heat equation that smooths, the diffusivity g of each pixel
+from the gradient, and what flows between the pixels. A stage needs of the one before it the line
+itself and the two beside it, so it can follow one line behind; and so can the first stage of the
+next step. All stages of several steps go through the image together, like a wave::
+
+        lines ->           read  . . . . . . . . |
+                     smooth (1)  . . . . . . . |
+                          g (1)  . . . . . . |
+    state after a step, flow (1) . . . . . |
+                     smooth (2)  . . . . |
+                          g (2)  . . . |
+                       flow (2)  . . |                 written in the place of what was read
+
+Of each stage only the last few lines are kept, in a ring: line z lies where line z - n did. Next
+to the first and the last pixel of each line lies a copy of it, so that the border needs no care:
+the difference to it is zero. Where several strips of an image are worked on in parallel, each
+computes the lines beside it for itself, from a copy of them that is made before.
 """
 
-from functools import cache
+import math
 
 import numpy as np
 from numba import from_dtype, njit, prange, types
 
 from difffilter.pde.address import address_of, call
-from difffilter.pde.kernels import (
-    CONSTANT,
-    HILLS,
-    INNER,
-    OPTIONS,
-    diffusivity_row,
-    lines_of_run,
-    step_lines,
-)
-from difffilter.pde.strips import addresses, flat
+from difffilter.pde.kernels import CACHE_LINE, INNER, OPTIONS, diffusivity_row, up_to_line
+from difffilter.pde.strips import CACHE, empty
+
+# Pixels that each stage takes at a time; and how many more an image has for it to be worth while.
+CHUNK, SMALL = 2048, 8 * 2048
+
+# Steps at once, at most.
+AT_ONCE = 8
 
 
 @njit(**INNER)
-def add_squares(u, b, z, c, z1, z2, start, n, back, forth, inverse, q):
-    """Add d²·inverse to n pixels of q, d = u in plane z2, `forth` pixels on, - u in z1, `back` before."""
-    here = np.uintp(start)
-    before, after = np.uintp(start - back), np.uintp(start + forth)
-    for i in range(np.uintp(max(n, 0))):
-        d = u[b, c, z2, after + i] - u[b, c, z1, before + i]
-        q[here + i] += d * d * inverse
+def heat_lines(a, above, at, below, n, rate_x, rate_y, to):
+    """A step of the heat equation for n numbers from ``a[at]`` on, to ``a[to]``.
 
-
-@njit(**INNER)
-def gradient(u, b, z, first, last, width, inverse, q):
-    """q = Σ_c |∇u_c|², times ``inverse``, in the lines from `first` to `last`, by central differences.
-
-    A neighbour beyond the border is taken to equal the pixel itself.
+    The lines above and below begin at ``a[above]`` and ``a[below]``; rates are τ/h².
     """
-    channels, depth, size = u.shape[1:]
-    height, start, end = size // width, first * width, last * width
-    for i in range(np.uintp(start), np.uintp(end)):
-        q[i] = 0
-    at = max(start, 1)
-    for c in range(channels):
-        add_squares(u, b, z, c, z, z, at, min(end, size - 1) - at, 1, 1, inverse[2], q)
-    for line in range(start, end, width):  # but there is nobody on the left and on the right
-        for x in range(0, width, max(width - 1, 1)):
-            left, right = max(x - 1, 0), min(x + 1, width - 1)
-            q[line + x] = 0
-            for c in range(channels):
-                d = u[b, c, z, line + right] - u[b, c, z, line + left]
-                q[line + x] += d * d * inverse[2]
-    top, bottom = max(first, 1), min(last, height - 1)
-    for c in range(channels):
-        add_squares(
-            u, b, z, c, z, z, top * width, (bottom - top) * width, width, width, inverse[1], q
-        )
-        if first == 0 and height > 1:
-            add_squares(u, b, z, c, z, z, 0, width, 0, width, inverse[1], q)
-        if last == height and height > 1:
-            add_squares(u, b, z, c, z, z, end - width, width, width, 0, inverse[1], q)
-        if depth > 1:
-            add_squares(u, b, z, c, max(z - 1, 0), min(z + 1, depth - 1), start, end - start, 0, 0,
-                        inverse[0], q)  # fmt: skip
+    p, w, h, e = np.uintp(above), np.uintp(at - 1), np.uintp(at), np.uintp(at + 1)
+    q, t = np.uintp(below), np.uintp(to)
+    for i in range(np.uintp(n)):
+        c = a[h + i]
+        x, y = (a[e + i] - c) + (a[w + i] - c), (a[q + i] - c) + (a[p + i] - c)
+        a[t + i] = c + (rate_x * x + rate_y * y)
 
 
 @njit(**INNER)
-def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
-    """`gradient` where a neighbour beyond the mask, too, is taken to equal the pixel itself."""
-    channels, depth, size = u.shape[1:]
-    m, near, far = b % mask.shape[0], max(z - 1, 0), min(z + 1, depth - 1)
-    for y in range(first, last):
-        for x in range(width):
-            i = y * width + x
-            left, right = (i - 1 if x > 0 else i), (i + 1 if x + 1 < width else i)
-            up, down = (i - width if y > 0 else i), (i + width if i + width < size else i)
-            total = u.dtype.type(0.0)
-            for c in range(channels):
-                a = u[b, c, z, i]
-                dx = (u[b, c, z, right] if mask[m, z, right] else a) - (
-                    u[b, c, z, left] if mask[m, z, left] else a
-                )
-                dy = (u[b, c, z, down] if mask[m, z, down] else a) - (
-                    u[b, c, z, up] if mask[m, z, up] else a
-                )
-                dz = (u[b, c, far, i] if mask[m, far, i] else a) - (
-                    u[b, c, near, i] if mask[m, near, i] else a
-                )
-                total += dx * dx * inverse[2] + dy * dy * inverse[1] + dz * dz * inverse[0]
-            q[i] = total
+def slope_lines(a, above, at, below, n, inverse_x, inverse_y, more, to):
+    """|∇u|² by central differences, as `heat_lines`; added to what is there if it is one ``more``."""
+    p, w, e = np.uintp(above), np.uintp(at - 1), np.uintp(at + 1)
+    q, t = np.uintp(below), np.uintp(to)
+    if more:
+        for i in range(np.uintp(n)):
+            x, y = a[e + i] - a[w + i], a[q + i] - a[p + i]
+            a[t + i] += x * x * inverse_x + y * y * inverse_y
+    else:
+        for i in range(np.uintp(n)):
+            x, y = a[e + i] - a[w + i], a[q + i] - a[p + i]
+            a[t + i] = x * x * inverse_x + y * y * inverse_y
 
 
 @njit(**INNER)
-def diffusivity_lines(row, u, b, first, last, width, lines, kind, inverse, mask, g):
-    """`pixel_diffusivity` of the lines from `first` to `last` of image b, `lines` at a time.
+def flow_lines(
+    a, above, at, below, g_above, g_at, g_below, past, n, step, beta, rate_x, rate_y, to
+):  # fmt: skip
+    """step·u + beta·u' + Σ rate·div((g + g)∇u) as `heat_lines`, where u' begins at ``a[past]``."""
+    p, w, h, e = np.uintp(above), np.uintp(at - 1), np.uintp(at), np.uintp(at + 1)
+    gp, gw, gh, ge = np.uintp(g_above), np.uintp(g_at - 1), np.uintp(g_at), np.uintp(g_at + 1)
+    q, gq, t, o = np.uintp(below), np.uintp(g_below), np.uintp(to), np.uintp(past)
+    for i in range(np.uintp(n)):
+        c, g = a[h + i], a[gh + i]
+        x = (g + a[ge + i]) * (a[e + i] - c) - (g + a[gw + i]) * (c - a[w + i])
+        y = (g + a[gq + i]) * (a[q + i] - c) - (g + a[gp + i]) * (c - a[p + i])
+        a[t + i] = step * c + beta * a[o + i] + (rate_x * x + rate_y * y)
 
-    ``row`` is the address of `diffusivity_row`.
-    """
-    depth, one = u.shape[2], u.dtype.type(1.0)
-    for z in range(depth):
-        for y in range(first, last, lines):
-            end = min(y + lines, last)
-            if mask.size:
-                masked_gradient(u, b, z, y, end, width, inverse, mask, g[b, z])
+
+@njit(**INNER)
+def end_lines(a, at, lines, width, pitch):
+    """Continue each of some lines by a copy of its first and of its last pixel."""
+    for first in range(at, at + lines * pitch, pitch):
+        a[first - 1], a[first + width] = a[first], a[first + width - 1]
+
+
+@njit(**INNER)
+def read_lines(u, b, z, lines, first, last, beside, a, ring, n, width, pitch):
+    """Lines of image b, from z on, to a ring; those not of the strip come from ``beside``."""
+    for c in range(u.shape[1]):
+        for y in range(z, z + lines):
+            at, start = np.uintp(ring + (c * n + y % n) * pitch), np.uintp(y * width)
+            if first <= y < last:
+                for i in range(np.uintp(width)):
+                    a[at + i] = u[b, c, start + i]
             else:
-                gradient(u, b, z, y, end, width, inverse, g[b, z])
-            call(row, (kind, g[b, z][y * width :], (end - y) * width, one, one))
-
-
-def pixel_diffusivity(u, kind, inverse, mask, g, workers):
-    """g[b, z, y, x] of the gradient of ``u`` by central differences, over all channels.
-
-    ``inverse`` is 1/(2κh)² for the axes z, y, x. A neighbour beyond the border or the mask is
-    taken to equal the pixel itself.
-    """
-    width = u.shape[4]
-    run_diffusivity(*diffusivity_addresses(u.dtype), flat(u), width, lines_of_run(u.shape[3], width),
-                    kind, inverse, flat(mask), flat(g), workers)  # fmt: skip
-
-
-@njit(parallel=True, **OPTIONS)
-def run_diffusivity(some, row, u, width, lines, kind, inverse, mask, g, workers):
-    """`pixel_diffusivity`; each worker takes a part of every image."""
-    height = u.shape[3] // width
-    for worker in prange(workers):
-        first, last = worker * height // workers, (worker + 1) * height // workers
-        for b in range(len(u)):
-            call(
-                some,
-                (row, u, b, np.int64(first), np.int64(last), width, lines, kind, inverse, mask, g),
-            )
-
-
-@cache
-def diffusivity_addresses(dtype):
-    """Where `diffusivity_lines` lies and where `diffusivity_row`."""
-    real, whole = from_dtype(dtype), types.int64
-    line, state, g = (types.Array(real, axes, "C") for axes in (1, 4, 3))
-    mask = types.Array(types.boolean, 3, "C")
-    return (
-        address_of(diffusivity_lines, whole, state, *[whole] * 6, line, mask, g),
-        address_of(diffusivity_row, whole, line, whole, real, real),
-    )
+                side, distance = (0, first - 1 - y) if y < first else (1, y - last)
+                for i in range(np.uintp(width)):
+                    a[at + i] = beside[side, distance, c, i]
+            end_lines(a, np.int64(at), 1, width, pitch)
 
 
 @njit(**INNER)
-def presmoothed_share(
-    some, row, share, step, u, v, smooth, worker, workers, steps, blurs, width, lines, alpha, once,
-    kind, inverse, slope_inverse, rate, blur_rate, g, none, mask, slopes, space,
+def write_lines(a, ring, n, pitch, u, b, z, lines, width):
+    """Lines from a ring to those of image b from z on."""
+    for c in range(u.shape[1]):
+        for y in range(z, z + lines):
+            at, start = np.uintp(ring + (c * n + y % n) * pitch), np.uintp(y * width)
+            for i in range(np.uintp(width)):
+                u[b, c, start + i] = a[at + i]
+
+
+@njit(**INNER)
+def copy_beside(u, b, first, last, lines, width, beside):
+    """So many lines before the first and after the last, from there outwards, as far as there are."""
+    height = u.shape[2] // width
+    for c in range(u.shape[1]):
+        for distance in range(lines):
+            for side, y in ((0, first - 1 - distance), (1, last + distance)):
+                for i in range(width if 0 <= y < height else 0):
+                    beside[side, distance, c, i] = u[b, c, y * width + i]
+
+
+@njit(**INNER)
+def sweep(
+    row, u, v, b, first, last, beside, k, steps, blurs, width, pitch, n, chunk, sets,
+    alpha, kind, inverse, rate, blur_rate, a,
 ):  # fmt: skip
-    """All steps of the images that are one worker's, with a new g for each step."""
-    batch, channels, depth, size = u.shape
-    for taken in range(steps):
-        now = v if taken % 2 else u
-        for b in range(worker * batch // workers, (worker + 1) * batch // workers):
-            for c in range(channels):
-                for z in range(depth):
-                    for i in range(size):
-                        smooth[b, c, z, i] = now[b, c, z, i]
-        for _ in range(blurs):
-            call(share, (step, smooth, smooth, worker, workers, HILLS, 0, 0, 1, width, lines, once,
-                         CONSTANT, inverse, blur_rate, none, mask, slopes, space))  # fmt: skip
-        for b in range(worker * batch // workers, (worker + 1) * batch // workers):
-            call(
-                some, (row, smooth, b, 0, size // width, width, lines, kind, slope_inverse, mask, g)
-            )
-        call(share, (step, u, v, worker, workers, HILLS, 0, taken, 1, width, lines, alpha,
-                     kind, inverse, rate, g, mask, slopes, space))  # fmt: skip
+    """Take some steps of the lines from `first` to `last` of image b: all stages, `chunk` lines at a time.
+
+    ``row`` is the address of `diffusivity_row`, k the first step's place in the cycle, and ``beside``
+    has the lines of u and v beside the strip. In ``a`` there are, with n lines for each channel, the
+    rings of ``sets + 2`` states, and of ``sets`` times the smoothed ones and, with n lines, of g.
+    """
+    channels, height = u.shape[1], u.shape[2] // width
+    one, half = u.dtype.type(1.0), u.dtype.type(0.5)
+    ring, stages = channels * n * pitch, blurs + 2
+    states = CACHE_LINE // u.itemsize
+    smoothed = states + (sets + 2) * ring
+    diffusivities = smoothed + sets * blurs * ring
+    # Beside the strip each stage has a line less than the one before.
+    begin, end = max(0, first - steps * stages), min(height, last + steps * stages)
+    for ahead in range(begin + chunk, end + steps * stages + chunk, chunk):
+        z, z1 = ahead - chunk, min(ahead, end)
+        read_lines(u, b, z, z1 - z, first, last, beside[0], a, states + ring, n, width, pitch)
+        for s in range(steps):
+            j = (k + s) % len(alpha)
+            now, new = states + (s + 1) % (sets + 2) * ring, states + (s + 2) % (sets + 2) * ring
+            # At the start of a cycle the two last states count as the same.
+            past, step = (states + s % (sets + 2) * ring, alpha[j]) if j else (now, one)
+            g = diffusivities + s % sets * n * pitch
+            for stage in range(stages):
+                behind = s * stages + stage + 1
+                z = max(ahead - chunk - behind, begin + behind if begin else 0)
+                z1 = min(ahead - behind, end - behind if end < height else height)
+                blurred = smoothed + (s % sets * blurs + stage) * ring
+                source = blurred - ring if 0 < stage <= blurs else now
+                if stage == blurs + 1 and s == 0 and j:
+                    read_lines(v, b, z, z1 - z, first, last, beside[1], a, past, n, width, pitch)
+                while z < z1:
+                    # As many lines as have their neighbours next to them in the rings.
+                    inside = 0 < z < height - 1 and 0 < z % n < n - 1
+                    lines = min(z1 - z, height - 1 - z, n - 1 - z % n) if inside else 1
+                    numbers = (lines - 1) * pitch + width
+                    above, at, below = (
+                        max(z - 1, 0) % n * pitch, z % n * pitch, min(z + 1, height - 1) % n * pitch
+                    )  # fmt: skip
+                    for c in range(channels):
+                        to = c * n * pitch
+                        up, here, down = source + to + above, source + to + at, source + to + below
+                        if stage < blurs:
+                            heat_lines(a, up, here, down, numbers, blur_rate[2], blur_rate[1],
+                                       blurred + to + at)  # fmt: skip
+                            end_lines(a, blurred + to + at, lines, width, pitch)
+                        elif stage == blurs:
+                            slope_lines(a, up, here, down, numbers, inverse[2], inverse[1], c > 0,
+                                        g + at)  # fmt: skip
+                        else:
+                            flow_lines(a, up, here, down, g + above, g + at, g + below,
+                                       past + to + at, numbers, step, one - step,
+                                       half * rate[j, 2], half * rate[j, 1], new + to + at)  # fmt: skip
+                            end_lines(a, new + to + at, lines, width, pitch)
+                    if stage == blurs:
+                        call(row, (kind, a[g + at :], numbers, one, one))
+                        end_lines(a, g + at, lines, width, pitch)
+                    z += lines
+            if s == steps - 1:
+                z = max(ahead - chunk - behind, first)
+                lines = min(z1, last) - z
+                write_lines(a, new, n, pitch, u, b, z, lines, width)
+                if (j + 1) % len(alpha):
+                    write_lines(a, now, n, pitch, v, b, z, lines, width)
 
 
 @njit(parallel=True, **OPTIONS)
-def run_presmoothed(
-    presmoothed, some, row, share, step, u, v, smooth, steps, blurs, width, lines, alpha, once,
-    kind, inverse, slope_inverse, rate, blur_rate, g, none, mask, slopes, space,
+def run_sweeps(
+    sweep_at, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets,
+    alpha, kind, inverse, rate, blur_rate, space,
 ):  # fmt: skip
-    for worker in prange(len(space)):
-        call(presmoothed, (
-            some, row, share, step, u, v, smooth, np.int64(worker), len(space), steps, blurs, width,
-            lines, alpha, once, kind, inverse, slope_inverse, rate, blur_rate, g, none, mask, slopes,
-            space,
-        ))  # fmt: skip
+    """All steps, with the addresses of `sweep` and `diffusivity_row`."""
+    strips, workers, height = beside.shape[1], len(space), u.shape[2] // width
+    jobs = len(u) * strips
+    for taken in range(0, steps, at_once):
+        now, k = min(at_once, steps - taken), taken % len(alpha)
+        for worker in prange(workers if strips > 1 else 0):
+            for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+                b, strip = job // strips, job % strips
+                first, last = strip * height // strips, (strip + 1) * height // strips
+                for each in range(2 if k else 1):
+                    copy_beside(v if each else u, b, first, last, now * (blurs + 2), width,
+                                beside[b, strip, each])  # fmt: skip
+        for worker in prange(workers):
+            for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+                b, strip = job // strips, job % strips
+                first, last = strip * height // strips, (strip + 1) * height // strips
+                call(sweep_at, (
+                    row, u, v, np.int64(b), np.int64(first), np.int64(last), beside[b, strip], k, now, blurs,
+                    width, pitch, n, chunk, sets, alpha, kind, inverse, rate, blur_rate, space[worker],
+                ))  # fmt: skip
 
 
-def evolve_presmoothed(
-    u, v, smooth, steps, blurs, alpha, kind, inverse, rate, blur_rate, g, mask, slopes, space
-):
-    """`evolve` for images that are not cut into strips, g being made anew for each step.
+def layout(shape, itemsize, blurs, steps, workers):
+    """How to go through images.
 
-    ``smooth`` is room for the smoothed state: that after ``blurs`` steps of linear diffusion with
-    the ``blur_rate`` (1, 3).
+    Returns
+    -------
+    tuple of int
+        Strips that each is cut into, steps at once, lines that each stage takes at a time, lines of
+        a ring, and rings of each kind. It makes no difference to the result.
     """
+    batch, channels, _, height, width = shape
+    stages = blurs + 2
+    strips = workers // math.gcd(batch, workers)
+    strips = max(1, min(strips, height // (8 * stages)))
+    if strips == 1 and height * width <= SMALL:
+        # One stage after the other, so the next step may use the same rings.
+        return 1, max(1, steps), height + steps * stages, height, 1
+    chunk = max(1, CHUNK // width)
+    n = chunk + 2 * stages + 2  # a state is needed until the next but one is made
+    bytes_per_step = up_to_line(width + 2, itemsize) * itemsize * n * (channels * (1 + blurs) + 1)
+    at_once = max(1, min(AT_ONCE, CACHE // bytes_per_step))
+    if strips > 1:
+        at_once = max(1, min(at_once, height // strips // (4 * stages)))
+    return strips, at_once, chunk, n, at_once
+
+
+def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate, workers):
+    """`strips.evolve` in the plane with a diffusivity from the gradient of the smoothed state.
+
+    Parameters
+    ----------
+    u, v : array (B, C, 1, H, W), float32 or float64
+        The state, which is replaced, and space for the last one of a cycle; for the explicit scheme
+        both are the same array.
+    steps : int
+        How many to take from the first of a cycle on.
+    blurs : int
+        How many steps of linear diffusion smooth the state, with the ``blur_rate``, (3,).
+    alpha, kind, rate : see `strips.evolve`
+    inverse : array (3,), of u's dtype
+        1/(2κh)² for the axes z, y, x.
+    workers : int
+        How many share the work; as many as there are threads.
+    """
+    batch, channels, _, height, width = u.shape
+    strips, at_once, chunk, n, sets = layout(u.shape, u.itemsize, blurs, steps, workers)
+    pitch = up_to_line(width + 2, u.itemsize)
+    size = CACHE_LINE // u.itemsize + ((sets + 2 + sets * blurs) * channels + sets) * n * pitch
+    space = empty((workers, up_to_line(size, u.itemsize)), u.dtype)
+    most = at_once * (blurs + 2) if strips > 1 else 0
+    beside = np.empty((batch, strips, 2, 2, most, channels, width), u.dtype)
     real, whole = from_dtype(u.dtype), types.int64
-    width = u.shape[4]
-    share, step = addresses(u.dtype, step_lines)
-    line, lines, state, three = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
-    presmoothed = address_of(
-        presmoothed_share, *[whole] * 4, state, state, state, *[whole] * 6, line, line, whole, line,
-        line, lines, lines, three, three, types.Array(types.boolean, 3, "C"),
-        types.Array(real, 7, "C"), lines,
+    line, lines, state = (types.Array(real, axes, "C") for axes in (1, 2, 3))
+    sweep_at = address_of(
+        sweep, whole, state, state, *[whole] * 3, types.Array(real, 5, "C"), *[whole] * 8, line, whole,
+        line, lines, line, line,
     )  # fmt: skip
-    run_presmoothed(
-        presmoothed, *diffusivity_addresses(u.dtype), share, step, flat(u), flat(v), flat(smooth), steps,
-        blurs, width, lines_of_run(u.shape[3], width), alpha, np.ones(1, u.dtype), kind, inverse,
-        inverse / 4, rate, blur_rate, flat(g), flat(g[:0]), flat(mask), slopes, space,
+    row = address_of(diffusivity_row, whole, line, whole, real, real)
+    u, v = (state.reshape(batch, channels, height * width) for state in (u, v))
+    run_sweeps(
+        sweep_at, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind,
+        inverse, rate, blur_rate, space,
     )  # fmt: skip
-    return v if len(alpha) > 1 and steps % 2 else u

@@ -9,8 +9,9 @@ import numba
 import numpy as np
 
 from difffilter.pde import kernels
+from difffilter.pde.diffusivity_kernels import pixel_diffusivity
 from difffilter.pde.implicit_kernels import implicit
-from difffilter.pde.presmoothed_kernels import evolve_presmoothed, pixel_diffusivity
+from difffilter.pde.presmoothed_kernels import evolve_presmoothed
 from difffilter.pde.strips import empty, evolve, pieces, room
 
 __all__ = ["DIFFUSIVITIES", "SAFETY", "Diffusion", "plan", "stability_bound"]
@@ -104,16 +105,15 @@ class Diffusion:
         alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
         g = self._diffusivity(u)
+        if len(g) and u.shape[2] == 1 and self.mask is None:
+            blurs, blur = self._blur(u)
+            blur_rate = (blur / np.square(self.spacing)).astype(u.dtype)
+            evolve_presmoothed(u, v, steps, blurs, alpha, self.kind, inverse / 4, rate, blur_rate, workers)
+            return u, v
         strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
         together = 1 if len(g) else max(1, steps)  # a new g for each step
         slopes, space = room(u.shape, u.dtype, strips, min(at_once, together), workers)
         smooth = empty(u.shape, u.dtype) if len(g) else None
-        if len(g) and strips == 1:
-            blurs, blur = self._blur(u)
-            rates = (blur / np.square(self.spacing)).astype(u.dtype)[None]
-            result = evolve_presmoothed(u, v, smooth, steps, blurs, alpha, self.kind, inverse,
-                                                rate, rates, g, mask, slopes, space)  # fmt: skip
-            return (u, v) if result is u else (v, u)
         for done in range(0, steps, together):
             self._update(g, u, smooth)
             evolve(u, v, done % len(alpha), min(together, steps), alpha, self.kind, inverse,
