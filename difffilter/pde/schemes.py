@@ -108,7 +108,9 @@ class Diffusion:
         if len(g) and u.shape[2] == 1 and self.mask is None:
             blurs, blur = self._blur(u)
             blur_rate = (blur / np.square(self.spacing)).astype(u.dtype)
-            evolve_presmoothed(u, v, steps, blurs, alpha, self.kind, inverse / 4, rate, blur_rate, workers)
+            evolve_presmoothed(
+                u, v, steps, blurs, alpha, self.kind, inverse / 4, rate, blur_rate, workers
+            )
             return u, v
         strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
         together = 1 if len(g) else max(1, steps)  # a new g for each step
