@@ -26,13 +26,12 @@ from numba import from_dtype, njit, prange, types
 
 from difffilter.pde.address import address_of, call
 from difffilter.pde.kernels import CACHE_LINE, INNER, OPTIONS, diffusivity_row, up_to_line
-from difffilter.pde.strips import CACHE, empty
+from difffilter.pde.strips import empty
 
-# Pixels that each stage takes at a time; and how many more an image has for it to be worth while.
-CHUNK, SMALL = 2048, 8 * 2048
-
-# Steps at once, at most.
-AT_ONCE = 8
+# Pixels that each stage takes at a time, and how many an image has for this to be faster than to take
+# all of it; steps at once, and bytes of all rings of a worker, at most.
+CHUNK, SMALL = 1 << 13, 1 << 16
+AT_ONCE, CACHE = 8, 3 << 20
 
 
 @njit(**INNER)
