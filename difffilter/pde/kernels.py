@@ -523,12 +523,12 @@ def colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flux):
 
 @njit(**PART)
 def work_piece(
-    step, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
+    step, flux, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, above, below, space,
 ):  # fmt: skip
     """Take some steps of a hill or a valley of image b, in all its planes.
 
-    ``step`` is the address of a way to step. The piece's lines are those from ``top`` to ``bottom``,
+    ``step`` is the address of a way to step and ``flux`` that of `face_flux`. The piece's lines are those from ``top`` to ``bottom``,
     where each step moves either end by its lean: inwards for a hill, outwards for a valley, not at
     all at the border. ``above[s, z, c]`` and ``below[s, z, c]`` are the fluxes through the ends,
     which a hill writes and a valley, like the border, reads; for a whole image one s is enough.
@@ -555,8 +555,8 @@ def work_piece(
             mode = IN_PLACE if len(alpha) == 1 else FIRST if k == 0 else LATER
             if lean_top > 0:
                 at = first * width
-                face_flux(old, b, (z, at - width), (z, at), width,
-                          kind, inverse[1], rate[k, 1], g, mask, q, south, np.int64(0))  # fmt: skip
+                call(flux, (old, b, (z, at - width), (z, at), width,
+                            kind, inverse[1], rate[k, 1], g, mask, q, south, np.int64(0)))  # fmt: skip
                 for c in range(channels):
                     for i in range(width):
                         above[kept, z, c, i] = south[c, i]
@@ -575,7 +575,7 @@ def work_piece(
 
 @njit(**INNER)
 def work_share(
-    step, u, v, worker, workers, phase, start, taken, steps, width, lines,
+    step, flux, u, v, worker, workers, phase, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip
     """What one worker does of the hills or the valleys."""
@@ -591,7 +591,7 @@ def work_share(
         else:
             bottom, lean_top, lean_bottom = top, -1, 1
             above, below = slopes[b, strip, 0], slopes[b, strip, 1]
-        work_piece(step, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
+        work_piece(step, flux, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
                    alpha, kind, inverse, rate, g, mask, above, below, space[worker])  # fmt: skip
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numba import from_dtype, njit, prange, types
 
 from difffilter.pde.address import address_of, call
-from difffilter.pde.kernels import CACHE_LINE, INNER, OPTIONS, diffusivity_row, up_to_line
+from difffilter.pde.kernels import CACHE_LINE, INNER, OPTIONS, PART, diffusivity_row, up_to_line
 from difffilter.pde.strips import empty
 
 # Pixels that each stage takes at a time, and how many an image has for this to be faster than to take
@@ -122,7 +122,7 @@ def copy_beside(u, b, first, last, lines, width, beside):
                     beside[side, distance, c, i] = u[b, c, y * width + i]
 
 
-@njit(**INNER)
+@njit(**PART)
 def sweep(
     row, u, v, b, first, last, beside, k, steps, blurs, width, pitch, n, chunk, sets,
     alpha, kind, inverse, rate, blur_rate, a,
@@ -193,31 +193,41 @@ def sweep(
                     write_lines(a, now, n, pitch, v, b, z, lines, width)
 
 
+@njit(**INNER)
+def work_share(
+    row, u, v, beside, worker, workers, sweeping, taken, steps, blurs, width, pitch, n, chunk, sets,
+    alpha, kind, inverse, rate, blur_rate, a,
+):  # fmt: skip
+    """What one worker does: of the copies of the lines beside strips, or of the sweeps."""
+    strips, height, k = beside.shape[1], u.shape[2] // width, taken % len(alpha)
+    jobs = len(u) * strips
+    for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+        b, strip = job // strips, job % strips
+        first, last = strip * height // strips, (strip + 1) * height // strips
+        if sweeping:
+            sweep(row, u, v, b, first, last, beside[b, strip], k, steps, blurs, width, pitch, n, chunk, sets,
+                  alpha, kind, inverse, rate, blur_rate, a)  # fmt: skip
+        else:
+            lines = steps * (blurs + 2)
+            copy_beside(u, b, first, last, lines, width, beside[b, strip, 0])
+            if k:
+                copy_beside(v, b, first, last, lines, width, beside[b, strip, 1])
+
+
 @njit(parallel=True, **OPTIONS)
 def run_sweeps(
-    sweep_at, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets,
+    share, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets,
     alpha, kind, inverse, rate, blur_rate, space,
 ):  # fmt: skip
-    """All steps, with the addresses of `sweep` and `diffusivity_row`."""
-    strips, workers, height = beside.shape[1], len(space), u.shape[2] // width
-    jobs = len(u) * strips
+    """All steps, with the addresses of `work_share` and `diffusivity_row`."""
+    workers = len(space)
     for taken in range(0, steps, at_once):
-        now, k = min(at_once, steps - taken), taken % len(alpha)
-        for worker in prange(workers if strips > 1 else 0):
-            for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
-                b, strip = job // strips, job % strips
-                first, last = strip * height // strips, (strip + 1) * height // strips
-                for each in range(2 if k else 1):
-                    copy_beside(v if each else u, b, first, last, now * (blurs + 2), width,
-                                beside[b, strip, each])  # fmt: skip
-        for worker in prange(workers):
-            for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
-                b, strip = job // strips, job % strips
-                first, last = strip * height // strips, (strip + 1) * height // strips
-                call(sweep_at, (
-                    row, u, v, np.int64(b), np.int64(first), np.int64(last), beside[b, strip], k, now, blurs,
-                    width, pitch, n, chunk, sets, alpha, kind, inverse, rate, blur_rate, space[worker],
-                ))  # fmt: skip
+        now = min(at_once, steps - taken)
+        for sweeping in range(0 if beside.shape[1] > 1 else 1, 2):
+            for worker in prange(workers):
+                call(share, (row, u, v, beside, np.int64(worker), workers, sweeping, taken, now, blurs,
+                             width, pitch, n, chunk, sets, alpha, kind, inverse, rate, blur_rate,
+                             space[worker]))  # fmt: skip
 
 
 def layout(shape, itemsize, blurs, steps, workers):
@@ -272,13 +282,13 @@ def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate
     beside = np.empty((batch, strips, 2, 2, most, channels, width), u.dtype)
     real, whole = from_dtype(u.dtype), types.int64
     line, lines, state = (types.Array(real, axes, "C") for axes in (1, 2, 3))
-    sweep_at = address_of(
-        sweep, whole, state, state, *[whole] * 3, types.Array(real, 5, "C"), *[whole] * 8, line, whole,
-        line, lines, line, line,
+    share = address_of(
+        work_share, whole, state, state, types.Array(real, 7, "C"), *[whole] * 11, line, whole, line,
+        lines, line, line,
     )  # fmt: skip
     row = address_of(diffusivity_row, whole, line, whole, real, real)
     u, v = (state.reshape(batch, channels, height * width) for state in (u, v))
     run_sweeps(
-        sweep_at, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind,
+        share, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind,
         inverse, rate, blur_rate, space,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from difffilter.pde.kernels import (
     ROW,
     ROWS,
     WIDE,
+    face_flux,
     lines_of_run,
     step_colours,
     step_lines,
@@ -168,30 +169,35 @@ def flat(a):
 
 @cache
 def addresses(dtype, step):
-    """Where `work_share` lies and where a way of stepping."""
+    """Where `work_share` lies, where a way of stepping, and where `face_flux`."""
     real, whole = from_dtype(dtype), types.int64
     line, lines, state, g = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
     g_and_mask = g, types.Array(types.boolean, 3, "C")
     share = address_of(
-        work_share, whole, state, state, *[whole] * 8, line, whole, line, lines, *g_and_mask,
+        work_share, whole, whole, state, state, *[whole] * 8, line, whole, line, lines, *g_and_mask,
         types.Array(real, 7, "C"), lines,
     )  # fmt: skip
-    return share, address_of(
+    stepping = address_of(
         step, state, state, *[whole] * 9, line, whole, line, lines, *g_and_mask,
         lines, state, types.boolean, g, line, lines, lines,
     )  # fmt: skip
+    place = types.UniTuple(whole, 2)
+    flux = address_of(
+        face_flux, state, whole, place, place, whole, whole, real, real, *g_and_mask, line, lines, whole,
+    )  # fmt: skip
+    return share, stepping, flux
 
 
 @njit(parallel=True, **OPTIONS)
 def run_phases(
-    share, step, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
+    share, step, flux, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip
-    """All steps, hills and valleys in turn, with `addresses` ``share`` and ``step``."""
+    """All steps, hills and valleys in turn, with the `addresses` ``share``, ``step`` and ``flux``."""
     strips, workers = slopes.shape[1] - 1, len(space)
     at_once = slopes.shape[3] if strips > 1 or u.shape[2] > 1 else steps
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
         for phase in range(min(strips, 2)):  # hills, and the valleys between them
             for worker in prange(workers):
-                call(share, (step, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
+                call(share, (step, flux, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
                              alpha, kind, inverse, rate, g, mask, slopes, space))  # fmt: skip
