@@ -24,13 +24,13 @@ from difffilter.pde.schemes import (
     spatial_shape,
     stability_bound,
 )
-from difffilter.pde.stopping import PROBE
+from difffilter.pde.stopping import PROBE, least
 from difffilter.sigma import EXPONENTS, check_sigma, estimate_sigma
 
 __all__ = ["Biased", "Evolving", "Flow", "Stepping", "least_risk"]
 
 # When to look for the least risk: how much later each time is, and how much later the last may be.
-LATER, LAST = 1.25, 1200
+LATER, LAST = 1.4, 1200
 
 # Rounds of the choice: on how many pixels, in evenly spread tiles if the image has more, and how
 # many of the flows go on.
@@ -310,9 +310,9 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0, weight=None):
         found = []
         for flow in flows:
             tiled = flow.tiled(tile) if hasattr(flow, "tiled") else flow
-            risks = _risks(y, deviation, tiled, time, fidelity, counts)
-            at, risk = min(risks, key=lambda pair: pair[1])
-            found.append((risk, at, flow))
+            times, risks = zip(*_risks(y, deviation, tiled, time, fidelity, counts), strict=True)
+            at, risk = least(times, np.array(risks), flow.first)
+            found.append((risk, float(f"{at:.4g}"), flow))
         found.sort(key=lambda each: each[0])
         flows = [flow for _, _, flow in found[:keep]]
         if y is state:  # the next round would see no more
@@ -345,9 +345,9 @@ def _risks(y, sigma, flow, time, fidelity, weight):
 
 
 def _times(first):
-    """0, then ever larger times of four digits: as good, and better to read and to pass on."""
+    """0, then ever larger times."""
     yield 0.0
     time = first
     while time < LAST * first:
-        yield float(f"{time:.4g}")
+        yield time
         time *= LATER

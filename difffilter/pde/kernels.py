@@ -528,10 +528,11 @@ def work_piece(
 ):  # fmt: skip
     """Take some steps of a hill or a valley of image b, in all its planes.
 
-    ``step`` is the address of a way to step and ``flux`` that of `face_flux`. The piece's lines are those from ``top`` to ``bottom``,
-    where each step moves either end by its lean: inwards for a hill, outwards for a valley, not at
-    all at the border. ``above[s, z, c]`` and ``below[s, z, c]`` are the fluxes through the ends,
-    which a hill writes and a valley, like the border, reads; for a whole image one s is enough.
+    ``step`` is the address of a way to step and ``flux`` that of `face_flux`. The piece's lines are
+    those from ``top`` to ``bottom``, where each step moves either end by its lean: inwards for a hill,
+    outwards for a valley, not at all at the border. ``above[s, z, c]`` and ``below[s, z, c]`` are the
+    fluxes through the ends, which a hill writes and a valley, like the border, reads; for a whole image
+    one s is enough.
     """
     channels, depth = u.shape[1:3]
     most = bottom - top + (2 * steps if lean_bottom > 0 else 0)

@@ -20,6 +20,7 @@ computes the lines beside it for itself, from a copy of them that is made before
 """
 
 import math
+from functools import cache
 
 import numpy as np
 from numba import from_dtype, njit, prange, types
@@ -280,15 +281,20 @@ def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate
     space = empty((workers, up_to_line(size, u.itemsize)), u.dtype)
     most = at_once * (blurs + 2) if strips > 1 else 0
     beside = np.empty((batch, strips, 2, 2, most, channels, width), u.dtype)
-    real, whole = from_dtype(u.dtype), types.int64
+    u, v = (state.reshape(batch, channels, height * width) for state in (u, v))
+    run_sweeps(
+        *addresses(u.dtype), u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha,
+        kind, inverse, rate, blur_rate, space,
+    )  # fmt: skip
+
+
+@cache
+def addresses(dtype):
+    """Where `work_share` lies and where `diffusivity_row`."""
+    real, whole = from_dtype(dtype), types.int64
     line, lines, state = (types.Array(real, axes, "C") for axes in (1, 2, 3))
     share = address_of(
         work_share, whole, state, state, types.Array(real, 7, "C"), *[whole] * 11, line, whole, line,
         lines, line, line,
     )  # fmt: skip
-    row = address_of(diffusivity_row, whole, line, whole, real, real)
-    u, v = (state.reshape(batch, channels, height * width) for state in (u, v))
-    run_sweeps(
-        share, row, u, v, beside, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind,
-        inverse, rate, blur_rate, space,
-    )  # fmt: skip
+    return share, address_of(diffusivity_row, whole, line, whole, real, real)

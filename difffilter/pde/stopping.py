@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from difffilter.pde.planning import cycle_steps
 from difffilter.pde.sample import sample
 from difffilter.pde.schemes import SAFETY, Diffusion, plan, stability_bound
 
-__all__ = ["Candidate", "best_candidate"]
+__all__ = ["Candidate", "best_candidate", "least"]
 
 # The probe's size, as a share of σ: small against the contrasts that κ tells apart, large
 # against float32 rounding.
@@ -21,7 +22,7 @@ PROBE = 0.1
 # Rounds of the choice: on how many pixels, in evenly spread tiles of which side in 2-D and 3-D if
 # the image has more, and how many of the candidates go on.
 ROUNDS = (
-    (1 << 15, {2: (1, 32, 32), 3: (8, 16, 16)}, 2),
+    (1 << 15, {2: (1, 64, 64), 3: (8, 16, 16)}, 2),
     (1 << 18, {2: (1, 64, 64), 3: (16, 32, 32)}, 1),
 )
 
@@ -83,8 +84,10 @@ def best_candidate(state, sigma, diffusions, time=None):
         for alike in _but_for_contrast(candidates):
             sampled = replace(alike[0], mask=tile(alike[0].mask))
             kappas = [diffusion.kappa for diffusion in alike]
-            least = _least_risks(y, sigma, sampled, kappas, time)
-            found += [Candidate(diffusion, *at) for diffusion, at in zip(alike, least, strict=True)]
+            lowest = _least_risks(y, sigma, sampled, kappas, time)
+            found += [
+                Candidate(diffusion, *at) for diffusion, at in zip(alike, lowest, strict=True)
+            ]
         found.sort(key=lambda candidate: candidate.risk)
         candidates = [candidate.diffusion for candidate in found[:keep]]
         if y is state:
@@ -115,7 +118,7 @@ def _least_risks(y, sigma, diffusion, kappas, time):
     bound = stability_bound(y.shape[2:], diffusion.spacing)
     step = SAFETY * bound
     moving = np.arange(len(kappas))
-    least, turn = np.full(len(kappas), np.inf), np.zeros(len(kappas))
+    times, risks = [], []
     spare, now = np.empty_like(u), 0.0
     for look in _looks(step) if time is None else [time]:
         steps, size = plan(look - now, step)
@@ -129,25 +132,40 @@ def _least_risks(y, sigma, diffusion, kappas, time):
             rows.reshape(len(moving), -1).sum(axis=1)
             for rows in row_moments(u, y, sign, kappas[moving])
         )
-        risk = (squares + 2 * sigma * products / PROBE) / y.size - sigma**2
-        better = risk < least[moving]
-        least[moving[better]], turn[moving[better]] = risk[better], now
-        going = now <= 1.3 * turn[moving] + 2 * step
+        times.append(now)
+        risks.append(np.full(len(kappas), np.inf))
+        risks[-1][moving] = (squares + 2 * sigma * products / PROBE) / y.size - sigma**2
+        turn = np.take(times, np.argmin(risks, axis=0)[moving])
+        going = now <= 1.3 * turn + 2 * step
         if not going.any():
             break
         if not going.all():
             moving = moving[going]
             u = u.reshape(2, -1, count, *y.shape[1:])[:, going].reshape(-1, *y.shape[1:])
             spare = np.empty_like(u)
-    return list(zip(turn.tolist(), least.tolist(), strict=True))
+    return [least(times, risk, step) for risk in np.transpose(risks)]
 
 
 def _looks(step, most=320):
-    """Times to look at: after 0, 1, 2, ... steps, then a fifth more each time."""
+    """Times to look at: after 0, 1, 2, ... steps, then a third more each time."""
     count = 0
     while count <= most:
         yield count * step
-        count += max(1, count // 5)
+        count += max(1, count // 3)
+
+
+def least(times, risks, unit):
+    """Where and how low the risk is least: of a parabola in log(time + unit) about the least one seen."""
+    k = int(np.argmin(risks))
+    if not 0 < k < len(risks) - 1 or not np.isfinite(risks[k + 1]):
+        return times[k], risks[k]
+    x, above = np.log(np.asarray(times[k - 1 : k + 2]) + unit), risks[k - 1 : k + 2] - risks[k]
+    (left, _, right), (x_left, _, x_right) = above, x - x[1]
+    bend = (right / x_right - left / x_left) / (x_right - x_left)
+    if bend == 0:
+        return times[k], risks[k]
+    tilt = right / x_right - bend * x_right
+    return math.exp(x[1] - tilt / (2 * bend)) - unit, risks[k] - tilt**2 / (4 * bend)
 
 
 @njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))

@@ -199,5 +199,7 @@ def run_phases(
         now = min(at_once, steps - taken)
         for phase in range(min(strips, 2)):  # hills, and the valleys between them
             for worker in prange(workers):
-                call(share, (step, flux, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
-                             alpha, kind, inverse, rate, g, mask, slopes, space))  # fmt: skip
+                call(share, (
+                    step, flux, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
+                    alpha, kind, inverse, rate, g, mask, slopes, space,
+                ))  # fmt: skip
