@@ -34,6 +34,10 @@ from difffilter.pde.strips import empty
 CHUNK, SMALL = 1 << 13, 1 << 16
 AT_ONCE, CACHE = 8, 3 << 20
 
+# With more steps of the heat equation the rings outgrow the caches, and to smooth the image as a whole
+# is faster.
+MOST_BLURS = 16
+
 
 @njit(**INNER)
 def heat_lines(a, above, at, below, n, rate_x, rate_y, to):

@@ -11,7 +11,7 @@ import numpy as np
 from difffilter.pde import kernels
 from difffilter.pde.diffusivity_kernels import pixel_diffusivity
 from difffilter.pde.implicit_kernels import implicit
-from difffilter.pde.presmoothed_kernels import evolve_presmoothed
+from difffilter.pde.presmoothed_kernels import MOST_BLURS, evolve_presmoothed
 from difffilter.pde.strips import empty, evolve, pieces, room
 
 __all__ = ["DIFFUSIVITIES", "SAFETY", "Diffusion", "plan", "stability_bound"]
@@ -104,14 +104,15 @@ class Diffusion:
         rate = (alpha[:, None] * step / np.square(self.spacing)).astype(u.dtype)
         alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
-        g = self._diffusivity(u)
-        if len(g) and u.shape[2] == 1 and self.mask is None:
-            blurs, blur = self._blur(u)
+        blurs, blur = self._blur(u)
+        in_one_pass = u.shape[2] == 1 and self.mask is None and blurs <= MOST_BLURS
+        if self._presmoothed and in_one_pass:
             blur_rate = (blur / np.square(self.spacing)).astype(u.dtype)
             evolve_presmoothed(
                 u, v, steps, blurs, alpha, self.kind, inverse / 4, rate, blur_rate, workers
             )
             return u, v
+        g = self._diffusivity(u)
         strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
         together = 1 if len(g) else max(1, steps)  # a new g for each step
         slopes, space = room(u.shape, u.dtype, strips, min(at_once, together), workers)
@@ -133,10 +134,14 @@ class Diffusion:
     def _mask(self):
         return np.empty((0, 0, 0, 0), np.bool_) if self.mask is None else self.mask
 
+    @property
+    def _presmoothed(self):
+        """Whether there is a g for each pixel."""
+        return self.presmooth > 0 and self.kind != kernels.CONSTANT
+
     def _diffusivity(self, u):
         """Room for g at each pixel; empty if it is not needed."""
-        needed = self.presmooth and self.kind != kernels.CONSTANT
-        return empty((len(u) if needed else 0, *u.shape[2:]), u.dtype)
+        return empty((len(u) if self._presmoothed else 0, *u.shape[2:]), u.dtype)
 
     def _update(self, g, u, smooth):
         """g of the presmoothed u, if it is needed; ``smooth`` is scratch."""

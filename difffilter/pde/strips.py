@@ -26,7 +26,7 @@ __all__ = ["addresses", "empty", "evolve", "flat", "pieces", "room"]
 
 # Bytes of a strip, for second-level caches of 1 MiB: somewhat larger strips have fewer slopes, and what
 # does not fit into the second level is still in the third.
-CACHE = 3 << 19
+CACHE = 1 << 21
 
 # Steps at once where nothing sets a limit.
 MANY = 1 << 30
