@@ -149,7 +149,9 @@ def rates(shape, threads, repeats, seconds_each):
         each = trial / 2
         if trial < seconds_each:  # what does not depend on the number of iterations counts, too
             each = max((seconds(run, image, 10, 0.1) - trial) / 8, trial / 20)
-        iterations[name] = max(2, min(256, round(seconds_each / each)))
+        # (So many that to copy a large image hardly counts, if there is the time.)
+        enough = 16 if 16 * each < PATIENCE else 2
+        iterations[name] = max(enough, min(256, round(seconds_each / each)))
         if iterations[name] == 2:
             times[name].append(trial)
     for _ in range(repeats):

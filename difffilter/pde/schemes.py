@@ -105,13 +105,13 @@ class Diffusion:
         alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
         blurs, blur = self._blur(u)
-        in_one_pass = u.shape[2] == 1 and self.mask is None and blurs <= MOST_BLURS
+        in_one_pass = self.mask is None and blurs <= MOST_BLURS[3 if u.shape[2] > 1 else 2]
         if self._presmoothed and in_one_pass:
             blur_rate = (blur / np.square(self.spacing)).astype(u.dtype)
-            evolve_presmoothed(
+            result = evolve_presmoothed(
                 u, v, steps, blurs, alpha, self.kind, inverse / 4, rate, blur_rate, workers
             )
-            return u, v
+            return (u, v) if result is u else (v, u)
         g = self._diffusivity(u)
         strips, at_once = pieces(u.shape, u.itemsize * (1 if v is u else 2), workers)
         together = 1 if len(g) else max(1, steps)  # a new g for each step
