@@ -193,6 +193,7 @@ def sweep(
     diffusivities = smoothed + sets * blurs * ring
     for ahead in range(begin + chunk, end + steps * stages + chunk, chunk):
         z, z1 = ahead - chunk, min(ahead, end)
+        # (Beside a block v may be in the making already, but that stays beside it.)
         for past in range(2 if k else 1):
             call(read, (v if past else u, b, z, z1 - z, first, last, beside[past], high, lines, a,
                         states if past else states + ring, n, width, pitch, layer))  # fmt: skip
