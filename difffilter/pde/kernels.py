@@ -140,7 +140,7 @@ def diffusivity_row(kind, q, n, inverse, rate):
     one = q.dtype.type(1.0)
     if kind == EXPONENTIAL:
         for i in range(n):
-            q[i] = decay(rate, q[i], inverse)
+            q[i] = rate * decay(one, q[i], inverse)  # as in `colour_fluxes`, to the last bit
     elif kind == RATIONAL:
         for i in range(n):
             q[i] = rate / (one + q[i] * inverse)
