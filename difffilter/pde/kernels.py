@@ -140,7 +140,7 @@ def diffusivity_row(kind, q, n, inverse, rate):
     one = q.dtype.type(1.0)
     if kind == EXPONENTIAL:
         for i in range(n):
-            q[i] = rate * decay(one, q[i], inverse)  # as in `colour_fluxes`, to the last bit
+            q[i] = decay(rate, q[i], inverse)
     elif kind == RATIONAL:
         for i in range(n):
             q[i] = rate / (one + q[i] * inverse)
@@ -510,15 +510,14 @@ def colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flux):
         d0, d1, d2 = u[b, 0, z, k] - c0, u[b, 1, z, k] - c1, u[b, 2, z, k] - c2
         q = y_rate / (one + (d0 * d0 + d1 * d1 + d2 * d2) * y_inverse)
         flux[s0 + i], flux[s1 + i], flux[s2 + i] = q * d0, q * d1, q * d2
-    # (With the rates in the polynomials their coefficients would not fit into the registers.)
     for i in range(n if kind == EXPONENTIAL else none):
         h, j, k = here + i, east + i, south + i
         c0, c1, c2 = u[b, 0, z, h], u[b, 1, z, h], u[b, 2, z, h]
         d0, d1, d2 = u[b, 0, z, j] - c0, u[b, 1, z, j] - c1, u[b, 2, z, j] - c2
-        q = x_rate * decay(one, d0 * d0 + d1 * d1 + d2 * d2, x_inverse)
+        q = decay(x_rate, d0 * d0 + d1 * d1 + d2 * d2, x_inverse)
         flux[e0 + i], flux[e1 + i], flux[e2 + i] = q * d0, q * d1, q * d2
         d0, d1, d2 = u[b, 0, z, k] - c0, u[b, 1, z, k] - c1, u[b, 2, z, k] - c2
-        q = y_rate * decay(one, d0 * d0 + d1 * d1 + d2 * d2, y_inverse)
+        q = decay(y_rate, d0 * d0 + d1 * d1 + d2 * d2, y_inverse)
         flux[s0 + i], flux[s1 + i], flux[s2 + i] = q * d0, q * d1, q * d2
 
 
