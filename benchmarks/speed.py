@@ -209,12 +209,11 @@ def ceilings(threads):
 
 def peak_memory(scheme, presmooth=0.0, side=4096):
     """Images beyond input and output that a run takes at most; in a process of its own."""
-    options = {"explicit": "step=0.2", "auto": "", "fsi": "step=5.0", "aos": "step=5.0"}[scheme]
-    options += f", presmooth={presmooth}"
+    step = {"explicit": 0.2, "auto": None, "fsi": 5.0, "aos": 5.0}[scheme]
     code = (
         "import re, numpy as np, difffilter as df\n"
         "def run(image): return df.perona_malik(image, 10.0, 0.1, diffusivity='rational',"
-        f" scheme='{scheme}', {options})\n"
+        f" scheme='{scheme}', step={step}, presmooth={presmooth})\n"
         "def memory(what):\n"
         "    return 1024 * int(re.search(what + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
         f"run(np.zeros((256, 256), np.float32)); image = np.full(({side}, {side}), 0.5, np.float32)\n"

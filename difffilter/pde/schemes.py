@@ -78,23 +78,23 @@ class Diffusion:
         Both ``u`` and ``spare`` are written to; returns the one with the result, and the other.
         """
         axes = [axis for axis in range(3) if u.shape[2 + axis] > 1]
-        inverse, mask, g = self._inverse(u.dtype), self._mask(), self._diffusivity(u)
+        inverse, mask = self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
         weights = np.empty((workers, 3, COLUMNS), u.dtype)
         for _ in range(steps if axes else 0):
+            g, place = self._diffusivity(u), -2
             self._update(g, u, spare)
             spare[:] = 0
             for axis in axes:
                 rate = u.dtype.type(len(axes) * step / self.spacing[axis] ** 2)
-                # With this axis in the place of y.
-                solved, turned_g, turned_mask = (
-                    np.swapaxes(array, axis - 3, -2).copy() for array in (u, g, mask)
-                )
+                # With this axis in the place of y; g is turned on, so that there are never three of it.
+                g = np.ascontiguousarray(np.swapaxes(np.swapaxes(g, place, -2), axis - 3, -2))
+                place = axis - 3
+                solved, turned_mask = (np.swapaxes(array, place, -2).copy() for array in (u, mask))
                 ratio = np.empty((workers, solved.shape[-2], COLUMNS), u.dtype)
-                implicit(solved, self.kind, inverse[axis], rate, turned_g, turned_mask,
-                                 ratio, weights)  # fmt: skip
-                spare += np.swapaxes(solved, axis - 3, -2)
-                del solved, turned_g, turned_mask  # before the next ones take their room
+                implicit(solved, self.kind, inverse[axis], rate, g, turned_mask, ratio, weights)
+                spare += np.swapaxes(solved, place, -2)
+                del solved, turned_mask  # before the next ones take their room
             spare /= len(axes)
             u, spare = spare, u
         return u, spare
