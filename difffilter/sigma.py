@@ -224,17 +224,16 @@ def _patches(planes, mask, most=1 << 16, *, darkest=True):
     # Every third place has nearly all there is to know; small images need what they have.
     step = 1 if places < 1 << 12 else max(3, math.ceil(math.sqrt(places / most)))
 
-    def at_places(array):
-        views = np.lib.stride_tricks.sliding_window_view(array, (PATCH, PATCH), (1, 2))
-        return views[:, ::step, ::step]
-
     bad = planes == planes.max()
     if darkest:
         bad |= planes == planes.min()
     if mask is not None:
         bad |= ~mask
-    good = ~at_places(bad).any(axis=(-2, -1))
-    return at_places(planes)[good].reshape(-1, PATCH * PATCH)
+    for axis in (1, 2):  # the lines of a patch, and then its columns: an eighth of the work
+        windows = np.lib.stride_tricks.sliding_window_view(bad, PATCH, axis)
+        bad = windows[(slice(None),) * axis + (slice(None, None, step),)].any(axis=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(planes, (PATCH, PATCH), (1, 2))
+    return windows[:, ::step, ::step][~bad].reshape(-1, PATCH * PATCH)
 
 
 def _dct_halves(lowest=PATCH):
