@@ -51,7 +51,7 @@ def pieces(shape, bytes_per_pixel, workers):
     Examples
     --------
     >>> pieces((1, 1, 1, 1024, 1024), 4, 2)
-    (4, 16)
+    (2, 16)
     """
     batch, channels, depth, height, width = shape
     line = channels * width * bytes_per_pixel
