@@ -63,3 +63,9 @@ def test_the_risk_of_uneven_noise_is_right(photo, rng):
     times = np.geomspace(0.005, 0.5, 40)
     best = max(df.psnr(photo, u) for u in df.scale_space(noisy, "tv_flow", times))
     assert df.psnr(photo, df.tv_flow(noisy, time)) > best - 0.1
+
+
+@pytest.mark.parametrize("name", ["edge_enhancing", "perona_malik", "tv_flow"])
+def test_a_settled_time_stays_as_it_is(name, photo, rng):
+    noisy = df.add_noise(photo[:48, :48], 0.1, rng=rng)
+    assert df.make(name, time=1.2345678, fidelity=0.1).choose(noisy).time == 1.2345678

@@ -312,7 +312,8 @@ def least_risk(state, sigma, flows, time=None, fidelity=0.0, weight=None):
             tiled = flow.tiled(tile) if hasattr(flow, "tiled") else flow
             times, risks = zip(*_risks(y, deviation, tiled, time, fidelity, counts), strict=True)
             at, risk = least(times, np.array(risks), flow.first)
-            found.append((risk, float(f"{at:.4g}"), flow))
+            # (Four digits are as good, and better to read and to pass on.)
+            found.append((risk, float(f"{at:.4g}") if time is None else time, flow))
         found.sort(key=lambda each: each[0])
         flows = [flow for _, _, flow in found[:keep]]
         if y is state:  # the next round would see no more
