@@ -17,9 +17,9 @@ from machine import describe
 from tqdm import tqdm
 
 import difffilter as df
-from difffilter.files import read, replacing
 from difffilter.image import as_float
-from difffilter.pde.schemes import DIFFUSIVITIES, SAFETY, Diffusion, as_state
+from difffilter.io.files import read, replacing
+from difffilter.pde.solve.schemes import DIFFUSIVITIES, SAFETY, Diffusion, as_state
 
 LEVELS = (15, 25, 50)
 PLAIN = [(name, 0.0, k) for name in DIFFUSIVITIES for k in (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)]

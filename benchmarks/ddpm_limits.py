@@ -17,9 +17,9 @@ from skimage import data
 from tqdm import tqdm
 
 import difffilter as df
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 from difffilter.metrics import psnr
-from difffilter.noise import add_noise
+from difffilter.noise.models import add_noise
 
 SIDE = 256
 IMAGES = {

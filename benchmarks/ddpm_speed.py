@@ -17,10 +17,10 @@ from machine import describe
 from skimage import data
 
 from difffilter.ddpm import DDPM
-from difffilter.ddpm.denoise import load
-from difffilter.files import replacing
+from difffilter.ddpm.denoiser import load
+from difffilter.io.files import replacing
 from difffilter.metrics import psnr
-from difffilter.noise import add_noise
+from difffilter.noise.models import add_noise
 
 SIGMA = 25 / 255
 

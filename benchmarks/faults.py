@@ -146,7 +146,7 @@ class Blocks(Scene):
 
     def check(self):
         if self.whole():
-            from difffilter.large.stores import open_array
+            from difffilter.io.arrays import open_array
 
             array = open_array(self.folder / f"result{self.suffix}")
             read = array.read((slice(0, 3 * SIDE),) * 2)
@@ -379,7 +379,7 @@ def too_little_memory(folder, cases):
     scene = Huge(folder)
     Image.fromarray(scene.pixels[0][:50, :50]).save(scene.folder / "small.png")
     code = (
-        "import resource, sys; from difffilter.cli import main\n"
+        "import resource, sys; from difffilter.cli.main import main\n"
         f"try: main(['smooth', 'small.png', '-m', {METHOD!r}, '--overwrite'])\n"
         "except SystemExit: pass\n"
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmPeak')).split()[1])"
@@ -451,7 +451,7 @@ def hungry(scene_of):
 def training_in_little_memory(folder, cases):
     """Some megabytes less than what two steps of training take."""
     code = (
-        "from difffilter.cli import main\n"
+        "from difffilter.cli.main import main\n"
         "try: main(['train', 'in', '-o', 'peak', '--steps', '3'])\n"
         "except SystemExit: pass\n"
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmPeak')).split()[1])"

@@ -18,8 +18,8 @@ from machine import describe
 from tqdm import tqdm
 
 import difffilter as df
-from difffilter.files import read, replacing
 from difffilter.image import as_float
+from difffilter.io.files import read, replacing
 
 LEVELS = (15, 25, 50)
 KINDS = ("gaussian", "poisson", "speckle")

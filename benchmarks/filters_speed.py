@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from machine import describe
 
 import difffilter as df
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 
 def itk(function, *arguments):

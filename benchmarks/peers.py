@@ -23,7 +23,7 @@ from difffilter.benchmark.search import Choice, Range
 from difffilter.catalog import MissingExtra
 from difffilter.denoiser import prepare
 from difffilter.image import as_float
-from difffilter.pde.schemes import check_positive, plan
+from difffilter.pde.solve.schemes import check_positive, plan
 
 __all__ = [
     "BM3D",

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 from difffilter.benchmark.rows import read_rows
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"

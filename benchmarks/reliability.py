@@ -22,7 +22,7 @@ import hostile
 
 import difffilter as df
 from difffilter.benchmark.machine import machine
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results/reliability.json"

@@ -19,7 +19,7 @@ from skimage import data
 from speed import KAPPA, PATIENCE, contestants, seconds
 
 import difffilter as df
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 TOLERANCE = 0.5 / 255
 TIMES = (2.0, 10.0, 50.0)

@@ -22,7 +22,7 @@ from machine import describe
 from skimage import data
 
 import difffilter as df
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

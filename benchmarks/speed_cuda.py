@@ -19,10 +19,10 @@ import torch
 from machine import describe
 
 from difffilter.benchmark.machine import machine
-from difffilter.files import replacing
-from difffilter.pde import torch_schemes
-from difffilter.pde.planning import Plan
-from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion, stability_bound
+from difffilter.io.files import replacing
+from difffilter.pde.backends import torch_schemes
+from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion, stability_bound
+from difffilter.pde.solve.steps import Plan
 
 SHAPES = {"1024²": (1, 1, 1024, 1024), "4096²": (1, 1, 4096, 4096), "256³": (1, 256, 256, 256),
           "2048², 3 channels": (3, 1, 2048, 2048)}  # fmt: skip

@@ -1,5 +1,5 @@
 """python -m difffilter"""
 
-from difffilter.cli import main
+from difffilter.cli.main import main
 
 main()

@@ -9,26 +9,24 @@ import re
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 
-import numpy as np
-
 from difffilter.denoiser import Denoiser
-from difffilter.sigma import check_noise
+from difffilter.noise.estimation import check_noise
 
-__all__ = ["denoise", "make", "methods", "spell"]
+__all__ = ["make", "methods", "spell"]
 
 # Where each Denoiser lives; it is imported when it is made.
 CATALOG = {
     "identity": "difffilter.denoiser:Identity",
     "heat": "difffilter.pde.heat:Heat",
     "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
-    "edge_enhancing": "difffilter.pde.tensor:EdgeEnhancing",
-    "coherence_enhancing": "difffilter.pde.tensor:CoherenceEnhancing",
+    "edge_enhancing": "difffilter.pde.anisotropic:EdgeEnhancing",
+    "coherence_enhancing": "difffilter.pde.anisotropic:CoherenceEnhancing",
     "tv_flow": "difffilter.pde.tv_flow:TVFlow",
-    "curvature_motion": "difffilter.pde.curvature:CurvatureMotion",
+    "curvature_motion": "difffilter.pde.curvature_motion:CurvatureMotion",
     "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
     "srad": "difffilter.pde.srad:SRAD",
-    "ddpm": "difffilter.ddpm.denoise:DDPM",
-    "stabilized": "difffilter.stabilize:Stabilized",
+    "ddpm": "difffilter.ddpm.denoiser:DDPM",
+    "stabilized": "difffilter.stabilized:Stabilized",
 }
 
 
@@ -138,69 +136,6 @@ def usual_method(volume, parameters=()):
     return "perona_malik" if volume or only & set(parameters) else "edge_enhancing"
 
 
-def denoise(image, sigma=None, method=None, *, channel_axis=None, noise=None, **parameters):
-    """Denoise an image by the method of a name.
-
-    Parameters
-    ----------
-    image : array_like or dask.array.Array
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. Of a
-        dask array only what parameters are chosen on is computed at once, and nothing if σ and
-        all parameters are given.
-    sigma : float, optional
-        Standard deviation of the noise, in units of intensity, of Poisson noise and speckle where
-        the image is 1; ``None``: it is estimated.
-    method : str or Denoiser, optional
-        What `make` takes, or a Denoiser; ``None``: ``"edge_enhancing"``, or ``"perona_malik"`` for
-        a volume or with a parameter that only that one has.
-    channel_axis : int, optional
-        The axis of the channels; ``None``: no channels.
-    noise : {"gaussian", "poisson", "speckle"}, optional
-        The kind of noise, as `add_noise` has it. A method for white Gaussian noise is put between a
-        transform and its inverse for the others (`Stabilized`); ``None``: what the method is
-        for.
-    **parameters
-        The method's parameters.
-
-    Returns
-    -------
-    ndarray or dask.array.Array
-        Same shape; float32, or float64 for float64 input. A dask array for a dask array.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the image, σ or a parameter is not what it should be, or the method is for another kind
-        of noise.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
-    >>> bool(denoise(noisy).std() < 0.02)
-    True
-    >>> photons = np.random.default_rng(0).poisson(20, (64, 64))
-    >>> bool(denoise(photons.astype(float), noise="poisson").std() < 1)
-    True
-    """
-    lazily = type(image).__module__.startswith("dask.array")
-    if method is None:
-        volume = np.ndim(image) - (channel_axis is not None) == 3
-        method = usual_method(volume, parameters)
-    if isinstance(method, str):
-        method = make(method, **parameters)
-    elif parameters:
-        raise TypeError("parameters go with the name of a method, not with a Denoiser")
-    elif not isinstance(method, Denoiser):
-        raise TypeError(f"method must be a name or a Denoiser; got {method!r}")
-    method = for_noise(method, noise)
-    if lazily:
-        from difffilter.large.lazily import denoise_lazily
-
-        return denoise_lazily(image, sigma, method, channel_axis)
-    return method(image, sigma, channel_axis=channel_axis)
-
-
 def for_noise(denoiser, noise):
     """A Denoiser for a kind of noise: itself, or between a transform and its inverse.
 
@@ -210,7 +145,7 @@ def for_noise(denoiser, noise):
         Whose attribute ``noise``, if it has one, is the kind that it is for; else it is for
         ``"gaussian"``.
     noise : str or None
-        A kind of `difffilter.sigma.EXPONENTS`; ``None``: whatever the Denoiser is for.
+        A kind of `difffilter.noise.estimation.EXPONENTS`; ``None``: whatever the Denoiser is for.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from difffilter.image import as_float
-from difffilter.sigma import check_sigma, estimate_sigma
+from difffilter.noise.estimation import check_sigma, estimate_sigma
 
 __all__ = ["Denoiser", "Identity", "prepare"]
 
@@ -21,7 +21,7 @@ class Denoiser(Protocol):
     where it has keywords ``weight`` and ``deviation`` as well, they say for each pixel how much its
     error counts and how strong its noise is.
     One for other than white Gaussian noise says so by an attribute ``noise``, a kind of
-    `difffilter.sigma.EXPONENTS`, of which σ is the strength.
+    `difffilter.noise.estimation.EXPONENTS`, of which σ is the strength.
     """
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):

@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from difffilter.pde import kernels
-from difffilter.pde.planning import Plan
-from difffilter.pde.schemes import DIFFUSIVITIES, Diffusion, stability_bound
+from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion, stability_bound
+from difffilter.pde.solve.steps import Plan
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}
 

@@ -120,7 +120,7 @@ def test_noise_model_and_rules_on_the_command_line(photo, tmp_path):
 
 
 def test_rules_of_the_command_line_are_all_there_are():
-    from difffilter.cli import RULES
-    from difffilter.pde.contrast import KAPPA_RULES
+    from difffilter.cli.main import RULES
+    from difffilter.pde.choose.kappa import KAPPA_RULES
 
     assert RULES == KAPPA_RULES

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from difffilter.files import read, write
 from difffilter.image import as_float, like
+from difffilter.io.files import read, write
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
@@ -340,7 +340,7 @@ def test_an_interrupt_at_the_last_moment_is_still_one(tmp_path, monkeypatch):
     """When the file has its name already there is nothing left to tidy up."""
     import os
 
-    from difffilter.files import replacing
+    from difffilter.io.files import replacing
 
     renamed = os.replace
 

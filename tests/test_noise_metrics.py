@@ -8,7 +8,7 @@ from scipy.signal import convolve2d
 
 import difffilter as df
 from difffilter.metrics import ms_ssim, texture, vif
-from difffilter.noise import KINDS
+from difffilter.noise.models import KINDS
 
 FLAT = np.full((400, 400), 0.6)
 

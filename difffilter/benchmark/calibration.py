@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from difffilter.benchmark.search import fit, mean_psnr
 from difffilter.catalog import make, parse, parse_number
-from difffilter.files import SUFFIXES, read, replacing
 from difffilter.image import as_float
+from difffilter.io.files import SUFFIXES, read, replacing
 
 __all__ = ["CALIBRATION", "NotCalibrated", "calibrate", "calibrated"]
 

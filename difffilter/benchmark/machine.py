@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import difffilter
-from difffilter.workers import cores
+from difffilter.parallel import cores
 
 __all__ = ["commit", "machine", "versions"]
 

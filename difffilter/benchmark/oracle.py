@@ -10,7 +10,7 @@ from difffilter.catalog import make
 from difffilter.denoiser import prepare
 from difffilter.pde.heat import Heat
 from difffilter.pde.perona_malik import PeronaMalik
-from difffilter.pde.schemes import DIFFUSIVITIES
+from difffilter.pde.solve.schemes import DIFFUSIVITIES
 
 __all__ = ["Oracle"]
 

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 __all__ = ["HEADER", "Row", "as_csv", "read_rows", "write_rows"]
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from difffilter.benchmark.measure import MEASURES
 from difffilter.catalog import nearest, parse_number
-from difffilter.files import SUFFIXES, read
 from difffilter.image import as_float
-from difffilter.noise import KINDS, add_noise
-from difffilter.sigma import check_sigma
+from difffilter.io.files import SUFFIXES, read
+from difffilter.noise.estimation import check_sigma
+from difffilter.noise.models import KINDS, add_noise
 
 __all__ = ["Case", "Study", "read_study"]
 
@@ -39,7 +39,7 @@ class Case:
     image : str
         The name of the clean one.
     noise : str
-        The kind of noise, of `difffilter.noise.KINDS`.
+        The kind of noise, of `difffilter.noise.models.KINDS`.
     sigma : float
         Its strength, in units of intensity.
     seed : int

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from difffilter.ddpm.denoise import keyed_generator, load
+from difffilter.ddpm.denoiser import keyed_generator, load
 from difffilter.ddpm.process import add_noise, pure_noise, reverse, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import TiledNetwork

@@ -1,0 +1,1 @@
+"""Diffusion run forward: one file an equation, and four folders of how."""

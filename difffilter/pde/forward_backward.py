@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from difffilter.pde import forward_backward_kernels as kernels
-from difffilter.pde.contrast import check_kappa
-from difffilter.pde.flow import Evolving
-from difffilter.pde.schemes import SAFETY, check_positive, plan, stability_bound
+from difffilter.pde.choose.kappa import check_kappa
+from difffilter.pde.evolving import Evolving
+from difffilter.pde.kernels import forward_backward as kernels
+from difffilter.pde.solve.schemes import SAFETY, check_positive, plan, stability_bound
 
 __all__ = ["ForwardBackward", "ForwardBackwardDiffusion", "forward_backward"]
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from difffilter.denoiser import prepare
-from difffilter.pde.flow import Biased, Stepping, least_risk
-from difffilter.pde.homes import home_of
-from difffilter.pde.planning import Plan
-from difffilter.pde.schemes import (
+from difffilter.pde.backends.arrays import home_of
+from difffilter.pde.evolving import Biased, Stepping, least_risk
+from difffilter.pde.solve.schemes import (
     Diffusion,
     as_state,
     check_choice,
@@ -20,6 +19,7 @@ from difffilter.pde.schemes import (
     plan,
     spatial_shape,
 )
+from difffilter.pde.solve.steps import Plan
 
 __all__ = ["Heat", "heat"]
 

@@ -9,11 +9,12 @@ from functools import partial
 import numpy as np
 
 from difffilter.devices import as_array
-from difffilter.pde.contrast import PEAKS, check_kappa, contrast
-from difffilter.pde.flow import Biased, Stepping, least_risk
-from difffilter.pde.homes import home_of
-from difffilter.pde.planning import SCHEMES, settle
-from difffilter.pde.schemes import (
+from difffilter.noise.estimation import check_sigma
+from difffilter.pde.backends.arrays import home_of
+from difffilter.pde.choose.kappa import PEAKS, check_kappa, contrast
+from difffilter.pde.choose.risk_side_by_side import best_candidate
+from difffilter.pde.evolving import Biased, Stepping, least_risk
+from difffilter.pde.solve.schemes import (
     DIFFUSIVITIES,
     Diffusion,
     as_state,
@@ -24,8 +25,7 @@ from difffilter.pde.schemes import (
     check_step,
     spatial_shape,
 )
-from difffilter.pde.stopping import best_candidate
-from difffilter.sigma import check_sigma
+from difffilter.pde.solve.steps import SCHEMES, settle
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
@@ -84,7 +84,7 @@ def perona_malik(
     fidelity : float, default 0
         λ of a term λ(f - u), which pulls u back to the image f (biased diffusion [8]_), in units of
         one over time. With it the evolution ends in a state that keeps some of the image. The steps
-        of the scheme and of this term take turns (see `difffilter.pde.flow.Biased`).
+        of the scheme and of this term take turns (see `difffilter.pde.evolving.Biased`).
     spacing : float or sequence of float, optional
         Distance of the pixels along each spatial axis; ``None``: 1.
     mask : array_like of bool, optional

@@ -8,9 +8,10 @@ from typing import ClassVar
 import numba
 import numpy as np
 
-from difffilter.pde import forward_backward_kernels, srad_kernels
-from difffilter.pde.flow import Evolving
-from difffilter.pde.schemes import SAFETY, check_positive, plan, stability_bound
+from difffilter.pde.evolving import Evolving
+from difffilter.pde.kernels import forward_backward as forward_backward_kernels
+from difffilter.pde.kernels import srad as srad_kernels
+from difffilter.pde.solve.schemes import SAFETY, check_positive, plan, stability_bound
 
 __all__ = ["SRAD", "SpeckleDiffusion", "srad"]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from difffilter.pde import tv_kernels as kernels
-from difffilter.pde.flow import Evolving
-from difffilter.pde.schemes import check_positive, plan
+from difffilter.pde.evolving import Evolving
+from difffilter.pde.kernels import tv_flow as kernels
+from difffilter.pde.solve.schemes import check_positive, plan
 
 __all__ = ["TVFlow", "TotalVariationDiffusion", "tv_flow"]
 

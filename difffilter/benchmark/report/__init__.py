@@ -8,7 +8,7 @@ from pathlib import Path
 from difffilter.benchmark.report.markdown import markdown
 from difffilter.benchmark.report.summary import Results, read
 from difffilter.benchmark.report.webpage import html
-from difffilter.files import replacing
+from difffilter.io.files import replacing
 
 __all__ = ["Results", "html", "markdown", "read", "write"]
 

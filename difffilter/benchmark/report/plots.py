@@ -140,7 +140,7 @@ def save(results, folder, suffix=".svg"):
     suffix : str
         ``.svg``, ``.png`` or what else Matplotlib writes.
     """
-    from difffilter.files import replacing
+    from difffilter.io.files import replacing
 
     for noise in results.noises:
         for drawing in drawings(results, noise):

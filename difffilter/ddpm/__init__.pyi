@@ -1,0 +1,33 @@
+from .denoiser import DDPM as DDPM
+from .evolution import evolve as evolve
+from .evolution import generate as generate
+from .process import (
+    add_noise as add_noise,
+)
+from .process import (
+    posterior_mean as posterior_mean,
+)
+from .process import (
+    pure_noise as pure_noise,
+)
+from .process import (
+    reverse as reverse,
+)
+from .process import (
+    reverse_path as reverse_path,
+)
+from .schedule import NoiseSchedule as NoiseSchedule
+from .unet import UNet as UNet
+from .unet import UNetConfig as UNetConfig
+from .weights import (
+    available as available,
+)
+from .weights import (
+    card as card,
+)
+from .weights import (
+    load as load,
+)
+from .weights import (
+    save as save,
+)

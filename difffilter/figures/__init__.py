@@ -1,0 +1,1 @@
+"""Figures: methods side by side, the two diffusions."""

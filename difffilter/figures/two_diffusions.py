@@ -1,0 +1,228 @@
+"""The two diffusions at a glance: an image under the heat equation, and on its way to noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from difffilter.api import scale_space
+from difffilter.image import as_float
+from difffilter.pde.heat import heat
+
+__all__ = ["Way", "animate", "draw", "two_diffusions"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One image on its way.
+
+    Attributes
+    ----------
+    title : str
+        What happens to it.
+    images : list of ndarray
+        ``(H, W)`` or ``(H, W, 3)``; noise may leave [0, 1].
+    captions : list of str
+        Where on the way each of them is.
+    """
+
+    title: str
+    images: list[np.ndarray]
+    captions: list[str]
+
+
+def two_diffusions(
+    image,
+    *,
+    frames=7,
+    last=1000,
+    size=256,
+    weights=None,
+    steps=100,
+    seed=0,
+    channel_axis=None,
+    device="auto",
+):
+    """One image diffused forward by the heat equation and by a DDPM and, with weights, back.
+
+    The DDPM's x_t is damped to the share ᾱ_t of the image's variance, the rest being noise. Beside
+    it stands the solution of the heat equation at the time when it, too, has kept the share ᾱ_t of
+    the variance: as much of the image is left in both, but the one has lost it from fine to coarse
+    and holds what is left clearly, the other has all scales still, drowned from fine to coarse.
+
+    Parameters
+    ----------
+    image : array_like
+        ``(H, W)``, or with one or three channels; integers are scaled to [0, 1].
+    frames : int, default 7
+        At how many steps to look, of which there are the more the less noise there is.
+    last : int, default 1000
+        The last step, from 1 to the T = 1000 of the schedule.
+    size : int, default 256
+        An image with a longer side than this is shrunk to it first, in pixels.
+    weights : str or Path, optional
+        Weights for the way back from step `last`: a name, a file, or ``"auto"`` for those that
+        fit the number of channels. ``None``: there is no way back.
+    steps : int, default 100
+        Steps of the way back.
+    seed : int, default 0
+        Of the noise.
+    channel_axis : int, optional
+        The axis of the channels; ``None``: no channels.
+    device : str, default "auto"
+        A PyTorch device, for the way back.
+
+    Returns
+    -------
+    list of Way
+        The heat equation's, the DDPM's and, with weights, that back, in rising order of t as well.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        If the image is none, a number is out of range, or the weights are missing or do not fit.
+
+    References
+    ----------
+    .. [1] A. P. Witkin, "Scale-space filtering", IJCAI 1983.
+    .. [2] J. Ho, A. Jain, P. Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020,
+       figure 2.
+
+    Examples
+    --------
+    >>> picture = np.random.default_rng(0).random((16, 24))
+    >>> blur, noise = two_diffusions(picture, frames=3)
+    >>> blur.captions, noise.captions
+    (['T = 0', 'T = 0.0876', 'T = 54.2'], ['t = 0', 't = 250', 't = 1000'])
+    """
+    from difffilter.ddpm.denoiser import default_weights
+    from difffilter.ddpm.evolution import evolve
+    from difffilter.ddpm.schedule import NoiseSchedule
+
+    schedule = NoiseSchedule()
+    if frames < 2:
+        raise ValueError(f"frames is {frames}; expected at least 2")
+    if not 1 <= last <= schedule.T:
+        raise ValueError(f"last is {last}; expected a step from 1 to {schedule.T}")
+    picture = _shrunk(as_float(image, channel_axis, axes=(2,)), size, channel_axis)
+    channels = 1 if channel_axis is None else picture.shape[-1]
+    if channels not in (1, 3):
+        raise ValueError(f"the image has {channels} channels; expected 1 or 3, to be shown")
+    axis = None if channel_axis is None else -1
+    t = sorted({round(last * (i / (frames - 1)) ** 2) for i in range(frames)})
+    backward = default_weights(channels) if weights == "auto" else weights
+    there, back = evolve(
+        picture, t, channel_axis=axis, backward=backward, steps=steps, seed=seed, device=device
+    )
+    times = [_time_of_share(picture, schedule.alpha_bar(step), axis) for step in t]
+    blurred = list(scale_space(picture, "heat", times, channel_axis=axis))
+    at = [f"t = {step}" for step in t]
+    ways = [
+        Way(
+            "heat equation",
+            blurred,
+            [f"T = {time:.0f}" if time >= 100 else f"T = {time:.3g}" for time in times],
+        ),
+        Way("to noise", there, at),
+    ]
+    return [*ways, Way(f"back, by {backward}", back, at)] if back else ways
+
+
+def _shrunk(picture, size, channel_axis):
+    """The image with its channels last and no side longer than `size`, by local means."""
+    from skimage.transform import resize
+
+    if size < 1:
+        raise ValueError(f"size is {size}; expected at least 1 pixel")
+    last = picture if channel_axis is None else np.moveaxis(picture, channel_axis, -1)
+    scale = size / max(last.shape[:2])
+    if scale >= 1:
+        return last
+    shape = [max(1, round(n * scale)) for n in last.shape[:2]]
+    return resize(last, (*shape, *last.shape[2:]), anti_aliasing=True).astype(picture.dtype)
+
+
+def _time_of_share(picture, share, channel_axis):
+    """The time at which the heat equation has left this share of the picture's variance."""
+    from scipy.optimize import brentq
+
+    def variance(time):
+        blurred = heat(picture.astype(np.float64), time, channel_axis=channel_axis)
+        return np.var(blurred, axis=(0, 1)).sum()
+
+    if share >= 1 or np.ptp(picture, axis=(0, 1)).max() == 0:
+        return 0.0
+    wanted = share * variance(0.0)
+
+    def excess(log_time):
+        return variance(np.exp(log_time)) - wanted
+
+    # By then the slowest mode has decayed to e^-50 of itself.
+    longest = np.log(25 * max(picture.shape[:2]) ** 2)
+    return float(np.exp(brentq(excess, -20, longest, xtol=1e-4)))
+
+
+def draw(ways):
+    """The ways as rows of a Matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    columns = len(ways[0].images)
+    height, width = ways[0].images[0].shape[:2]
+    side = 1.8
+    figure = Figure(
+        figsize=(side * columns + 0.4, (side * height / width + 0.25) * len(ways)),
+        layout="constrained",
+        dpi=150,
+    )
+    for row, way in zip(figure.subplots(len(ways), columns, squeeze=False), ways, strict=True):
+        for axes, image, caption in zip(row, way.images, way.captions, strict=True):
+            _show(axes, image)
+            axes.set_title(caption, fontsize=9)
+        row[0].set_ylabel(way.title, fontsize=9)
+    return figure
+
+
+def animate(ways, path, *, pause=8):
+    """Write the ways side by side as a GIF: there and, if there is a way back, back again.
+
+    Parameters
+    ----------
+    ways : list of Way
+        What `two_diffusions` returns. The heat equation stays where it is on the way back, for it
+        has none.
+    path : str or Path
+        The file.
+    pause : int, default 8
+        For how many frames to stand still at the end of each way.
+    """
+    from matplotlib.animation import FuncAnimation, PillowWriter
+    from matplotlib.figure import Figure
+
+    (blur, noise), back = ways[:2], ways[2:]
+    count = len(blur.images)
+    there = [*range(count), *[count - 1] * pause]
+    scenes = [((blur, i), (noise, i)) for i in there]
+    scenes += [((blur, count - 1), (way, i)) for way in back for i in there[::-1][pause:]]
+    scenes += scenes[-1:] * pause if back else []
+    height, width = blur.images[0].shape[:2]
+    figure = Figure(figsize=(6, 3 * height / width + 0.6), layout="constrained", dpi=100)
+    panels = figure.subplots(1, 2)
+    shown = [_show(axes, way.images[i]) for axes, (way, i) in zip(panels, scenes[0], strict=True)]
+
+    def scene(number):
+        for axes, image, (way, i) in zip(panels, shown, scenes[number], strict=True):
+            image.set_data(_clipped(way.images[i]))
+            axes.set_title(f"{way.title}, {way.captions[i]}", fontsize=9)
+        return shown
+
+    FuncAnimation(figure, scene, len(scenes)).save(path, writer=PillowWriter(fps=8))
+
+
+def _show(axes, image):
+    axes.set(xticks=[], yticks=[], frame_on=False)
+    return axes.imshow(_clipped(image), cmap="gray", vmin=0, vmax=1)
+
+
+def _clipped(image):
+    return np.clip(image, 0, 1)

@@ -1,0 +1,1 @@
+"""Files and arrays: reading, writing, and what goes with the pixels."""

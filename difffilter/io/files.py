@@ -1,0 +1,250 @@
+"""Reading and writing image files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+from difffilter.io.picture import check_size, joined, split_alpha
+from difffilter.io.tiff import read_tiff, write_tiff
+
+__all__ = ["SUFFIXES", "read", "replacing", "write"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
+
+def read(path, max_pixels=None):
+    """Read an image file.
+
+    Parameters
+    ----------
+    path : path-like
+        A PNG, JPEG, WebP or TIFF file; the content decides, not the name.
+    max_pixels : int, optional
+        Refuse what has more; ``None``: as `picture.check_size` does by itself.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    OSError
+        If there is no such file or it may not be read.
+    ValueError
+        If the file is no image, is damaged, is of a kind that is not supported, or is too large.
+    """
+    path = Path(path)
+    with open(path, "rb") as file:
+        head = file.read(32)
+    if not head:
+        raise ValueError(f"{path} is empty (0 bytes)")
+    try:
+        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return read_tiff(path, max_pixels)
+        return _read_pillow(path, head, max_pixels)
+    except (MemoryError, OSError, ValueError):
+        raise
+    except Exception as error:  # decoders raise what they like on a damaged file
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def write(path, picture):
+    """Write an image file, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        The format follows from the suffix: .png, .jpg, .jpeg, .webp, .tif or .tiff.
+    picture : Picture
+        What to write. What the format cannot hold (16 bits or alpha in JPEG, pages outside TIFF)
+        is an error.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    ValueError
+        If the suffix is unknown or the format cannot hold the picture.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; use one of {', '.join(SUFFIXES)}")
+    with replacing(path) as temporary:
+        try:
+            if suffix in (".tif", ".tiff"):
+                write_tiff(temporary, picture)
+            else:
+                _write_pillow(temporary, picture, path)
+        except (MemoryError, OSError, ValueError):
+            raise
+        except Exception as error:  # encoders raise what they like on odd metadata
+            raise ValueError(f"{path} cannot be written: {error!r}") from error
+
+
+@contextmanager
+def replacing(path):
+    """A temporary path beside `path` that takes its place when the block ends well."""
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
+    try:
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{path.stem[:100]}.", suffix=path.suffix, dir=path.parent
+        )
+    except OSError as error:
+        raise type(error)(f"cannot write in the folder {path.parent}: {error.strerror}") from error
+    os.close(handle)
+    try:
+        yield Path(temporary)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are for the owner's eyes alone
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):  # interrupted just when it had its name
+            os.unlink(temporary)
+        raise
+
+
+# --- PNG, JPEG, WebP ------------------------------------------------------------------------
+
+
+def _read_pillow(path, head, max_pixels):
+    from PIL import Image, UnidentifiedImageError
+
+    allowed, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # the size is checked below
+    try:
+        image = Image.open(path)
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"{path} is not an image that can be read (PNG, JPEG, WebP, TIFF)"
+        ) from None
+    except OSError as error:
+        raise ValueError(f"{path} is damaged or truncated: {error}") from None
+    finally:
+        Image.MAX_IMAGE_PIXELS = allowed
+    with image:
+        check_size(path, image.width * image.height, max_pixels)
+        if image.format not in ("PNG", "JPEG", "MPO", "WEBP"):
+            raise ValueError(f"{path} is a {image.format} file; PNG, JPEG, WebP and TIFF are read")
+        if getattr(image, "is_animated", False) and image.format != "MPO":
+            raise ValueError(f"{path} is an animation; export its frames to a multi-page TIFF")
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ValueError(f"{path} is damaged or truncated: {error}") from None
+        meta = {k: image.info[k] for k in ("icc_profile", "exif", "dpi") if image.info.get(k)}
+        if "exif" not in meta and (exif := image.getexif()):
+            meta["exif"] = exif.tobytes()
+        if image.format in ("JPEG", "MPO"):
+            from PIL import JpegImagePlugin
+
+            meta["subsampling"] = JpegImagePlugin.get_sampling(image)
+        if image.mode == "CMYK":
+            meta["cmyk"] = True
+        if image.format == "WEBP":
+            meta["lossless"] = b"VP8L" in _riff_chunks(path.read_bytes())
+        if image.format == "PNG" and head[24] == 16:
+            pixels = _read_png16(path)
+        else:
+            pixels = np.asarray(_plain_mode(image))
+    return split_alpha(pixels[None], meta)
+
+
+def _riff_chunks(data):
+    """The names of a WebP file's chunks."""
+    names, place = [], 12
+    while place + 8 <= len(data):
+        names.append(data[place : place + 4])
+        size = int.from_bytes(data[place + 4 : place + 8], "little")
+        place += 8 + size + size % 2
+    return names
+
+
+def _plain_mode(image):
+    """Resolve bitmaps, palettes and transparent colours to L, LA, RGB, RGBA or CMYK."""
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode == "P":
+        clear = "transparency" in image.info
+        image = image.convert("RGBA" if clear else "RGB")
+        red, green, blue = (np.asarray(image.getchannel(c)) for c in "RGB")
+        if np.array_equal(red, green) and np.array_equal(red, blue):
+            return image.convert("LA" if clear else "L")
+        return image
+    if "transparency" in image.info and image.mode in ("L", "RGB"):
+        return image.convert("LA" if image.mode == "L" else "RGBA")
+    if image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        raise ValueError(f"pixels of mode {image.mode} are not supported; convert to grey or RGB")
+    return image
+
+
+def _read_png16(path):
+    """16-bit PNG by imagecodecs: Pillow would drop the low byte of colours."""
+    import imagecodecs
+
+    return imagecodecs.png_decode(path.read_bytes())
+
+
+def _write_pillow(temporary, picture, path):
+    from PIL import Image
+
+    suffix = path.suffix.lower()
+    pixels = joined(picture)
+    if len(pixels) != 1:
+        raise ValueError(f"{path}: {len(pixels)} pages need a TIFF file; name the output .tif")
+    pixels = pixels[0]
+    if pixels.dtype == np.bool_:
+        pixels = pixels.astype(np.uint8) * 255
+    if pixels.dtype == np.uint16 and suffix == ".png":
+        return _write_png16(temporary, pixels, picture.meta)
+    if pixels.dtype != np.uint8:
+        raise ValueError(
+            f"{path}: {suffix} cannot hold {pixels.dtype} pixels; name the output .tif"
+        )
+    if suffix in (".jpg", ".jpeg") and picture.alpha is not None:
+        raise ValueError(f"{path}: JPEG has no alpha channel; name the output .png or .webp")
+    cmyk = picture.meta.get("cmyk", False)
+    if cmyk and suffix not in (".jpg", ".jpeg"):
+        raise ValueError(f"{path}: {suffix} cannot hold CMYK colours; name the output .jpg")
+    options = {k: picture.meta[k] for k in ("icc_profile", "exif") if k in picture.meta}
+    if suffix in (".jpg", ".jpeg"):
+        options |= {"quality": 95, "subsampling": max(picture.meta.get("subsampling", 0), 0)}
+    if suffix == ".webp":
+        options |= {"quality": 95, "lossless": picture.meta.get("lossless", True), "exact": True}
+    elif "dpi" in picture.meta:
+        options["dpi"] = picture.meta["dpi"]
+    if cmyk:  # four channels of bytes would pass for RGBA
+        image = Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes())
+    else:
+        image = Image.fromarray(pixels)
+    image.save(temporary, **options)
+
+
+def _write_png16(temporary, pixels, meta):
+    import struct
+    import zlib
+
+    import imagecodecs
+
+    data = imagecodecs.png_encode(pixels)
+
+    def chunk(kind, content):
+        body = kind + content
+        return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+
+    extra = b""
+    if "icc_profile" in meta:
+        extra += chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(meta["icc_profile"]))
+    if "dpi" in meta:
+        extra += chunk(b"pHYs", struct.pack(">IIB", *(round(d / 0.0254) for d in meta["dpi"]), 1))
+    if "exif" in meta:
+        extra += chunk(b"eXIf", meta["exif"].removeprefix(b"Exif\0\0"))
+    after_header = 8 + 25  # the signature and the IHDR chunk
+    temporary.write_bytes(data[:after_header] + extra + data[after_header:])

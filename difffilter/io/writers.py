@@ -1,0 +1,189 @@
+"""Where large results go: files whose parts are written in any order."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from difffilter.io.arrays import ARRAYS, HDF5, TIFF, ZARR, Hdf5, Raw, Tiff, Zarr, library
+from difffilter.io.tiff import create_tiff
+
+__all__ = ["check_room", "check_suffix", "create", "finish", "reopen"]
+
+# The side of a chunk of a Zarr array, where the source has none that will do.
+CHUNK = {2: 512, 3: 64}
+
+# How many elements a source's chunk has at least and at most for the result to have the same.
+SAME = 1 << 8, 1 << 23
+
+
+def check_suffix(path):
+    """A result's kind follows from its suffix."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in TIFF + ARRAYS:
+        raise ValueError(
+            f"{path}: unknown suffix {suffix!r}; in parts, {', '.join(TIFF + ARRAYS)} can be written"
+        )
+    for parent in Path(path).parents:
+        if parent.suffix.lower() in ARRAYS:
+            raise ValueError(f"{path} is within {parent}; name a new file")
+
+
+def chunks_for(path, layout, source, side=None):
+    """The chunks of the result, or None if it has none."""
+    if Path(path).suffix.lower() not in ZARR:
+        return None
+    same = getattr(source, "chunks", None)
+    if isinstance(source, (Zarr, Hdf5)) and same:
+        # Never with more than one image in it, for blocks are written at the same time.
+        same = tuple(s if k in layout.kept else 1 for k, s in enumerate(same))
+        if SAME[0] <= math.prod(same) <= SAME[1]:
+            return same
+    side = min(side or CHUNK[len(layout.spatial)], CHUNK[len(layout.spatial)])
+    index = layout.index(0, tuple((0, min(side, n)) for n in layout.spatial))
+    return tuple(s.stop - s.start for s in index)
+
+
+def create(partial, kind, source, layout, chunks):
+    """An empty array like the source; what `reopen` needs to open it.
+
+    Parameters
+    ----------
+    partial : Path
+        Where to make it; what is there is deleted.
+    kind : str
+        The suffix that says what to make.
+    source : Tiff, Zarr or Hdf5
+    layout : Layout
+    chunks : tuple of int or None
+        Of a Zarr array.
+
+    Returns
+    -------
+    dict
+        In JSON's types.
+    """
+    delete(partial)
+    shape, dtype, axes = source.shape, source.dtype.newbyteorder("="), source.axes
+    if kind in ZARR:
+        _create_zarr(partial, source, shape, dtype, chunks)
+        return {"kind": "zarr"}
+    check_room(partial, math.prod(shape) * dtype.itemsize)
+    if kind in HDF5:
+        try:
+            offset = _create_hdf5(partial, source, shape, dtype)
+        except (OSError, RuntimeError) as error:
+            raise OSError(f"cannot write {partial.stem}: {error}") from error
+    else:
+        if dtype.kind == "b":
+            raise ValueError(f"{partial.stem}: TIFF cannot hold bool pixels; name the output .zarr")
+        if not axes.removesuffix("S").endswith("YX"):
+            raise ValueError(f"{partial.stem}: axes {axes} do not go into a TIFF; name it .zarr")
+        tiff = isinstance(source, Tiff)
+        meta = source.meta if tiff else {}
+        if tiff:
+            dtype = dtype.newbyteorder(meta["byteorder"])
+        offset = create_tiff(partial, shape, dtype, axes, meta, alpha=tiff and source.alpha)
+    return {"kind": "raw", "offset": offset, "shape": shape, "type": dtype.str, "axes": axes}
+
+
+def reopen(partial, made):
+    """The array that `create` made, to read and write."""
+    if made["kind"] == "zarr":
+        return Zarr(partial, mode="r+")
+    return Raw(Path(partial), made["offset"], tuple(made["shape"]), made["type"], made["axes"])
+
+
+def _create_zarr(partial, source, shape, dtype, chunks):
+    zarr = library("zarr")
+    options, multiscales = {}, None
+    if isinstance(source, Zarr):
+        array = source.source
+        options["zarr_format"] = array.metadata.zarr_format
+        options["attributes"] = array.attrs.asdict()
+        if options["zarr_format"] == 3:
+            options["dimension_names"] = array.metadata.dimension_names
+        multiscales = source.multiscales
+    elif isinstance(source, Hdf5):
+        options["attributes"] = source.attributes
+    else:
+        options["dimension_names"] = [letter.lower() for letter in source.axes]
+    if multiscales:  # one level of a pyramid, described as such
+        version = multiscales.get("version")
+        level = {k: v for k, v in multiscales.items() if k != "datasets"}
+        level["datasets"] = [{**multiscales["datasets"][0], "path": "0"}]
+        attributes = {"multiscales": [level]}
+        if version is None:  # since OME-Zarr 0.5
+            attributes = {"ome": {"version": "0.5", **attributes}}
+        zarr.create_group(str(partial), zarr_format=options["zarr_format"], attributes=attributes)
+    zarr.create_array(
+        str(partial), name="0" if multiscales else None,
+        shape=shape, chunks=chunks, dtype=dtype, fill_value=0, **options,
+    )  # fmt: skip
+
+
+def _create_hdf5(partial, source, shape, dtype):
+    """A dataset in one piece, at a known place: that can be written without the library, which may
+    not be killed while it writes."""
+    h5py = library("h5py")
+    with h5py.File(partial, "w") as file:
+        name = source.inner if isinstance(source, Hdf5) else "data"
+        kind = h5py.h5t.py_create(dtype, logical=True)
+        if dtype.kind == "b":
+            raise ValueError(f"{partial.stem}: HDF5 cannot hold bool pixels; name the output .zarr")
+        how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        how.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        how.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        *groups, leaf = name.split("/")
+        group = file.require_group("/".join(groups)) if groups else file
+        space = h5py.h5s.create_simple(shape)
+        data = h5py.Dataset(h5py.h5d.create(group.id, leaf.encode(), kind, space, how))
+        for key, value in getattr(source, "attributes", {}).items():
+            data.attrs[key] = value
+        for dimension, letter in zip(data.dims, source.axes, strict=True):
+            dimension.label = letter.lower()
+        file.flush()
+        return data.id.get_offset()
+
+
+def check_room(partial, size):
+    """Whether the rest of a result of so many bytes fits on the disk."""
+    there = os.stat(partial).st_blocks * 512 if partial.exists() and os.name == "posix" else 0
+    free = shutil.disk_usage(partial.parent).free
+    if size - there > free:
+        raise OSError(
+            f"{partial.parent} has {free / 1e9:.3g} GB left; "
+            f"the result takes {(size - there) / 1e9:.3g} GB more"
+        )
+
+
+def finish(partial, target):
+    """Give a whole result its name; what stood there is replaced."""
+    _sync(partial)
+    if partial.is_dir() or (target.is_dir() and not target.is_symlink()):
+        # A folder takes no other's place at once.
+        old = target.with_name(f".{target.name}.{os.getpid()}.old")
+        with suppress(FileNotFoundError):
+            os.rename(target, old)
+        os.rename(partial, target)
+        delete(old)
+    else:
+        os.replace(partial, target)
+
+
+def delete(path):
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path):
+    """Have it on the disk and not only in memory."""
+    names = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+    for name in names:
+        with open(name, "rb") as file:
+            os.fsync(file.fileno())

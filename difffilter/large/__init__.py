@@ -1,1 +1,0 @@
-"""Images larger than memory, block by block: each with as much of its surroundings as it takes."""

@@ -1,0 +1,1 @@
+"""Noise: putting it on, measuring it, stabilising its variance."""

@@ -1,0 +1,83 @@
+"""Putting noise on an image: gaussian, poisson, speckle, salt and pepper."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from difffilter.image import as_float
+from difffilter.noise.estimation import check_sigma
+
+__all__ = ["KINDS", "add_noise"]
+
+
+def gaussian(image, sigma, rng):
+    """x + σ·n: additive white Gaussian noise."""
+    return image + sigma * rng.standard_normal(image.shape)
+
+
+def poisson(image, sigma, rng):
+    """Photon counts of variance x·σ²: as strong as Gaussian noise of σ where the image is 1."""
+    return rng.poisson(np.clip(image, 0, None) / sigma**2) * sigma**2
+
+
+def speckle(image, sigma, rng):
+    """x·(1 + σ·n): multiplicative Gaussian noise."""
+    return image * (1 + sigma * rng.standard_normal(image.shape))
+
+
+def salt_and_pepper(image, sigma, rng):
+    """A share σ of the values becomes 0 or 1, one as likely as the other."""
+    draw = rng.random(image.shape)
+    return np.where(draw < sigma / 2, 0.0, np.where(draw < sigma, 1.0, image))
+
+
+KINDS = {
+    "gaussian": gaussian,
+    "poisson": poisson,
+    "speckle": speckle,
+    "salt_and_pepper": salt_and_pepper,
+}
+
+
+def add_noise(image, sigma, kind="gaussian", rng=None):
+    """Put noise on an image.
+
+    Parameters
+    ----------
+    image : array_like
+        Any shape; integers are scaled to [0, 1].
+    sigma : float
+        How strong, in units of intensity: the standard deviation (gaussian), that where the image
+        is 1 (poisson, speckle), or the share of the values that is replaced (salt_and_pepper).
+    kind : {"gaussian", "poisson", "speckle", "salt_and_pepper"}
+        The noise model.
+    rng : numpy.random.Generator or int, optional
+        The source of the noise, or its seed; ``None``: seed 0, the same noise each time.
+
+    Returns
+    -------
+    ndarray
+        Same shape; float32, or float64 for float64 input. Neither clipped nor quantised.
+
+    Raises
+    ------
+    ValueError
+        If `kind` is unknown or σ is no number from 0 to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> add_noise(np.zeros((2, 2)), 0.1, rng=0).round(2)
+    array([[ 0.01, -0.01],
+           [ 0.06,  0.01]])
+    """
+    # The axes do not matter here: any number of them passes for one plane.
+    image = np.asarray(image)
+    flat = as_float(image.reshape(1, -1))
+    sigma = check_sigma(sigma)
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind of noise {kind!r}; use one of {', '.join(KINDS)}")
+    if sigma == 0:
+        return flat.reshape(image.shape).copy()
+    noisy = KINDS[kind](flat, sigma, np.random.default_rng(0 if rng is None else rng))
+    return noisy.astype(flat.dtype).reshape(image.shape)

@@ -1,0 +1,482 @@
+"""Anisotropic diffusion ∂u/∂t = div(D ∇u): edge- and coherence-enhancing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from difffilter.pde.choose.kappa import check_kappa
+from difffilter.pde.evolving import Evolving
+from difffilter.pde.kernels import tensor as kernels
+from difffilter.pde.kernels import tensor_plane as plane
+from difffilter.pde.kernels import tensor_volume as volume_kernels
+from difffilter.pde.solve.schemes import check_positive, plan
+
+__all__ = [
+    "CoherenceEnhancing",
+    "EdgeEnhancing",
+    "TensorDiffusion",
+    "coherence_enhancing",
+    "edge_enhancing",
+]
+
+# The smallest eigenvalue of D. As it vanishes links grow long, up to its inverse square root or so.
+EDGE_ALPHA, COHERENCE_ALPHA = 0.06, 0.01
+
+# How long one D serves, in units of length squared.
+EDGE_STEP, COHERENCE_STEP = 0.5, 1.0
+
+# The weights that meet in a pixel may sum up to more where D turns than where it is constant: up to
+# so much more, steps are as if they did everywhere, so that they do not depend on what is in sight.
+TURNING = 1.2
+
+# Width of the Gaussian that makes the direction of an edge more certain, in pixels.
+EDGE_INTEGRATION = 0.9
+
+# What the differences of the next neighbours, and of the next but one, count in a derivative of
+# fourth order.
+DERIVATIVE = np.array([2 / 3, -1 / 12])
+
+
+@dataclass(frozen=True)
+class TensorDiffusion:
+    """∂u/∂t = div(D ∇u), D following from the smoothed structure tensor of u.
+
+    Attributes
+    ----------
+    kind : int
+        `tensor_kernels.EDGE` or `tensor_kernels.COHERENCE`.
+    kappa : float
+        Contrast parameter κ, in units of intensity per unit of length.
+    presmooth, integration : float
+        Standard deviations of the Gaussians that precede and follow the making of the structure
+        tensor, in units of length.
+    alpha : float
+        Smallest eigenvalue of D, above 0.
+    step : float
+        How long one D serves, at most, in units of time.
+    spacing : tuple of 3 float
+        h for the axes z, y, x.
+    """
+
+    kind: int
+    kappa: float
+    presmooth: float
+    integration: float
+    alpha: float
+    step: float
+    spacing: tuple[float, float, float]
+
+    @property
+    def first(self):
+        """A time after which a little has happened."""
+        return 0.05 * min(self.spacing[-2:]) ** 2
+
+    def evolve(self, u, time):
+        """The state ``u`` (B, C, D, H, W) after `time`; ``u`` is written to.
+
+        While a D serves, explicit steps within the stability bound, which follows from the
+        weights of its links, go on: no step makes a new extremum. There are as many of them
+        wherever the weights sum up to no more than `usual_sum`.
+        """
+        square = u.shape[2] == 1 and self.spacing[1] == self.spacing[2]
+        if square and self.alpha >= 1 / max(plane.ENOUGH):
+            return self._evolve_plane(u, time)
+        batch, channels, *volume = u.shape
+        size, terms = math.prod(volume), 3 if volume[0] == 1 else 6
+        tensor = np.empty((batch, terms, *volume), u.dtype)
+        weight = np.empty((batch, size, terms), u.dtype)
+        link = np.empty((batch, size, 2 * terms), np.int32)
+        h, workers = np.asarray(self.spacing), numba.get_num_threads()
+        taps = np.multiply.outer(1 / h, DERIVATIVE).astype(u.dtype)
+        spare = np.empty_like(u)
+        make_links = (kernels if terms == 3 else volume_kernels).make_links
+        count, span = plan(time, self.step)
+        for _ in range(count):
+            kernels.structure(self._blurred(u, self.presmooth), taps, tensor, workers)
+            reach = make_links(
+                self._blurred(tensor, self.integration),
+                self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
+            )  # fmt: skip
+            largest = max(kernels.largest_sum(weight, link, reach), self.usual_sum(volume))
+            steps, size = plan(span, 1 / largest)
+            swapped = kernels.explicit(
+                u.reshape(batch, channels, -1), spare.reshape(batch, channels, -1), steps,
+                u.dtype.type(size), weight, link, reach,
+            )  # fmt: skip
+            u, spare = (spare, u) if swapped else (u, spare)
+        return u
+
+    def usual_sum(self, volume):
+        """What the weights that meet in a pixel sum up to, at most, where D turns slowly."""
+        # (Axes of length 1 do not count, so that it makes no difference which of the three they are.)
+        long = [h for n, h in zip(volume, self.spacing, strict=True) if n > 1]
+        inverse_h2 = [1 / h**2 for h in long or self.spacing]
+        trace = sum(inverse_h2)
+        if self.kind == kernels.COHERENCE:  # one eigenvalue is the smallest
+            trace -= (1 - self.alpha) * min(inverse_h2)
+        return TURNING * 2 * trace
+
+    def _evolve_plane(self, u, time):
+        """`evolve` by the faster kernels for the plane with square pixels and moderate D."""
+        batch, channels, _, height, width = u.shape
+        number, h = u.dtype.type, self.spacing[2]
+        vectors = plane.VECTORS[: next(n for r, n in plane.ENOUGH.items() if self.alpha * r >= 1)]
+        reach = int(vectors.max())
+        before, after = (
+            _half_gaussian(deviation / h).astype(u.dtype)
+            for deviation in (self.presmooth, self.integration)
+        )
+        radii = len(before) - 1, len(after) - 1
+        pad = max(radii[0] + plane.DERIVATIVE, radii[1], reach)
+        stride = 16 * math.ceil((width + 2 * pad) / 16)
+        inside = slice(reach, reach + height), slice(pad, pad + width)
+        state = np.zeros((batch, channels, height + 2 * reach, stride), u.dtype)
+        state[:, :, *inside] = u[:, :, 0]
+        flat = state.reshape(batch, channels, -1)
+        faces = np.zeros((batch, len(vectors), flat.shape[2]), u.dtype)
+        workers = numba.get_num_threads()
+        space = plane.room(height, stride, len(vectors), radii, u.dtype, workers)
+        count, span = plan(time, self.step)
+        # Far beyond any contrast the powers of κ make no difference.
+        kappa2 = min(max(self.kappa**2, 1e-37), 1e37)
+        flat = plane.evolve(
+            flat, flat.copy(), faces, width, stride, pad, np.full(count, span), self.kind,
+            number(kappa2), number(1 / kappa2), number(self.alpha),
+            number(DERIVATIVE[0] / h), number(DERIVATIVE[1] / h), 1 / h**2,
+            self.usual_sum((1, height, width)), before, after, vectors, space,
+        )  # fmt: skip
+        return np.ascontiguousarray(flat.reshape(state.shape)[:, :, None, *inside])
+
+    def _blurred(self, a, deviation):
+        """``a[b, c, z, y, x]`` after a Gaussian cut off at 3.5 standard deviations."""
+        if not deviation:
+            return a
+        slices, volumes = (-1, *a.shape[3:]), (-1, a.shape[2], a.shape[3] * a.shape[4])
+        depth, height, width = (
+            _half_gaussian(deviation / h if n > 1 else 0).astype(a.dtype)
+            for n, h in zip(a.shape[2:], self.spacing, strict=True)
+        )
+        result, workers = np.empty_like(a), numba.get_num_threads()
+        kernels.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
+        if len(depth) > 1:
+            source, result = result, np.empty_like(a)
+            kernels.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
+        return result
+
+
+def _half_gaussian(deviation):
+    """A Gaussian's right half, its middle first, with the sum of the whole being 1."""
+    reach = np.arange(math.ceil(3.5 * deviation) + 1)
+    half = np.exp(-0.5 * (reach / max(deviation, 1e-9)) ** 2)
+    return half / (2 * half.sum() - 1)
+
+
+def edge_enhancing(
+    image,
+    time=None,
+    kappa=None,
+    *,
+    sigma=None,
+    presmooth=None,
+    fidelity=0.0,
+    spacing=None,
+    channel_axis=None,
+    step=EDGE_STEP,
+    full_output=False,
+):
+    """Smooth an image, and its edges along themselves: edge-enhancing diffusion [1]_.
+
+    ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G ∗ Σ ∇u_s ∇u_sᵀ
+    (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s, G is
+    one of 0.9 pixels, which makes the direction more certain) and to its eigenvalue μ the
+    eigenvalue g(μ/κ²) = 1 - exp(-3.31488/(μ/κ²)⁴). Across an edge μ = |∇u_s|² and next to nothing
+    flows; along it μ = 0 and it diffuses freely, which takes the noise off the edges, too, where
+    Perona–Malik leaves it.
+
+    Parameters
+    ----------
+    image : array_like
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+    time : float, optional
+        How long to diffuse, in units of length squared; ``None``: the time of least risk (see
+        Notes).
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
+        the differences between neighbours (see `perona_malik`); ``None``: of several multiples of
+        σ the one of least risk.
+    sigma : float, optional
+        Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
+        it is estimated. Not used when time, kappa and presmooth are given.
+    presmooth : float, optional
+        Standard deviation s of the Gaussian that precedes the gradient, in units of length;
+        ``None``: the one of least risk of those in `EDGE_CHOICES`.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f (see `perona_malik`); in units of
+        one over time.
+    spacing : float or sequence of float, optional
+        Distance of the pixels along each spatial axis; ``None``: 1.
+    channel_axis : int, optional
+        The axis of the channels, which share one D; ``None``: no channels.
+    step : float, default 0.5
+        How long one D serves, at most, in units of time. (The steps within are chosen by their
+        stability bound.)
+    full_output : bool
+        Whether to return what was chosen, too.
+
+    Returns
+    -------
+    ndarray
+        Same shape; float32, or float64 for float64 input.
+    dict
+        Only with ``full_output``: sigma (None if it was not needed) and the fields of
+        `EdgeEnhancing` with what was chosen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it should be.
+
+    Notes
+    -----
+    The stencil is the non-negative one of [2]_: D is a sum of ρ e eᵀ with ρ ≥ 0 and integer
+    vectors e (Selling's algorithm), and intensity is exchanged between the pixels that an e
+    connects. Explicit steps are stable, and make no new extremum, up to 1 over the largest sum of
+    the weights that meet in a pixel (1/4 in 2-D where D is the identity); that sum is computed for
+    each D, and the steps heed it, as well as 1.2 times that of the identity, so that they are as
+    many where D is constant. To keep the vectors short no eigenvalue is below 0.06. The mean is
+    conserved.
+
+    What is ``None`` is chosen as by `perona_malik`, by an unbiased estimate of the mean squared
+    error, which supposes white Gaussian noise.
+
+    References
+    ----------
+    .. [1] J. Weickert, "Anisotropic Diffusion in Image Processing", Teubner, 1998.
+    .. [2] J. Fehrenbach, J.-M. Mirebeau, "Sparse non-negative stencils for anisotropic diffusion",
+       J. Mathematical Imaging and Vision 49(1), 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:64, :64]
+    >>> slanted_edge = np.where(x > y / 2 + 16, 0.8, 0.2)
+    >>> noisy = slanted_edge + np.random.default_rng(0).normal(0, 0.05, (64, 64))
+    >>> smooth = edge_enhancing(noisy)
+    >>> bool(np.abs(smooth - slanted_edge).mean() < np.abs(noisy - slanted_edge).mean() / 3)
+    True
+    """
+    return EdgeEnhancing(kappa, time, presmooth, spacing, step, fidelity=fidelity).filter(
+        image, sigma, channel_axis, full_output
+    )
+
+
+# Candidates that did best together on training photographs: presmooth, and κ in multiples of σ.
+EDGE_CHOICES = {0.7: (0.3,), 0.5: (0.4, 0.55), 1.0: (0.2,), 1.5: (0.1,)}
+
+
+@dataclass(frozen=True)
+class EdgeEnhancing(Evolving):
+    """Edge-enhancing diffusion as a Denoiser.
+
+    Attributes
+    ----------
+    kappa, time, presmooth : float, optional
+        As for `edge_enhancing`; ``None``: chosen from the noisy image.
+    spacing, step, fidelity
+        As for `edge_enhancing`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> EdgeEnhancing().choose(noisy, 0.1).time > 1
+    True
+    """
+
+    kappa: float | str | None = None
+    time: float | None = None
+    presmooth: float | None = None
+    spacing: float | tuple[float, ...] | None = None
+    step: float = EDGE_STEP
+
+    def __post_init__(self):
+        _check(self)
+
+    def _flows(self, spacing, sigma):
+        return [
+            TensorDiffusion(
+                kernels.EDGE,
+                kappa,
+                blur,
+                EDGE_INTEGRATION * min(spacing[-2:]),
+                EDGE_ALPHA,
+                self.step,
+                spacing,
+            )
+            for blur, kappa in _candidates(self.presmooth, self.kappa, EDGE_CHOICES, sigma)
+        ]
+
+
+def coherence_enhancing(
+    image,
+    time=None,
+    kappa=None,
+    *,
+    sigma=None,
+    presmooth=0.5,
+    integration=None,
+    alpha=COHERENCE_ALPHA,
+    fidelity=0.0,
+    spacing=None,
+    channel_axis=None,
+    step=COHERENCE_STEP,
+    full_output=False,
+):
+    """Smooth an image along its lines, and close their gaps: coherence-enhancing diffusion [1]_.
+
+    ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G_ρ ∗ Σ ∇u_s ∇u_sᵀ
+    (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s, G_ρ
+    is one of standard deviation ρ) and to each of its eigenvalues μ the eigenvalue
+    α + (1 - α) exp(-(κ²/(μ₁ - μ))²), μ₁ being the largest. It diffuses along the direction, or in
+    a volume the plane, in which the image changes less than across, and hardly (α) otherwise.
+
+    Parameters
+    ----------
+    image : array_like
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+    time : float, optional
+        How long to diffuse, in units of length squared; ``None``: the time of least risk (see
+        Notes), for removing noise. To close gaps takes about the square of their length.
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length: μ₁ - μ = κ² counts as
+        coherent; or a rule that sets it by the differences between neighbours (see
+        `perona_malik`); ``None``: of several multiples of σ the one of least risk.
+    sigma : float, optional
+        Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
+        it is estimated. Not used when time, kappa and integration are given.
+    presmooth : float, default 0.5
+        Standard deviation s of the Gaussian that precedes the gradient, in units of length.
+    integration : float, optional
+        Standard deviation ρ, in units of length: how far to look for the direction; ``None``: the
+        one of least risk of those in `COHERENCE_CHOICES`.
+    alpha : float, default 0.01
+        Smallest eigenvalue of D, above 0 and at most 1.
+    fidelity : float, default 0
+        λ of a term λ(f - u), which pulls u back to the image f (see `perona_malik`); in units of
+        one over time.
+    spacing : float or sequence of float, optional
+        Distance of the pixels along each spatial axis; ``None``: 1.
+    channel_axis : int, optional
+        The axis of the channels, which share one D; ``None``: no channels.
+    step : float, default 1
+        How long one D serves, at most, in units of time. (The steps within are chosen by their
+        stability bound.)
+    full_output : bool
+        Whether to return what was chosen, too.
+
+    Returns
+    -------
+    ndarray
+        Same shape; float32, or float64 for float64 input.
+    dict
+        Only with ``full_output``: sigma (None if it was not needed) and the fields of
+        `CoherenceEnhancing` with what was chosen.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not what it should be.
+
+    Notes
+    -----
+    Stencil and stability are those of `edge_enhancing`.
+
+    References
+    ----------
+    .. [1] J. Weickert, "Coherence-enhancing diffusion filtering", International J. Computer Vision
+       31(2/3), 1999.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:64, :64]
+    >>> ridges = 0.5 + 0.4 * np.cos((x + y / 2) / 1.5)
+    >>> broken = np.where(abs(y - 32) < 2, 0.5, ridges)
+    >>> healed = coherence_enhancing(broken, 20, 0.01, presmooth=0.7, integration=4)
+    >>> bool(np.abs(healed - ridges)[32].mean() < np.abs(broken - ridges)[32].mean() / 2)
+    True
+    """
+    return CoherenceEnhancing(
+        kappa, time, presmooth, integration, alpha, spacing, step, fidelity=fidelity
+    ).filter(image, sigma, channel_axis, full_output)
+
+
+# Candidates that did best together on training photographs: ρ, and κ in multiples of σ.
+COHERENCE_CHOICES = {1.0: (0.05,), 1.6: (0.05,), 2.5: (0.05,)}
+
+
+@dataclass(frozen=True)
+class CoherenceEnhancing(Evolving):
+    """Coherence-enhancing diffusion as a Denoiser.
+
+    Attributes
+    ----------
+    kappa, time, integration : float, optional
+        As for `coherence_enhancing`; ``None``: chosen from the noisy image.
+    presmooth, alpha, spacing, step, fidelity
+        As for `coherence_enhancing`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> CoherenceEnhancing(integration=2.0).choose(noisy, 0.1).time > 1
+    True
+    """
+
+    kappa: float | str | None = None
+    time: float | None = None
+    presmooth: float = 0.5
+    integration: float | None = None
+    alpha: float = COHERENCE_ALPHA
+    spacing: float | tuple[float, ...] | None = None
+    step: float = COHERENCE_STEP
+
+    def __post_init__(self):
+        _check(self)
+        if self.alpha > 1:
+            raise ValueError(f"alpha must be at most 1; got {self.alpha}")
+
+    def _flows(self, spacing, sigma):
+        return [
+            TensorDiffusion(
+                kernels.COHERENCE, kappa, self.presmooth, reach, self.alpha, self.step, spacing
+            )
+            for reach, kappa in _candidates(self.integration, self.kappa, COHERENCE_CHOICES, sigma)
+        ]
+
+
+def _candidates(width, kappa, choices, sigma):
+    """Pairs of a Gaussian's width and κ; what is not None stays."""
+    multiples = {width: sum(choices.values(), ())} if width not in (None, *choices) else choices
+    return [
+        (blur, float(f"{multiple * sigma:.4g}") if kappa is None else kappa)
+        for blur, several in multiples.items()
+        for multiple in (several if kappa is None else several[:1])
+        if width in (None, blur)
+    ]
+
+
+def _check(denoiser):
+    """The parameters that can be judged without an image."""
+    for name in ("time", "presmooth", "integration"):
+        value = getattr(denoiser, name, None)
+        if value is not None:
+            check_positive(name, value, zero=True)
+    check_kappa(denoiser.kappa)
+    for name in ("alpha", "step"):
+        check_positive(name, getattr(denoiser, name, 1.0))

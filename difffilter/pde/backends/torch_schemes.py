@@ -1,0 +1,80 @@
+"""How to step through time with tensors: what `schemes.Diffusion` does with arrays."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+
+from difffilter.pde.backends import torch_steps as torch_graph
+from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.solve import schemes
+from difffilter.pde.solve.steps import cycle_steps
+
+__all__ = ["run"]
+
+
+def run(plan, diffusion, u):
+    """The state ``u`` (B, C, D, H, W), a contiguous tensor, evolved on its device as planned.
+
+    Cycles write to ``u``.
+    """
+    if plan.scheme == "explicit":
+        alpha, steps, size = np.ones(1), plan.count, plan.size
+    else:
+        cycle = cycle_steps(plan.size, schemes.stability_bound(u.shape[2:], diffusion.spacing))
+        k = np.arange(cycle)
+        alpha, steps = (4 * k + 2) / (2 * k + 3), plan.count * cycle
+        size = 3 * plan.size / (cycle * (cycle + 1))
+    with torch.no_grad(), torch.cuda.device_of(u):
+        return _evolve(u, diffusion, steps, alpha, size)
+
+
+def implementation(u):
+    """The module with the steps: Triton's on CUDA, where there is Triton; else PyTorch's own."""
+    if u.is_cuda and find_spec("triton"):
+        return import_module("difffilter.pde.backends.triton_steps")
+    return torch_graph
+
+
+def _evolve(u, diffusion, steps, alpha, size):
+    """`steps` explicit steps of a size, the k-th of a cycle extrapolated by alpha[k]."""
+    own = implementation(u)
+    mask = None
+    if diffusion.mask is not None:
+        mask = torch.from_numpy(diffusion.mask.astype(np.uint8)).to(u.device)
+    rows = _rows(diffusion, alpha, size, u)
+    blurred = bool(diffusion.presmooth) and diffusion.kind != kernels.CONSTANT
+    if blurred:
+        # The heat equation at time presmooth²/2; half the stable step leaves no frequency with a
+        # negative factor.
+        bound = schemes.stability_bound(u.shape[2:], diffusion.spacing)
+        blurs, blur_size = schemes.plan(diffusion.presmooth**2 / 2, bound / 2)
+        [blur] = _rows(diffusion, np.ones(1), blur_size, u)
+    g, before = None, None
+    for done in range(steps):
+        k = done % len(rows)
+        if blurred:
+            smooth = u
+            for _ in range(blurs):
+                sharper, smooth = smooth, torch.empty_like(u)
+                own.step(sharper, smooth, blur, kernels.CONSTANT, None, mask, False)
+            g = own.pixel_diffusivity(smooth, rows[k], diffusion.kind, mask)
+        after = torch.empty_like(u) if k == 0 else before
+        own.step(u, after, rows[k], diffusion.kind, g, mask, k > 0)
+        before, u = u, after
+    return u
+
+
+def _rows(diffusion, alpha, size, u):
+    """For the steps of a cycle α, 1 - α, α τ/h² and 1/(κh)², as the steps take them."""
+    spacing = np.asarray(diffusion.spacing)
+    # It must not vanish nor overflow in float32: far beyond any contrast it makes no difference.
+    inverse = np.clip((diffusion.kappa * spacing) ** -2.0, torch.finfo(u.dtype).tiny, 1e37)
+    rows = np.empty((len(alpha), 8))
+    rows[:, 0], rows[:, 1] = alpha, 1 - alpha
+    rows[:, 2:5] = alpha[:, None] * size / spacing**2
+    rows[:, 5:] = inverse
+    return torch.from_numpy(rows).to(u).unbind()

@@ -1,0 +1,1 @@
+"""Parameters from the noisy image: the risk (SURE), rules for κ."""

@@ -1,0 +1,100 @@
+"""Implicit steps along one axis: tridiagonal systems, many side by side."""
+
+import numpy as np
+from numba import from_dtype, njit, prange, types
+
+from difffilter.pde.kernels.address import address_of, call
+from difffilter.pde.kernels.explicit import INNER, OPTIONS, face_weight
+from difffilter.pde.kernels.strips import flat
+
+
+@njit(**INNER)
+def solve_columns(
+    weight, u, b, z, first, m, width, kind, inverse, rate, g, mask, ratio, weights
+):  # fmt: skip
+    """`implicit` for m columns of one plane side by side, by elimination and substitution.
+
+    With the weights w_i of the faces between the lines i and i + 1, the solution v of
+    v_i + w_i (v_i - v_{i+1}) + w_{i-1} (v_i - v_{i-1}) = u_i is u_i + ratio_i v_{i+1} when u has
+    been eliminated downwards. Nothing but positive numbers is added on the way.
+    """
+    channels, count = u.shape[1], u.shape[3] // width
+    one = u.dtype.type(1.0)
+    before, after, share = weights[0], weights[1], weights[2]
+    for j in range(m):
+        before[j] = 0
+    for i in range(count):
+        at = i * width + first
+        if i + 1 < count:
+            call(weight, (u, b, (z, at), (z, at + width), m, kind, inverse, rate, g, mask, after))
+        else:
+            for j in range(m):
+                after[j] = 0
+        r, r_above = ratio[i], ratio[max(i - 1, 0)]
+        for j in range(m):
+            share[j] = one + after[j]
+        if i > 0:
+            for j in range(m):
+                share[j] += before[j] * (one - r_above[j])
+        for c in range(channels):
+            x = u[b, c, z][at : at + m]
+            if i > 0:
+                x_above = u[b, c, z][at - width :]
+                for j in range(m):
+                    x[j] += before[j] * x_above[j]
+            for j in range(m):
+                x[j] /= share[j]
+        for j in range(m):
+            r[j] = after[j] / share[j]
+            before[j] = after[j]
+    for i in range(count - 2, -1, -1):
+        at, r = i * width + first, ratio[i]
+        for c in range(channels):
+            x, x_below = u[b, c, z][at : at + m], u[b, c, z][at + width :]
+            for j in range(m):
+                x[j] += r[j] * x_below[j]
+
+
+def implicit(u, kind, inverse, rate, g, mask, ratio, weights):
+    """u <- (1 - τ A_y(u))⁻¹ u in place, A_y being the diffusion along the axis y alone.
+
+    Parameters are those of `evolve`, but ``inverse`` and ``rate`` for this axis only, and room for
+    each worker: ``ratio (N, H, M)`` and ``weights (N, 3, M)`` for M columns side by side.
+    """
+    real, whole = from_dtype(u.dtype), types.int64
+    line, lines, state, three = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
+    place = types.UniTuple(whole, 2)
+    weight = address_of(face_weight, state, whole, place, place, whole, whole, real, real, three,
+                        types.Array(types.boolean, 3, "C"), line)  # fmt: skip
+    columns = address_of(solve_columns, whole, state, *[whole] * 6, real, real, three,
+                         types.Array(types.boolean, 3, "C"), lines, lines)  # fmt: skip
+    solve_all(
+        columns,
+        weight,
+        flat(u),
+        u.shape[4],
+        kind,
+        inverse,
+        rate,
+        flat(g),
+        flat(mask),
+        ratio,
+        weights,
+    )
+
+
+@njit(parallel=True, **OPTIONS)
+def solve_all(columns, weight, u, width, kind, inverse, rate, g, mask, ratio, weights):
+    """`implicit`, with the addresses of `solve_columns` and `face_weight`."""
+    batch, depth = u.shape[0], u.shape[2]
+    workers, most = ratio.shape[0], ratio.shape[2]
+    parts = (width + most - 1) // most
+    jobs = batch * depth * parts
+    for w in prange(workers):
+        worker = np.int64(w)
+        for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+            first = job % parts * most
+            call(columns, (
+                weight, u, job // parts // depth, job // parts % depth, first, min(most, width - first),
+                width, kind, inverse, rate, g, mask, ratio[worker], weights[worker],
+            ))  # fmt: skip

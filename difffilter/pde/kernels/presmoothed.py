@@ -1,0 +1,395 @@
+"""Steps with a diffusivity from the gradient of the smoothed image, in one pass.
+
+A step has stages: each step of the heat equation that smooths, the diffusivity g of each pixel
+from the gradient, and what flows between the pixels. A *layer* is a line of an image or a plane of
+a volume. A stage needs of the one before it the layer itself and the two beside it, so it can
+follow one layer behind; and so can the first stage of the next step. All stages of several steps go
+through the image together, like a wave::
+
+        layers ->          read  . . . . . . . . |
+                     smooth (1)  . . . . . . . |
+                          g (1)  . . . . . . |
+    state after a step, flow (1) . . . . . |
+                     smooth (2)  . . . . |
+                          g (2)  . . . |
+                       flow (2)  . . |                 written in the place of what was read
+
+Of each stage only the last few layers are kept, in a ring: layer z lies where layer z - n did. Next
+to the first and the last pixel of each line lies a copy of it, and so do copies of the first and
+the last line of a plane: the difference to them is zero, so the border needs no care.
+
+Where an image is worked on in parallel, it is cut into strips, and each computes the lines beside
+it for itself, from a copy of them that is made before. The planes of large volumes are cut into
+blocks of lines, or few would fit into the cache; the lines beside a block are computed anew as
+well. There one step is taken at a time, from one array to the other.
+"""
+
+import math
+from functools import cache
+
+import numpy as np
+from numba import from_dtype, njit, prange, types
+
+from difffilter.pde.kernels.address import address_of, call
+from difffilter.pde.kernels.explicit import (
+    CACHE_LINE,
+    INNER,
+    OPTIONS,
+    PART,
+    diffusivity_row,
+    up_to_line,
+)
+from difffilter.pde.kernels.strips import empty
+
+# Pixels that each stage takes at a time, and how many an image has for this to be faster than to take
+# all of it; steps at once, and bytes of all rings of a worker, at most.
+CHUNK, SMALL = 1 << 13, 1 << 16
+AT_ONCE, CACHE = 8, 3 << 20
+
+# With more steps of the heat equation, in the plane and in a volume, the rings outgrow the caches, and
+# to smooth the image as a whole is faster.
+MOST_BLURS = {2: 16, 3: 6}
+
+
+@njit(**INNER)
+def heat(a, above, at, below, across, n, rate, to):
+    """A step of the heat equation for n numbers from ``a[at]`` on, to ``a[to]``.
+
+    The layers above and below begin at ``a[above]`` and ``a[below]``; in a plane the next line is so
+    many numbers ``across``, 0: there is none. ``rate`` is τ/h² from layer to layer, line to line and
+    pixel to pixel.
+    """
+    p, w, h, e = np.uintp(above), np.uintp(at - 1), np.uintp(at), np.uintp(at + 1)
+    q, t = np.uintp(below), np.uintp(to)
+    rate_z, rate_y, rate_x = rate[0], rate[1], rate[2]
+    for i in range(np.uintp(n)):
+        c = a[h + i]
+        x, z = (a[e + i] - c) + (a[w + i] - c), (a[q + i] - c) + (a[p + i] - c)
+        a[t + i] = c + (rate_x * x + rate_z * z)
+    p, q = np.uintp(at - across), np.uintp(at + across)
+    for i in range(np.uintp(n if across else 0)):
+        c = a[h + i]
+        a[t + i] += rate_y * ((a[q + i] - c) + (a[p + i] - c))
+
+
+@njit(**INNER)
+def slope(a, above, at, below, across, n, inverse, more, to):
+    """|∇u|² by central differences, as `heat`; added to what is there if it is one ``more``."""
+    p, w, e = np.uintp(above), np.uintp(at - 1), np.uintp(at + 1)
+    q, t = np.uintp(below), np.uintp(to)
+    inverse_z, inverse_y, inverse_x = inverse[0], inverse[1], inverse[2]
+    if more:
+        for i in range(np.uintp(n)):
+            x, z = a[e + i] - a[w + i], a[q + i] - a[p + i]
+            a[t + i] += x * x * inverse_x + z * z * inverse_z
+    else:
+        for i in range(np.uintp(n)):
+            x, z = a[e + i] - a[w + i], a[q + i] - a[p + i]
+            a[t + i] = x * x * inverse_x + z * z * inverse_z
+    p, q = np.uintp(at - across), np.uintp(at + across)
+    for i in range(np.uintp(n if across else 0)):
+        y = a[q + i] - a[p + i]
+        a[t + i] += y * y * inverse_y
+
+
+@njit(**INNER)
+def flow(
+    a, above, at, below, g_above, g_at, g_below, across, past, n, step, beta, rate, to
+):  # fmt: skip
+    """step·u + beta·u' + Σ rate/2·div((g + g)∇u) as `heat`, where u' begins at ``a[past]``."""
+    p, w, h, e = np.uintp(above), np.uintp(at - 1), np.uintp(at), np.uintp(at + 1)
+    gp, gw, gh, ge = np.uintp(g_above), np.uintp(g_at - 1), np.uintp(g_at), np.uintp(g_at + 1)
+    q, gq, t, o = np.uintp(below), np.uintp(g_below), np.uintp(to), np.uintp(past)
+    half = a.dtype.type(0.5)
+    rate_z, rate_y, rate_x = half * rate[0], half * rate[1], half * rate[2]
+    for i in range(np.uintp(n)):
+        c, g = a[h + i], a[gh + i]
+        x = (g + a[ge + i]) * (a[e + i] - c) - (g + a[gw + i]) * (c - a[w + i])
+        z = (g + a[gq + i]) * (a[q + i] - c) - (g + a[gp + i]) * (c - a[p + i])
+        a[t + i] = step * c + beta * a[o + i] + (rate_x * x + rate_z * z)
+    p, q, gp, gq = (
+        np.uintp(at - across), np.uintp(at + across),
+        np.uintp(g_at - across), np.uintp(g_at + across),
+    )  # fmt: skip
+    for i in range(np.uintp(n if across else 0)):
+        c, g = a[h + i], a[gh + i]
+        y = (g + a[gq + i]) * (a[q + i] - c) - (g + a[gp + i]) * (c - a[p + i])
+        a[t + i] += rate_y * y
+
+
+@njit(**INNER)
+def end_layer(a, at, lines, width, pitch, layer):
+    """Continue each line of a layer by a copy of its first and its last pixel, and a plane by lines."""
+    for first in range(at, at + lines * pitch, pitch):
+        a[first - 1], a[first + width] = a[first], a[first + width - 1]
+    last, line = np.uintp(at - 1 + (lines - 1) * pitch), np.uintp(pitch)
+    first = np.uintp(at - 1)
+    for i in range(np.uintp(width + 2 if layer > pitch else 0)):
+        a[first - line + i] = a[first + i]
+        a[last + line + i] = a[last + i]
+
+
+@njit(**INNER)
+def read_layers(
+    u, b, z, layers, first, last, beside, top, lines, a, ring, n, width, pitch, layer
+):  # fmt: skip
+    """Layers of image b from z on, their lines from top on, to a ring.
+
+    Those not of the strip from `first` to `last` come from ``beside``.
+    """
+    for c in range(u.shape[1]):
+        for y in range(z, z + layers):
+            for line in range(lines):
+                at = np.uintp(ring + (c * n + y % n) * layer + line * pitch)
+                if first <= y < last:
+                    start = np.uintp((top + line) * width)
+                    for i in range(np.uintp(width)):
+                        a[at + i] = u[b, c, y, start + i]
+                else:
+                    side, distance = (0, first - 1 - y) if y < first else (1, y - last)
+                    for i in range(np.uintp(width)):
+                        a[at + i] = beside[side, distance, c, i]
+            end_layer(a, ring + (c * n + y % n) * layer, lines, width, pitch, layer)
+
+
+@njit(**INNER)
+def write_layers(a, ring, n, skip, u, b, z, layers, top, lines, width, pitch, layer):
+    """Layers from a ring, but for some lines to ``skip``, to those of image b from z and top on."""
+    for c in range(u.shape[1]):
+        for y in range(z, z + layers):
+            for line in range(lines):
+                at = np.uintp(ring + (c * n + y % n) * layer + (skip + line) * pitch)
+                start = np.uintp((top + line) * width)
+                for i in range(np.uintp(width)):
+                    u[b, c, y, start + i] = a[at + i]
+
+
+@njit(**INNER)
+def copy_beside(u, b, first, last, lines, beside):
+    """So many lines before the first and after the last, from there outwards, as far as there are."""
+    for c in range(u.shape[1]):
+        for distance in range(lines):
+            for side, y in ((0, first - 1 - distance), (1, last + distance)):
+                for i in range(u.shape[3] if 0 <= y < u.shape[2] else 0):
+                    beside[side, distance, c, i] = u[b, c, y, i]
+
+
+@njit(**PART)
+def sweep(
+    ways, u, v, in_place, b, first, last, beside, top, bottom, k, steps, blurs, width, pitch, n, chunk,
+    sets, alpha, kind, inverse, rate, blur_rate, a,
+):  # fmt: skip
+    """Take some steps of the layers from `first` to `last` of image b: all stages, `chunk` at a time.
+
+    Of planes these are the lines from `top` to `bottom`. k is the first step's place in the cycle, and
+    ``beside`` has the lines of u and v beside the strip. In ``a`` there are, with n layers for each
+    channel, the rings of ``sets + 2`` states, and of ``sets`` times the smoothed ones and, with n layers,
+    of g. ``ways`` are `addresses` of functions.
+    """
+    read, write, heat_at, slope_at, row, flow_at = ways
+    channels, depth, height = u.shape[1], u.shape[2], u.shape[3] // width
+    one, stages = u.dtype.type(1.0), blurs + 2
+    # Beside a strip or block each stage has a layer or line less than the one before.
+    begin, end = max(0, first - steps * stages), min(depth, last + steps * stages)
+    high, low = max(0, top - steps * stages), min(height, bottom + steps * stages)
+    lines, across = low - high, pitch if height > 1 else 0
+    layer = (lines + 2) * pitch if height > 1 else pitch
+    ring = channels * n * layer
+    states = CACHE_LINE // u.itemsize + across
+    smoothed = states + (sets + 2) * ring
+    diffusivities = smoothed + sets * blurs * ring
+    for ahead in range(begin + chunk, end + steps * stages + chunk, chunk):
+        z, z1 = ahead - chunk, min(ahead, end)
+        # (Beside a block v may be in the making already, but that stays beside it.)
+        for past in range(2 if k else 1):
+            call(read, (v if past else u, b, z, z1 - z, first, last, beside[past], high, lines, a,
+                        states if past else states + ring, n, width, pitch, layer))  # fmt: skip
+        for s in range(steps):
+            j = (k + s) % len(alpha)
+            now, new = states + (s + 1) % (sets + 2) * ring, states + (s + 2) % (sets + 2) * ring
+            # At the start of a cycle the two last states count as the same.
+            last_but_one, step = (states + s % (sets + 2) * ring, alpha[j]) if j else (now, one)
+            g = diffusivities + s % sets * n * layer
+            for stage in range(stages):
+                behind = s * stages + stage + 1
+                z = max(ahead - chunk - behind, begin + behind if begin else 0)
+                z1 = min(ahead - behind, end - behind if end < depth else depth)
+                blurred = smoothed + (s % sets * blurs + stage) * ring
+                source = blurred - ring if 0 < stage <= blurs else now
+                while z < z1:
+                    # As many layers as have their neighbours next to them in the rings.
+                    inside = 0 < z < depth - 1 and 0 < z % n < n - 1
+                    layers = min(z1 - z, depth - 1 - z, n - 1 - z % n) if inside else 1
+                    numbers = (layers - 1) * layer + (lines - 1) * pitch + width
+                    above, at, below = (
+                        max(z - 1, 0) % n * layer, z % n * layer, min(z + 1, depth - 1) % n * layer
+                    )  # fmt: skip
+                    for c in range(channels):
+                        to = c * n * layer
+                        up, here, down = source + to + above, source + to + at, source + to + below
+                        if stage < blurs:
+                            to += blurred + at
+                            call(heat_at, (a, up, here, down, across, numbers, blur_rate, to))
+                        elif stage == blurs:
+                            to = g + at
+                            call(slope_at, (a, up, here, down, across, numbers, inverse, c > 0, to))
+                        else:
+                            to += at
+                            call(flow_at, (
+                                a, up, here, down, g + above, g + at, g + below, across, last_but_one + to,
+                                numbers, step, one - step, rate[j], new + to,
+                            ))  # fmt: skip
+                            to += new
+                        if stage == blurs and c == channels - 1:
+                            call(row, (kind, a[to:], numbers, one, one))
+                        for y in range(layers if stage != blurs or c == channels - 1 else 0):
+                            end_layer(a, to + y * layer, lines, width, pitch, layer)
+                    z += layers
+        z, z1 = max(ahead - chunk - steps * stages, first), min(z1, last)
+        for kept in range(2 if in_place and (j + 1) % len(alpha) else 1):
+            call(write, (a, now if kept else new, n, top - high, u if in_place and not kept else v, b, z,
+                         z1 - z, top, bottom - top, width, pitch, layer))  # fmt: skip
+
+
+@njit(**INNER)
+def work_share(
+    ways, u, v, in_place, beside, blocks, worker, workers, sweeping, taken, steps, blurs, width, pitch, n,
+    chunk, sets, alpha, kind, inverse, rate, blur_rate, a,
+):  # fmt: skip
+    """What one worker does: of the copies of the lines beside strips, or of the sweeps."""
+    strips, depth, height, k = beside.shape[1], u.shape[2], u.shape[3] // width, taken % len(alpha)
+    jobs = len(u) * strips * blocks
+    for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
+        b, strip, block = job // (strips * blocks), job // blocks % strips, job % blocks
+        first, last = strip * depth // strips, (strip + 1) * depth // strips
+        top, bottom = block * height // blocks, (block + 1) * height // blocks
+        if sweeping:
+            sweep(ways, u, v, in_place, b, first, last, beside[b, strip], top, bottom, k, steps, blurs, width,
+                  pitch, n, chunk, sets, alpha, kind, inverse, rate, blur_rate, a)  # fmt: skip
+        else:
+            for past in range(2 if k else 1):
+                copy_beside(
+                    v if past else u, b, first, last, steps * (blurs + 2), beside[b, strip, past]
+                )
+
+
+@njit(parallel=True, **OPTIONS)
+def run_sweeps(
+    share, ways, u, v, in_place, beside, blocks, steps, at_once, blurs, width, pitch, n, chunk, sets,
+    alpha, kind, inverse, rate, blur_rate, space,
+):  # fmt: skip
+    """All steps, with the `addresses` ``share`` and ``ways``."""
+    workers = len(space)
+    for taken in range(0, steps, at_once):
+        now = min(at_once, steps - taken)
+        if in_place or taken % 2 == 0:
+            old, new = u, v
+        else:
+            old, new = v, u
+        for sweeping in range(0 if beside.shape[1] > 1 else 1, 2):
+            for worker in prange(workers):
+                call(share, (ways, old, new, in_place, beside, blocks, np.int64(worker), workers, sweeping,
+                             taken, now, blurs, width, pitch, n, chunk, sets, alpha, kind, inverse, rate,
+                             blur_rate, space[worker]))  # fmt: skip
+
+
+def layout(shape, itemsize, blurs, steps, workers):
+    """How to go through images of some layers, lines a layer, and pixels a line.
+
+    Returns
+    -------
+    tuple of int
+        Strips of layers that each is cut into, blocks of lines, steps at once, layers that each stage
+        takes at a time, layers of a ring, and rings of each kind. It makes no difference to the result.
+    """
+    batch, channels, depth, height, width = shape
+    stages, share = blurs + 2, workers // math.gcd(batch, workers)
+    line = up_to_line(width + 2, itemsize) * itemsize
+    strips = max(1, min(share, depth // (8 * stages))) if height == 1 else 1
+    if strips == 1 and depth * height * width <= SMALL:
+        # One stage after the other, so the next step may use the same rings.
+        return 1, 1, max(1, steps), depth + steps * stages, depth, 1
+    chunk = max(1, CHUNK // (height * width))
+    if height > 1:
+        n = chunk + stages + 1
+        fit = CACHE // (line * n * (channels * (3 + blurs) + 1)) - 2 * stages - 2
+        blocks = math.ceil(height / max(fit, 4 * stages))
+        blocks = math.ceil(batch * blocks / workers) * workers // batch or 1
+        return 1, max(1, min(blocks, height // (2 * stages))), 1, chunk, n, 1
+    n = chunk + 2 * stages + 2  # a state is needed until the next but one is made
+    at_once = max(1, min(AT_ONCE, CACHE // (line * n * (channels * (1 + blurs) + 1))))
+    if strips > 1:
+        at_once = max(1, min(at_once, depth // strips // (4 * stages)))
+    return strips, 1, at_once, chunk, n, at_once
+
+
+def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate, workers):
+    """`strips.evolve` with a diffusivity from the gradient of the smoothed state.
+
+    Parameters
+    ----------
+    u, v : array (B, C, D, H, W), float32 or float64
+        The state, and space for the last one of a cycle; for the explicit scheme both are the same
+        array.
+    steps : int
+        How many to take from the first of a cycle on.
+    blurs : int
+        How many steps of linear diffusion smooth the state, with the ``blur_rate``, (3,).
+    alpha, kind, rate : see `strips.evolve`
+    inverse : array (3,), of u's dtype
+        1/(2κh)² for the axes z, y, x.
+    workers : int
+        How many share the work; as many as there are threads.
+
+    Returns
+    -------
+    ``u`` or ``v``, whichever holds the result.
+    """
+    batch, channels, depth, height, width = u.shape
+    if depth == 1:  # the lines are the layers
+        axes, depth, height = [1, 0, 2], height, 1
+        inverse, rate, blur_rate = inverse[axes], rate[:, axes].copy(), blur_rate[axes]
+    shape = batch, channels, depth, height, width
+    strips, blocks, at_once, chunk, n, sets = layout(shape, u.itemsize, blurs, steps, workers)
+    in_place, spare = blocks == 1, v
+    if v is u and not in_place:
+        spare = empty(u.shape, u.dtype)
+    pitch, stages = up_to_line(width + 2, u.itemsize), blurs + 2
+    lines = min(height, math.ceil(height / blocks) + 2 * at_once * stages)
+    layer = (lines + 2) * pitch if height > 1 else pitch
+    size = CACHE_LINE // u.itemsize + ((sets + 2 + sets * blurs) * channels + sets) * n * layer
+    space = empty((workers, up_to_line(size, u.itemsize)), u.dtype)
+    beside = np.empty(
+        (batch, strips, 2, 2, at_once * stages if strips > 1 else 0, channels, width), u.dtype
+    )
+    run_sweeps(
+        *addresses(u.dtype), *(each.reshape(*shape[:3], height * width) for each in (u, spare)), in_place,
+        beside, blocks, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind, inverse, rate,
+        blur_rate, space,
+    )  # fmt: skip
+    if in_place or steps % 2 == 0:
+        return u
+    if v is u:
+        u[...] = spare
+        return u
+    return v
+
+
+@cache
+def addresses(dtype):
+    """Where `work_share` lies, and where what it calls."""
+    real, whole, yes = from_dtype(dtype), types.int64, types.boolean
+    line, lines, state = (types.Array(real, axes, "C") for axes in (1, 2, 4))
+    ways = (
+        address_of(read_layers, state, *[whole] * 5, state, whole, whole, line, *[whole] * 5),
+        address_of(write_layers, line, *[whole] * 3, state, *[whole] * 8),
+        address_of(heat, line, *[whole] * 5, line, whole),
+        address_of(slope, line, *[whole] * 5, line, yes, whole),
+        address_of(diffusivity_row, whole, line, whole, real, real),
+        address_of(flow, line, *[whole] * 9, real, real, line, whole),
+    )
+    share = address_of(
+        work_share, types.UniTuple(whole, len(ways)), state, state, yes, types.Array(real, 7, "C"),
+        *[whole] * 12, line, whole, line, lines, line, line,
+    )  # fmt: skip
+    return share, ways

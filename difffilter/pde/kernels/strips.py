@@ -1,0 +1,205 @@
+"""Explicit steps and cycles of them, many at a time, strip by strip: what runs the `kernels`."""
+
+import math
+from functools import cache
+
+import numpy as np
+from numba import from_dtype, njit, prange, types
+
+from difffilter.pde.kernels.address import address_of, call
+from difffilter.pde.kernels.explicit import (
+    CACHE_LINE,
+    COLOURS,
+    OPTIONS,
+    ROW,
+    ROWS,
+    WIDE,
+    face_flux,
+    lines_of_run,
+    step_colours,
+    step_lines,
+    up_to_line,
+    work_share,
+)
+
+__all__ = ["addresses", "empty", "evolve", "flat", "pieces", "room"]
+
+# Bytes of a strip, for second-level caches of 1 MiB: somewhat larger strips have fewer slopes, and what
+# does not fit into the second level is still in the third.
+CACHE = 1 << 21
+
+# Steps at once where nothing sets a limit.
+MANY = 1 << 30
+
+
+def pieces(shape, bytes_per_pixel, workers):
+    """How many strips to cut an image into, and how many steps to take on one at a time.
+
+    As many that the lines of a strip stay near the processor meanwhile: in a volume with
+    the planes that the steps are on, and what flows from each to the next. It makes no difference
+    to the result.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, C, D, H, W).
+    bytes_per_pixel : int
+        Of all states together.
+    workers : int
+        How many share the work.
+
+    Examples
+    --------
+    >>> pieces((1, 1, 1, 1024, 1024), 4, 2)
+    (2, 16)
+    """
+    batch, channels, depth, height, width = shape
+    line = channels * width * bytes_per_pixel
+    for at_once in (16, 8, 4, 2, 1):
+        planes = min(depth, at_once + 2) + (at_once if depth > 1 else 0)
+        fit = CACHE // (line * planes)
+        if fit >= 4 * at_once:
+            break
+    lowest = 2 * at_once
+    strips = math.ceil(height / max(fit, lowest))
+    strips = math.ceil(batch * strips / workers) * workers // batch or 1
+    strips = max(1, min(strips, height // lowest))
+    if strips == 1 and depth == 1:  # nobody to wait for
+        at_once = MANY
+    return strips, at_once
+
+
+def room(shape, dtype, strips, at_once, workers):
+    """What `evolve` needs to work in.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (B, C, D, H, W).
+    dtype : dtype
+        Of the state.
+    strips, at_once : int
+        Strips of an image, and steps that are taken on one at a time; a strip has at least twice
+        as many lines.
+    workers : int
+        How many share the work; as many as there are threads.
+
+    Returns
+    -------
+    slopes : ndarray
+        The fluxes through the upper and the lower slope of each valley; through the border: none.
+    space : ndarray
+        The buffers of each worker.
+    """
+    batch, channels, depth, height, width = shape
+    most = math.ceil(height / strips)
+    run = lines_of_run(most, width) * width
+    columns = 3 * run + width + (at_once * most * width if depth > 1 else 0)
+    line = CACHE_LINE // np.dtype(dtype).itemsize
+    kept = at_once if strips > 1 or depth > 1 else 1
+    slopes = np.zeros((batch, strips + 1, 2, kept, depth, channels, width), dtype)
+    size = max(run, 6 * ROW) + channels * (columns + 2 * line) + 5 * line
+    size = up_to_line(size, np.dtype(dtype).itemsize)
+    return slopes, empty((workers, size), dtype)
+
+
+def empty(shape, dtype):
+    """An uninitialised array that starts with a cache line (NumPy's own start anywhere)."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(size + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, space):
+    """Take `steps` steps from ``u``, in place or with ``v`` for every other state.
+
+    A step of the explicit scheme is u + τ div(g ∇u). In a cycle of the fast semi-iterative scheme
+    the step k makes α_k (u + τ div(g ∇u)) + (1 - α_k) u' of the last two states u and u'; at the
+    start of a cycle they count as the same.
+
+    Parameters
+    ----------
+    u, v : array (B, C, D, H, W), float32 or float64
+        The state, and space for every other one, which holds the last but one if the first step
+        is not the first of a cycle; for the explicit scheme both are the same array.
+    start : int
+        Which step of the cycle comes first.
+    steps : int
+        How many to take.
+    alpha : array (K,), of u's dtype
+        α for the steps of a cycle; a single number: the explicit scheme.
+    kind : int
+        Code of the diffusivity.
+    inverse : array (3,), of u's dtype
+        1/(κh)² for the axes z, y, x.
+    rate : array (K, 3), of u's dtype
+        α τ/h² for the steps of a cycle and the axes.
+    g : array (B, D, H, W), of u's dtype
+        The diffusivity of each pixel, a face taking the mean of its two; if empty, it follows
+        from the difference across the face.
+    mask : array (M, D, H, W), bool
+        True where diffusion takes place, image b using mask b mod M; if empty: everywhere.
+    slopes, space : array
+        Room to work in, from `room`.
+
+    Returns
+    -------
+    ``u`` or ``v``, whichever holds the result.
+    """
+    height, width = u.shape[3:]
+    step = step_lines
+    if u.shape[2] == 1 and not g.size + mask.size:
+        if u.shape[1] == 3 and kind in COLOURS:
+            step = step_colours
+        elif u.shape[1] == 1 and kind in ROWS and width >= WIDE:
+            step = ROWS[kind]
+    run_phases(
+        *addresses(u.dtype, step), flat(u), flat(v), start, steps, width,
+        lines_of_run(-(-height // (slopes.shape[1] - 1)), width),
+        alpha, kind, inverse, rate, flat(g), flat(mask), slopes, space,
+    )  # fmt: skip
+    return v if len(alpha) > 1 and steps % 2 else u
+
+
+def flat(a):
+    """An array (..., H, W) as (..., H·W)."""
+    return a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1])
+
+
+@cache
+def addresses(dtype, step):
+    """Where `work_share` lies, where a way of stepping, and where `face_flux`."""
+    real, whole = from_dtype(dtype), types.int64
+    line, lines, state, g = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
+    g_and_mask = g, types.Array(types.boolean, 3, "C")
+    share = address_of(
+        work_share, whole, whole, state, state, *[whole] * 8, line, whole, line, lines, *g_and_mask,
+        types.Array(real, 7, "C"), lines,
+    )  # fmt: skip
+    stepping = address_of(
+        step, state, state, *[whole] * 9, line, whole, line, lines, *g_and_mask,
+        lines, state, types.boolean, g, line, lines, lines,
+    )  # fmt: skip
+    place = types.UniTuple(whole, 2)
+    flux = address_of(
+        face_flux, state, whole, place, place, whole, whole, real, real, *g_and_mask, line, lines, whole,
+    )  # fmt: skip
+    return share, stepping, flux
+
+
+@njit(parallel=True, **OPTIONS)
+def run_phases(
+    share, step, flux, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
+):  # fmt: skip
+    """All steps, hills and valleys in turn, with the `addresses` ``share``, ``step`` and ``flux``."""
+    strips, workers = slopes.shape[1] - 1, len(space)
+    at_once = slopes.shape[3] if strips > 1 or u.shape[2] > 1 else steps
+    for taken in range(0, steps, at_once):
+        now = min(at_once, steps - taken)
+        for phase in range(min(strips, 2)):  # hills, and the valleys between them
+            for worker in prange(workers):
+                call(share, (
+                    step, flux, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
+                    alpha, kind, inverse, rate, g, mask, slopes, space,
+                ))  # fmt: skip

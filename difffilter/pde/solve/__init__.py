@@ -1,0 +1,1 @@
+"""Stepping in time: states, schemes, stability, tiles."""

@@ -1,0 +1,87 @@
+"""The two diffusions beside each other."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from PIL import Image
+
+pytest.importorskip("torch")
+
+from difffilter.ddpm import NoiseSchedule
+from difffilter.figures.two_diffusions import animate, draw, two_diffusions
+
+
+@pytest.fixture
+def three_ways(photo):
+    return two_diffusions(photo[:24, :32], frames=4, last=90, weights="auto", steps=3)
+
+
+@pytest.mark.parametrize("channel_axis", [None, 0, -1])
+def test_both_keep_the_same_share_of_the_variance(photo, channel_axis):
+    picture = photo[:40, :56].astype(np.float64)
+    if channel_axis is not None:
+        picture = np.stack([picture, picture**2, 1 - picture], axis=channel_axis)
+    blur, noise = two_diffusions(picture, frames=4, last=400, channel_axis=channel_axis)
+    variances = [np.var(x, axis=(0, 1)).sum() for x in blur.images]
+    shares = np.divide(variances, variances[0])
+    alpha_bar = NoiseSchedule().alpha_bar([0, 44, 178, 400])
+    assert_allclose(shares, alpha_bar, rtol=2e-3)
+    assert noise.captions == ["t = 0", "t = 44", "t = 178", "t = 400"]
+    # The rest of the noisy images is noise of the variance 1 - ᾱ, in [-1, 1], a quarter in [0, 1].
+    for x, share in zip(noise.images, alpha_bar, strict=True):
+        signal = share**0.5 * (noise.images[0] - 0.5) + 0.5
+        assert np.var(x - signal) == pytest.approx((1 - share) / 4, rel=0.05, abs=1e-9)
+
+
+def test_the_way_back_starts_where_the_way_there_ends(three_ways):
+    _, noise, back = three_ways
+    assert back.title == "back, by natural-gray"
+    assert back.captions == noise.captions == ["t = 0", "t = 10", "t = 40", "t = 90"]
+    np.testing.assert_array_equal(back.images[-1], noise.images[-1])
+    errors = [np.mean((x - noise.images[0]) ** 2) for x in back.images]
+    assert errors[0] < errors[-1] / 3
+
+
+def test_large_images_are_shrunk_and_small_ones_not():
+    picture = np.linspace(0, 1, 600 * 300).reshape(600, 300)
+    assert two_diffusions(picture, frames=2, size=100)[0].images[0].shape == (100, 50)
+    assert two_diffusions(picture[:7, :9], frames=2, size=100)[0].images[0].shape == (7, 9)
+
+
+def test_a_flat_image_and_a_single_pixel_have_nothing_to_lose():
+    for shape in ((6, 5), (1, 1)):
+        blur, _ = two_diffusions(np.full(shape, 0.3), frames=3)
+        assert blur.captions == ["T = 0"] * 3
+        assert_allclose(blur.images[-1], 0.3)
+
+
+def test_the_figure_has_a_picture_for_each_step(three_ways):
+    figure = draw(three_ways)
+    assert len(figure.axes) == 12
+    assert [axes.get_title() for axes in figure.axes[4:8]] == three_ways[1].captions
+
+
+def test_the_animation_goes_there_and_back(three_ways, tmp_path):
+    animate(three_ways, tmp_path / "way.gif", pause=2)
+    with Image.open(tmp_path / "way.gif") as gif:
+        # Pillow joins frames that are equal, as those of the pauses are.
+        assert gif.n_frames == 4 + 4
+    animate(three_ways[:2], tmp_path / "there.gif", pause=2)
+    with Image.open(tmp_path / "there.gif") as gif:
+        assert gif.n_frames == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frames": 1}, "frames is 1; expected at least 2"),
+        ({"last": 1001}, "last is 1001; expected a step from 1 to 1000"),
+        ({"size": 0}, "size is 0; expected at least 1 pixel"),
+        ({"steps": 0, "weights": "auto"}, "steps is 0; expected at least 1"),
+        ({"channel_axis": 0}, "the image has 8 channels; expected 1 or 3"),
+    ],
+)
+def test_bad_arguments_are_named(options, message):
+    shape = (8, 8, 8) if "channel_axis" in options else (8, 8)
+    with pytest.raises(ValueError, match=message):
+        two_diffusions(np.zeros(shape), **options)

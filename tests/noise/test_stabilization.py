@@ -1,0 +1,183 @@
+"""Poisson noise and speckle: how strong they are, and every method made fit for them."""
+
+import numpy as np
+import pytest
+from skimage import data
+
+import difffilter as df
+from difffilter.stabilized import TRANSFORMS
+
+PHOTOS = {
+    "camera": lambda: data.camera()[::2, ::2] / 255,
+    "coffee": lambda: data.coffee()[::2, ::2, 0] / 255,
+    "chelsea": lambda: data.chelsea()[..., 1] / 255,
+}
+OTHERS = [m for m in df.methods() if m not in ("identity", "srad", "stabilized")]
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+@pytest.mark.parametrize("sigma", [0.05, 0.1, 0.2])
+def test_strength_on_photographs(name, noise, sigma):
+    noisy = df.add_noise(PHOTOS[name](), sigma, noise)
+    assert df.estimate_sigma(noisy, noise=noise) == pytest.approx(sigma, rel=0.12)
+
+
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+def test_strength_scales_as_the_noise_does(noise, photo):
+    sigma = df.estimate_sigma(df.add_noise(photo, 0.1, noise), noise=noise)
+    factor = {"poisson": np.sqrt(50), "speckle": 1}[noise]
+    scaled = df.estimate_sigma(50 * df.add_noise(photo, 0.1, noise), noise=noise)
+    assert scaled == pytest.approx(factor * sigma, rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (9, 9), (1, 300), (5, 30, 30)])
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+def test_strength_for_any_shape(shape, noise, rng):
+    estimate = df.estimate_sigma(df.add_noise(np.full(shape, 0.5), 0.1, noise, rng), noise=noise)
+    assert 0.02 < estimate < 0.3
+    assert df.estimate_sigma(np.zeros(shape), noise=noise) == 0
+
+
+@pytest.mark.parametrize(("sigma", "read"), [(0.1, 0.0), (0.1, 0.05), (0.05, 0.03)])
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+def test_both_parts_of_the_noise(sigma, read, noise, rng):
+    clean = PHOTOS["camera"]()
+    noisy = df.add_noise(clean, sigma, noise) + rng.normal(0, 1, clean.shape) * read
+    found = df.estimate_noise(noisy, noise=noise)
+    # What counts is the strength at dark and at bright places.
+    exponent = {"poisson": 1, "speckle": 2}[noise]
+    for level in (0.2, 0.8):
+        expected = np.sqrt(sigma**2 * level**exponent + read**2)
+        assert np.sqrt(found[0] ** 2 * level**exponent + found[1] ** 2) == pytest.approx(
+            expected, rel=0.15
+        )
+
+
+@pytest.mark.parametrize(("sigma", "read"), [(0.05, 0.0), (0.2, 0.0), (0.1, 0.05)])
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+@pytest.mark.parametrize("level", [0.25, 0.5, 1.0])
+def test_transform_makes_noise_even_and_comes_back_without_bias(noise, sigma, read, level, rng):
+    transform = TRANSFORMS[noise](1.0, sigma, read)
+    many = df.add_noise(np.full((400, 500), level), sigma, noise, rng)
+    even = transform.forward(many + read * rng.normal(size=many.shape))
+    # (asinh is linear at 0, by design: speckle is even only well above an eighth of the top.)
+    if noise == "poisson" or level >= 0.5:
+        assert even.std() == pytest.approx(transform.sigma, rel=0.12)
+    assert transform.inverse(even.mean()) == pytest.approx(level, rel=0.01)
+
+
+def test_anscombe_at_few_photons(rng):
+    """Where the plain algebraic inverse would be off by more than a tenth."""
+    transform = TRANSFORMS["poisson"](1.0, 1.0, 0.0)
+    for photons in (0.5, 1.0, 3.0):
+        even = transform.forward(rng.poisson(photons, 400_000).astype(float)).mean()
+        assert transform.inverse(even) == pytest.approx(photons, abs=0.02)
+        low = 2 * np.sqrt(3 / 8)
+        unit = 2 * np.sqrt(1 + 3 / 8) - low
+        assert (even * unit + low) ** 2 / 4 - 3 / 8 < 0.95 * photons
+
+
+@pytest.mark.parametrize("method", OTHERS)
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+def test_every_method_gains_by_knowing_the_noise(method, noise, photo):
+    noisy = df.add_noise(photo[20:116, 20:116], 0.2, noise).astype(np.float32)
+    clean = photo[20:116, 20:116]
+    told = df.denoise(noisy, method=method, noise=noise)
+    assert told.dtype == np.float32
+    not_told = df.denoise(noisy, method=method)
+    assert df.psnr(clean, told) > df.psnr(clean, noisy) + 3
+    # (The heat equation blurs all places alike, whatever it is told.)
+    slack = 0.05 if method == "heat" else 0
+    assert df.psnr(clean, told) > df.psnr(clean, not_told) - slack
+
+
+def test_read_noise_known_estimated_and_forgotten(photo, rng):
+    noisy = df.add_noise(photo, 0.1, "poisson") + rng.normal(0, 0.08, photo.shape)
+    known, estimated, forgotten = (
+        df.psnr(photo, df.Stabilized("tv_flow", read=read)(noisy, sigma))
+        for read, sigma in ((0.08, 0.1), (None, None), (0.0, 0.1))
+    )
+    assert known > forgotten + 0.5
+    assert estimated > known - 0.2
+
+
+def test_counts_and_colour(photo, colour_photo, rng):
+    counts = rng.poisson(30 * photo).astype(float)
+    smooth = df.denoise(counts, 1.0, noise="poisson")
+    assert df.psnr(photo, smooth / 30) > df.psnr(photo, counts / 30) + 5
+    assert smooth.mean() == pytest.approx(counts.mean(), rel=0.02)
+    np.testing.assert_allclose(
+        df.denoise(counts / 100, 0.1, noise="poisson", method="tv_flow"),
+        df.denoise(counts, 1.0, noise="poisson", method="tv_flow") / 100,
+        rtol=1e-6,
+        atol=1e-9,
+    )
+    noisy = df.add_noise(colour_photo, 0.2, "poisson")
+    smooth = df.denoise(noisy, noise="poisson", channel_axis=-1)
+    before = df.psnr(colour_photo, noisy, channel_axis=-1)
+    assert df.psnr(colour_photo, smooth, channel_axis=-1) > before + 5
+
+
+def test_volume(rng):
+    ball = 0.2 + 0.7 * (np.square(np.mgrid[:16, :32, :32] - 15.5).sum(axis=0) < 150)
+    noisy = df.add_noise(ball, 0.2, "poisson")
+    assert df.psnr(ball, df.denoise(noisy, noise="poisson")) > df.psnr(ball, noisy) + 8
+
+
+def test_choose_says_it_all(photo):
+    noisy = df.add_noise(photo, 0.1, "poisson")
+    method = df.Stabilized("edge_enhancing", "poisson", read=None)
+    chosen = method.choose(noisy)
+    assert chosen.read is not None
+    inner = df.make(chosen.method)
+    assert None not in (inner.kappa, inner.time, inner.presmooth)
+    sigma = method.estimate_sigma(noisy)
+    np.testing.assert_array_equal(chosen(noisy, sigma), method(noisy))
+
+
+@pytest.mark.parametrize("noise", ["poisson", "speckle"])
+def test_images_without_light(noise):
+    black = np.zeros((20, 30))
+    np.testing.assert_array_equal(df.denoise(black, noise=noise), black)
+    np.testing.assert_array_equal(df.denoise(black - 1, 0.1, noise=noise), black - 1)
+
+
+def test_which_method_is_for_which_noise(photo):
+    noisy = df.add_noise(photo, 0.1, "speckle")
+    np.testing.assert_array_equal(df.denoise(noisy, method="srad", noise="speckle"), df.srad(noisy))
+    np.testing.assert_array_equal(
+        df.denoise(noisy, method="heat", noise="gaussian"), df.denoise(noisy, method="heat")
+    )
+    np.testing.assert_array_equal(
+        df.denoise(noisy, noise="speckle", method="tv_flow", time=0.1),
+        df.make("stabilized(method='tv_flow(time=0.1)', noise='speckle')")(noisy),
+    )
+    assert df.Stabilized(df.Heat(time=2.0)) == df.make("stabilized(method='heat(time=2.0)')")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda u: df.denoise(u, noise="pink"),
+         "noise must be one of gaussian, poisson, speckle; got 'pink'"),
+        (lambda u: df.estimate_sigma(u, noise="pink"),
+         "noise must be one of gaussian, poisson, speckle; got 'pink'"),
+        (lambda u: df.denoise(u, method="srad", noise="poisson"),
+         "srad is for speckle noise, not for poisson noise"),
+        (lambda u: df.denoise(u, method="srad", noise="gaussian"),
+         "srad is for speckle noise, not for gaussian noise"),
+        (lambda u: df.Stabilized("srad"), "srad is for speckle noise itself: use it alone"),
+        (lambda u: df.Stabilized(noise="gaussian"),
+         "gaussian noise is equally strong everywhere: use the method alone"),
+        (lambda u: df.Stabilized("het"), "unknown method 'het'; did you mean 'heat'?"),
+        (lambda u: df.Stabilized(read=-1), "sigma must be a number ≥ 0; got -1.0"),
+        (lambda u: df.Stabilized(top="1"), "top must be a finite number or None; got '1'"),
+        (lambda u: df.denoise(u, 25, noise="poisson"),
+         "sigma=25 is above the image's whole range [0, 1]; did you mean 25/255?"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(call, message):
+    with pytest.raises(ValueError, match=r".") as caught:
+        call(np.zeros((8, 8)))
+    assert str(caught.value) == message
