@@ -1,30 +1,59 @@
-"""The Denoiser protocol and what every Denoiser shares."""
+"""The contract that every filter keeps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import as_float
 from difffilter.noise.estimation import check_sigma, estimate_sigma
 
-__all__ = ["Denoiser", "Identity", "prepare"]
+__all__ = ["Box", "Denoiser", "Identity", "as_denoiser", "prepare"]
+
+# (start, stop) along each spatial axis.
+Box = tuple[tuple[int, int], ...]
 
 
-@runtime_checkable
-class Denoiser(Protocol):
-    """Anything that takes a noisy image and returns a cleaner one.
+class Denoiser:
+    """Takes a noisy image and returns a cleaner one.
 
-    The Denoisers of this package are frozen dataclasses whose fields are their parameters; a
-    field that is ``None`` is chosen from σ and the image. Those that choose have a method
-    ``choose(noisy, sigma=None, *, channel_axis=None)`` which returns a copy with every field set;
-    where it has keywords ``weight`` and ``deviation`` as well, they say for each pixel how much its
-    error counts and how strong its noise is.
-    One for other than white Gaussian noise says so by an attribute ``noise``, a kind of
-    `difffilter.noise.estimation.EXPONENTS`, of which σ is the strength.
+    A Denoiser is a frozen dataclass whose fields, keyword-only, are its parameters; a field that is
+    ``None`` is chosen from the image. All but the call has a default, so that a class with nothing
+    but ``__call__`` works everywhere; a class that can do more overrides the method that says so.
+
+    Attributes
+    ----------
+    noise : str, default "gaussian"
+        The kind of noise it removes, of `difffilter.noise.estimation.EXPONENTS`; σ is its strength.
+    blocks_at_once : int or None, default None
+        How many blocks of a large image to filter at the same time; ``None``: one for each core.
+    SEARCH, SEARCH_COLOUR : dict of str to Range or Choice, default {}
+        Where to look for the constants that are calibrated on training images or found by an
+        oracle, and for further ones that only colour images need.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True, kw_only=True)
+    ... class Darker(Denoiser):
+    ...     by: float = 0.1
+    ...     def __call__(self, noisy, sigma=None, *, channel_axis=None):
+    ...         return as_float(noisy, channel_axis) - self.by
+    >>> Darker(by=0.5)(np.ones((1, 2)))
+    array([[0.5, 0.5]])
     """
 
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+    noise: str = "gaussian"
+    blocks_at_once: ClassVar[int | None] = None
+    SEARCH: ClassVar[dict] = {}
+    SEARCH_COLOUR: ClassVar[dict] = {}
+
+    def __call__(
+        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+    ) -> NDArray:
         """Denoise an image.
 
         Parameters
@@ -32,7 +61,7 @@ class Denoiser(Protocol):
         noisy : array_like
             ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
         sigma : float, optional
-            Standard deviation of the noise in units of intensity; ``None``: it is estimated.
+            Standard deviation of the noise in units of intensity; ``None``: estimated.
         channel_axis : int, optional
             The axis of the channels; ``None``: no channels.
 
@@ -41,10 +70,164 @@ class Denoiser(Protocol):
         ndarray
             Same shape; float32, or float64 for float64 input. Never the input itself.
         """
+        raise NotImplementedError(f"{type(self).__name__} must define __call__")
+
+    def choose(
+        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+    ) -> Denoiser:
+        """A copy with every parameter set, for this image and noise.
+
+        Applying the copy looks at nothing but its fields. Parameters are those of the call.
+        """
+        return self
+
+    def choose_weighted(
+        self,
+        noisy: ArrayLike,
+        sigma: float,
+        *,
+        channel_axis: int | None = None,
+        weight: NDArray,
+        deviation: NDArray,
+    ) -> Denoiser:
+        """As `choose`, where errors do not count alike and the noise is not equally strong.
+
+        Parameters
+        ----------
+        noisy, sigma, channel_axis
+            As for `choose`.
+        weight : ndarray
+            Of the image's shape: how much the squared error of each pixel counts.
+        deviation : ndarray
+            Of the image's shape: the standard deviation of the noise at each pixel.
+        """
+        return self.choose(noisy, sigma, channel_axis=channel_axis)
+
+    def is_settled(self, sigma: float | None = None) -> bool:
+        """Whether a call with this σ has nothing left to choose or to estimate from the image."""
+        return sigma is not None
+
+    def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
+        """The strength σ of the noise, estimated for the kind of noise that this removes."""
+        return estimate_sigma(noisy, channel_axis, noise=self.noise)
+
+    def halo(self, axes: int) -> tuple[int, ...] | None:
+        """How many pixels around a block its result depends on.
+
+        Parameters
+        ----------
+        axes : int
+            The number of spatial axes, 2 or 3.
+
+        Returns
+        -------
+        tuple of int or None
+            For each spatial axis; ``None``: it may depend on the whole image, which then is
+            filtered as a whole.
+
+        Raises
+        ------
+        ValueError
+            If that depends on a parameter that is not set: call `choose` first.
+        """
+        return None
+
+    def block(self, box: Box, shape: tuple[int, ...]) -> tuple[Box, Denoiser]:
+        """The pixels that a block of a large image depends on, and the Denoiser to apply to them.
+
+        Parameters
+        ----------
+        box : tuple of (int, int)
+            The start and the stop of the block along each spatial axis.
+        shape : tuple of int
+            The spatial shape of the whole image.
+
+        Returns
+        -------
+        tuple of (tuple of (int, int), Denoiser)
+        """
+        halo = self.halo(len(shape))
+        if halo is None:
+            return tuple((0, n) for n in shape), self
+        return tuple(
+            (max(0, a - far), min(n, b + far))
+            for (a, b), far, n in zip(box, halo, shape, strict=True)
+        ), self
+
+    def warm_up(self, dtype: Any = np.float32) -> None:
+        """Compile or load what the first call on an image of this dtype needs."""
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The fields and their values; none for a class that is not a dataclass."""
+        if not is_dataclass(self):
+            return {}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @property
+    def home(self) -> str:
+        """``"module:Class"``, which `difffilter.make` takes."""
+        return f"{type(self).__module__}:{type(self).__qualname__}"
 
 
-def prepare(noisy, sigma, channel_axis):
-    """What every Denoiser does first: check the image, and estimate σ where it is not given.
+@dataclass(frozen=True)
+class Adapted(Denoiser):
+    """A Denoiser made of anything that can be called like one.
+
+    Attributes
+    ----------
+    function : callable
+        ``function(noisy, sigma=None, *, channel_axis=None)``.
+    """
+
+    function: Callable
+
+    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+        return self.function(noisy, sigma, channel_axis=channel_axis)
+
+    @property
+    def parameters(self):
+        if not is_dataclass(self.function):
+            return {}
+        return {field.name: getattr(self.function, field.name) for field in fields(self.function)}
+
+    @property
+    def home(self):
+        return f"{type(self.function).__module__}:{type(self.function).__qualname__}"
+
+    def __repr__(self):
+        return repr(self.function)
+
+
+def as_denoiser(candidate: Any) -> Denoiser:
+    """A Denoiser as it is; anything else that can be called, adapted to the contract.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be called, or is a class instead of an instance.
+
+    Examples
+    --------
+    >>> brighter = as_denoiser(lambda noisy, sigma=None, *, channel_axis=None: noisy + 0.1)
+    >>> brighter(np.zeros((1, 2)))
+    array([[0.1, 0.1]])
+    """
+    if isinstance(candidate, Denoiser):
+        return candidate
+    if isinstance(candidate, type):
+        raise TypeError(
+            f"method is the class {candidate.__name__}; expected an instance: {candidate.__name__}()"
+        )
+    if not callable(candidate):
+        raise TypeError(f"method is {candidate!r}; expected a name or a Denoiser")
+    return Adapted(candidate)
+
+
+def prepare(
+    noisy: ArrayLike, sigma: float | None, channel_axis: int | None
+) -> tuple[NDArray, float]:
+    """Check an image, and estimate σ where it is not given.
 
     Returns
     -------
@@ -57,20 +240,12 @@ def prepare(noisy, sigma, channel_axis):
     return image, check_sigma(sigma, image)
 
 
-def strength(denoiser, image, channel_axis):
-    """σ of the noise that a Denoiser is for, estimated as it would do it itself."""
-    if hasattr(denoiser, "estimate_sigma"):
-        return denoiser.estimate_sigma(image, channel_axis=channel_axis)
-    return estimate_sigma(image, channel_axis, noise=getattr(denoiser, "noise", "gaussian"))
-
-
-@dataclass(frozen=True)
-class Identity:
+@dataclass(frozen=True, kw_only=True)
+class Identity(Denoiser):
     """The image as it is: what every denoiser has to beat.
 
     Examples
     --------
-    >>> import numpy as np
     >>> Identity()(np.eye(2))
     array([[1., 0.],
            [0., 1.]])
@@ -78,3 +253,9 @@ class Identity:
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         return as_float(noisy, channel_axis).copy()
+
+    def is_settled(self, sigma=None):
+        return True
+
+    def halo(self, axes):
+        return (0,) * axes
