@@ -22,12 +22,14 @@ def noisy(photo, rng):
 
 @pytest.mark.parametrize("method", CHOOSERS)
 def test_can_be_passed_on(method, noisy):
-    chosen = df.estimate_parameters(noisy, method)
+    chosen = df.estimate_parameters(noisy, method=method)
     expected = df.denoise(noisy, method=method)
     np.testing.assert_array_equal(chosen.method(noisy, chosen.sigma), expected)
     np.testing.assert_array_equal(df.make(str(chosen))(noisy, chosen.sigma), expected)
     if method != "stabilized":  # which has a parameter `method` of its own
-        np.testing.assert_array_equal(df.denoise(noisy, chosen.sigma, method, **chosen), expected)
+        np.testing.assert_array_equal(
+            df.denoise(noisy, sigma=chosen.sigma, method=method, **chosen), expected
+        )
     assert len(chosen) == len(dict(chosen)) > 0
     with pytest.raises(KeyError):
         chosen["sigma"]
@@ -35,7 +37,7 @@ def test_can_be_passed_on(method, noisy):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_to_a_function(function, noisy):
-    chosen = df.estimate_parameters(noisy, function)
+    chosen = df.estimate_parameters(noisy, method=function)
     # (The functions of the tensor filters have no fidelity term.)
     parameters = {k: v for k, v in chosen.items() if k != "fidelity"}
     result = getattr(df, function)(noisy, **parameters)
@@ -43,13 +45,15 @@ def test_to_a_function(function, noisy):
 
 
 def test_given_parameters_stay(noisy, colour_photo):
-    chosen = df.estimate_parameters(noisy, "perona_malik", 0.1, diffusivity="tukey", kappa="mad")
+    chosen = df.estimate_parameters(
+        noisy, method="perona_malik", sigma=0.1, diffusivity="tukey", kappa="mad"
+    )
     assert chosen.sigma == 0.1
     assert chosen["diffusivity"] == "tukey"
     assert chosen["kappa"] > 0.1
-    told = df.estimate_parameters(noisy, df.Heat(), noise="poisson")
+    told = df.estimate_parameters(noisy, method=df.Heat(), noise="poisson")
     assert str(told).startswith("stabilized(method='heat(time=")
-    chosen = df.estimate_parameters(colour_photo, "ddpm", 0.1, -1)
+    chosen = df.estimate_parameters(colour_photo, method="ddpm", sigma=0.1, channel_axis=-1)
     assert chosen["weights"] == "natural-color"
 
 

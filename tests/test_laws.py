@@ -16,7 +16,7 @@ PDES = {
     "heat explicit": lambda u, **k: df.heat(u, 2.0, scheme="explicit", **k),
     **{
         f"perona_malik {g} {s} {scheme}": lambda u, g=g, s=s, scheme=scheme, **k: df.perona_malik(
-            u, 2.0, 0.1, diffusivity=g, presmooth=s, scheme=scheme, **k
+            u, 2.0, kappa=0.1, diffusivity=g, presmooth=s, scheme=scheme, **k
         )
         for g, s, scheme in [
             *itertools.product(
@@ -31,9 +31,11 @@ PDES = {
             ("rational", 0.7, "auto"),
         ]
     },
-    "edge_enhancing": lambda u, **k: df.edge_enhancing(u, 1.0, 0.1, presmooth=0.7, **k),
+    "edge_enhancing": lambda u, **k: df.edge_enhancing(u, 1.0, kappa=0.1, presmooth=0.7, **k),
     "tv_flow": lambda u, **k: df.tv_flow(u, 0.02, **k),
-    "coherence_enhancing": lambda u, **k: df.coherence_enhancing(u, 2.0, 0.1, integration=1.0, **k),
+    "coherence_enhancing": lambda u, **k: df.coherence_enhancing(
+        u, 2.0, kappa=0.1, integration=1.0, **k
+    ),
 }
 # Extrapolation may overshoot a little.
 KEEPS_EXTREMA = {name for name in PDES if not name.endswith(("fsi", "auto"))}
@@ -104,14 +106,14 @@ def test_integers_are_scaled(denoiser, rng):
 @pytest.mark.parametrize("sigma", [10 / 255, 25 / 255])
 def test_gains_psnr_on_a_photograph(method, sigma, photo, rng):
     noisy = photo + rng.normal(0, sigma, photo.shape)
-    assert df.psnr(photo, df.denoise(noisy, sigma, method)) > df.psnr(photo, noisy) + 1
-    assert df.psnr(photo, df.denoise(noisy, None, method)) > df.psnr(photo, noisy) + 1
+    assert df.psnr(photo, df.denoise(noisy, sigma=sigma, method=method)) > df.psnr(photo, noisy) + 1
+    assert df.psnr(photo, df.denoise(noisy, sigma=None, method=method)) > df.psnr(photo, noisy) + 1
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "identity"])
 def test_gains_psnr_on_a_colour_photograph(method, colour_photo, rng):
     noisy = colour_photo + rng.normal(0, 0.1, colour_photo.shape)
-    result = df.denoise(noisy, 0.1, method, channel_axis=-1)
+    result = df.denoise(noisy, sigma=0.1, method=method, channel_axis=-1)
     before = df.psnr(colour_photo, noisy, channel_axis=-1)
     assert df.psnr(colour_photo, result, channel_axis=-1) > before + 2
 
@@ -149,7 +151,7 @@ def test_bad_images(denoiser, image, sigma, error, message):
 )
 def test_bad_sigma(method, sigma, message):
     with pytest.raises(ValueError, match="sigma") as caught:
-        df.denoise(np.zeros((8, 8)), sigma, method)
+        df.denoise(np.zeros((8, 8)), sigma=sigma, method=method)
     assert str(caught.value) == message
 
 

@@ -263,9 +263,9 @@ def test_dask_goes_by_the_tiles_of_a_ddpm(rng):
     pytest.importorskip("torch")
     image = rng.random((100, 150), np.float32)
     method = "ddpm(tile=64, dtype='float32')"
-    result = df.denoise(da.from_array(image, 70), 0.1, method)
+    result = df.denoise(da.from_array(image, 70), sigma=0.1, method=method)
     # The same tiles, but how PyTorch's threads share a sum is up to them.
-    np.testing.assert_allclose(result, df.denoise(image, 0.1, method), atol=2e-6)
+    np.testing.assert_allclose(result, df.denoise(image, sigma=0.1, method=method), atol=2e-6)
 
 
 def test_dask_complains_at_once():

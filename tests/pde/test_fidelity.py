@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from skimage.restoration import denoise_tv_chambolle
 
 import difffilter as df
+from equations import textbook
 
 PDES = [name for name in df.methods() if hasattr(df.make(name), "time")]
 
@@ -60,7 +61,14 @@ def test_nonlinear_diffusion_converges_to_a_plain_integration(presmooth, fidelit
         u = naive.step_with(u, step, face_diffusivity=face, **options) + step * fidelity * (
             image - u
         )
-    method = df.PeronaMalik(0.3, 1.0, "rational", presmooth, fidelity=fidelity, scheme="explicit")
+    method = df.PeronaMalik(
+        kappa=0.3,
+        time=1.0,
+        diffusivity="rational",
+        presmooth=presmooth,
+        fidelity=fidelity,
+        scheme="explicit",
+    )
     coarse, fine = (df.PeronaMalik(**vars(method) | {"step": h})(image) for h in (0.2, 0.01))
     assert np.sqrt(np.mean((fine - u[0]) ** 2)) < 0.001
     assert np.sqrt(np.mean((coarse - u[0]) ** 2)) < 0.01
@@ -124,23 +132,23 @@ def test_steps_of_perona_malik_mask_callback_and_colour(colour_photo, rng):
     mask[:, 10:14] = False
     seen = []
     options = {"fidelity": 0.3, "mask": mask, "channel_axis": -1}
-    result, chosen = df.perona_malik(
-        u, 1.0, 0.1, callback=lambda time, image: seen.append((time, image)), full_output=True,
+    result, chosen = textbook(
+        u, 1.0, kappa=0.1, callback=lambda time, image: seen.append((time, image)), full_output=True,
         **options,
     )  # fmt: skip
     assert len(seen) == chosen["steps"] == 5
-    np.testing.assert_allclose(result, df.perona_malik(u, 1.0, 0.1, **options), atol=2e-3)
+    np.testing.assert_allclose(result, textbook(u, 1.0, kappa=0.1, **options), atol=2e-3)
     np.testing.assert_array_equal(result[:, 10:14], u[:, 10:14])
     noisy = u + rng.normal(0, 0.1, u.shape)
     _, chosen = df.perona_malik(noisy, full_output=True, **options)
     assert chosen["time"] > 0
     for scheme in ("aos", "fsi"):
-        other = df.perona_malik(u, 1.0, 0.1, scheme=scheme, step=0.1, **options)
+        other = textbook(u, 1.0, kappa=0.1, scheme=scheme, step=0.1, **options)
         assert np.sqrt(np.mean((other - result) ** 2)) < 0.01
 
 
 @pytest.mark.parametrize("name", PDES)
 def test_bad_fidelity(name):
     with pytest.raises(ValueError, match="fidelity") as caught:
-        df.denoise(np.zeros((8, 8)), 0.1, name, fidelity=-1)
+        df.denoise(np.zeros((8, 8)), sigma=0.1, method=name, fidelity=-1)
     assert str(caught.value) == "fidelity must be a finite number ≥ 0; got -1"
