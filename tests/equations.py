@@ -52,31 +52,39 @@ class Equation:
 EQUATIONS = {
     equation.name: equation
     for equation in (
-        Equation("heat", {"time": 2.0}, by_blocks=2e-6),
+        Equation("heat", {"time": 1.0}, by_blocks=2e-6),
         Equation(
             "perona_malik",
-            {"time": 2.0, "kappa": 0.1, "diffusivity": "rational", "presmooth": 0.7,
+            {"time": 1.0, "kappa": 0.1, "diffusivity": "rational", "presmooth": 0.7,
              "scheme": "explicit", "step": 0.15},
             by_blocks=0.0,
         ),
         Equation("edge_enhancing", {"time": 1.0, "kappa": 0.1, "presmooth": 0.7}, by_blocks=2e-6),
         Equation(
             "coherence_enhancing",
-            {"time": 2.0, "kappa": 0.1, "presmooth": 0.5, "integration": 1.0},
+            {"time": 1.0, "kappa": 0.1, "presmooth": 0.5, "integration": 1.0},
             by_blocks=1e-4,
         ),
         Equation("tv_flow", {"time": 0.05}, by_blocks=1e-4),
         # Its direction is undefined where the gradient vanishes, and rounding decides.
-        Equation("curvature_motion", {"time": 1.0}, conserves_mean=False, overshoot=0.5, rounding=1e-9, by_blocks=0.0),
-        Equation("forward_backward", {"time": 1.0, "kappa": 0.2}, overshoot=None, rounding=1e-9, by_blocks=0.0),
-        Equation("srad", {"time": 1.0, "q0": 0.2}, passes_offset=False, rounding=1e-9, by_blocks=0.0),
+        Equation(
+            "curvature_motion", {"time": 1.0},
+            conserves_mean=False, overshoot=0.5, rounding=1e-9, by_blocks=0.0,
+        ),
+        Equation(
+            "forward_backward", {"time": 1.0, "kappa": 0.2},
+            overshoot=None, rounding=1e-9, by_blocks=0.0,
+        ),
+        Equation(
+            "srad", {"time": 1.0, "q0": 0.2}, passes_offset=False, rounding=1e-9, by_blocks=0.0
+        ),
     )
 }  # fmt: skip
 
 
 def _perona_malik(scheme, **options):
     plain = {"time": 2.0, "kappa": 0.1, "presmooth": 0.0, "diffusivity": "rational"}
-    size = {"explicit": 0.2, "aos": 1.0, "fsi": 1.0, "auto": None}[scheme]
+    size = {"explicit": 0.15, "aos": 1.0, "fsi": 1.0, "auto": None}[scheme]
     return Equation(
         "perona_malik",
         plain | {"scheme": scheme, "step": size} | options,

@@ -112,7 +112,7 @@ def test_public_names():
     for name in df.__all__:
         assert getattr(df, name) is not None
     assert set(df.__all__) <= set(dir(df))
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="No difffilter attribute nothing"):
         df.nothing  # noqa: B018
 
 

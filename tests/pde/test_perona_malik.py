@@ -5,11 +5,11 @@ import math
 import naive
 import numpy as np
 import pytest
+from equations import textbook
 from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from equations import textbook
 from difffilter.pde.solve.schemes import DIFFUSIVITIES
 
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-12}

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from equations import textbook
 
 import difffilter as df
-from equations import textbook
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 if not torch.cuda.is_available():

@@ -9,12 +9,12 @@ import sys
 
 import numpy as np
 import pytest
+from equations import textbook
 from evolutions import TOLERANCE, evolutions
 from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from equations import textbook
 from difffilter.devices import find_device
 from difffilter.pde.choose import risk_side_by_side as stopping
 from difffilter.pde.solve import steps as planning

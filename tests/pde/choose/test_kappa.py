@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from equations import textbook
 
 import difffilter as df
-from equations import textbook
 from difffilter.pde.choose.kappa import PEAKS
 
 DIFFERENCES = {

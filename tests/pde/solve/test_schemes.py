@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from equations import textbook
 from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from equations import textbook
 from difffilter.pde.kernels import explicit as kernels
 from difffilter.pde.kernels import presmoothed as presmoothed_kernels
 from difffilter.pde.kernels import strips
