@@ -59,7 +59,7 @@ def measure(case):
         "noisy": df.psnr(clean, noisy),
         "heat": psnr(clean, df.denoise(noisy, method="heat")),
         "automatic": psnr(clean, df.denoise(noisy)),
-        "automatic, σ known": psnr(clean, df.denoise(noisy, sigma)),
+        "automatic, σ known": psnr(clean, df.denoise(noisy, sigma=sigma)),
         "oracle, no presmoothing": plain,
         "oracle": max(plain, best_psnr(clean, noisy, sigma, PRESMOOTHED)),
     }

@@ -30,7 +30,7 @@ ORACLES = {
     "heat": lambda s: ([df.Heat()], 1),
     "perona_malik": lambda s: (
         [
-            df.PeronaMalik(m * s, None, name, blur, scheme="explicit")
+            df.PeronaMalik(kappa=m * s, time=None, diffusivity=name, presmooth=blur, scheme="explicit")
             for name, blur, multiples in (
                 ("rational", 0.0, (0.5, 0.7, 1.0, 1.4)), ("exponential", 0.0, (1.0, 1.4, 2.0)),
                 ("tukey", 0.0, (1.4, 2.0, 2.8)), ("charbonnier", 0.0, (0.5, 1.0)),
@@ -77,7 +77,7 @@ def psnr(clean, image):
 OWN = {
     "srad": (
         "speckle",
-        lambda s: ([df.SRAD(m * s) for m in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)], 1),
+        lambda s: ([df.SRAD(q0=m * s) for m in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)], 1),
     )
 }
 

@@ -31,9 +31,9 @@ def itk(function, *arguments):
 RUNS = {
     "coherence_enhancing": (
         4,
-        lambda u: df.coherence_enhancing(u, 0.4, 0.01, presmooth=1, integration=3, step=0.1),
+        lambda u: df.coherence_enhancing(u, 0.4, kappa=0.01, presmooth=1, integration=3, step=0.1),
     ),
-    "edge_enhancing": (4, lambda u: df.edge_enhancing(u, 0.4, 0.1, presmooth=1, step=0.1)),
+    "edge_enhancing": (4, lambda u: df.edge_enhancing(u, 0.4, kappa=0.1, presmooth=1, step=0.1)),
     "DIPlib, CoherenceEnhancingDiffusion": (
         2,
         lambda u: diplib.CoherenceEnhancingDiffusion(u, 1, 3, 2),
@@ -45,8 +45,8 @@ RUNS = {
         5,
         itk(sitk.CurvatureAnisotropicDiffusion, 0.05, 1.0, 1, 5),
     ),
-    "forward_backward": (30, lambda u: df.forward_backward(u, 1.5, 0.1, step=0.05)),
-    "srad": (30, lambda u: df.srad(u, 1.5, 0.2, step=0.05)),
+    "forward_backward": (30, lambda u: df.forward_backward(u, 1.5, kappa=0.1, step=0.05)),
+    "srad": (30, lambda u: df.srad(u, 1.5, q0=0.2, step=0.05)),
     "DIPlib, PeronaMalikDiffusion": (
         10,
         lambda u: diplib.PeronaMalikDiffusion(u, 10, 0.1, 0.05, "quadratic"),

@@ -47,8 +47,10 @@ FLOPS = {"rational": 2 * (2 + 4) + 4, "exponential": 2 * (2 + 16 + 1) + 4}
 def ours(diffusivity, dtype=np.float32, presmooth=0.0):
     def run(image, iterations, step):
         axis = -1 if image.shape[-1] == 3 else None
-        return df.perona_malik(image.astype(dtype, copy=False), iterations * step, KAPPA, presmooth=presmooth,
-                               diffusivity=diffusivity, step=step, channel_axis=axis)  # fmt: skip
+        return df.perona_malik(
+            image.astype(dtype, copy=False), iterations * step, kappa=KAPPA, presmooth=presmooth,
+            diffusivity=diffusivity, step=step, channel_axis=axis,
+        )  # fmt: skip
 
     return run, numba.set_num_threads
 

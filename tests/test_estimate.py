@@ -1,18 +1,17 @@
 """Parameters for an image, to pass on, and the command that prints them."""
 
 import shlex
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from command import invoke
+from equations import EQUATIONS
 from PIL import Image
 
 import difffilter as df
 from difffilter.image import like
 
-CHOOSERS = [name for name in df.methods() if hasattr(df.make(name), "choose")]
-FUNCTIONS = [name for name in CHOOSERS if callable(getattr(df, name, None))]
+CHOOSERS = [name for name in df.methods() if name != "identity"]
 
 
 @pytest.fixture
@@ -22,34 +21,36 @@ def noisy(photo, rng):
 
 @pytest.mark.parametrize("method", CHOOSERS)
 def test_can_be_passed_on(method, noisy):
-    chosen = df.estimate_parameters(noisy, method)
+    chosen = df.estimate_parameters(noisy, method=method)
     expected = df.denoise(noisy, method=method)
     np.testing.assert_array_equal(chosen.method(noisy, chosen.sigma), expected)
     np.testing.assert_array_equal(df.make(str(chosen))(noisy, chosen.sigma), expected)
     if method != "stabilized":  # which has a parameter `method` of its own
-        np.testing.assert_array_equal(df.denoise(noisy, chosen.sigma, method, **chosen), expected)
+        np.testing.assert_array_equal(
+            df.denoise(noisy, sigma=chosen.sigma, method=method, **chosen), expected
+        )
     assert len(chosen) == len(dict(chosen)) > 0
     with pytest.raises(KeyError):
         chosen["sigma"]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", EQUATIONS)
 def test_to_a_function(function, noisy):
-    chosen = df.estimate_parameters(noisy, function)
-    # (The functions of the tensor filters have no fidelity term.)
-    parameters = {k: v for k, v in chosen.items() if k != "fidelity"}
-    result = getattr(df, function)(noisy, **parameters)
+    chosen = df.estimate_parameters(noisy, method=function)
+    result = getattr(df, function)(noisy, **chosen)
     np.testing.assert_array_equal(result, chosen.method(noisy))
 
 
 def test_given_parameters_stay(noisy, colour_photo):
-    chosen = df.estimate_parameters(noisy, "perona_malik", 0.1, diffusivity="tukey", kappa="mad")
+    chosen = df.estimate_parameters(
+        noisy, method="perona_malik", sigma=0.1, diffusivity="tukey", kappa="mad"
+    )
     assert chosen.sigma == 0.1
     assert chosen["diffusivity"] == "tukey"
     assert chosen["kappa"] > 0.1
-    told = df.estimate_parameters(noisy, df.Heat(), noise="poisson")
+    told = df.estimate_parameters(noisy, method=df.Heat(), noise="poisson")
     assert str(told).startswith("stabilized(method='heat(time=")
-    chosen = df.estimate_parameters(colour_photo, "ddpm", 0.1, -1)
+    chosen = df.estimate_parameters(colour_photo, method="ddpm", sigma=0.1, channel_axis=-1)
     assert chosen["weights"] == "natural-color"
 
 
@@ -75,9 +76,7 @@ def test_bad_arguments(arguments, error, message):
 
 
 def run(*arguments, cwd, code=0):
-    result = subprocess.run(
-        [sys.executable, "-m", *map(str, arguments)], cwd=cwd, capture_output=True, text=True
-    )
+    result = invoke(*arguments, cwd=cwd)
     assert result.returncode == code, result.stderr
     return result.stdout if code == 0 else result.stderr
 
@@ -87,11 +86,13 @@ def run(*arguments, cwd, code=0):
 )
 def test_the_command_that_is_printed_does_the_same(options, noisy, tmp_path):
     Image.fromarray(like(noisy, np.uint8(0))).save(tmp_path / "a noisy one.png")
-    run("difffilter", "smooth", "a noisy one.png", *options, cwd=tmp_path)
-    text = run("difffilter", "estimate", "a noisy one.png", *options, cwd=tmp_path)
+    run("smooth", "a noisy one.png", *options, cwd=tmp_path)
+    text = run("estimate", "a noisy one.png", *options, cwd=tmp_path)
     comment, command = text.splitlines()
     assert comment.startswith("# sigma=0.")
-    run(*shlex.split(command), "-o", "again.png", cwd=tmp_path)
+    program, *arguments = shlex.split(command)
+    assert program == "difffilter"
+    run(*arguments, "-o", "again.png", cwd=tmp_path)
     first, again = (
         np.asarray(Image.open(tmp_path / name)) for name in ("a noisy one_smooth.png", "again.png")
     )
@@ -102,19 +103,19 @@ def test_the_command_that_is_printed_does_the_same(options, noisy, tmp_path):
 def test_noise_model_and_rules_on_the_command_line(photo, tmp_path):
     counts = like(df.add_noise(photo, 0.1, "poisson"), np.uint8(0))
     Image.fromarray(counts).save(tmp_path / "photons.png")
-    run("difffilter", "smooth", "photons.png", "--noise-model", "poisson", "-m", "tv_flow",
+    run("smooth", "photons.png", "--noise-model", "poisson", "-m", "tv_flow",
         "--fidelity", "0.5", "-o", "told.png", cwd=tmp_path)  # fmt: skip
     told = np.asarray(Image.open(tmp_path / "told.png"))
     expected = df.denoise(counts, method="tv_flow", fidelity=0.5, noise="poisson")
     np.testing.assert_array_equal(told, like(expected, counts))
-    run("difffilter", "smooth", "photons.png", "--kappa", "mad", "-o", "mad.png", cwd=tmp_path)
+    run("smooth", "photons.png", "--kappa", "mad", "-o", "mad.png", cwd=tmp_path)
     mad = np.asarray(Image.open(tmp_path / "mad.png"))
     np.testing.assert_array_equal(mad, like(df.EdgeEnhancing(kappa="mad")(counts), counts))
     for options, message in [
         (["--kappa", "made"], "'made' is no rule for kappa; did you mean 'mad'?"),
         (["--noise-model", "poisson", "-m", "srad"], "srad is for speckle noise, not for poisson"),
     ]:
-        text = run("difffilter", "smooth", "photons.png", *options, cwd=tmp_path, code=2)
+        text = run("smooth", "photons.png", *options, cwd=tmp_path, code=2)
         assert message in text
         assert text.count("\n") == 1
 

@@ -50,7 +50,7 @@ cubes = df.denoise(stack)
 # noise has been made even. In units of photons, σ is 1 and the read-out noise 20/25.
 
 measured = (stack.astype(np.float32) - 100) / 25
-method = df.Stabilized(df.PeronaMalik(spacing=spacing), noise="poisson", read=20 / 25)
+method = df.Stabilized(method=df.PeronaMalik(spacing=spacing), noise="poisson", read=20 / 25)
 even = method(measured, 1.0)
 
 # %%

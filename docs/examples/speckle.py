@@ -40,9 +40,9 @@ estimated = df.estimate_sigma(speckled, noise="speckle")
 print(f"coefficient of variation {variation:.3f}, estimated {estimated:.3f}")
 
 results = {"speckled": speckled, "perona_malik": df.denoise(speckled, method="perona_malik")}
-results["srad"] = df.denoise(speckled, variation, method="srad")
+results["srad"] = df.denoise(speckled, sigma=variation, method="srad")
 results["perona_malik, speckle"] = df.denoise(
-    speckled, variation, method="perona_malik", noise="speckle"
+    speckled, sigma=variation, method="perona_malik", noise="speckle"
 )
 
 # %%
@@ -55,7 +55,7 @@ results["perona_malik, speckle"] = df.denoise(
 
 sigma = np.sqrt(polygamma(1, looks))
 bias = digamma(looks) - np.log(looks)
-smooth = 10 * df.denoise(np.log(speckled) / 10, sigma / 10, method="perona_malik")
+smooth = 10 * df.denoise(np.log(speckled) / 10, sigma=sigma / 10, method="perona_malik")
 results["perona_malik, logarithm"] = np.exp(smooth - bias)
 
 # %%

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from equations import textbook
 from evolutions import TOLERANCE, evolutions
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,10 +91,10 @@ def test_dtypes_are_those_of_arrays(dtype, where, request, rng):
         numbers = numbers * torch.iinfo(kind).max
     tensor = (numbers > 0.5) if dtype == "bool" else numbers.to(kind)
     array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()
-    expected = df.perona_malik(array, 2.0, 0.3), df.heat(array, 2.0)
+    expected = textbook(array, 2.0, kappa=0.3), df.heat(array, 2.0)
     if where == "elsewhere":
         request.getfixturevalue("elsewhere")
-    results = df.perona_malik(tensor, 2.0, 0.3), df.heat(tensor, 2.0)
+    results = textbook(tensor, 2.0, kappa=0.3), df.heat(tensor, 2.0)
     for result, known in zip(results, expected, strict=True):
         assert result.dtype == (torch.float64 if dtype == "float64" else torch.float32)
         np.testing.assert_allclose(result.numpy(), known, atol=1e-6)
@@ -106,8 +107,8 @@ def test_on_the_cpu_bit_for_bit(colour_photo, rng):
     expected, known = df.perona_malik(noisy, channel_axis=-1, full_output=True)
     np.testing.assert_array_equal(result.numpy(), expected)
     assert chosen == known
-    result = df.perona_malik(tensor, 5.0, 0.1, channel_axis=-1, scheme="aos")
-    expected = df.perona_malik(noisy, 5.0, 0.1, channel_axis=-1, scheme="aos")
+    result = textbook(tensor, 5.0, kappa=0.1, channel_axis=-1, scheme="aos")
+    expected = textbook(noisy, 5.0, kappa=0.1, channel_axis=-1, scheme="aos")
     np.testing.assert_array_equal(result.numpy(), expected)
     for method in ("heat", "perona_malik"):
         result = df.denoise(tensor, method=method, channel_axis=-1)
@@ -116,9 +117,9 @@ def test_on_the_cpu_bit_for_bit(colour_photo, rng):
 
 
 def test_device_cpu_is_the_usual_way(photo):
-    expected = df.perona_malik(photo, 2.0, 0.1)
+    expected = textbook(photo, 2.0, kappa=0.1)
     for device in ("cpu", torch.device("cpu")):
-        np.testing.assert_array_equal(df.perona_malik(photo, 2.0, 0.1, device=device), expected)
+        np.testing.assert_array_equal(textbook(photo, 2.0, kappa=0.1, device=device), expected)
     result = df.make("heat(time=2, device='cpu')")(torch.from_numpy(photo))
     np.testing.assert_array_equal(result.numpy(), df.heat(photo, 2.0))
 
@@ -136,10 +137,10 @@ def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
         "mask": rng.random(shape) < 0.8, "spacing": (2.0, 1.0, 1.5)[-len(shape) :],
         "full_output": True,
     }  # fmt: skip
-    expected, known = df.perona_malik(image, 6.0, 0.2, **options)
+    expected, known = textbook(image, 6.0, kappa=0.2, **options)
     request.getfixturevalue("elsewhere")
     before = image.copy()
-    result, chosen = df.perona_malik(torch.from_numpy(image), 6.0, 0.2, **options)
+    result, chosen = textbook(torch.from_numpy(image), 6.0, kappa=0.2, **options)
     assert isinstance(result, torch.Tensor)
     assert result.shape == image.shape
     assert result.is_contiguous()
@@ -147,7 +148,7 @@ def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
     assert chosen == known
     np.testing.assert_array_equal(image, before)
     options["mask"] = torch.from_numpy(options["mask"])
-    array, _ = df.perona_malik(image, 6.0, 0.2, device="cuda", **options)
+    array, _ = textbook(image, 6.0, kappa=0.2, device="cuda", **options)
     np.testing.assert_array_equal(array, result.numpy())
 
 
@@ -226,15 +227,15 @@ def test_callback_elsewhere(photo):
         seen.append((time, image))
         return time > 0.35
 
-    result, chosen = df.perona_malik(tensor, 1.0, 0.1, step=0.1, callback=watch, full_output=True)
+    result, chosen = textbook(tensor, 1.0, kappa=0.1, step=0.1, callback=watch, full_output=True)
     assert [time for time, _ in seen] == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert torch.equal(seen[-1][1], result)
-    assert torch.equal(seen[1][1], df.perona_malik(tensor, 0.2, 0.1, step=0.1))
+    assert torch.equal(seen[1][1], textbook(tensor, 0.2, kappa=0.1, step=0.1))
     assert chosen["steps"] == 4
     cycles = []
     options = {"scheme": "fsi", "step": 5.0}
-    df.perona_malik(tensor, 20.0, 0.1, callback=lambda t, u: cycles.append(u), **options)
-    assert torch.equal(cycles[0], df.perona_malik(tensor, 5.0, 0.1, **options))
+    textbook(tensor, 20.0, kappa=0.1, callback=lambda t, u: cycles.append(u), **options)
+    assert torch.equal(cycles[0], textbook(tensor, 5.0, kappa=0.1, **options))
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -242,8 +243,8 @@ def test_the_input_stays_and_is_not_returned(rng):
     weights = torch.from_numpy(rng.random((12, 30)))[:, ::2].requires_grad_()
     before = weights.detach().clone()
     for result in (
-        df.perona_malik(weights, 3.0, 0.1, scheme="fsi", step=3.0),
-        df.perona_malik(weights, 0.0, 0.1),
+        textbook(weights, 3.0, kappa=0.1, scheme="fsi", step=3.0),
+        textbook(weights, 0.0, kappa=0.1),
         df.heat(weights, 0.0),
         df.heat(weights, 0.0, scheme="explicit"),
     ):
@@ -274,11 +275,11 @@ def test_the_input_stays_and_is_not_returned(rng):
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 def test_errors_are_those_of_arrays(image, options, where, request):
     with pytest.raises((TypeError, ValueError)) as of_arrays:
-        df.perona_malik(image, 1.0, 0.1, **options)
+        textbook(image, 1.0, kappa=0.1, **options)
     if where == "elsewhere":
         request.getfixturevalue("elsewhere")
     with pytest.raises(of_arrays.type) as of_tensors:
-        df.perona_malik(torch.from_numpy(image), 1.0, 0.1, **options)
+        textbook(torch.from_numpy(image), 1.0, kappa=0.1, **options)
     assert str(of_tensors.value) == str(of_arrays.value)
 
 
@@ -286,7 +287,7 @@ def test_errors_are_those_of_arrays(image, options, where, request):
 def test_large_values_are_finite():
     """Though their sum is not."""
     image = torch.full((4, 4), 3e38)
-    torch.testing.assert_close(df.perona_malik(image, 0.0, 1.0), image)
+    torch.testing.assert_close(textbook(image, 0.0, kappa=1.0), image)
 
 
 @pytest.mark.usefixtures("elsewhere")

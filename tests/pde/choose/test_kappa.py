@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from equations import textbook
 
 import difffilter as df
 from difffilter.pde.choose.kappa import PEAKS
@@ -14,7 +15,7 @@ DIFFERENCES = {
 
 
 def kappa(image, rule, **options):
-    return df.perona_malik(image, 0.1, rule, full_output=True, **options)[1]["kappa"]
+    return textbook(image, 0.1, kappa=rule, full_output=True, **options)[1]["kappa"]
 
 
 @pytest.mark.parametrize("rule", DIFFERENCES)
