@@ -87,8 +87,8 @@ class Denoiser:
         sigma: float,
         *,
         channel_axis: int | None = None,
-        weight: NDArray,
-        deviation: NDArray,
+        weight: NDArray | None = None,
+        deviation: NDArray | None = None,
     ) -> Denoiser:
         """As `choose`, where errors do not count alike and the noise is not equally strong.
 
@@ -96,10 +96,10 @@ class Denoiser:
         ----------
         noisy, sigma, channel_axis
             As for `choose`.
-        weight : ndarray
-            Of the image's shape: how much the squared error of each pixel counts.
-        deviation : ndarray
-            Of the image's shape: the standard deviation of the noise at each pixel.
+        weight : ndarray, optional
+            Of the image's shape: how much the squared error of each pixel counts; ``None``: alike.
+        deviation : ndarray, optional
+            Of the image's shape: the standard deviation of the noise at each pixel; ``None``: σ.
         """
         return self.choose(noisy, sigma, channel_axis=channel_axis)
 

@@ -78,7 +78,7 @@ class PDEFilter(Denoiser):
             return self
         return self._settle(self._pose(noisy, sigma, channel_axis))[0]
 
-    def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight, deviation):
+    def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
         if self.is_settled():
             return self
         problem = self._pose(noisy, sigma, channel_axis)

@@ -225,7 +225,7 @@ class PeronaMalik(PDEFilter):
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         return self._chosen(self._pose(noisy, sigma, channel_axis))
 
-    def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight, deviation):
+    def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
         problem = self._pose(noisy, sigma, channel_axis)
         problem.weight, problem.deviation = weight, deviation
         return self._chosen(problem)
