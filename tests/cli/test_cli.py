@@ -128,10 +128,10 @@ def test_smooth_pattern_and_second_run(folder):
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
         (["nan.tif"], "nan.tif: image has 1 pixels that are NaN or infinite; replace them"),
-        (["grey.png", "--sigma", "25"], "sigma=25 is above the image's whole range [0, 1]; "
+        (["grey.png", "--sigma", "25"], "sigma is 25, above the image's whole range [0, 1]; "
          "did you mean 25/255?"),
         (["grey.png", "--sigma", "lots"], "'lots' is not a number; write 0.098 or 25/255"),
-        (["grey.png", "--kappa", "0"], "kappa must be a finite number > 0; got 0"),
+        (["grey.png", "--kappa", "0"], "kappa is 0; expected a finite number > 0"),
         (["grey.png", "-m", "perona_malk"], "unknown method 'perona_malk'; did you mean 'perona_malik'?"),
         (["grey.png", "-m", "heat(tiem=3)"], "heat has no parameter 'tiem'; did you mean 'time'?"),
         (["grey.png", "-m", "heat(time=open('x'))"], "cannot read the method"),
