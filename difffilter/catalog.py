@@ -9,7 +9,7 @@ import re
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 
-from difffilter.denoiser import Denoiser
+from difffilter.denoiser import as_denoiser
 from difffilter.noise.estimation import check_noise
 
 __all__ = ["make", "methods", "spell"]
@@ -91,7 +91,7 @@ def make(text, **parameters):
     for key in given:
         if key not in known:
             raise ValueError(f"{name} has no parameter {key!r}{nearest(key, known)}")
-    return denoiser(**given)
+    return as_denoiser(denoiser(**given))
 
 
 def _find(name, home):
@@ -112,10 +112,7 @@ def _find(name, home):
     if not isinstance(getattr(found, attribute, None), type):
         classes = [key for key, value in vars(found).items() if isinstance(value, type)]
         raise ValueError(f"{module} has no class {attribute!r}{nearest(attribute, classes)}")
-    denoiser = getattr(found, attribute)
-    if not issubclass(denoiser, Denoiser):
-        raise ValueError(f"{name} is no Denoiser: it cannot be called with an image")
-    return denoiser
+    return getattr(found, attribute)
 
 
 def usual_method(volume, parameters=()):

@@ -35,7 +35,7 @@ def _level(even, transform):
 
 
 @dataclass(frozen=True)
-class Stabilized:
+class Stabilized(Denoiser):
     """Another method, for Poisson noise or speckle: on an image whose noise was made even.
 
     The image goes through a function after which the noise has the same strength everywhere, is

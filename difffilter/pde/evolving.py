@@ -8,6 +8,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
+from difffilter.denoiser import Denoiser
 from difffilter.devices import is_tensor
 from difffilter.image import as_float
 from difffilter.noise.estimation import EXPONENTS, check_sigma, estimate_sigma
@@ -160,7 +161,7 @@ def turns(time, step, fidelity):
 
 
 @dataclass(frozen=True)
-class Evolving:
+class Evolving(Denoiser):
     """What the Denoisers that let an image evolve share.
 
     They are frozen dataclasses with the fields ``time`` and ``spacing``, and one for each parameter

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.denoiser import prepare
+from difffilter.denoiser import Denoiser, prepare
 from difffilter.pde.backends.arrays import home_of
 from difffilter.pde.evolving import Biased, Stepping, least_risk
 from difffilter.pde.solve.schemes import (
@@ -134,7 +134,7 @@ def _held_back(shape, spacing, time, fidelity):
 
 
 @dataclass(frozen=True)
-class Heat:
+class Heat(Denoiser):
     """The heat equation as a Denoiser.
 
     Attributes

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from difffilter.denoiser import Denoiser
 from difffilter.devices import as_array
 from difffilter.noise.estimation import check_sigma
 from difffilter.pde.backends.arrays import home_of
@@ -347,7 +348,7 @@ def _gradient_gain(flow, volume):
 
 
 @dataclass(frozen=True)
-class PeronaMalik:
+class PeronaMalik(Denoiser):
     """Perona–Malik diffusion as a Denoiser.
 
     Attributes
