@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from difffilter.pde.solve.schemes import (
     spatial_shape,
 )
 from difffilter.pde.solve.steps import Plan
+from difffilter.search_space import Range
 
 __all__ = ["Heat", "heat"]
 
@@ -159,6 +161,8 @@ class Heat(Denoiser):
     >>> Heat().choose(noisy, 0.1).time > 5
     True
     """
+
+    SEARCH: ClassVar[dict] = {"time": Range(1e-3, 1e3)}
 
     time: float | None = None
     spacing: float | tuple[float, ...] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from difffilter.pde.solve.schemes import (
     spatial_shape,
 )
 from difffilter.pde.solve.steps import SCHEMES, settle
+from difffilter.search_space import Choice, Range
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
@@ -365,6 +367,13 @@ class PeronaMalik(Denoiser):
     >>> PeronaMalik(diffusivity="rational").choose(noisy, 0.1).kappa >= 0.07
     True
     """
+
+    SEARCH: ClassVar[dict] = {
+        "diffusivity": Choice(tuple(DIFFUSIVITIES)),
+        "presmooth": Choice((0.0, 0.5, 0.7)),
+        "kappa": Range(0.03, 5, per_sigma=True),
+        "time": Range(0.1, 200, along=True),
+    }
 
     kappa: float | str | None = None
     time: float | None = None
