@@ -16,7 +16,7 @@ PACKAGE = ROOT / "difffilter"
 
 # Who stands above whom; a module imports from lower floors, or from its own folder.
 FLOORS = [
-    {"devices", "image", "parallel"},
+    {"devices", "image", "parallel", "search_space"},
     {"io", "noise"},
     {"denoiser"},
     {"metrics", "pde", "ddpm"},

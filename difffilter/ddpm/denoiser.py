@@ -13,7 +13,7 @@ from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, TiledNetwork, cut, overlap_of
-from difffilter.denoiser import prepare
+from difffilter.denoiser import Denoiser, prepare
 from difffilter.devices import find_device, multiplies_bfloat16
 
 MODES = ("mmse", "sample", "average")
@@ -28,7 +28,7 @@ SIDE_BY_SIDE = 2**22
 
 
 @dataclass(frozen=True)
-class DDPM:
+class DDPM(Denoiser):
     """Denoise by a DDPM: find the step at which it sees the image's noise, and go back to 0.
 
     Parameters
