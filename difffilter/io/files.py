@@ -12,7 +12,7 @@ import numpy as np
 from difffilter.io.picture import check_size, joined, split_alpha
 from difffilter.io.tiff import read_tiff, write_tiff
 
-__all__ = ["SUFFIXES", "read", "replacing", "write"]
+__all__ = ["SUFFIXES", "check_target", "read", "replacing", "write"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
@@ -85,6 +85,31 @@ def write(path, picture):
             raise
         except Exception as error:  # encoders raise what they like on odd metadata
             raise ValueError(f"{path} cannot be written: {error!r}") from error
+
+
+def check_target(path, overwrite):
+    """Raise an error if a result could not be written to this file, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+    overwrite : bool
+        Whether a file that exists may be replaced.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    ValueError
+        If the file exists and may not be replaced.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists already; pass --overwrite to replace it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"cannot write in the folder {path.parent}: permission denied")
 
 
 @contextmanager
