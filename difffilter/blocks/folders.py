@@ -157,8 +157,8 @@ def smooth_file(
     OSError, ValueError
         If the file cannot be read, filtered or written; then no target is written.
     """
-    check_target(task.target, overwrite)
     denoiser = as_denoiser(denoiser)
+    check_target(task.target, overwrite)
     if in_blocks(task, side, scheduler):
         sigma, settled = smooth_blocks(
             task.source, task.target, denoiser, sigma=sigma,
@@ -167,6 +167,7 @@ def smooth_file(
             max_pixels=max_pixels,
         )  # fmt: skip
         return [_note(sigma, settled)]
+    check_target(task.target, overwrite, SUFFIXES)
     picture = read(task.source, max_pixels)
     stacks = picture.volumes() if volume else picture.pages
     results, notes = np.empty_like(stacks), []

@@ -39,7 +39,7 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
     """
     from difffilter.catalog import MissingExtra, usual_method
     from difffilter.catalog import methods as names
-    from difffilter.figures import comparison
+    from difffilter.figures import comparison, formats
     from difffilter.image import as_float
     from difffilter.io.files import check_target, read, replacing
     from difffilter.noise.models import add_noise
@@ -59,7 +59,7 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
             click.echo(f"left out: {error}", err=True)
     source = Path(image)
     target = Path(output) if output else source.with_name(f"{source.stem}_compare.png")
-    check_target(target, overwrite)
+    check_target(target, overwrite, formats())
     picture = read(source)
     channel_axis = picture.channel_axis
     page = as_float(picture.pages[0], channel_axis)

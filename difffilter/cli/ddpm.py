@@ -24,7 +24,7 @@ def _require_torch():
 @click.option("-o", "--output", metavar="FILE",
               help="An image or a .gif. [default: IMG_evolve.png, next to IMG]")  # fmt: skip
 @click.option("--weights", metavar="NAME",
-              help="Also denoise with these weights; 'auto' picks those that fit IMG.")  # fmt: skip
+              help="Also remove the noise with these weights; 'auto': those that fit IMG.")  # fmt: skip
 @click.option(
     "--frames", type=click.IntRange(2), metavar="N", help="Number of images. [default: 7; .gif: 40]"
 )
@@ -40,21 +40,21 @@ def _require_torch():
 def evolve(image, output, overwrite, frames, **options):
     """Show both diffusions of an image: heat equation and DDPM.
 
-    One row shows the image under the heat equation, the other its way into noise. With weights, a
-    third row shows the way back from the noise of the last step.
+    One row shows the image under the heat equation, the next one how the DDPM turns it into noise.
+    With weights, a third row shows how the DDPM removes the noise of the last step.
 
     \b
     Examples:
       difffilter evolve photo.png -o evolve.png
       difffilter evolve photo.png -o evolve.gif --weights auto --last 300
     """
-    from difffilter.figures import two_diffusions
+    from difffilter.figures import formats, two_diffusions
     from difffilter.io.files import check_target, read, replacing
 
     _require_torch()
     source = Path(image)
     target = Path(output) if output else source.with_name(f"{source.stem}_evolve.png")
-    check_target(target, overwrite)
+    check_target(target, overwrite, formats())
     animated = target.suffix.lower() == ".gif"
     picture = read(source)
     ways = two_diffusions.two_diffusions(
@@ -98,14 +98,14 @@ def sample(number, output, weights, size, steps, eta, seed, device, overwrite):
     from skimage.util import montage
 
     from difffilter.image import like
-    from difffilter.io.files import check_target, write
+    from difffilter.io.files import SUFFIXES, check_target, write
     from difffilter.io.picture import Picture
 
     _require_torch()
     from difffilter.ddpm import generate
 
     target = Path(output)
-    check_target(target, overwrite)
+    check_target(target, overwrite, SUFFIXES)
     images = generate(
         number, (size, size), weights=weights, steps=steps, eta=eta, seed=seed, device=device
     )

@@ -87,7 +87,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
         volumes = volume or any(folders.holds_volumes(task.source, axes) for task in tasks)
         method = usual_method(volumes, given)
     denoiser = for_noise(make_denoiser(method, **given), noise)
-    if len(tasks) > 1 and output is not None:
+    if output is not None and tasks[0].target != Path(output):  # a folder
         Path(output).mkdir(parents=True, exist_ok=True)
     if resume:
         tasks = [task for task in tasks if not task.target.exists()]
@@ -153,7 +153,8 @@ def estimate(image, method, sigma, noise, volume):
     # Double quotes read better around single ones, where they are as good.
     text = str(chosen)
     quoted = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
-    options = ("" if sigma is None else f" --sigma {sigma}") + (" --volume" if volume else "")
+    options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"
+    options += " --volume" if volume else ""
     click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted}{options}")
 
 
@@ -177,14 +178,14 @@ def noise(image, sigma, noise, seed, output, overwrite):
     """
     import numpy as np
 
-    from difffilter.blocks.folders import find_images, plan_tasks
+    from difffilter.blocks.folders import plan_tasks
     from difffilter.image import like
-    from difffilter.io.files import check_target, read, write
+    from difffilter.io.files import SUFFIXES, check_target, read, write
     from difffilter.noise.models import add_noise
 
-    [task] = plan_tasks(find_images([image])[:1], output, "_noisy")
-    check_target(task.target, overwrite)
-    picture = read(task.source)
+    picture = read(image)
+    [task] = plan_tasks([Path(image)], output, "_noisy")
+    check_target(task.target, overwrite, SUFFIXES)
     noisy = add_noise(picture.pages, sigma, noise, np.random.default_rng(seed))
     write(task.target, picture.with_pages(like(noisy, picture.pages)))
 

@@ -189,8 +189,10 @@ def figure(noisy, entries, *, clean=None, sigma=None, channel_axis=None):
             bottom.imshow(difference[window], cmap="RdBu_r", vmin=-limit, vmax=limit)
         for axis in (top, middle, bottom):
             axis.set_axis_off()
-    what = "result - clean" if clean is not None else "noisy - result"
-    result.supxlabel(f"bottom: {what}, ±{limit:.2f}, in the framed detail", fontsize=8)
+    what = "result − clean" if clean is not None else "noisy − result"
+    result.supxlabel(
+        f"middle: framed detail; bottom: {what}, ±{limit:.2f} (blue to red)", fontsize=8
+    )
     return result
 
 

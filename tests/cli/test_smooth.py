@@ -89,6 +89,11 @@ def test_smooth_pattern_and_second_run(folder):
     assert not list(folder.glob("*_smooth_smooth*"))
 
 
+def test_a_folder_for_the_result_is_made(folder):
+    invoke_ok("smooth", "grey.png", "-m", "identity", "-o", "new/folder/", cwd=folder)
+    assert (folder / "new/folder/grey.png").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
