@@ -1,9 +1,9 @@
-"""The command line, as a process of its own or in this one."""
+"""The command line, run as a process of its own or in this one."""
 
+import contextlib
 import io
 import subprocess
 import sys
-from contextlib import chdir, redirect_stderr, redirect_stdout
 
 from difffilter.cli import main
 
@@ -19,15 +19,15 @@ def run(*arguments, cwd, **options):
 
 
 def invoke(*arguments, cwd):
-    """As `run`, in this process: for what does not depend on being a process of its own."""
-    out, err = io.StringIO(), io.StringIO()
-    code = 0
-    with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+    """``difffilter arguments`` in this process: as `run`, but without the seconds to start one."""
+    arguments, code = [str(argument) for argument in arguments], 0
+    out, error = io.StringIO(), io.StringIO()
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
         try:
-            main(list(map(str, arguments)))
-        except SystemExit as exit:
-            code = exit.code or 0
-    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+            main(arguments)
+        except SystemExit as stop:
+            code = stop.code
+    return subprocess.CompletedProcess(arguments, code or 0, out.getvalue(), error.getvalue())
 
 
 def invoke_ok(*arguments, cwd):

@@ -148,7 +148,9 @@ def estimate(image, method, sigma, noise, volume):
     search_current_folder()
     picture = read(image)
     page = (picture.volumes() if volume else picture.pages)[0]
-    chosen = estimate_parameters(page, method, sigma, picture.channel_axis, noise=noise)
+    chosen = estimate_parameters(
+        page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise
+    )
     click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
     # Double quotes read better around single ones, where they are as good.
     text = str(chosen)
