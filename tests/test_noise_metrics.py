@@ -33,7 +33,9 @@ def test_keyed_by_the_generator(noise, photo):
     before = photo.copy()
     noisy = df.add_noise(photo, 0.1, noise, np.random.default_rng(5))
     np.testing.assert_array_equal(noisy, df.add_noise(photo, 0.1, noise, 5))
-    np.testing.assert_array_equal(df.add_noise(photo, 0.1, noise), df.add_noise(photo, 0.1, noise, 0))
+    np.testing.assert_array_equal(
+        df.add_noise(photo, 0.1, noise), df.add_noise(photo, 0.1, noise, 0)
+    )
     assert (noisy != df.add_noise(photo, 0.1, noise, 6)).any()
     np.testing.assert_array_equal(photo, before)
     assert noisy.dtype == np.float64
@@ -42,9 +44,7 @@ def test_keyed_by_the_generator(noise, photo):
 
 
 def test_bad_noise(photo):
-    with pytest.raises(
-        ValueError, match="noise is 'pink'; expected one of gaussian, poisson"
-    ):
+    with pytest.raises(ValueError, match="noise is 'pink'; expected one of gaussian, poisson"):
         df.add_noise(photo, 0.1, "pink")
     with pytest.raises(ValueError, match="did you mean 25/255"):
         df.add_noise(photo, 25)
