@@ -11,7 +11,7 @@ import pytest
 
 import difffilter as df
 from difffilter import ddpm
-from difffilter.cli.main import cli
+from difffilter.cli import cli
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
