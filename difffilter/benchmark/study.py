@@ -15,7 +15,7 @@ import numpy as np
 
 from difffilter.benchmark.measure import MEASURES
 from difffilter.catalog import nearest, parse_number
-from difffilter.image import as_float
+from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.models import KINDS, add_noise
@@ -26,8 +26,6 @@ __all__ = ["Case", "Study", "read_study"]
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket")
 
 CHANNELS = ("gray", "color", "own")
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -157,7 +155,7 @@ class Study:
             pixels = read(source).pages[0]
         image = as_float(pixels, -1 if pixels.ndim == 3 else None).astype(np.float32)
         if self.channels == "gray" and image.ndim == 3:
-            image = image @ LUMA
+            image = grey(image)
         if self.channels == "color" and image.ndim == 2:
             raise ValueError(f"{source} is grey; this study wants colour (channels = 'color')")
         if self.crop is not None:
