@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["LUMA", "as_float", "grey", "like"]
 
-# Shares of red, green and blue in the luma of ITU-R BT.601, which made the grey test sets of the field.
+# Shares of red, green and blue in the luma of ITU-R BT.601, by which test sets become grey.
 LUMA = (0.299, 0.587, 0.114)
 
 
