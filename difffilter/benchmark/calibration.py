@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from difffilter.benchmark.search import fit, mean_psnr
 from difffilter.catalog import make, parse, parse_number
-from difffilter.image import as_float
+from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read, replacing
 
 __all__ = ["CALIBRATION", "NotCalibrated", "calibrate", "calibrated"]
@@ -23,9 +23,6 @@ __all__ = ["CALIBRATION", "NotCalibrated", "calibrate", "calibrated"]
 CALIBRATION = Path(__file__).with_name("calibration.json")
 
 SIGMAS = ("5/255", "10/255", "15/255", "25/255", "35/255", "50/255", "75/255")
-
-# ITU-R 601, by which the usual grey test sets were made.
-LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class NotCalibrated(ValueError):
@@ -211,7 +208,7 @@ def _clean(file, colour, crop):
     picture = read(file)
     page = as_float(picture.pages[0], picture.channel_axis).astype(np.float64)
     if page.ndim == 3 and not colour:
-        page = page @ LUMA
+        page = grey(page)
     elif page.ndim == 2 and colour:
         page = np.repeat(page[..., None], 3, axis=2)
     top, left = (max(0, (n - crop) // 2) for n in page.shape[:2])

@@ -18,7 +18,7 @@ import numpy as np
 from difffilter.benchmark.measure import MEASURES
 from difffilter.catalog import parse_number
 from difffilter.checks import check_choice, check_whole, nearest
-from difffilter.image import as_float
+from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.models import KINDS, add_noise
@@ -29,8 +29,6 @@ __all__ = ["Case", "Study", "read_study"]
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket")
 
 CHANNELS = ("gray", "color", "own")
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Case(NamedTuple):
@@ -153,7 +151,7 @@ class Study:
             pixels = read(source).pages[0]
         image = as_float(pixels, -1 if pixels.ndim == 3 else None).astype(np.float32)
         if self.channels == "gray" and image.ndim == 3:
-            image = image @ LUMA
+            image = grey(image)
         if self.channels == "color" and image.ndim == 2:
             raise ValueError(f"{source} is grey; expected colour (channels = 'color')")
         if self.crop is not None:

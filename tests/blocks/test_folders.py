@@ -60,7 +60,9 @@ def test_a_process_that_dies_takes_only_its_own_file(folder):
     result = run("smooth", "in", "-o", "out", "-m", "deadly:Deadly", "--sigma", "0.1",
                         "--jobs", "2", cwd=folder)  # fmt: skip
     assert result.returncode == 1
-    assert "error: in/2.png: its process died, perhaps because it ran out of memory" in result.stderr
+    assert (
+        "error: in/2.png: its process died, perhaps because it ran out of memory" in result.stderr
+    )
     assert "3 of 6 images failed" in result.stderr
     assert sorted(os.listdir(folder / "out")) == ["0.png", "1.png", "3.png"]
 

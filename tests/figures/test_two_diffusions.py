@@ -77,7 +77,7 @@ def test_the_animation_goes_there_and_back(three_ways, tmp_path):
         ({"frames": 1}, "frames is 1; expected at least 2"),
         ({"last": 1001}, "last is 1001; expected a step from 1 to 1000"),
         ({"size": 0}, "size is 0; expected at least 1 pixel"),
-        ({"steps": 0, "weights": "auto"}, "steps is 0; expected at least 1"),
+        ({"steps": 0, "weights": "auto"}, "steps is 0; expected a whole number ≥ 1"),
         ({"channel_axis": 0}, "the image has 8 channels; expected 1 or 3"),
     ],
 )

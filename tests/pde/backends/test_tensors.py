@@ -297,8 +297,14 @@ def test_wide_ranges_may_have_large_sigma(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scheme": "aos"}, "scheme is 'aos', which works on the CPU only; expected auto, explicit or fsi on cpu"),
-        ({"kappa": "mad"}, "kappa is 'mad', a rule that works on the CPU only; expected a number or None on cpu"),
+        (
+            {"scheme": "aos"},
+            "scheme is 'aos', which works on the CPU only; expected auto, explicit or fsi on cpu",
+        ),
+        (
+            {"kappa": "mad"},
+            "kappa is 'mad', a rule that works on the CPU only; expected a number or None on cpu",
+        ),
         ({"fidelity": 0.1}, "fidelity is 0.1, which works on the CPU only; expected 0 on cpu"),
     ],
 )
@@ -309,7 +315,9 @@ def test_what_does_not_work_elsewhere(options, message):
 
 @pytest.mark.usefixtures("elsewhere")
 def test_no_fidelity_in_heat_elsewhere():
-    with pytest.raises(ValueError, match="fidelity is 0.1, which works on the CPU only; expected 0 on cpu"):
+    with pytest.raises(
+        ValueError, match="fidelity is 0.1, which works on the CPU only; expected 0 on cpu"
+    ):
         df.heat(torch.zeros(8, 8), 1.0, fidelity=0.1)
 
 
