@@ -39,11 +39,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more
 numpydoc_show_class_members = False
 
-# Pages of filters draw their own picture, with figures.py.
+# The filters' pages draw their pictures with figures.py; the code is not for readers.
 plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
-plot_include_source = True
+plot_include_source = False
 plot_rcparams = {"savefig.bbox": "tight"}
 plot_apply_rcparams = True
 
