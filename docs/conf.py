@@ -40,7 +40,7 @@ autodoc_typehints = "none"  # the docstrings say more
 numpydoc_show_class_members = False
 
 # The filters' pages draw their pictures with figures.py; the code is not for readers.
-plot_formats = [("png", 110)]
+plot_formats = [("png", 150)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 plot_include_source = False

@@ -24,15 +24,19 @@ def photograph(sigma=25 / 255):
     return clean, df.add_noise(clean, sigma)
 
 
-def side_by_side(*, clean=None, rows=1, **images):
-    """Images in rows under their names, with their PSNR if there is a clean one."""
+def side_by_side(*, clean=None, rows=1, width=1.9, **images):
+    """Images in rows under their names, with their PSNR if there is a clean one.
+
+    The fonts stay as they are, so the smaller the `width` of an image, in inches, the larger they
+    are beside it.
+    """
     if clean is not None:
         images = {"clean": clean, **images}
     columns = -(-len(images) // rows)
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(2.3 * columns, 2.65 * rows),
+        figsize=(width * columns, (width + 0.35) * rows),
         layout="constrained",
         squeeze=False,
     )
@@ -43,7 +47,7 @@ def side_by_side(*, clean=None, rows=1, **images):
         if clean is not None and image is not clean:
             title += f"\n{df.psnr(clean, np.clip(image, 0, 1)):.1f} dB"
         axis.imshow(np.clip(image, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axis.set_title(title, fontsize=10)
+        axis.set_title(title, fontsize=9)
     return figure
 
 
@@ -51,9 +55,10 @@ def compare():
     """The README's picture: the two kinds of diffusion on a photograph."""
     clean, noisy = photograph()
     methods = ("heat", "perona_malik", "edge_enhancing", "ddpm")
-    return side_by_side(
-        clean=clean, noisy=noisy, **{name: df.denoise(noisy, method=name) for name in methods}
-    )
+    images = {"clean": clean, "noisy": noisy}
+    images |= {name: df.denoise(noisy, method=name) for name in methods}
+    detail = slice(35, 145), slice(60, 170)
+    return side_by_side(width=1.5, **{name: image[detail] for name, image in images.items()})
 
 
 def filters():
@@ -74,4 +79,4 @@ def filters():
 
 if __name__ == "__main__":
     for name, draw in {"compare.png": compare, "filters.png": filters}.items():
-        draw().savefig(HERE / name, dpi=110, bbox_inches="tight")
+        draw().savefig(HERE / name, dpi=170, bbox_inches="tight")

@@ -28,7 +28,7 @@ class FilterTable(SphinxDirective):
                 raise ExtensionError(f"{name} has no page: write {page} (see _template.md)")
             self.env.note_dependency(page)
             says = about(page)
-            cells = [f"[](/filters/{name}.md)", *(says[key] for key in SAYS)]
+            cells = [f"[`{name}`](/filters/{name}.md)", *(says[key] for key in SAYS)]
             cells += [measured("seconds", name, "seconds"), measured("bsd68", name, "psnr")]
             lines.append(f"| {' | '.join(cells)} |")
         return self.parse_text_to_nodes("\n".join(lines))
@@ -41,18 +41,18 @@ class FilterReference(SphinxDirective):
         lines = []
         for name in df.methods():
             lines += [f"## {name}", "", "```{eval-rst}"]
-            lines += [f".. {kind}:: {home}\n{options}" for kind, home, options in documented(name)]
+            lines += [f".. {kind}:: {home}\n" for kind, home in documented(name)]
             lines += ["```", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
 
 
 def documented(name):
-    """What documents a method: directive, name and options of its function, if any, and class."""
+    """What documents a method: directive and name of its function, if it has one, and its class."""
     if callable(getattr(df, name, None)):
-        yield "autofunction", f"difffilter.{name}", ""
+        yield "autofunction", f"difffilter.{name}"
     denoiser = type(df.make(name)).__name__
     package = "difffilter" if hasattr(df, denoiser) else "difffilter.ddpm"
-    yield "autoclass", f"{package}.{denoiser}", "   :members: choose\n"
+    yield "autoclass", f"{package}.{denoiser}"
 
 
 def about(page):
