@@ -1,5 +1,6 @@
 """The documentation covers every method and public name, its commands parse and its code runs."""
 
+import json
 import re
 import runpy
 import shlex
@@ -11,6 +12,7 @@ import click
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import reliability
 from PIL import Image
 
 import difffilter as df
@@ -133,6 +135,12 @@ def test_committed_results_are_shown():
     script = runpy.run_path(str(ROOT / "benchmarks/results_page.py"), run_name="results_page")
     assert script["with_summary"](TEXTS[README]) == TEXTS[README]
     assert script["page"]() == TEXTS[DOCS / "results.md"]
+
+
+def test_committed_faults_are_shown():
+    """When this fails: python benchmarks/reliability.py --page"""
+    results = json.loads((ROOT / "benchmarks/results/reliability.json").read_text("utf-8"))
+    assert reliability.page(results) == TEXTS[DOCS / "reliability.md"]
 
 
 @pytest.mark.parametrize(
