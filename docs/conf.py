@@ -1,4 +1,4 @@
-"""How the documentation is built: make docs"""
+"""Configuration of the documentation: make docs"""
 
 import os
 import sys

@@ -17,7 +17,7 @@ from PIL import Image
 
 import difffilter as df
 from difffilter import ddpm, training
-from difffilter.cli.main import cli
+from difffilter.cli import cli
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
