@@ -126,11 +126,9 @@ def run_diffusivity(some, row, u, width, lines, kind, inverse, mask, g, workers)
 
 @cache
 def diffusivity_addresses(dtype):
-    """Where `diffusivity_lines` lies and where `diffusivity_row`."""
-    real, whole = from_dtype(dtype), types.int64
-    line, state, g = (types.Array(real, axes, "C") for axes in (1, 4, 3))
-    mask = types.Array(types.boolean, 3, "C")
-    return (
-        address_of(diffusivity_lines, whole, state, *[whole] * 6, line, mask, g),
-        address_of(diffusivity_row, whole, line, whole, real, real),
-    )
+    """The addresses of `diffusivity_lines` and `diffusivity_row`."""
+    real = from_dtype(dtype)
+    one, three, four = (types.Array(real, axes, "C") for axes in (1, 3, 4))
+    mask = types.Array(types.boolean, 3, "C", readonly=True)
+    row = address_of(diffusivity_row, q=one, inverse=real, rate=real)
+    return address_of(diffusivity_lines, row=row, u=four, inverse=one, mask=mask, g=three), row

@@ -1,11 +1,13 @@
 """Implicit steps along one axis: tridiagonal systems, many side by side."""
 
+from functools import cache
+
 import numpy as np
 from numba import from_dtype, njit, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
 from difffilter.pde.kernels.explicit import INNER, OPTIONS, face_weight
-from difffilter.pde.kernels.strips import flat
+from difffilter.pde.kernels.strips import PLACE, flat
 
 
 @njit(**INNER)
@@ -61,31 +63,26 @@ def implicit(u, kind, inverse, rate, g, mask, ratio, weights):
     Parameters are those of `evolve`, but ``inverse`` and ``rate`` for this axis only, and room for
     each worker: ``ratio (N, H, M)`` and ``weights (N, 3, M)`` for M columns side by side.
     """
-    real, whole = from_dtype(u.dtype), types.int64
-    line, lines, state, three = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
-    place = types.UniTuple(whole, 2)
-    weight = address_of(face_weight, state, whole, place, place, whole, whole, real, real, three,
-                        types.Array(types.boolean, 3, "C"), line)  # fmt: skip
-    columns = address_of(solve_columns, whole, state, *[whole] * 6, real, real, three,
-                         types.Array(types.boolean, 3, "C"), lines, lines)  # fmt: skip
-    solve_all(
-        columns,
-        weight,
-        flat(u),
-        u.shape[4],
-        kind,
-        inverse,
-        rate,
-        flat(g),
-        flat(mask),
-        ratio,
-        weights,
-    )
+    solve_all(*addresses(u.dtype), flat(u), u.shape[4], kind, inverse, rate, flat(g), flat(mask),
+              ratio, weights)  # fmt: skip
+
+
+@cache
+def addresses(dtype):
+    """The addresses of `solve_columns` and `face_weight`."""
+    real = from_dtype(dtype)
+    one, two, three, four = (types.Array(real, axes, "C") for axes in (1, 2, 3, 4))
+    shared = {
+        "u": four, "inverse": real, "rate": real, "g": three,
+        "mask": types.Array(types.boolean, 3, "C", readonly=True),
+    }  # fmt: skip
+    weight = address_of(face_weight, **shared, here=PLACE, there=PLACE, q=one)
+    return address_of(solve_columns, weight=weight, **shared, ratio=two, weights=two), weight
 
 
 @njit(parallel=True, **OPTIONS)
 def solve_all(columns, weight, u, width, kind, inverse, rate, g, mask, ratio, weights):
-    """`implicit`, with the addresses of `solve_columns` and `face_weight`."""
+    """`implicit`, with the `addresses` of `solve_columns` and `face_weight`."""
     batch, depth = u.shape[0], u.shape[2]
     workers, most = ratio.shape[0], ratio.shape[2]
     parts = (width + most - 1) // most

@@ -186,7 +186,7 @@ def sweep(
     channel, the rings of ``sets + 2`` states, and of ``sets`` times the smoothed ones and, with n layers,
     of g. ``ways`` are `addresses` of functions.
     """
-    read, write, heat_at, slope_at, row, flow_at = ways
+    read, heat_at, slope_at, row, flow_at, write = ways
     channels, depth, height = u.shape[1], u.shape[2], u.shape[3] // width
     one, stages = u.dtype.type(1.0), blurs + 2
     # Beside a strip or block each stage has a layer or line less than the one before.
@@ -275,11 +275,12 @@ def work_share(
 
 @njit(parallel=True, **OPTIONS)
 def run_sweeps(
-    share, ways, u, v, in_place, beside, blocks, steps, at_once, blurs, width, pitch, n, chunk, sets,
-    alpha, kind, inverse, rate, blur_rate, space,
+    share, read, heat_at, slope_at, row, flow_at, write, u, v, in_place, beside, blocks, steps, at_once,
+    blurs, width, pitch, n, chunk, sets, alpha, kind, inverse, rate, blur_rate, space,
 ):  # fmt: skip
-    """All steps, with the `addresses` ``share`` and ``ways``."""
-    workers = len(space)
+    """All steps, with the `addresses` of what is done."""
+    # (Handed over one by one, for Numba takes longer to find out the type of a tuple of them.)
+    workers, ways = len(space), (read, heat_at, slope_at, row, flow_at, write)
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
         if in_place or taken % 2 == 0:
@@ -362,9 +363,10 @@ def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate
     beside = np.empty(
         (batch, strips, 2, 2, at_once * stages if strips > 1 else 0, channels, width), u.dtype
     )
+    flat_u = u.reshape((*shape[:3], height * width))
     run_sweeps(
-        *addresses(u.dtype), *(each.reshape(*shape[:3], height * width) for each in (u, spare)), in_place,
-        beside, blocks, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind, inverse, rate,
+        *addresses(u.dtype), flat_u, flat_u if spare is u else spare.reshape(flat_u.shape), in_place, beside,
+        blocks, steps, at_once, blurs, width, pitch, n, chunk, sets, alpha, kind, inverse, rate,
         blur_rate, space,
     )  # fmt: skip
     if in_place or steps % 2 == 0:
@@ -377,19 +379,19 @@ def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate
 
 @cache
 def addresses(dtype):
-    """Where `work_share` lies, and where what it calls."""
-    real, whole, yes = from_dtype(dtype), types.int64, types.boolean
-    line, lines, state = (types.Array(real, axes, "C") for axes in (1, 2, 4))
+    """The addresses of `work_share` and of what it calls: reading, the stages in turn, writing."""
+    real = from_dtype(dtype)
+    one, two, four, seven = (types.Array(real, axes, "C") for axes in (1, 2, 4, 7))
     ways = (
-        address_of(read_layers, state, *[whole] * 5, state, whole, whole, line, *[whole] * 5),
-        address_of(write_layers, line, *[whole] * 3, state, *[whole] * 8),
-        address_of(heat, line, *[whole] * 5, line, whole),
-        address_of(slope, line, *[whole] * 5, line, yes, whole),
-        address_of(diffusivity_row, whole, line, whole, real, real),
-        address_of(flow, line, *[whole] * 9, real, real, line, whole),
+        address_of(read_layers, u=four, beside=four, a=one),
+        address_of(heat, a=one, rate=one),
+        address_of(slope, a=one, inverse=one, more=types.boolean),
+        address_of(diffusivity_row, q=one, inverse=real, rate=real),
+        address_of(flow, a=one, step=real, beta=real, rate=one),
+        address_of(write_layers, a=one, u=four),
     )
     share = address_of(
-        work_share, types.UniTuple(whole, len(ways)), state, state, yes, types.Array(real, 7, "C"),
-        *[whole] * 12, line, whole, line, lines, line, line,
+        work_share, ways=ways, u=four, v=four, in_place=types.boolean, beside=seven, alpha=one,
+        inverse=one, rate=two, blur_rate=one, a=one,
     )  # fmt: skip
-    return share, ways
+    return share, *ways

@@ -28,6 +28,9 @@ __all__ = ["addresses", "empty", "evolve", "flat", "pieces", "room"]
 # does not fit into the second level is still in the third.
 CACHE = 1 << 21
 
+# The type of a plane and the first pixel in it.
+PLACE = types.UniTuple(types.int64, 2)
+
 # Steps at once where nothing sets a limit.
 MANY = 1 << 30
 
@@ -154,8 +157,9 @@ def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, spac
             step = step_colours
         elif u.shape[1] == 1 and kind in ROWS and width >= WIDE:
             step = ROWS[kind]
+    flat_u = flat(u)
     run_phases(
-        *addresses(u.dtype, step), flat(u), flat(v), start, steps, width,
+        *addresses(u.dtype, step), flat_u, flat_u if v is u else flat(v), start, steps, width,
         lines_of_run(-(-height // (slopes.shape[1] - 1)), width),
         alpha, kind, inverse, rate, flat(g), flat(mask), slopes, space,
     )  # fmt: skip
@@ -164,28 +168,29 @@ def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, spac
 
 def flat(a):
     """An array (..., H, W) as (..., H·W)."""
-    return a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1])
+    *others, height, width = a.shape
+    return a.reshape((*others, height * width))
 
 
 @cache
 def addresses(dtype, step):
-    """Where `work_share` lies, where a way of stepping, and where `face_flux`."""
-    real, whole = from_dtype(dtype), types.int64
-    line, lines, state, g = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
-    g_and_mask = g, types.Array(types.boolean, 3, "C")
-    share = address_of(
-        work_share, whole, whole, state, state, *[whole] * 8, line, whole, line, lines, *g_and_mask,
-        types.Array(real, 7, "C"), lines,
-    )  # fmt: skip
-    stepping = address_of(
-        step, state, state, *[whole] * 9, line, whole, line, lines, *g_and_mask,
-        lines, state, types.boolean, g, line, lines, lines,
-    )  # fmt: skip
-    place = types.UniTuple(whole, 2)
+    """The addresses of `work_share`, of a way of stepping, and of `face_flux`."""
+    real = from_dtype(dtype)
+    one, two, three, four, seven = (types.Array(real, axes, "C") for axes in (1, 2, 3, 4, 7))
+    mask = types.Array(types.boolean, 3, "C", readonly=True)
     flux = address_of(
-        face_flux, state, whole, place, place, whole, whole, real, real, *g_and_mask, line, lines, whole,
+        face_flux, u=four, here=PLACE, there=PLACE, inverse=real, rate=real, g=three, mask=mask,
+        q=one, flux=two,
     )  # fmt: skip
-    return share, stepping, flux
+    cycle = {"alpha": one, "inverse": one, "rate": two, "g": three, "mask": mask}
+    step = address_of(
+        step, u=four, v=four, **cycle, south=two, floor=four, closed=types.boolean, front=three,
+        q=one, east=two, back=two,
+    )  # fmt: skip
+    share = address_of(
+        work_share, step=step, flux=flux, u=four, v=four, **cycle, slopes=seven, space=two
+    )
+    return share, step, flux
 
 
 @njit(parallel=True, **OPTIONS)

@@ -431,15 +431,17 @@ def evolve(u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
 
 @cache
 def addresses(dtype):
-    """Where `block_faces` and `block_step` lie."""
-    real, whole = from_dtype(dtype), types.int64
-    line, lines, vectors = (types.Array(t, n, "C") for t, n in ((real, 1), (real, 2), (whole, 2)))
+    """The addresses of `block_faces` and `block_step`."""
+    real = from_dtype(dtype)
+    one, two = (types.Array(real, axes, "C") for axes in (1, 2))
+    vectors = types.Array(types.int64, 2, "C")
     return (
         address_of(
-            block_faces, lines, lines, *[whole] * 6, *[real] * 5, line, line, vectors, line, line
+            block_faces, u=two, faces=two, kappa2=real, inverse=real, least=real, inner=real, outer=real,
+            presmooth=one, integration=one, vectors=vectors, peak=one, space=one,
         ),
-        address_of(block_step, lines, lines, lines, *[whole] * 4, vectors, real, line),
-    )
+        address_of(block_step, u=two, v=two, faces=two, vectors=vectors, tau=real, gain=one),
+    )  # fmt: skip
 
 
 @njit(parallel=True, **OPTIONS)
