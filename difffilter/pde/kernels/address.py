@@ -6,7 +6,7 @@ three times over. A call by address takes some nanoseconds more, and seconds les
 
 from functools import cache
 
-from numba import types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -17,6 +17,8 @@ __all__ = ["address_of", "call"]
 def address_of(function, *arguments):
     """Where a jitted function that returns nothing lies in memory, compiled for Numba's types of
     its arguments."""
+    if config.DISABLE_JIT:
+        return function
     function.compile(arguments)
     compiled = function.overloads[arguments]
     return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
@@ -38,3 +40,10 @@ def call(typing, address, arguments):
         return context.get_dummy_value()
 
     return types.void(address, arguments), codegen
+
+
+if config.DISABLE_JIT:
+
+    def call(function, arguments):
+        """Call a function with a tuple of arguments."""
+        function(*arguments)
