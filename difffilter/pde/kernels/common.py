@@ -15,6 +15,7 @@ import tempfile
 from contextlib import suppress
 from importlib import resources
 
+import numpy as np
 from numba import config, njit
 from numba.core.caching import FunctionCache
 
@@ -58,6 +59,8 @@ def parallel(function=None, **options):
     if function is None:
         return functools.partial(parallel, **options)
     compiled = _compile(function, OPTIONS | {"parallel": True} | options)
+    if config.DISABLE_JIT:  # compiled code does not warn of an overflow in what it works in
+        return np.errstate(all="ignore")(compiled)
 
     @functools.wraps(function)
     def call(*arguments):

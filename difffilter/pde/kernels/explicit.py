@@ -216,6 +216,8 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
             for i in range(count):
                 flux[0, to + i] = rate * (u[b, 0, z1, far + i] - u[b, 0, z, near + i])
             return
+    if n < 1:  # there may be no plane z1
+        return
     face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q)
     for c in range(u.shape[1]):
         near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]

@@ -94,12 +94,12 @@ def eigenvalues_run(a):
 @kernel
 def diffusivities_run(a, g, kind, kappa2, least):
     """The eigenvalues of D, given those of the structure tensor; ``g`` is space."""
-    number = g.dtype.type
+    number, zero = g.dtype.type, a.dtype.type(0.0)
     for i in range(RUN):
         one, upper, lower = a[ALONE + i], a[UPPER + i], a[LOWER + i]
         if kind == EDGE:
             one, upper, lower = one / kappa2, upper / kappa2, lower / kappa2
-            one, upper, lower = max(one, 0.0), max(upper, 0.0), max(lower, 0.0)
+            one, upper, lower = max(one, zero), max(upper, zero), max(lower, zero)
             one, upper, lower = one * one, upper * upper, lower * lower
             one, upper, lower = (
                 WEICKERT_C / (one * one), WEICKERT_C / (upper * upper),
