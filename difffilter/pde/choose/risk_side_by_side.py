@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from difffilter.pde.kernels.explicit import OPTIONS
+from difffilter.pde.kernels.common import parallel
 from difffilter.pde.solve.schemes import SAFETY, Diffusion, plan, stability_bound
 from difffilter.pde.solve.steps import cycle_steps
 from difffilter.pde.solve.tiles import sample
@@ -168,7 +168,7 @@ def least(times, risks, unit):
     return math.exp(x[1] - tilt / (2 * bend)) - unit, risks[k] - tilt**2 / (4 * bend)
 
 
-@njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
+@parallel(fastmath={"contract", "reassoc"})
 def row_moments(u, y, b, scale):
     """Row by row, Σ (s u - y)² and Σ b·(s u' - s u) for some evolutions, each with a scale s.
 

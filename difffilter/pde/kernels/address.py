@@ -10,7 +10,7 @@ import inspect
 from functools import cache
 
 from llvmlite import ir
-from numba import typeof, types
+from numba import config, typeof, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import (
@@ -99,7 +99,10 @@ def address_of(function, **kinds):
     Returns
     -------
     Address
+        Where Numba compiles nothing, the function itself.
     """
+    if config.DISABLE_JIT:
+        return function
     parameters = tuple(inspect.signature(function.py_func).parameters)
     if unknown := sorted(set(kinds) - set(parameters)):
         raise TypeError(f"{function.__name__} has no parameter {', '.join(unknown)}")
@@ -133,3 +136,10 @@ def call(typing, address, arguments):
         return context.get_dummy_value()
 
     return types.void(address, arguments), codegen
+
+
+if config.DISABLE_JIT:
+
+    def call(function, arguments):
+        """Call a function with a tuple of arguments."""
+        function(*arguments)

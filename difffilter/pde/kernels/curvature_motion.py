@@ -1,16 +1,12 @@
-"""The jitted function of curvature motion.
-
-It calls no other, since Numba's on-disk cache does not notice a change in a jitted function of
-another file.
-"""
+"""The jitted function of curvature motion."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import parallel
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def explicit(u, v, step, inverse, axes, epsilon, workers):
     """v = u + step · (Δu - (∇uᵀ H ∇u + ε² Δu / axes) / (|∇u|² + ε²)), H being the Hessian.
 

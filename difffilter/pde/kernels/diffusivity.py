@@ -6,14 +6,15 @@
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
-from difffilter.pde.kernels.explicit import INNER, OPTIONS, diffusivity_row, lines_of_run
+from difffilter.pde.kernels.common import inner, parallel
+from difffilter.pde.kernels.explicit import diffusivity_row, lines_of_run
 from difffilter.pde.kernels.strips import flat
 
 
-@njit(**INNER)
+@inner
 def add_squares(u, b, z, c, z1, z2, start, n, back, forth, inverse, q):
     """Add d²·inverse to n pixels of q, d = u in plane z2, `forth` pixels on, - u in z1, `back` before."""
     here = np.uintp(start)
@@ -23,7 +24,7 @@ def add_squares(u, b, z, c, z1, z2, start, n, back, forth, inverse, q):
         q[here + i] += d * d * inverse
 
 
-@njit(**INNER)
+@inner
 def gradient(u, b, z, first, last, width, inverse, q):
     """q = Σ_c |∇u_c|², times ``inverse``, in the lines from `first` to `last`, by central differences.
 
@@ -57,7 +58,7 @@ def gradient(u, b, z, first, last, width, inverse, q):
                         inverse[0], q)  # fmt: skip
 
 
-@njit(**INNER)
+@inner
 def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
     """`gradient` where a neighbour beyond the mask, too, is taken to equal the pixel itself."""
     channels, depth, size = u.shape[1:]
@@ -83,7 +84,7 @@ def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
             q[i] = total
 
 
-@njit(**INNER)
+@inner
 def diffusivity_lines(row, u, b, first, last, width, lines, kind, inverse, mask, g):
     """`pixel_diffusivity` of the lines from `first` to `last` of image b, `lines` at a time.
 
@@ -111,7 +112,7 @@ def pixel_diffusivity(u, kind, inverse, mask, g, workers):
                     kind, inverse, flat(mask), flat(g), workers)  # fmt: skip
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def run_diffusivity(some, row, u, width, lines, kind, inverse, mask, g, workers):
     """`pixel_diffusivity`; each worker takes a part of every image."""
     height = u.shape[3] // width

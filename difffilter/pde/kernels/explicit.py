@@ -29,26 +29,16 @@ same arithmetic whatever the strips, so results depend neither on them nor on th
 
 In a volume all planes of a strip do not fit into the cache. There the steps follow one another
 through the planes, step s working on plane z while step s + 1 works on plane z - 1.
-
-Jitted functions that call each other stand in one file because Numba's on-disk cache does not
-notice a change in a jitted function of another file; what is called by its address may stand
-anywhere.
 """
 
 import math
-import os
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
 from difffilter.pde.kernels.address import call
-
-# Threads wait for each other for some tenths of a millisecond between the parts of a call, and to
-# wake one that sleeps can take milliseconds; but threads that spin for long take a busy machine's
-# time slices from the very threads that they wait for. This, about 0.3 ms, is read when the first
-# parallel kernel runs; who sets it wins.
-os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+from difffilter.pde.kernels.common import inlined, inner, kernel, part
 
 # Codes of the diffusivities: one compiled kernel serves them all, branching once per row.
 CONSTANT, EXPONENTIAL, RATIONAL, CHARBONNIER, TUKEY, WEICKERT = range(6)
@@ -73,16 +63,6 @@ ROW = PIECE + 2 * MARGIN
 CACHE_LINE = 64
 
 WEICKERT_C = 3.31488
-
-# Division must not check for zero, or loops do not vectorise; multiply-adds may be fused. Neither
-# lets the compiler assume that numbers are finite.
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
-# (What only kernels call needs no way in from Python.)
-INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# (Some hundred words of arguments take longer to hand over than a short line takes to work on.)
-INLINED = INNER | {"forceinline": True}
-# (What is called in one place only compiles faster as a part of that place.)
-PART = INNER | {"inline": "always"}
 
 
 def decay(rate, s, inverse):
@@ -134,7 +114,7 @@ def _decay(rate, s, inverse):
     return decay32 if real is np.float32 else decay64
 
 
-@njit(**INNER)
+@inner
 def diffusivity_row(kind, q, n, inverse, rate):
     """Replace q[i] = s² by rate · g(s) for i < n, with ``inverse`` 1/κ²."""
     one = q.dtype.type(1.0)
@@ -161,7 +141,7 @@ def diffusivity_row(kind, q, n, inverse, rate):
             q[i] = rate
 
 
-@njit(**INNER)
+@inner
 def squares(u, b, here, there, n, q):
     """q = Σ_c d_c² for n consecutive pixels and as many others."""
     z, start = here
@@ -184,7 +164,7 @@ def squares(u, b, here, there, n, q):
             q[i] += d * d
 
 
-@njit(**INNER)
+@inner
 def face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q):
     """q = rate · g of the faces between n consecutive pixels of image b and as many others.
 
@@ -208,7 +188,7 @@ def face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q):
             q[i] = q[i] if near_open[i] and far_open[i] else zero
 
 
-@njit(**INLINED)
+@inlined
 def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
     """rate · g · d_c through the faces of `face_weight`, to flux[c, at : at + n]. q is scratch."""
     z, start = here
@@ -236,6 +216,8 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
             for i in range(count):
                 flux[0, to + i] = rate * (u[b, 0, z1, far + i] - u[b, 0, z, near + i])
             return
+    if n < 1:  # there may be no plane z1
+        return
     face_weight(u, b, here, there, n, kind, inverse, rate, g, mask, q)
     for c in range(u.shape[1]):
         near, far = u[b, c, z][start : start + n], u[b, c, z1][start1 : start1 + n]
@@ -244,21 +226,21 @@ def face_flux(u, b, here, there, n, kind, inverse, rate, g, mask, q, flux, at):
             f[i] = q[i] * (far[i] - near[i])
 
 
-@njit(**OPTIONS)
+@kernel
 def up_to_line(count, itemsize):
     """At least so many items, in whole cache lines."""
     line = CACHE_LINE // itemsize
     return (count + line - 1) // line * line
 
 
-@njit(**INNER)
+@inner
 def split(space, rows, columns):
     """The first part of a work space as a matrix, and the rest from the next cache line on."""
     size = rows * columns
     return space[:size].reshape(rows, columns), space[up_to_line(size, space.itemsize) :]
 
 
-@njit(**INNER)
+@inner
 def clear(rows):
     # (Assigning to rows[:] takes a second to compile; rows met one by one count as strided.)
     for c in range(len(rows)):
@@ -267,7 +249,7 @@ def clear(rows):
             row[i] = 0
 
 
-@njit(**INNER)
+@inner
 def step_lines(
     u, v, b, z, s, k, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
     south, floor, closed, front, q, east, back,
@@ -338,13 +320,13 @@ def step_lines(
                     front[s, c, past + i] = back[c, i]
 
 
-@njit(**(INLINED | {"fastmath": False}))
+@inlined(fastmath=False)
 def product(a, b):
     """a·b, rounded before anything is added to it."""
     return a * b
 
 
-@njit(**INLINED)
+@inlined
 def flux_of(kind, d, inverse, rate, given):
     """rate · g · d for one channel, or what is ``given``."""
     if kind == RATIONAL:
@@ -354,7 +336,7 @@ def flux_of(kind, d, inverse, rate, given):
     return given
 
 
-@njit(**PART)
+@part
 def step_row(kind, u, v, b, z, at, width, mode, step, beta, inverse, rate, south, q, east):
     """`step_rows` for the line that begins with the pixel ``at``; if no kind is given, q flows out."""
     here, below, count = np.uintp(at), np.uintp(at + width), np.uintp(width)
@@ -381,7 +363,7 @@ def step_row(kind, u, v, b, z, at, width, mode, step, beta, inverse, rate, south
             south[0, i] = f
 
 
-@njit(**PART)
+@part
 def step_rows(
     kind, u, v, b, z, s, k, first, last, width, mode, alpha, inverse, rate, south, floor, closed, q, east
 ):  # fmt: skip
@@ -411,7 +393,7 @@ def step_rows(
                      south, q, east)  # fmt: skip
 
 
-@njit(**INNER)
+@inner
 def step_rational(
     u, v, b, z, s, k, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
     south, floor, closed, front, q, east, back,
@@ -421,7 +403,7 @@ def step_rational(
               closed, q, east)  # fmt: skip
 
 
-@njit(**INNER)
+@inner
 def step_exponential(
     u, v, b, z, s, k, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
     south, floor, closed, front, q, east, back,
@@ -434,7 +416,7 @@ def step_exponential(
 ROWS = {EXPONENTIAL: step_exponential, RATIONAL: step_rational}
 
 
-@njit(**INNER)
+@inner
 def step_colours(
     u, v, b, z, s, k, first, last, width, lines, mode, alpha, kind, inverse, rate, g, mask,
     south, floor, closed, front, q, east, back,
@@ -490,7 +472,7 @@ def step_colours(
                 flux[c, MARGIN - 1] = flux[c, MARGIN + n - 1]
 
 
-@njit(**PART)
+@part
 def colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flux):
     """What flows out of n consecutive pixels to the east and to the south, for three channels."""
     one, here, n = u.dtype.type(1.0), np.uintp(at), np.uintp(n)
@@ -521,7 +503,7 @@ def colour_fluxes(u, b, z, at, width, n, kind, inverse, rate, flux):
         flux[s0 + i], flux[s1 + i], flux[s2 + i] = q * d0, q * d1, q * d2
 
 
-@njit(**PART)
+@part
 def work_piece(
     step, flux, u, v, b, top, lean_top, bottom, lean_bottom, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, above, below, space,
@@ -574,7 +556,7 @@ def work_piece(
                         below[kept, z, c, i] = south[c, i]
 
 
-@njit(**INNER)
+@inner
 def work_share(
     step, flux, u, v, worker, workers, phase, start, taken, steps, width, lines,
     alpha, kind, inverse, rate, g, mask, slopes, space,
@@ -596,7 +578,7 @@ def work_share(
                    alpha, kind, inverse, rate, g, mask, above, below, space[worker])  # fmt: skip
 
 
-@njit(**OPTIONS)
+@kernel
 def lines_of_run(height, width):
     """Consecutive lines of a strip that go through the buffers together."""
     return min(max(1, RUN // width), height)

@@ -3,14 +3,15 @@
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
-from difffilter.pde.kernels.explicit import INNER, OPTIONS, face_weight
+from difffilter.pde.kernels.common import inner, parallel
+from difffilter.pde.kernels.explicit import face_weight
 from difffilter.pde.kernels.strips import PLACE, flat
 
 
-@njit(**INNER)
+@inner
 def solve_columns(
     weight, u, b, z, first, m, width, kind, inverse, rate, g, mask, ratio, weights
 ):  # fmt: skip
@@ -80,7 +81,7 @@ def addresses(dtype):
     return address_of(solve_columns, weight=weight, **shared, ratio=two, weights=two), weight
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def solve_all(columns, weight, u, width, kind, inverse, rate, g, mask, ratio, weights):
     """`implicit`, with the `addresses` of `solve_columns` and `face_weight`."""
     batch, depth = u.shape[0], u.shape[2]

@@ -28,14 +28,12 @@ import math
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
+from difffilter.pde.kernels.common import inner, parallel, part
 from difffilter.pde.kernels.explicit import (
     CACHE_LINE,
-    INNER,
-    OPTIONS,
-    PART,
     diffusivity_row,
     up_to_line,
 )
@@ -51,7 +49,7 @@ AT_ONCE, CACHE = 8, 3 << 20
 MOST_BLURS = {2: 16, 3: 6}
 
 
-@njit(**INNER)
+@inner
 def heat(a, above, at, below, across, n, rate, to):
     """A step of the heat equation for n numbers from ``a[at]`` on, to ``a[to]``.
 
@@ -72,7 +70,7 @@ def heat(a, above, at, below, across, n, rate, to):
         a[t + i] += rate_y * ((a[q + i] - c) + (a[p + i] - c))
 
 
-@njit(**INNER)
+@inner
 def slope(a, above, at, below, across, n, inverse, more, to):
     """|∇u|² by central differences, as `heat`; added to what is there if it is one ``more``."""
     p, w, e = np.uintp(above), np.uintp(at - 1), np.uintp(at + 1)
@@ -92,7 +90,7 @@ def slope(a, above, at, below, across, n, inverse, more, to):
         a[t + i] += y * y * inverse_y
 
 
-@njit(**INNER)
+@inner
 def flow(
     a, above, at, below, g_above, g_at, g_below, across, past, n, step, beta, rate, to
 ):  # fmt: skip
@@ -117,7 +115,7 @@ def flow(
         a[t + i] += rate_y * y
 
 
-@njit(**INNER)
+@inner
 def end_layer(a, at, lines, width, pitch, layer):
     """Continue each line of a layer by a copy of its first and its last pixel, and a plane by lines."""
     for first in range(at, at + lines * pitch, pitch):
@@ -129,7 +127,7 @@ def end_layer(a, at, lines, width, pitch, layer):
         a[last + line + i] = a[last + i]
 
 
-@njit(**INNER)
+@inner
 def read_layers(
     u, b, z, layers, first, last, beside, top, lines, a, ring, n, width, pitch, layer
 ):  # fmt: skip
@@ -152,7 +150,7 @@ def read_layers(
             end_layer(a, ring + (c * n + y % n) * layer, lines, width, pitch, layer)
 
 
-@njit(**INNER)
+@inner
 def write_layers(a, ring, n, skip, u, b, z, layers, top, lines, width, pitch, layer):
     """Layers from a ring, but for some lines to ``skip``, to those of image b from z and top on."""
     for c in range(u.shape[1]):
@@ -164,7 +162,7 @@ def write_layers(a, ring, n, skip, u, b, z, layers, top, lines, width, pitch, la
                     u[b, c, y, start + i] = a[at + i]
 
 
-@njit(**INNER)
+@inner
 def copy_beside(u, b, first, last, lines, beside):
     """So many lines before the first and after the last, from there outwards, as far as there are."""
     for c in range(u.shape[1]):
@@ -174,7 +172,7 @@ def copy_beside(u, b, first, last, lines, beside):
                     beside[side, distance, c, i] = u[b, c, y, i]
 
 
-@njit(**PART)
+@part
 def sweep(
     ways, u, v, in_place, b, first, last, beside, top, bottom, k, steps, blurs, width, pitch, n, chunk,
     sets, alpha, kind, inverse, rate, blur_rate, a,
@@ -251,7 +249,7 @@ def sweep(
                          z1 - z, top, bottom - top, width, pitch, layer))  # fmt: skip
 
 
-@njit(**INNER)
+@inner
 def work_share(
     ways, u, v, in_place, beside, blocks, worker, workers, sweeping, taken, steps, blurs, width, pitch, n,
     chunk, sets, alpha, kind, inverse, rate, blur_rate, a,
@@ -273,7 +271,7 @@ def work_share(
                 )
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def run_sweeps(
     share, read, heat_at, slope_at, row, flow_at, write, u, v, in_place, beside, blocks, steps, at_once,
     blurs, width, pitch, n, chunk, sets, alpha, kind, inverse, rate, blur_rate, space,

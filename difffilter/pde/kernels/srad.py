@@ -1,16 +1,15 @@
 """The jitted function of speckle-reducing diffusion.
 
-A state is ``u[b, c, z, y, x]`` as in `kernels`. All jitted functions that call each other stand in
-this file because Numba's on-disk cache does not notice a change in a jitted function of another.
+A state is ``u[b, c, z, y, x]`` as in `explicit`.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import kernel, parallel
 
 
-@njit(**OPTIONS)
+@kernel
 def padded(row, line):
     """A row with its ends repeated."""
     n = row.size
@@ -18,7 +17,7 @@ def padded(row, line):
     line[0], line[n + 1] = row[0], row[n - 1]
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def diffusivity(u, weight, unbiased, q0, tiny, g, workers):
     """g[b, z, y, x] = min(1, (q₀² + q₀⁴) / (q² + q₀⁴)), q² = Σ_c variance_c / Σ_c mean_c².
 

@@ -4,13 +4,13 @@ import math
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
+from difffilter.pde.kernels.common import parallel
 from difffilter.pde.kernels.explicit import (
     CACHE_LINE,
     COLOURS,
-    OPTIONS,
     ROW,
     ROWS,
     WIDE,
@@ -193,7 +193,7 @@ def addresses(dtype, step):
     return share, step, flux
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def run_phases(
     share, step, flux, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip

@@ -10,17 +10,15 @@ which is added to p and taken from the other end. All weights are ≥ 0, so that
 extremum as long as τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where
 D is constant. Links that would leave the image carry nothing.
 
-A state is ``u[b, c, z, y, x]`` as in `kernels`; ``z`` has length 1 in 2-D. All jitted functions
-that call each other stand in this file because Numba's on-disk cache does not notice a change in
-a jitted function of another file.
+A state is ``u[b, c, z, y, x]`` as in `explicit`; ``z`` has length 1 in 2-D.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import kernel, parallel
 
 EDGE, COHERENCE = range(2)  # codes of the ways to make D
 
@@ -32,14 +30,14 @@ PIECE = 4096
 STRETCH = 2048  # pixels that all terms of a sum are added up for, in the first-level cache
 
 
-@njit(**OPTIONS)
+@kernel
 def reflected(i, n):
     """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
 
 
-@njit(**OPTIONS)
+@kernel
 def smooth(source, target, first, last, step, half):
     """Convolve pixels `step` apart with a symmetric kernel, ``half`` being its right half; the
     pixels from `first` to `last` of ``source`` become ``target``."""
@@ -56,7 +54,7 @@ def smooth(source, target, first, last, step, half):
                 out[i] += h * (before[i] + after[i])
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def blur_slices(a, result, half_y, half_x, workers):
     """Blur the slices ``a[n, y, x]``, given the right halves of the Gaussians along y and x; beyond
     the border they are reflected."""
@@ -84,7 +82,7 @@ def blur_slices(a, result, half_y, half_x, workers):
                     out[i] = line[i]
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def blur_depth(a, result, half, workers):
     """Blur ``a[n, z, i]`` along z, given the right half of the Gaussian; beyond the border it is
     reflected."""
@@ -107,7 +105,7 @@ def blur_depth(a, result, half, workers):
                         out[i] += h * (before[i] + after[i])
 
 
-@njit(**OPTIONS)
+@kernel
 def differences(far_before, before, after, far_after, taps, result):
     """Derivatives of a row from four rows around; ``taps`` are the differences' weights."""
     inner, outer = taps
@@ -115,7 +113,7 @@ def differences(far_before, before, after, far_after, taps, result):
         result[i] = inner * (after[i] - before[i]) + outer * (far_after[i] - far_before[i])
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def structure(u, taps, tensor, workers):
     """Σ_c ∇u_c ∇u_cᵀ by differences of fourth order, to ``tensor[b, k, z, y, x]``.
 
@@ -160,7 +158,7 @@ def structure(u, taps, tensor, workers):
 # --- D from the structure tensor ------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@kernel
 def eigenvalue(kind, mu, largest, kappa2, least):
     """The eigenvalue of D that belongs to the eigenvalue mu of the structure tensor."""
     if kind == EDGE:
@@ -170,7 +168,7 @@ def eigenvalue(kind, mu, largest, kappa2, least):
     return least + (1.0 - least) * math.exp(-q * q)
 
 
-@njit(**OPTIONS)
+@kernel
 def diffusion_tensor_2d(kind, xx, xy, yy, kappa2, least):
     """D with the structure tensor's eigenvectors, as (xx, xy, yy)."""
     mean, half = 0.5 * (xx + yy), 0.5 * (xx - yy)
@@ -187,7 +185,7 @@ def diffusion_tensor_2d(kind, xx, xy, yy, kappa2, least):
 # --- D as a sum over links ------------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@kernel
 def selling_2d(xx, xy, yy, rho, e):
     """D = Σ_k rho[k] e[k] e[k]ᵀ with k < 3, rho ≥ 0 and e[k] = (x, y, 0) integer."""
     # Three vectors that add up to zero. While two of them, i and j, have a positive product
@@ -213,7 +211,7 @@ def selling_2d(xx, xy, yy, rho, e):
     e[2, 0], e[2, 1] = -cy, cx
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     """The links of D in 2-D, given the structure tensor.
 
@@ -270,13 +268,13 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     return reach.max()
 
 
-@njit(**OPTIONS)
+@kernel
 def pieces(size, reach):
     """The length of pieces of which every other one may be worked on at the same time."""
     return min(size, max(PIECE, 2 * reach))
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def largest_sum(weight, link, reach):
     """The largest sum of the weights of all links of a pixel, its own and others'."""
     batch, size, terms = weight.shape
@@ -299,7 +297,7 @@ def largest_sum(weight, link, reach):
     return total.max()
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def explicit(u, v, steps, tau, weight, link, reach):
     """Take `steps` explicit steps from ``u`` with the same links.
 

@@ -14,27 +14,22 @@ All arrays have lines of ``stride`` pixels: the image's, and as much on either s
 window reaches, so that a loop runs over many lines at a time as over one and never leaves the
 array. The image is cut into blocks of lines, whose intermediate results stay in the second-level
 cache. Each pixel sees the same arithmetic whatever the blocks.
-
-All jitted functions that call each other stand in this file because Numba's on-disk cache does not
-notice a change in a jitted function of another file.
 """
 
 import math
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 from numba.extending import overload
 
 from difffilter.pde.kernels.address import address_of, call
+from difffilter.pde.kernels.common import inner, kernel, parallel
 
 EDGE, COHERENCE = range(2)  # codes of the ways to make D, as in `tensor_kernels`
 
 WEICKERT_C = 3.31488
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
-# (What only kernels call needs no way in from Python.)
-INNER = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 # The vectors (x, y), and how many of them are enough for which ratio of D's eigenvalues. From the
 # fifth on they come in families: (p, q), (-p, q), (q, p), (-q, p).
@@ -80,14 +75,14 @@ def _exp_minus_float32(x):
     return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
 
 
-@njit(**INNER)
+@inner
 def reflected(i, n):
     """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
 
 
-@njit(**INNER)
+@inner
 def mirror(a, first, last, height, width, stride, pad):
     """Continue the image beyond its border; ``a`` holds its lines from `first` to `last`."""
     for y in range(first, last):
@@ -109,7 +104,7 @@ def mirror(a, first, last, height, width, stride, pad):
                 here[i] = there[i]
 
 
-@njit(**INNER)
+@inner
 def smooth(source, target, first, last, step, half):
     """Convolve pixels `step` apart with a symmetric kernel, ``half`` being its right half."""
     for start in range(first, last, RUN):
@@ -125,7 +120,7 @@ def smooth(source, target, first, last, step, half):
                 out[i] += h * (before[i] + after[i])
 
 
-@njit(**INNER)
+@inner
 def add_products(v, xx, xy, yy, first, last, offset, stride, inner, outer, gx, gy):
     """Add ∇v ∇vᵀ to the pixels from `first` to `last` of xx, xy and yy; in v they are `offset` on.
 
@@ -146,7 +141,7 @@ def add_products(v, xx, xy, yy, first, last, offset, stride, inner, outer, gx, g
             c[i] += gy[i] * gy[i]
 
 
-@njit(**INNER)
+@inner
 def tensor_run(kind, xx, xy, yy, n, kappa2, inverse, least):
     """Replace the structure tensor of n pixels by D."""
     one, half, zero = xx.dtype.type(1.0), xx.dtype.type(0.5), xx.dtype.type(0.0)
@@ -175,7 +170,7 @@ def tensor_run(kind, xx, xy, yy, n, kappa2, inverse, least):
             yy[i] = middle - slope * difference
 
 
-@njit(**INNER)
+@inner
 def weights_run(xx, xy, yy, w, start, n, folded):
     """w[k] = ρ_k/2 for n pixels, given D; ``folded`` is space.
 
@@ -227,7 +222,7 @@ def weights_run(xx, xy, yy, w, start, n, folded):
                 w1[i] = zero if xy[i] > zero else p
 
 
-@njit(**OPTIONS)
+@kernel
 def block_count(height, stride):
     """How many blocks of lines an image is cut into."""
     lines = max(8, BLOCK // stride)
@@ -243,13 +238,13 @@ def room(height, stride, vectors, radii, dtype, workers):
     return np.empty((workers, size), dtype)
 
 
-@njit(**INNER)
+@inner
 def split(space, size):
     """The first part of a work space, and the rest."""
     return space[:size], space[size:]
 
 
-@njit(**INNER)
+@inner
 def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, least, inner, outer,
                 presmooth, integration, vectors, peak, space):  # fmt: skip
     """The faces of the lines from y0 to y1 of an image ``u[c, y·stride + x]``.
@@ -320,7 +315,7 @@ def block_faces(u, faces, y0, y1, width, stride, pad, kind, kappa2, inverse, lea
     join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, xx, v)
 
 
-@njit(**INNER)
+@inner
 def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, total, before):
     """faces[k, p] = w[k, p] + w[k, p + e_k] of the lines from y0 to y1, 0 where p + e_k is outside.
 
@@ -348,7 +343,7 @@ def join(w, w_top, y0, y1, height, width, stride, pad, vectors, faces, peak, tot
             peak[i] = max(peak[i], line[i])
 
 
-@njit(**INNER)
+@inner
 def join_lines(w, w_top, face, y0, y1, height, width, stride, pad, ex, ey):
     """The faces of a vector in the lines from y0 to y1; ``w`` begins with line `w_top`."""
     top, end = max(y0, 0), min(y1, height - ey)
@@ -376,7 +371,7 @@ def join_lines(w, w_top, face, y0, y1, height, width, stride, pad, ex, ey):
             line[i] = 0
 
 
-@njit(**INNER)
+@inner
 def add_shifted(total, face, size, shift):
     """Add face[p - shift], where it exists, to total[p]."""
     if shift >= 0:
@@ -389,7 +384,7 @@ def add_shifted(total, face, size, shift):
             total[i] += other[i]
 
 
-@njit(**INNER)
+@inner
 def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
     """v = u + τ div(D ∇u) in the lines from y0 to y1."""
     reach = vectors[len(vectors) - 1, 1]  # the longest come last
@@ -444,7 +439,7 @@ def addresses(dtype):
     )  # fmt: skip
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def run_blocks(
     make_faces, take_step, u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, inner,
     outer, inverse_h2, usual, presmooth, integration, vectors, space,

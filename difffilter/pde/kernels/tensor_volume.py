@@ -6,18 +6,15 @@ result is a slot of RUN numbers in one array, as the compiler vectorises loops o
 constant distances, and does not over many arrays that it must suppose to overlap. (Indices are
 unsigned because others may be negative as far as it knows.) Everything but exp is in float64: next
 to equal eigenvalues of the structure tensor are known to the root of the rounding error only.
-
-All jitted functions that call each other stand in this file because Numba's on-disk cache does not
-notice a change in a jitted function of another file.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange, types
+from numba import prange, types
 from numba.extending import overload
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import kernel, parallel
 
 EDGE, COHERENCE = range(2)  # codes of the ways to make D, as in `tensor_kernels`
 
@@ -66,7 +63,7 @@ def _exp_minus_float32(x):
 # --- D from the structure tensor ------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@kernel
 def eigenvalues_run(a):
     """The eigenvalues of symmetric 3×3 matrices: the one `ALONE`, two that may be equal.
 
@@ -94,15 +91,15 @@ def eigenvalues_run(a):
         a[LOWER + i] = q - p * (apart + 0.5 * x)
 
 
-@njit(**OPTIONS)
+@kernel
 def diffusivities_run(a, g, kind, kappa2, least):
     """The eigenvalues of D, given those of the structure tensor; ``g`` is space."""
-    number = g.dtype.type
+    number, zero = g.dtype.type, a.dtype.type(0.0)
     for i in range(RUN):
         one, upper, lower = a[ALONE + i], a[UPPER + i], a[LOWER + i]
         if kind == EDGE:
             one, upper, lower = one / kappa2, upper / kappa2, lower / kappa2
-            one, upper, lower = max(one, 0.0), max(upper, 0.0), max(lower, 0.0)
+            one, upper, lower = max(one, zero), max(upper, zero), max(lower, zero)
             one, upper, lower = one * one, upper * upper, lower * lower
             one, upper, lower = (
                 WEICKERT_C / (one * one), WEICKERT_C / (upper * upper),
@@ -126,7 +123,7 @@ def diffusivities_run(a, g, kind, kappa2, least):
                 a[G_ALONE + start + i] = least + (1.0 - least) * g[start + i]
 
 
-@njit(**OPTIONS)
+@kernel
 def products_run(a, inverse):
     """The products b_iᵀ D b_j of the unit vectors b_0, b_1, b_2 and of b_3, minus their sum.
 
@@ -166,7 +163,7 @@ def products_run(a, inverse):
 ONE_Y, ONE_Z = np.int64(1 << 21), np.int64(1 << 42)
 
 
-@njit(**OPTIONS)
+@kernel
 def unpacked(b):
     """The vector (x, y, z) of ``b``."""
     half = ONE_Y >> 1
@@ -176,7 +173,7 @@ def unpacked(b):
     return x, y, (b - y) >> 21
 
 
-@njit(**OPTIONS)
+@kernel
 def turn(bi, bk, bl, ij, ik, il, jk, jl, kl, tiny):
     """If b_iᵀ D b_j > 0, the superbase -b_i, b_j, b_k + b_i, b_l + b_i instead."""
     sharp = ij > tiny
@@ -189,7 +186,7 @@ def turn(bi, bk, bl, ij, ik, il, jk, jl, kl, tiny):
     )  # fmt: skip
 
 
-@njit(**OPTIONS)
+@kernel
 def selling_run(a, b, tiny):
     """Superbases b_0 ... b_3 of which no two have a product b_iᵀ D b_j > 0.
 
@@ -232,7 +229,7 @@ def selling_run(a, b, tiny):
                 sharp |= a[start + i] > tiny
 
 
-@njit(**OPTIONS)
+@kernel
 def store_term(a, e, i, k, bk, bl, width, height):
     """ρ/2 in the place of the product of two, and the vector at right angles to the two others."""
     at, to = P_01 + k * RUN + i, np.uint64(4) * k * RUN + i
@@ -245,7 +242,7 @@ def store_term(a, e, i, k, bk, bl, width, height):
     e[to + RUN + RUN + RUN] = (z * height + y) * width + x if w > 0.0 else 0
 
 
-@njit(**OPTIONS)
+@kernel
 def terms_run(a, b, e, width, height):
     """The weights ρ_k/2, and of each vector x, y, z and how far it leads in memory."""
     for i in range(RUN):
@@ -258,7 +255,7 @@ def terms_run(a, b, e, width, height):
         store_term(a, e, i, np.uint64(5), b0, b1, width, height)
 
 
-@njit(**OPTIONS)
+@kernel
 def links_of_run(a, e, first, n, depth, height, width, weight, link):
     """Write the links of n voxels from the one numbered `first`; returns how far they lead."""
     far, wide = np.int32(0), np.int32(0)
@@ -288,7 +285,7 @@ def links_of_run(a, e, first, n, depth, height, width, weight, link):
     return far
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     """The links of D in 3-D, given the structure tensor: see `tensor_kernels.make_links`.
 

@@ -1,20 +1,19 @@
 """Jitted functions of total-variation flow: the diffusivity 1/|∇u|, semi-implicit steps.
 
-A state is ``u[b, c, z, y, x]`` as in `kernels`. All jitted functions that call each other stand in
-this file because Numba's on-disk cache does not notice a change in a jitted function of another.
+A state is ``u[b, c, z, y, x]`` as in `explicit`.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import kernel, parallel
 
 LANES = 16  # lines that are solved side by side, one in each lane of a vector
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def slopes(u, inverse, result):
     """result[b, axis, z, y, x] = Σ_c max(d₊ d₋, 0), d₊ and d₋ being the forward and the backward
     difference along an axis, over h. ``inverse`` is 1/h² for the axes z, y, x."""
@@ -39,7 +38,7 @@ def slopes(u, inverse, result):
                         out[i] += inverse[axis] * max(product, zero)
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def face_diffusivity(u, slope, axis, inverse, epsilon, g):
     """g[b, z, y, x] = 1/√(|∇u|² + ε²) for the face between a pixel and the next along an axis.
 
@@ -70,7 +69,7 @@ def face_diffusivity(u, slope, axis, inverse, epsilon, g):
                 q[i] = one / math.sqrt(q[i])
 
 
-@njit(**OPTIONS)
+@kernel
 def solve(u, g, c, d, rate):
     """d = (I - M)⁻¹ M u along the first axis of ``u`` (n, LANES), by Thomas' algorithm.
 
@@ -93,7 +92,7 @@ def solve(u, g, c, d, rate):
             d[i, j] += c[i, j] * d[i + 1, j]
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def implicit_along_rows(u, g, v, rate, share, workers):
     """v += share · ((I - M)⁻¹ M u), M acting along the axis x."""
     batch, channels, depth, height, width = u.shape
@@ -121,7 +120,7 @@ def implicit_along_rows(u, g, v, rate, share, workers):
                         row[i] += share * d[i, j]
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def implicit_along_columns(u, g, v, rate, share, workers):
     """v += share · ((I - M)⁻¹ M u), M acting along the second axis of ``u`` (B, C, n, m, w).
 
