@@ -1,4 +1,9 @@
-"""Explicit steps and cycles of them, many at a time, strip by strip: what runs the `kernels`."""
+"""Many explicit steps, strip by strip: `perona_malik.step` where speed matters.
+
+`hills_and_valleys` says how strips are worked on. Of the functions that take a step, `step_lines`
+serves every case, `step_rows` and `step_colours` the most common ones. On two cores 1024² goes at 34
+times the rate of the fastest peer with the rational diffusivity, 31 times with the exponential.
+"""
 
 import math
 from functools import cache
@@ -7,29 +12,25 @@ import numpy as np
 from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
-from difffilter.pde.kernels.common import parallel
-from difffilter.pde.kernels.explicit import (
+from difffilter.pde.kernels.common import (
     CACHE_LINE,
-    COLOURS,
-    ROW,
-    ROWS,
-    WIDE,
-    face_flux,
+    empty,
+    flat,
     lines_of_run,
-    step_colours,
-    step_lines,
+    parallel,
     up_to_line,
-    work_share,
 )
+from difffilter.pde.kernels.face_flux import PLACE, face_flux
+from difffilter.pde.kernels.hills_and_valleys import work_share
+from difffilter.pde.kernels.step_colours import COLOURS, ROW, step_colours
+from difffilter.pde.kernels.step_lines import step_lines
+from difffilter.pde.kernels.step_rows import ROWS, WIDE
 
-__all__ = ["addresses", "empty", "evolve", "flat", "pieces", "room"]
+__all__ = ["evolve", "pieces", "room"]
 
-# Bytes of a strip, for second-level caches of 1 MiB: somewhat larger strips have fewer slopes, and what
-# does not fit into the second level is still in the third.
+# Bytes of a strip. They are for second-level caches of 1 MiB: somewhat larger strips have fewer
+# slopes, and what does not fit into the second level is still in the third.
 CACHE = 1 << 21
-
-# The type of a plane and the first pixel in it.
-PLACE = types.UniTuple(types.int64, 2)
 
 # Steps at once where nothing sets a limit.
 MANY = 1 << 30
@@ -38,9 +39,8 @@ MANY = 1 << 30
 def pieces(shape, bytes_per_pixel, workers):
     """How many strips to cut an image into, and how many steps to take on one at a time.
 
-    As many that the lines of a strip stay near the processor meanwhile: in a volume with
-    the planes that the steps are on, and what flows from each to the next. It makes no difference
-    to the result.
+    The lines of a strip are to stay in the cache meanwhile; in a volume those of the planes that the
+    steps are on, with the fluxes from each plane to the next. The result does not depend on it.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def pieces(shape, bytes_per_pixel, workers):
 
 
 def room(shape, dtype, strips, at_once, workers):
-    """What `evolve` needs to work in.
+    """The arrays that `evolve` works in.
 
     Parameters
     ----------
@@ -82,15 +82,15 @@ def room(shape, dtype, strips, at_once, workers):
     dtype : dtype
         Of the state.
     strips, at_once : int
-        Strips of an image, and steps that are taken on one at a time; a strip has at least twice
-        as many lines.
+        Strips of an image, and steps taken on one at a time; a strip has at least twice as many
+        lines.
     workers : int
         How many share the work; as many as there are threads.
 
     Returns
     -------
     slopes : ndarray
-        The fluxes through the upper and the lower slope of each valley; through the border: none.
+        The fluxes through the upper and the lower slope of each valley; 0 at the border.
     space : ndarray
         The buffers of each worker.
     """
@@ -106,16 +106,8 @@ def room(shape, dtype, strips, at_once, workers):
     return slopes, empty((workers, size), dtype)
 
 
-def empty(shape, dtype):
-    """An uninitialised array that starts with a cache line (NumPy's own start anywhere)."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(size + CACHE_LINE, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE
-    return raw[start : start + size].view(dtype).reshape(shape)
-
-
 def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, space):
-    """Take `steps` steps from ``u``, in place or with ``v`` for every other state.
+    """Take ``steps`` steps from ``u``, in place or with ``v`` for every other state.
 
     A step of the explicit scheme is u + τ div(g ∇u). In a cycle of the fast semi-iterative scheme
     the step k makes α_k (u + τ div(g ∇u)) + (1 - α_k) u' of the last two states u and u'; at the
@@ -166,15 +158,9 @@ def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, spac
     return v if len(alpha) > 1 and steps % 2 else u
 
 
-def flat(a):
-    """An array (..., H, W) as (..., H·W)."""
-    *others, height, width = a.shape
-    return a.reshape((*others, height * width))
-
-
 @cache
 def addresses(dtype, step):
-    """The addresses of `work_share`, of a way of stepping, and of `face_flux`."""
+    """The addresses of `work_share`, of a ``step`` and of `face_flux`."""
     real = from_dtype(dtype)
     one, two, three, four, seven = (types.Array(real, axes, "C") for axes in (1, 2, 3, 4, 7))
     mask = types.Array(types.boolean, 3, "C", readonly=True)
@@ -197,12 +183,12 @@ def addresses(dtype, step):
 def run_phases(
     share, step, flux, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip
-    """All steps, hills and valleys in turn, with the `addresses` ``share``, ``step`` and ``flux``."""
+    """All steps, first the hills and then the valleys of each round, by the `addresses`."""
     strips, workers = slopes.shape[1] - 1, len(space)
     at_once = slopes.shape[3] if strips > 1 or u.shape[2] > 1 else steps
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
-        for phase in range(min(strips, 2)):  # hills, and the valleys between them
+        for phase in range(min(strips, 2)):  # `HILLS`, `VALLEYS`
             for worker in prange(workers):
                 call(share, (
                     step, flux, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,
