@@ -10,7 +10,8 @@ import numpy as np
 
 from difffilter.pde.choose.kappa import check_kappa
 from difffilter.pde.evolving import Evolving
-from difffilter.pde.kernels import tensor as kernels
+from difffilter.pde.kernels import anisotropic as kernels
+from difffilter.pde.kernels import gaussian
 from difffilter.pde.kernels import tensor_plane as plane
 from difffilter.pde.kernels import tensor_volume as volume_kernels
 from difffilter.pde.solve.schemes import check_positive, plan
@@ -161,10 +162,10 @@ class TensorDiffusion:
             for n, h in zip(a.shape[2:], self.spacing, strict=True)
         )
         result, workers = np.empty_like(a), numba.get_num_threads()
-        kernels.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
+        gaussian.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
         if len(depth) > 1:
             source, result = result, np.empty_like(a)
-            kernels.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
+            gaussian.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
         return result
 
 

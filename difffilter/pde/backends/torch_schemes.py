@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from difffilter.pde.backends import torch_steps as torch_graph
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common as kernels
 from difffilter.pde.solve import schemes
 from difffilter.pde.solve.steps import cycle_steps
 

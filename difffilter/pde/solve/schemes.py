@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numba
 import numpy as np
 
-from difffilter.pde.kernels import explicit as kernels
-from difffilter.pde.kernels.diffusivity import pixel_diffusivity
+from difffilter.pde.kernels import common as kernels
+from difffilter.pde.kernels.common import empty
 from difffilter.pde.kernels.implicit import implicit
+from difffilter.pde.kernels.pixel_diffusivity import pixel_diffusivity
 from difffilter.pde.kernels.presmoothed import MOST_BLURS, evolve_presmoothed
-from difffilter.pde.kernels.strips import empty, evolve, pieces, room
+from difffilter.pde.kernels.strips import evolve, pieces, room
 
 __all__ = ["DIFFUSIVITIES", "SAFETY", "Diffusion", "plan", "stability_bound"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.pde.kernels.strips import empty
+from difffilter.pde.kernels.common import empty
 from difffilter.pde.solve.schemes import SAFETY, check_step, plan, stability_bound
 from difffilter.pde.solve.tiles import sample
 
