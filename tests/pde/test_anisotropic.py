@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 
 import difffilter as df
 from difffilter.pde.anisotropic import TensorDiffusion
-from difffilter.pde.kernels import tensor as tensor_kernels
+from difffilter.pde.kernels import anisotropic as tensor_kernels
 from difffilter.pde.kernels import tensor_volume as tensor_volume_kernels
 
 KINDS = {"edge": tensor_kernels.EDGE, "coherence": tensor_kernels.COHERENCE}

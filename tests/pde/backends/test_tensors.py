@@ -316,7 +316,7 @@ def test_what_does_not_work_elsewhere(options, message):
 @pytest.mark.usefixtures("elsewhere")
 def test_no_fidelity_in_heat_elsewhere():
     with pytest.raises(
-        ValueError, match="fidelity is 0.1, which works on the CPU only; expected 0 on cpu"
+        ValueError, match=r"fidelity is 0\.1, which works on the CPU only; expected 0 on cpu"
     ):
         df.heat(torch.zeros(8, 8), 1.0, fidelity=0.1)
 

@@ -1,21 +1,25 @@
-"""The diffusivity of each pixel, from the gradient of a smoothed image.
+"""The diffusivity g of every pixel, from the gradient of a (smoothed) image by central differences.
 
-(`kernels` has the other way, by the difference across each face.)
+`face_flux` has the alternative, g from the difference across each face.
 """
 
 from functools import cache
 
 import numpy as np
-from numba import from_dtype, njit, prange, types
+from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
-from difffilter.pde.kernels.explicit import INNER, OPTIONS, diffusivity_row, lines_of_run
-from difffilter.pde.kernels.strips import flat
+from difffilter.pde.kernels.common import diffusivity_row, flat, inner, lines_of_run, parallel
+
+__all__ = ["pixel_diffusivity"]
 
 
-@njit(**INNER)
+@inner
 def add_squares(u, b, z, c, z1, z2, start, n, back, forth, inverse, q):
-    """Add d²·inverse to n pixels of q, d = u in plane z2, `forth` pixels on, - u in z1, `back` before."""
+    """Add d²·inverse to n pixels of q from ``start`` on.
+
+    d is the difference between the pixels ``forth`` on in plane z2 and those ``back`` before in z1.
+    """
     here = np.uintp(start)
     before, after = np.uintp(start - back), np.uintp(start + forth)
     for i in range(np.uintp(max(n, 0))):
@@ -23,9 +27,9 @@ def add_squares(u, b, z, c, z1, z2, start, n, back, forth, inverse, q):
         q[here + i] += d * d * inverse
 
 
-@njit(**INNER)
+@inner
 def gradient(u, b, z, first, last, width, inverse, q):
-    """q = Σ_c |∇u_c|², times ``inverse``, in the lines from `first` to `last`, by central differences.
+    """q = Σ_c |∇u_c|²/κ² in the lines from ``first`` to ``last``, by central differences.
 
     A neighbour beyond the border is taken to equal the pixel itself.
     """
@@ -36,7 +40,7 @@ def gradient(u, b, z, first, last, width, inverse, q):
     at = max(start, 1)
     for c in range(channels):
         add_squares(u, b, z, c, z, z, at, min(end, size - 1) - at, 1, 1, inverse[2], q)
-    for line in range(start, end, width):  # but there is nobody on the left and on the right
+    for line in range(start, end, width):  # the first and the last pixel lack a neighbour
         for x in range(0, width, max(width - 1, 1)):
             left, right = max(x - 1, 0), min(x + 1, width - 1)
             q[line + x] = 0
@@ -57,9 +61,9 @@ def gradient(u, b, z, first, last, width, inverse, q):
                         inverse[0], q)  # fmt: skip
 
 
-@njit(**INNER)
+@inner
 def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
-    """`gradient` where a neighbour beyond the mask, too, is taken to equal the pixel itself."""
+    """`gradient` where a neighbour outside the mask is taken to equal the pixel itself, too."""
     channels, depth, size = u.shape[1:]
     m, near, far = b % mask.shape[0], max(z - 1, 0), min(z + 1, depth - 1)
     for y in range(first, last):
@@ -83,9 +87,9 @@ def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
             q[i] = total
 
 
-@njit(**INNER)
+@inner
 def diffusivity_lines(row, u, b, first, last, width, lines, kind, inverse, mask, g):
-    """`pixel_diffusivity` of the lines from `first` to `last` of image b, `lines` at a time.
+    """`pixel_diffusivity` of the lines from ``first`` to ``last`` of image b, so many ``lines`` at a time.
 
     ``row`` is the address of `diffusivity_row`.
     """
@@ -107,11 +111,21 @@ def pixel_diffusivity(u, kind, inverse, mask, g, workers):
     taken to equal the pixel itself.
     """
     width = u.shape[4]
-    run_diffusivity(*diffusivity_addresses(u.dtype), flat(u), width, lines_of_run(u.shape[3], width),
+    run_diffusivity(*addresses(u.dtype), flat(u), width, lines_of_run(u.shape[3], width),
                     kind, inverse, flat(mask), flat(g), workers)  # fmt: skip
 
 
-@njit(parallel=True, **OPTIONS)
+@cache
+def addresses(dtype):
+    """The addresses of `diffusivity_lines` and `diffusivity_row`."""
+    real = from_dtype(dtype)
+    one, three, four = (types.Array(real, axes, "C") for axes in (1, 3, 4))
+    mask = types.Array(types.boolean, 3, "C", readonly=True)
+    row = address_of(diffusivity_row, q=one, inverse=real, rate=real)
+    return address_of(diffusivity_lines, row=row, u=four, inverse=one, mask=mask, g=three), row
+
+
+@parallel
 def run_diffusivity(some, row, u, width, lines, kind, inverse, mask, g, workers):
     """`pixel_diffusivity`; each worker takes a part of every image."""
     height = u.shape[3] // width
@@ -122,15 +136,3 @@ def run_diffusivity(some, row, u, width, lines, kind, inverse, mask, g, workers)
                 some,
                 (row, u, b, np.int64(first), np.int64(last), width, lines, kind, inverse, mask, g),
             )
-
-
-@cache
-def diffusivity_addresses(dtype):
-    """Where `diffusivity_lines` lies and where `diffusivity_row`."""
-    real, whole = from_dtype(dtype), types.int64
-    line, state, g = (types.Array(real, axes, "C") for axes in (1, 4, 3))
-    mask = types.Array(types.boolean, 3, "C")
-    return (
-        address_of(diffusivity_lines, whole, state, *[whole] * 6, line, mask, g),
-        address_of(diffusivity_row, whole, line, whole, real, real),
-    )

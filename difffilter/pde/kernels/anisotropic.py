@@ -1,121 +1,44 @@
-"""Jitted functions of tensor diffusion ∂u/∂t = div(D ∇u): D from the image, and a stencil for D.
+"""Tensor diffusion ∂u/∂t = div(D ∇u): D from the structure tensor, a stencil for D, explicit steps.
 
 The stencil is that of Fehrenbach & Mirebeau (2013): by Selling's algorithm every tensor is a sum
 
     D = Σ_k ρ_k e_k e_kᵀ,        ρ_k ≥ 0,  e_k vectors of integers,
 
-of 3 terms in 2-D and 6 in 3-D (`tensor_volume_kernels`), and intensity moves along the *links* from
-each pixel to the pixels at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)),
-which is added to p and taken from the other end. All weights are ≥ 0, so that no step makes a new
-extremum as long as τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where
-D is constant. Links that would leave the image carry nothing.
+of 3 terms in 2-D and 6 in 3-D (`tensor_volume`), and intensity moves along the *links* from each
+pixel to the pixels at ± e_k: through a link of pixel p flows τ ρ_k/2 · (u(p ± e_k) - u(p)), which is
+added to p and taken from the other end. All weights are ≥ 0, so no step makes a new extremum as long
+as τ · (sum of the weights of a pixel's links) ≤ 1; the sum is at most 2 tr D where D is constant.
+Links that would leave the image carry nothing.
 
-A state is ``u[b, c, z, y, x]`` as in `kernels`; ``z`` has length 1 in 2-D. All jitted functions
-that call each other stand in this file because Numba's on-disk cache does not notice a change in
-a jitted function of another file.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`; ``z`` has length 1 in 2-D. This serves every
+spacing and every D; `tensor_plane` is faster where pixels are square and D is moderate.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import WEICKERT_C, inner, kernel, parallel, reflected
 
-EDGE, COHERENCE = range(2)  # codes of the ways to make D
-
-WEICKERT_C = 3.31488
+# Codes of the ways to make D.
+EDGE, COHERENCE = range(2)
 
 # Pixels of a piece of work, at least.
 PIECE = 4096
 
-STRETCH = 2048  # pixels that all terms of a sum are added up for, in the first-level cache
+# --- D from the structure tensor ------------------------------------------------------------
 
 
-@njit(**OPTIONS)
-def reflected(i, n):
-    """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
-    i %= 2 * n
-    return i if i < n else 2 * n - 1 - i
-
-
-@njit(**OPTIONS)
-def smooth(source, target, first, last, step, half):
-    """Convolve pixels `step` apart with a symmetric kernel, ``half`` being its right half; the
-    pixels from `first` to `last` of ``source`` become ``target``."""
-    for start in range(first, last, STRETCH):
-        n = min(STRETCH, last - start)
-        out, here = target[start - first : start - first + n], source[start : start + n]
-        h = half[0]
-        for i in range(n):
-            out[i] = h * here[i]
-        for k in range(1, len(half)):
-            before, after = source[start - k * step :], source[start + k * step :]
-            h = half[k]
-            for i in range(n):
-                out[i] += h * (before[i] + after[i])
-
-
-@njit(parallel=True, **OPTIONS)
-def blur_slices(a, result, half_y, half_x, workers):
-    """Blur the slices ``a[n, y, x]``, given the right halves of the Gaussians along y and x; beyond
-    the border they are reflected."""
-    count, height, width = a.shape
-    ry, rx = len(half_y) - 1, len(half_x) - 1
-    stride = width + 2 * rx
-    for worker in prange(workers):
-        lines = np.zeros((height + 2 * ry) * stride, a.dtype)
-        blurred = np.empty(height * stride, a.dtype)
-        for n in range(worker * count // workers, (worker + 1) * count // workers):
-            for y in range(-ry, height + ry):
-                line, here = lines[(y + ry) * stride + rx :], a[n, reflected(y, height)]
-                for i in range(width):
-                    line[i] = here[i]
-            smooth(lines, blurred, ry * stride, (ry + height) * stride, stride, half_y)
-            for y in range(height):
-                line = blurred[y * stride : (y + 1) * stride]
-                for k in range(rx):
-                    line[rx - 1 - k] = line[rx + reflected(-1 - k, width)]
-                    line[rx + width + k] = line[rx + reflected(width + k, width)]
-            smooth(blurred, lines, rx, height * stride - rx, 1, half_x)
-            for y in range(height):
-                line, out = lines[y * stride :], result[n, y]
-                for i in range(width):
-                    out[i] = line[i]
-
-
-@njit(parallel=True, **OPTIONS)
-def blur_depth(a, result, half, workers):
-    """Blur ``a[n, z, i]`` along z, given the right half of the Gaussian; beyond the border it is
-    reflected."""
-    count, depth, size = a.shape
-    jobs = count * depth
-    for worker in prange(workers):
-        for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
-            n, z = job // depth, job % depth
-            for start in range(0, size, STRETCH):
-                m = min(STRETCH, size - start)
-                out, here = result[n, z, start : start + m], a[n, z, start : start + m]
-                h = half[0]
-                for i in range(m):
-                    out[i] = h * here[i]
-                for k in range(1, len(half)):
-                    before = a[n, reflected(z - k, depth), start : start + m]
-                    after = a[n, reflected(z + k, depth), start : start + m]
-                    h = half[k]
-                    for i in range(m):
-                        out[i] += h * (before[i] + after[i])
-
-
-@njit(**OPTIONS)
+@inner
 def differences(far_before, before, after, far_after, taps, result):
-    """Derivatives of a row from four rows around; ``taps`` are the differences' weights."""
-    inner, outer = taps
+    """Derivatives of a row from the four rows around it; ``taps`` are the weights of the differences."""
+    near, far = taps
     for i in range(result.size):
-        result[i] = inner * (after[i] - before[i]) + outer * (far_after[i] - far_before[i])
+        result[i] = near * (after[i] - before[i]) + far * (far_after[i] - far_before[i])
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def structure(u, taps, tensor, workers):
     """Σ_c ∇u_c ∇u_cᵀ by differences of fourth order, to ``tensor[b, k, z, y, x]``.
 
@@ -157,12 +80,9 @@ def structure(u, taps, tensor, workers):
                         zz[i] += gz[i] * gz[i]
 
 
-# --- D from the structure tensor ------------------------------------------------------------
-
-
-@njit(**OPTIONS)
+@inner
 def eigenvalue(kind, mu, largest, kappa2, least):
-    """The eigenvalue of D that belongs to the eigenvalue mu of the structure tensor."""
+    """The eigenvalue of D for the eigenvalue mu of the structure tensor."""
     if kind == EDGE:
         q = max(mu, 0.0) / kappa2
         return max(1.0 - math.exp(-WEICKERT_C / (q * q * q * q)), least)
@@ -170,9 +90,9 @@ def eigenvalue(kind, mu, largest, kappa2, least):
     return least + (1.0 - least) * math.exp(-q * q)
 
 
-@njit(**OPTIONS)
+@inner
 def diffusion_tensor_2d(kind, xx, xy, yy, kappa2, least):
-    """D with the structure tensor's eigenvectors, as (xx, xy, yy)."""
+    """D, with the eigenvectors of the structure tensor, as (xx, xy, yy)."""
     mean, half = 0.5 * (xx + yy), 0.5 * (xx - yy)
     radius = math.sqrt(half * half + xy * xy)
     large, small = mean + radius, mean - radius
@@ -187,11 +107,11 @@ def diffusion_tensor_2d(kind, xx, xy, yy, kappa2, least):
 # --- D as a sum over links ------------------------------------------------------------------
 
 
-@njit(**OPTIONS)
+@kernel
 def selling_2d(xx, xy, yy, rho, e):
     """D = Σ_k rho[k] e[k] e[k]ᵀ with k < 3, rho ≥ 0 and e[k] = (x, y, 0) integer."""
-    # Three vectors that add up to zero. While two of them, i and j, have a positive product
-    # b_iᵀ D b_j, they give way to a triple whose products are smaller in sum.
+    # Three vectors that add up to zero (a superbase). While two of them, i and j, have a positive
+    # product b_iᵀ D b_j, another triple takes their place, whose products have a smaller sum.
     ax, ay, bx, by, cx, cy = 1, 0, 0, 1, -1, -1
     ab, ac, bc = xy, -xx - xy, -xy - yy
     tiny = 1e-12 * (xx + yy)
@@ -208,12 +128,12 @@ def selling_2d(xx, xy, yy, rho, e):
         else:
             break
     rho[0], rho[1], rho[2] = max(-bc, 0.0), max(-ac, 0.0), max(-ab, 0.0)
-    e[0, 0], e[0, 1] = -ay, ax  # the vectors at right angles to the three
+    e[0, 0], e[0, 1] = -ay, ax  # perpendicular to the three
     e[1, 0], e[1, 1] = -by, bx
     e[2, 0], e[2, 1] = -cy, cx
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     """The links of D in 2-D, given the structure tensor.
 
@@ -237,7 +157,7 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     Returns
     -------
     int
-        How far, at most, a link leads in memory.
+        The greatest distance in memory that a link spans.
     """
     batch, _, _, height, width = tensor.shape
     rows = batch * height
@@ -270,13 +190,13 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     return reach.max()
 
 
-@njit(**OPTIONS)
+@inner
 def pieces(size, reach):
-    """The length of pieces of which every other one may be worked on at the same time."""
+    """The length of pieces, every other one of which may be worked on at the same time."""
     return min(size, max(PIECE, 2 * reach))
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def largest_sum(weight, link, reach):
     """The largest sum of the weights of all links of a pixel, its own and others'."""
     batch, size, terms = weight.shape
@@ -299,13 +219,13 @@ def largest_sum(weight, link, reach):
     return total.max()
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def explicit(u, v, steps, tau, weight, link, reach):
-    """Take `steps` explicit steps from ``u`` with the same links.
+    """Take ``steps`` explicit steps of size ``tau`` from ``u`` with the same links.
 
     ``u`` and ``v`` are (B, C, D·H·W) and both are written to; returns whether the result is in
-    ``v``. The image is cut into pieces, of which first the even ones are worked on and then the odd ones:
-    no link leads from one to the next but one.
+    ``v``. The image is cut into pieces, and the even ones are worked on before the odd ones: no link
+    is long enough to lead to the next but one.
     """
     batch, channels, size = u.shape
     terms = weight.shape[2]
