@@ -93,7 +93,7 @@ def main():
         paths = sorted(folder.glob("*.png"))[:: options.every]
         for mode in options.modes:
             denoise = DDPM(
-                options.weights,
+                weights=options.weights,
                 steps=options.steps,
                 device=options.device,
                 dtype=options.dtype,
@@ -115,7 +115,9 @@ def main():
             "parameters": sum(weight.numel() for weight in trained.net.parameters()),
             "bytes": path.stat().st_size,
             "sigma_range": trained.sigma_range,
-            **cost(DDPM(options.weights, device="cpu", dtype=options.dtype), load(path).net),
+            **cost(
+                DDPM(weights=options.weights, device="cpu", dtype=options.dtype), load(path).net
+            ),
             **table,
             "protocol": " ".join(__doc__.split("\n\n")[-1].split()),
         }
