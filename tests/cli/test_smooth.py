@@ -116,8 +116,8 @@ def test_a_folder_for_the_result_is_made(folder):
         (["grey.png", "-m", "perona_malk"], "unknown method 'perona_malk'; did you mean 'perona_malik'?"),
         (["grey.png", "-m", "heat(tiem=3)"], "heat has no parameter 'tiem'; did you mean 'time'?"),
         (["grey.png", "-m", "heat(time=open('x'))"], "cannot read the method"),
-        (["grey.png", "--diffusivity", "exponental"], "diffusivity is 'exponental'; expected one of exponential, "
-         "rational"),
+        (["grey.png", "--diffusivity", "exponental"],
+         "diffusivity is 'exponental'; expected one of exponential, rational"),
         (["grey.png", "-m", "heat", "--kappa", "1"], "heat has no parameter 'kappa'"),
         (["grey.png", "-o", "out.bmp"], "unknown suffix '.bmp'; use one of .png"),
         (["grey.png", "-o", "nowhere/out.png"], "there is no folder nowhere to write out.png in"),
