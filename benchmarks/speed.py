@@ -290,7 +290,7 @@ def main():
     )
     parser.add_argument("--largest", type=int, default=1 << 27, help="largest image, in pixels")
     parser.add_argument(
-        "--rates-only", action="store_true", help="without the choice of parameters and memory"
+        "--rates-only", action="store_true", help="omit the choice of parameters and memory"
     )
     options = parser.parse_args()
     everything = numba.config.NUMBA_NUM_THREADS
