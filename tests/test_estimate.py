@@ -1,15 +1,10 @@
-"""Parameters for an image, to pass on, and the command that prints them."""
-
-import shlex
+"""Parameters that are chosen for an image, to pass on."""
 
 import numpy as np
 import pytest
-from command import invoke
 from equations import EQUATIONS
-from PIL import Image
 
 import difffilter as df
-from difffilter.image import like
 
 CHOOSERS = [name for name in df.methods() if name != "identity"]
 
@@ -70,58 +65,3 @@ def test_bad_arguments(arguments, error, message):
     with pytest.raises(error) as caught:
         df.estimate_parameters(np.zeros((8, 8)), **arguments)
     assert str(caught.value) == message
-
-
-# --- the command line -----------------------------------------------------------------------
-
-
-def run(*arguments, cwd, code=0):
-    result = invoke(*arguments, cwd=cwd)
-    assert result.returncode == code, result.stderr
-    return result.stdout if code == 0 else result.stderr
-
-
-@pytest.mark.parametrize(
-    "options", [["-m", "tv_flow", "--sigma", "25/255"], ["--noise-model", "poisson"]]
-)
-def test_the_command_that_is_printed_does_the_same(options, noisy, tmp_path):
-    Image.fromarray(like(noisy, np.uint8(0))).save(tmp_path / "a noisy one.png")
-    run("smooth", "a noisy one.png", *options, cwd=tmp_path)
-    text = run("estimate", "a noisy one.png", *options, cwd=tmp_path)
-    comment, command = text.splitlines()
-    assert comment.startswith("# sigma=0.")
-    program, *arguments = shlex.split(command)
-    assert program == "difffilter"
-    run(*arguments, "-o", "again.png", cwd=tmp_path)
-    first, again = (
-        np.asarray(Image.open(tmp_path / name)) for name in ("a noisy one_smooth.png", "again.png")
-    )
-    np.testing.assert_array_equal(first, again)
-    assert (first != like(noisy, np.uint8(0))).any()
-
-
-def test_noise_model_and_rules_on_the_command_line(photo, tmp_path):
-    counts = like(df.add_noise(photo, 0.1, "poisson"), np.uint8(0))
-    Image.fromarray(counts).save(tmp_path / "photons.png")
-    run("smooth", "photons.png", "--noise-model", "poisson", "-m", "tv_flow",
-        "--fidelity", "0.5", "-o", "told.png", cwd=tmp_path)  # fmt: skip
-    told = np.asarray(Image.open(tmp_path / "told.png"))
-    expected = df.denoise(counts, method="tv_flow", fidelity=0.5, noise="poisson")
-    np.testing.assert_array_equal(told, like(expected, counts))
-    run("smooth", "photons.png", "--kappa", "mad", "-o", "mad.png", cwd=tmp_path)
-    mad = np.asarray(Image.open(tmp_path / "mad.png"))
-    np.testing.assert_array_equal(mad, like(df.EdgeEnhancing(kappa="mad")(counts), counts))
-    for options, message in [
-        (["--kappa", "made"], "'made' is no rule for kappa; did you mean 'mad'?"),
-        (["--noise-model", "poisson", "-m", "srad"], "srad is for speckle noise, not for poisson"),
-    ]:
-        text = run("smooth", "photons.png", *options, cwd=tmp_path, code=2)
-        assert message in text
-        assert text.count("\n") == 1
-
-
-def test_rules_of_the_command_line_are_all_there_are():
-    from difffilter.cli.main import RULES
-    from difffilter.pde.choose.kappa import KAPPA_RULES
-
-    assert RULES == KAPPA_RULES

@@ -135,8 +135,8 @@ def test_eigenvalues_of_a_run_are_those_of_lapack(rng):
 def test_any_unit_of_intensity_will_do_for_volumes(unit, rng):
     volume = rng.random((3, 4, 5))
     for smooth in (df.edge_enhancing, df.coherence_enhancing):
-        plain = smooth(volume, 1.0, 0.1, sigma=0.1)
-        in_unit = smooth(volume * unit, 1.0, 0.1 * unit, sigma=0.1 * unit)
+        plain = smooth(volume, 1.0, kappa=0.1, sigma=0.1)
+        in_unit = smooth(volume * unit, 1.0, kappa=0.1 * unit, sigma=0.1 * unit)
         np.testing.assert_allclose(in_unit / unit, plain, rtol=1e-6)
 
 
