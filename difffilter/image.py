@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 __all__ = ["as_float", "like"]
@@ -83,6 +85,29 @@ def not_finite(name, count):
         f"{name} has {int(count)} pixels that are NaN or infinite; "
         "replace them, or exclude them with a mask after filling them with a number"
     )
+
+
+def mosaic(tiles, axes):
+    """Tiles side by side along the last two spatial axes, as near to a square as they go.
+
+    Parameters
+    ----------
+    tiles : ndarray
+        ``(N, H, W)`` or ``(N, D, H, W)``, or either with channels last.
+    axes : int
+        How many spatial axes a tile has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mosaic(np.arange(4).reshape(4, 1, 1), 2)
+    array([[0, 1],
+           [2, 3]])
+    """
+    rows = math.isqrt(len(tiles))
+    columns = len(tiles) // rows
+    grid = tiles[: rows * columns].reshape(rows, columns, *tiles.shape[1:])
+    return np.concatenate(np.concatenate(grid, axis=axes), axis=axes - 2)
 
 
 def like(result, original):

@@ -14,7 +14,6 @@ import numpy as np
 
 from difffilter.blocks.run import smooth_blocks
 from difffilter.catalog import spell
-from difffilter.denoiser import strength
 from difffilter.image import like
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import SUFFIXES, read, replacing, write
@@ -170,9 +169,8 @@ def _check_target(task, overwrite):
 
 def _denoise(image, denoiser, sigma, channel_axis):
     if sigma is None:
-        sigma = strength(denoiser, image, channel_axis)
-    if hasattr(denoiser, "choose"):
-        denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
+        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
     result = denoiser(image, sigma, channel_axis=channel_axis)
     return result, _note(sigma, denoiser)
 

@@ -7,14 +7,14 @@ import os
 import zlib
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from difffilter import __version__
-from difffilter.blocks.filter import BlockFilter, cut_up, is_settled, sample_boxes, settle, told
+from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle
 from difffilter.blocks.journal import Journal
 from difffilter.blocks.layout import Layout
 from difffilter.image import like
@@ -234,12 +234,13 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
         journal.begun = None
     settled = denoiser
     if journal.begun is None:
-        if not is_settled(denoiser, sigma):
+        if not denoiser.is_settled(sigma):
             settled, sigma = _choose(array, layout, denoiser, sigma, channel_axis, alpha)
     else:
         settled = _restored(denoiser, journal.begun["chosen"])
         sigma = journal.begun["sigma"]
-    work = BlockFilter(settled, told(settled, sigma), channel_axis, layout.spatial)
+    work = BlockFilter(settled, sigma, channel_axis, layout.spatial)
+    work.warn_if_whole()
     if journal.begun is None:
         chunks = chunks_for(target, layout, array, side)
         lines = (
@@ -252,7 +253,7 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
             work.halo,
             layout.own(chunks) if chunks else (1,) * len(layout.spatial),
             channels=samples or 1,
-            workers=1 if hasattr(settled, "layout") else cores(),
+            workers=settled.blocks_at_once or cores(),
             side=side,
             whole_lines=lines,
         )
@@ -291,19 +292,13 @@ def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
 
 
 def _chosen(denoiser):
-    """A dataclass's fields in JSON's types; None of any other Denoiser, which has none to choose."""
-    return json.loads(json.dumps(asdict(denoiser), default=str)) if is_dataclass(denoiser) else None
+    """The parameters in JSON's types."""
+    return json.loads(json.dumps(denoiser.parameters, default=str))
 
 
 def _restored(denoiser, chosen):
-    if chosen is None:
-        return denoiser
-    values = {
-        field.name: tuple(value) if isinstance(value := chosen[field.name], list) else value
-        for field in fields(denoiser)
-        if field.init
-    }
-    return replace(denoiser, **values)
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in (chosen or {}).items()}
+    return denoiser.replace(**values) if values else denoiser
 
 
 # --- all blocks -----------------------------------------------------------------------------

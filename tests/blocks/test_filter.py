@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
+from difffilter.blocks.reach import reach
 from equations import EQUATIONS, SCHEMES
 from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
 from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle, told
-from difffilter.blocks.reach import reach
 
 BY_BLOCKS = {name: e for name, e in (EQUATIONS | SCHEMES).items() if e.by_blocks is not None}
 EXACT = {name: e for name, e in BY_BLOCKS.items() if e.by_blocks == 0}

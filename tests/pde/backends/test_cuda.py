@@ -1,4 +1,4 @@
-"""The PDEs on a GPU give what they give on the CPU. (Their kernels: test_pde_torch_triton.py.)"""
+"""The PDEs on a GPU give what they give on the CPU. (Their kernels: test_pde_triton_steps.py.)"""
 
 import numpy as np
 import pytest
@@ -54,18 +54,17 @@ def test_everything_chosen(noisy, method):
 def test_the_implementations_agree(rng):
     """Triton's and PyTorch's steps, on images of several tiles."""
     pytest.importorskip("triton", reason="Triton is not installed")
-    from difffilter.pde.backends import torch_schemes
-    from difffilter.pde.backends import torch_steps as torch_graph
+    from difffilter.pde.backends import torch_schemes, torch_steps
     from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
-    from difffilter.pde.solve.steps import Plan
 
     state = torch.from_numpy(rng.random((1, 1, 1, 1000, 1500), np.float32)).cuda()
-    plan, diffusion = Plan("fsi", 2, 2.0), Diffusion(DIFFUSIVITIES["rational"], 0.1)
-    assert torch_schemes.implementation(state).__name__.endswith("torch_triton")
-    result = torch_schemes.run(plan, diffusion, state.clone())
+    diffusion = Diffusion(DIFFUSIVITIES["rational"], 0.1, scheme="fsi", step=2.0)
+    time = 4.0
+    assert torch_schemes.implementation(state).__name__.endswith("triton_steps")
+    result = torch_schemes.evolve(diffusion, state.clone(), time)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_schemes, "implementation", lambda u: torch_graph)
-        expected = torch_schemes.run(plan, diffusion, state.clone())
+        patch.setattr(torch_schemes, "implementation", lambda u: torch_steps)
+        expected = torch_schemes.evolve(diffusion, state.clone(), time)
     torch.testing.assert_close(result, expected, atol=1e-5, rtol=0)
 
 
@@ -91,7 +90,7 @@ def test_mean_and_extrema_stay(noisy):
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="scheme='aos' works on the CPU only; on cuda"):
+    with pytest.raises(ValueError, match="scheme is 'aos', which works on the CPU only"):
         textbook(torch.zeros(8, 8).cuda(), 1.0, kappa=0.1, scheme="aos")
     with pytest.raises(ValueError, match="image has 1 pixels that are NaN or infinite"):
         df.heat(torch.tensor([[0.0, np.nan]]).cuda(), 1.0)

@@ -16,14 +16,13 @@ from hypothesis import strategies as st
 
 import difffilter as df
 from difffilter.devices import find_device
-from difffilter.pde.choose import risk_side_by_side as stopping
+from difffilter.pde.choose import risk
 from difffilter.pde.solve import steps as planning
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from difffilter.pde.backends import tensors as torch_home  # noqa: E402
-from difffilter.pde.backends import torch_schemes  # noqa: E402
+from difffilter.pde.backends import tensors, torch_schemes  # noqa: E402
 
 CPU = torch.device("cpu")
 OTHERS = [df.tv_flow, df.edge_enhancing, df.coherence_enhancing, df.curvature_motion]
@@ -33,11 +32,10 @@ OTHERS = [df.tv_flow, df.edge_enhancing, df.coherence_enhancing, df.curvature_mo
 def elsewhere(monkeypatch):
     """Make tensors, and arrays with a device, be filtered as if they were on a GPU."""
 
-    def home_of(image, device=None):
-        return torch_home.Tensors(CPU, CPU if isinstance(image, torch.Tensor) else None)
+    def backend_of(image, device=None):
+        return tensors.Tensors(CPU, CPU if isinstance(image, torch.Tensor) else None)
 
-    for module in ("perona_malik", "heat"):
-        monkeypatch.setattr(f"difffilter.pde.{module}.home_of", home_of)
+    monkeypatch.setattr("difffilter.pde.problem.backend_of", backend_of)
 
 
 # --- the steps ------------------------------------------------------------------------------
@@ -46,19 +44,19 @@ def elsewhere(monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(st.data())
 def test_steps_are_those_of_the_kernels(dtype, data):
-    plan, diffusion, state = data.draw(evolutions(dtype))
-    result = torch_schemes.run(plan, diffusion, torch.from_numpy(state.copy()))
-    expected = plan.run(diffusion, state)
+    diffusion, time, state = data.draw(evolutions(dtype))
+    result = torch_schemes.evolve(diffusion, torch.from_numpy(state.copy()), time)
+    expected = diffusion.evolve(state, time)
     assert result.dtype == getattr(torch, np.dtype(dtype).name)
     np.testing.assert_allclose(result.numpy(), expected, atol=TOLERANCE[dtype])
 
 
 @given(evolutions(np.float64))
 def test_steps_keep_mean_and_extrema(evolution):
-    plan, diffusion, state = evolution
-    result = torch_schemes.run(plan, diffusion, torch.from_numpy(state.copy())).numpy()
+    diffusion, time, state = evolution
+    result = torch_schemes.evolve(diffusion, torch.from_numpy(state.copy()), time).numpy()
     np.testing.assert_allclose(result.mean(axis=(2, 3, 4)), state.mean(axis=(2, 3, 4)), atol=1e-12)
-    if plan.scheme == "explicit":
+    if diffusion.scheme == "explicit":
         assert result.max() <= state.max() + 1e-12
         assert result.min() >= state.min() - 1e-12
 
@@ -70,9 +68,9 @@ def test_extreme_contrasts(dtype, kappa, photo):
     image = (photo[:32, :32] + 1e-3 * np.eye(32)).astype(dtype)
     state = image[None, None, None]
     for kind in DIFFUSIVITIES.values():
-        plan, diffusion = planning.Plan("explicit", 4, 0.2), Diffusion(kind, kappa)
-        result = torch_schemes.run(plan, diffusion, torch.from_numpy(state.copy())).numpy()
-        expected = state if kappa < 1 else plan.run(Diffusion(), state.copy())
+        diffusion, time = Diffusion(kind, kappa, step=0.2), 0.8
+        result = torch_schemes.evolve(diffusion, torch.from_numpy(state.copy()), time).numpy()
+        expected = state if kappa < 1 else Diffusion(step=0.2).evolve(state.copy(), time)
         np.testing.assert_allclose(result, expected, atol=TOLERANCE[dtype] / 10)
 
 
@@ -171,21 +169,21 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
     noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
     mask = np.ones(scene.shape, bool)
     noisy[:500], mask[:500] = 0.5 + 0.1 * (noisy[:500] - 0.5), False  # calm where nobody looks
-    assert noisy.size > torch_home.SHOWN
+    assert noisy.size > tensors.SHOWN
     known = df.PeronaMalik().choose(noisy, 0.1)
     time = df.Heat().choose(noisy, 0.1).time
     request.getfixturevalue("elsewhere")
     tensor = torch.from_numpy(noisy)
     assert df.PeronaMalik().choose(tensor, 0.1) == known
     assert df.Heat().choose(tensor, 0.1).time == pytest.approx(time, rel=0.3)
-    home = torch_home.Tensors(CPU, CPU)
+    home = tensors.Tensors(CPU, CPU)
     assert home.estimate_sigma(tensor, None, mask[None]) == pytest.approx(0.1, rel=0.03)
     colour = torch.stack([tensor, tensor, tensor])
     assert home.estimate_sigma(colour, 0, mask[None]) == pytest.approx(0.1, rel=0.03)
 
 
 def test_what_is_copied_is_enough_for_every_choice():
-    assert max(planning.ENOUGH, *(size for size, *_ in stopping.ROUNDS)) <= torch_home.JUDGED
+    assert max(planning.ENOUGH, *(size for size, *_ in risk.SideBySide.ROUNDS)) <= tensors.JUDGED
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -200,8 +198,8 @@ def test_exact_heat(dtype, data):
         np.exp(-time * np.linspace(0, 2, n)).reshape(-1, *[1] * (len(shape) - 1 - axis))
         for axis, n in zip(axes, shape, strict=True)
     ]
-    result = torch_home.Tensors(CPU, CPU).damped(tensor, axes, factors)
-    expected = torch_home.HostTensors(CPU).damped(image, axes, factors)
+    result = tensors.Tensors(CPU, CPU).damped(tensor, axes, factors)
+    expected = tensors.HostTensors(CPU).damped(image, axes, factors)
     assert result.dtype == expected.dtype == tensor.dtype
     np.testing.assert_allclose(result, expected, atol=TOLERANCE[dtype] / 10)
 

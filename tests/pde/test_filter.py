@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import difffilter as df
-from difffilter.pde.evolving import least_risk
-from difffilter.pde.solve.schemes import as_state
+from difffilter.pde.choose.risk import least_risk
+from difffilter.pde.solve.state import as_state
 
 CHOOSERS = ["heat", "perona_malik", "tv_flow", "edge_enhancing", "srad"]
 
@@ -23,7 +23,8 @@ def test_errors_count_as_the_weight_says(method, halves):
     left = np.zeros(halves.shape)
     left[:, :64] = 1.0
     smooth, textured = (
-        df.make(method).choose(halves, 0.05, weight=weight).time for weight in (left, 1 - left)
+        df.make(method).choose_weighted(halves, 0.05, weight=weight).time
+        for weight in (left, 1 - left)
     )
     assert smooth > 5 * textured
 
@@ -32,7 +33,7 @@ def test_errors_count_as_the_weight_says(method, halves):
 def test_noise_is_as_strong_as_the_map_says(method, photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)
     little, much = (
-        df.make(method).choose(noisy, 0.1, deviation=np.full(photo.shape, d)).time
+        df.make(method).choose_weighted(noisy, 0.1, deviation=np.full(photo.shape, d)).time
         for d in (0.03, 0.1)
     )
     assert much > 1.5 * little
@@ -42,13 +43,13 @@ def test_noise_is_as_strong_as_the_map_says(method, photo, rng):
 def test_equal_weights_change_nothing(method, photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)
     plain = df.make(method).choose(noisy, 0.1)
-    assert df.make(method).choose(noisy, 0.1, weight=np.full(photo.shape, 3.0)) == plain
+    assert df.make(method).choose_weighted(noisy, 0.1, weight=np.full(photo.shape, 3.0)) == plain
 
 
 def test_noise_of_known_strength_at_each_pixel(photo, rng):
     """The same strength everywhere is as good as a number; where there is none, nothing is moved."""
     state = as_state(photo + rng.normal(0, 0.1, photo.shape), None)
-    flows = df.TVFlow()._flows((1.0, 1.0, 1.0), 0.1)
+    flows = df.TVFlow().evolutions((1.0, 1.0, 1.0), 0.1)
     assert least_risk(state, np.full(state.shape, 0.1), flows) == least_risk(state, 0.1, flows)
     assert least_risk(state, np.zeros(state.shape), flows)[1] == 0
 
@@ -58,7 +59,9 @@ def test_the_risk_of_uneven_noise_is_right(photo, rng):
     deviation = 0.02 + 0.15 * photo
     noisy = photo + deviation * rng.normal(size=photo.shape)
     _, time = least_risk(
-        as_state(noisy, None), as_state(deviation, None), df.TVFlow()._flows((1.0, 1.0, 1.0), 0.1)
+        as_state(noisy, None),
+        as_state(deviation, None),
+        df.TVFlow().evolutions((1.0, 1.0, 1.0), 0.1),
     )
     times = np.geomspace(0.005, 0.5, 40)
     best = max(df.psnr(photo, u) for u in df.scale_space(noisy, "tv_flow", times))

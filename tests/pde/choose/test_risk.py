@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difffilter.pde.choose.risk_side_by_side import least
+from difffilter.pde.choose.risk import least
 
 
 def test_finds_the_vertex_of_a_parabola():
