@@ -266,7 +266,7 @@ def interrupted(scene_of):
             code, error = stopped_by(signal.SIGINT, scene, 1 + case % 3)
             if not scene.whole():
                 assert code == 130, (code, error)
-                assert error.strip().endswith("interrupted; what is done is kept"), error
+                assert error.strip().endswith("interrupted; finished work is kept"), error
             scene.finish()
         return cases
 
@@ -383,7 +383,7 @@ def too_little_memory(folder, cases):
     scene = Huge(folder)
     Image.fromarray(scene.pixels[0][:50, :50]).save(scene.folder / "small.png")
     code = (
-        "import resource, sys; from difffilter.cli.main import main\n"
+        "import resource, sys; from difffilter.cli import main\n"
         f"try: main(['smooth', 'small.png', '-m', {METHOD!r}, '--overwrite'])\n"
         "except SystemExit: pass\n"
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmPeak')).split()[1])"
@@ -455,7 +455,7 @@ def hungry(scene_of):
 def training_in_little_memory(folder, cases):
     """Some megabytes less than what two steps of training take."""
     code = (
-        "from difffilter.cli.main import main\n"
+        "from difffilter.cli import main\n"
         "try: main(['train', 'in', '-o', 'peak', '--steps', '3'])\n"
         "except SystemExit: pass\n"
         "print(next(l for l in open('/proc/self/status') if l.startswith('VmPeak')).split()[1])"

@@ -181,7 +181,7 @@ def with_checksums(data):
 
 def command(*arguments):
     """The command line in this process: its exit code, and what it says of an error."""
-    from difffilter.cli.main import main
+    from difffilter.cli import main
 
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):

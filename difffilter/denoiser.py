@@ -32,8 +32,10 @@ class Denoiser:
     blocks_at_once : int or None, default None
         How many blocks of a large image to filter at the same time; ``None``: one for each core.
     SEARCH, SEARCH_COLOUR : dict of str to Range or Choice, default {}
-        Where to look for the constants that are calibrated on training images or found by an
+        Where to look for the parameters that are calibrated on training images or found by an
         oracle, and for further ones that only colour images need.
+    PACKAGES : tuple of str, default ()
+        Packages that it wraps, whose versions a calibration records.
 
     Examples
     --------
@@ -50,6 +52,7 @@ class Denoiser:
     blocks_at_once: ClassVar[int | None] = None
     SEARCH: ClassVar[dict] = {}
     SEARCH_COLOUR: ClassVar[dict] = {}
+    PACKAGES: ClassVar[tuple[str, ...]] = ()
 
     def __call__(
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None

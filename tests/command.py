@@ -5,7 +5,7 @@ import io
 import subprocess
 import sys
 
-from difffilter.cli.main import main
+from difffilter.cli import main
 
 
 def run(*arguments, cwd, **options):
@@ -28,3 +28,19 @@ def invoke(*arguments, cwd):
         except SystemExit as stop:
             code = stop.code
     return subprocess.CompletedProcess(arguments, code or 0, out.getvalue(), error.getvalue())
+
+
+def invoke_ok(*arguments, cwd):
+    """`invoke` a command that must succeed; returns its standard output."""
+    result = invoke(*arguments, cwd=cwd)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def invoke_error(*arguments, cwd):
+    """`invoke` a command that must fail with one line and exit code 2; returns that line."""
+    result = invoke(*arguments, cwd=cwd)
+    assert result.returncode == 2, result.stdout + result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common as kernels
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
 from difffilter.pde.solve.stability import stability_bound
 

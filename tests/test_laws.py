@@ -102,9 +102,9 @@ def test_bad_images(denoiser, image, sigma, error, message):
 @pytest.mark.parametrize(
     ("sigma", "message"),
     [
-        (25, "sigma=25 is above the image's whole range [0, 1]; did you mean 25/255?"),
-        (-0.1, "sigma must be a number ≥ 0; got -0.1"),
-        (np.nan, "sigma must be a number ≥ 0; got nan"),
+        (25, "sigma is 25, above the image's whole range [0, 1]; did you mean 25/255?"),
+        (-0.1, "sigma is -0.1; expected a finite number ≥ 0"),
+        (np.nan, "sigma is nan; expected a finite number ≥ 0"),
     ],
 )
 def test_bad_sigma(method, sigma, message):

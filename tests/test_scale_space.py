@@ -44,9 +44,9 @@ def test_what_is_yielded_may_be_written_to(photo):
 @pytest.mark.parametrize(
     ("method", "times", "message"),
     [
-        ("heat", [1, 0.5], "times must be ≥ 0 and none below the one before; got [1.0, 0.5]"),
-        ("heat", [-1], "times must be ≥ 0 and none below the one before; got [-1.0]"),
-        ("identity", [1], "method must be one that evolves in time; Identity() has no time"),
+        ("heat", [1, 0.5], "times is [1.0, 0.5]; expected numbers ≥ 0, none below the one before"),
+        ("heat", [-1], "times is [-1.0]; expected numbers ≥ 0, none below the one before"),
+        ("identity", [1], "method is identity, which has no time; expected a PDE"),
         ("het", [1], "unknown method 'het'; did you mean 'heat'?"),
     ],
 )

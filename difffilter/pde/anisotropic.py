@@ -11,7 +11,8 @@ import numpy as np
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import PDEFilter, rounded
-from difffilter.pde.kernels import tensor as kernels
+from difffilter.pde.kernels import anisotropic as kernels
+from difffilter.pde.kernels import gaussian
 from difffilter.pde.kernels import tensor_plane as plane
 from difffilter.pde.kernels import tensor_volume as volume_kernels
 from difffilter.pde.solve.evolution import Evolution
@@ -228,7 +229,7 @@ class TensorDiffusion(Evolution):
     Attributes
     ----------
     kind : int
-        `tensor_kernels.EDGE` or `tensor_kernels.COHERENCE`.
+        `kernels.EDGE` or `kernels.COHERENCE`.
     kappa : float
         Contrast parameter κ, in units of intensity per unit of length.
     presmooth, integration : float
@@ -336,10 +337,10 @@ class TensorDiffusion(Evolution):
             for n, h in zip(a.shape[2:], self.spacing, strict=True)
         )
         result, workers = np.empty_like(a), numba.get_num_threads()
-        kernels.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
+        gaussian.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
         if len(depth) > 1:
             source, result = result, np.empty_like(a)
-            kernels.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
+            gaussian.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
         return result
 
 

@@ -118,7 +118,7 @@ def test_a_missing_library_is_named(name, monkeypatch):
 
 
 def test_bad_constants_are_refused():
-    with pytest.raises(ValueError, match="weight must be a finite number > 0; got -1"):
+    with pytest.raises(ValueError, match="weight is -1; expected a finite number > 0"):
         made("TotalVariation", weight=-1)
 
 

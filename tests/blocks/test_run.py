@@ -360,7 +360,7 @@ def test_a_killed_command_goes_on(tmp_path, how, rng):
     assert "Traceback" not in error
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert error == "\ninterrupted; what is done is kept\n"
+        assert error == "\ninterrupted; finished work is kept\n"
     assert not (tmp_path / "out.tif").exists()
     done = journal.read_bytes().count(b"\n") - 1
     before = (tmp_path / "calls").stat().st_size

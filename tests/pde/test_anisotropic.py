@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 
 import difffilter as df
 from difffilter.pde.anisotropic import TensorDiffusion
-from difffilter.pde.kernels import tensor as tensor_kernels
+from difffilter.pde.kernels import anisotropic as tensor_kernels
 from difffilter.pde.kernels import tensor_volume as tensor_volume_kernels
 
 KINDS = {"edge": tensor_kernels.EDGE, "coherence": tensor_kernels.COHERENCE}
@@ -268,24 +268,24 @@ def test_full_output_tells_what_was_chosen(photo, rng):
     _, chosen = df.coherence_enhancing(noisy, 3.0, kappa=0.05, integration=2, full_output=True)
     assert chosen == {
         "sigma": None, "kappa": 0.05, "time": 3.0, "presmooth": 0.5, "integration": 2,
-        "alpha": 0.01, "spacing": None, "step": 1.0, "fidelity": 0.0,
+        "alpha": 0.01, "spacing": None, "step": 1.0, "fidelity": 0.0, "steps": 3,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"kappa": 0}, ValueError, "kappa must be a finite number > 0; got 0"),
-        ({"time": -1}, ValueError, "time must be a finite number ≥ 0; got -1"),
-        ({"time": "long"}, TypeError, "time must be a number; got 'long'"),
-        ({"presmooth": -1}, ValueError, "presmooth must be a finite number ≥ 0; got -1"),
+        ({"kappa": 0}, ValueError, "kappa is 0; expected a finite number > 0"),
+        ({"time": -1}, ValueError, "time is -1; expected a finite number ≥ 0"),
+        ({"time": "long"}, TypeError, "time is 'long'; expected a finite number ≥ 0"),
+        ({"presmooth": -1}, ValueError, "presmooth is -1; expected a finite number ≥ 0"),
         ({"integration": math.nan}, ValueError,
-         "integration must be a finite number ≥ 0; got nan"),
-        ({"alpha": 0}, ValueError, "alpha must be a finite number > 0; got 0"),
-        ({"alpha": 1.5}, ValueError, "alpha must be at most 1; got 1.5"),
-        ({"step": 0}, ValueError, "step must be a finite number > 0; got 0"),
+         "integration is nan; expected a finite number ≥ 0"),
+        ({"alpha": 0}, ValueError, "alpha is 0; expected a finite number > 0 and ≤ 1"),
+        ({"alpha": 1.5}, ValueError, "alpha is 1.5; expected a finite number > 0 and ≤ 1"),
+        ({"step": 0}, ValueError, "step is 0; expected a finite number > 0"),
         ({"spacing": (1, 2, 3)}, ValueError,
-         "spacing must have one number for each of the 2 spatial axes; got (1, 2, 3)"),
+         "spacing is (1, 2, 3); expected one number, or one for each of the 2 spatial axes"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, error, message):

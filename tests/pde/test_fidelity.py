@@ -150,4 +150,4 @@ def test_steps_of_perona_malik_mask_callback_and_colour(colour_photo, rng):
 def test_bad_fidelity(name):
     with pytest.raises(ValueError, match="fidelity") as caught:
         df.denoise(np.zeros((8, 8)), sigma=0.1, method=name, fidelity=-1)
-    assert str(caught.value) == "fidelity must be a finite number ≥ 0; got -1"
+    assert str(caught.value) == "fidelity is -1; expected a finite number ≥ 0"

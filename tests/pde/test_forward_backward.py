@@ -76,12 +76,12 @@ def test_chosen_parameters_are_near_the_best(photo, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": -1}, "time must be a finite number ≥ 0; got -1"),
-        ({"kappa": 0}, "kappa must be a finite number > 0; got 0"),
-        ({"alpha": -0.1}, "alpha must be a finite number ≥ 0; got -0.1"),
-        ({"alpha": 1.5}, "alpha must be at most 1; got 1.5"),
+        ({"time": -1}, "time is -1; expected a finite number ≥ 0"),
+        ({"kappa": 0}, "kappa is 0; expected a finite number > 0"),
+        ({"alpha": -0.1}, "alpha is -0.1; expected a finite number ≥ 0 and ≤ 1"),
+        ({"alpha": 1.5}, "alpha is 1.5; expected a finite number ≥ 0 and ≤ 1"),
         ({"step": 0.3, "time": 1, "kappa": 1},
-         "step=0.3 is above the stability bound 1/(2 Σ 1/h²) = 0.25"),
+         "step is 0.3; expected at most the bound 1/(2 Σ 1/h²) = 0.25"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, message):

@@ -105,11 +105,11 @@ def test_volume(rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": -1}, "time must be a finite number ≥ 0; got -1"),
-        ({"q0": 0}, "q0 must be a finite number > 0; got 0"),
-        ({"fidelity": -1}, "fidelity must be a finite number ≥ 0; got -1"),
+        ({"time": -1}, "time is -1; expected a finite number ≥ 0"),
+        ({"q0": 0}, "q0 is 0; expected a finite number > 0"),
+        ({"fidelity": -1}, "fidelity is -1; expected a finite number ≥ 0"),
         ({"step": 0.3, "time": 1, "q0": 1},
-         "step=0.3 is above the stability bound 1/(2 Σ 1/h²) = 0.25"),
+         "step is 0.3; expected at most the bound 1/(2 Σ 1/h²) = 0.25"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, message):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from difffilter.pde.backends import torch_steps
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common as kernels
 from difffilter.pde.solve.schemes import cycle_steps, cycle_weights
 from difffilter.pde.solve.stability import equal_steps, stability_bound
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common as kernels
 
 
 def step(u, v, row, kind, g, mask, extrapolate):

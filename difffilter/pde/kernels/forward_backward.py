@@ -1,24 +1,15 @@
-"""Jitted functions of forward-and-backward diffusion.
+"""Forward-and-backward diffusion ∂u/∂t = div(g ∇u): g, negative in a band of slopes, and the step.
 
-A state is ``u[b, c, z, y, x]`` as in `kernels`. All jitted functions that call each other stand in
-this file because Numba's on-disk cache does not notice a change in a jitted function of another.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. `srad` takes the same `explicit` step.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
-
-
-@njit(**OPTIONS)
-def padded(row, line):
-    """A row with its ends repeated."""
-    n = row.size
-    line[1 : n + 1] = row
-    line[0], line[n + 1] = row[0], row[n - 1]
+from difffilter.pde.kernels.common import padded, parallel
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def diffusivity(u, inverse, kappa, backward, width_, alpha, g, workers):
     """g[b, z, y, x] = 1/(1 + (s/κ)⁴) - α/(1 + ((s - s_b)/w)²).
 
@@ -54,7 +45,7 @@ def diffusivity(u, inverse, kappa, backward, width_, alpha, g, workers):
                 q[i] = one / (one + forward * forward) - alpha / (one + distance * distance)
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def explicit(u, v, g, rate, workers):
     """v = u + Σ over the faces of a pixel of rate · (mean of the two g) · (difference of the two u).
 

@@ -1,12 +1,12 @@
 """Sums along an evolution from which its risk is estimated."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-from difffilter.pde.kernels.explicit import OPTIONS
+from difffilter.pde.kernels.common import parallel
 
 
-@njit(parallel=True, **(OPTIONS | {"fastmath": {"contract", "reassoc"}}))
+@parallel(fastmath={"contract", "reassoc"})
 def row_moments(u, y, b, scale):
     """Row by row, Σ (s u - y)² and Σ b·(s u' - s u) for some evolutions, each with a scale s.
 

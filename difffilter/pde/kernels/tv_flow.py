@@ -1,23 +1,28 @@
-"""Jitted functions of total-variation flow: the diffusivity 1/|∇u|, semi-implicit steps.
+"""Total-variation flow ∂u/∂t = div(∇u/|∇u|): g = 1/|∇u| of every face, and semi-implicit steps.
 
-A state is ``u[b, c, z, y, x]`` as in `kernels`. All jitted functions that call each other stand in
-this file because Numba's on-disk cache does not notice a change in a jitted function of another.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. A step is the mean over the axes of implicit
+steps (I - M)⁻¹ u along each, with g of the old state, which stays stable however large g grows where
+the image is flat.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
-OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "cache": True, "nogil": True}
+from difffilter.pde.kernels.common import inner, parallel
 
-LANES = 16  # lines that are solved side by side, one in each lane of a vector
+# Lines that are solved side by side, one in each lane of a vector.
+LANES = 16
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def slopes(u, inverse, result):
-    """result[b, axis, z, y, x] = Σ_c max(d₊ d₋, 0), d₊ and d₋ being the forward and the backward
-    difference along an axis, over h. ``inverse`` is 1/h² for the axes z, y, x."""
+    """result[b, axis, z, y, x] = Σ_c max(d₊ d₋, 0) along each axis.
+
+    d₊ and d₋ are the forward and the backward difference over h, ``inverse`` is 1/h² for the axes
+    z, y, x.
+    """
     batch, channels, depth, height, width = u.shape
     zero = u.dtype.type(0.0)
     for job in prange(batch * height):
@@ -39,7 +44,7 @@ def slopes(u, inverse, result):
                         out[i] += inverse[axis] * max(product, zero)
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def face_diffusivity(u, slope, axis, inverse, epsilon, g):
     """g[b, z, y, x] = 1/√(|∇u|² + ε²) for the face between a pixel and the next along an axis.
 
@@ -70,7 +75,7 @@ def face_diffusivity(u, slope, axis, inverse, epsilon, g):
                 q[i] = one / math.sqrt(q[i])
 
 
-@njit(**OPTIONS)
+@inner
 def solve(u, g, c, d, rate):
     """d = (I - M)⁻¹ M u along the first axis of ``u`` (n, LANES), by Thomas' algorithm.
 
@@ -93,7 +98,7 @@ def solve(u, g, c, d, rate):
             d[i, j] += c[i, j] * d[i + 1, j]
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def implicit_along_rows(u, g, v, rate, share, workers):
     """v += share · ((I - M)⁻¹ M u), M acting along the axis x."""
     batch, channels, depth, height, width = u.shape
@@ -121,11 +126,11 @@ def implicit_along_rows(u, g, v, rate, share, workers):
                         row[i] += share * d[i, j]
 
 
-@njit(parallel=True, **OPTIONS)
+@parallel
 def implicit_along_columns(u, g, v, rate, share, workers):
     """v += share · ((I - M)⁻¹ M u), M acting along the second axis of ``u`` (B, C, n, m, w).
 
-    (So that a view of the state serves for the axes z and y.)
+    Views of the state serve for both of the axes z and y.
     """
     batch, channels, count, rows, width = u.shape
     blocks = (width + LANES - 1) // LANES

@@ -9,11 +9,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from difffilter.pde.kernels import explicit as kernels
-from difffilter.pde.kernels.diffusivity import pixel_diffusivity
+from difffilter.pde.kernels import common as kernels
+from difffilter.pde.kernels.common import empty
 from difffilter.pde.kernels.implicit import implicit
+from difffilter.pde.kernels.pixel_diffusivity import pixel_diffusivity
 from difffilter.pde.kernels.presmoothed import MOST_BLURS, evolve_presmoothed
-from difffilter.pde.kernels.strips import empty, evolve, pieces, room
+from difffilter.pde.kernels.strips import evolve, pieces, room
 from difffilter.pde.solve.evolution import Evolution
 from difffilter.pde.solve.stability import SAFETY, equal_steps, stability_bound
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.checks import check_number
-from difffilter.pde.kernels.strips import empty
+from difffilter.pde.kernels.common import empty
 
 __all__ = ["as_image", "as_state", "check_mask", "check_spacing", "spatial_shape"]
 

@@ -297,9 +297,15 @@ def test_wide_ranges_may_have_large_sigma(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scheme": "aos"}, "scheme='aos' works on the CPU only; on cpu there are auto"),
-        ({"kappa": "mad"}, "kappa='mad' works on the CPU only; on cpu give a number, or None"),
-        ({"fidelity": 0.1}, "fidelity works on the CPU only, not on cpu"),
+        (
+            {"scheme": "aos"},
+            "scheme is 'aos', which works on the CPU only; expected auto, explicit or fsi on cpu",
+        ),
+        (
+            {"kappa": "mad"},
+            "kappa is 'mad', a rule that works on the CPU only; expected a number or None on cpu",
+        ),
+        ({"fidelity": 0.1}, "fidelity is 0.1, which works on the CPU only; expected 0 on cpu"),
     ],
 )
 def test_what_does_not_work_elsewhere(options, message):
@@ -309,7 +315,9 @@ def test_what_does_not_work_elsewhere(options, message):
 
 @pytest.mark.usefixtures("elsewhere")
 def test_no_fidelity_in_heat_elsewhere():
-    with pytest.raises(ValueError, match="fidelity works on the CPU only, not on cpu"):
+    with pytest.raises(
+        ValueError, match=r"fidelity is 0\.1, which works on the CPU only; expected 0 on cpu"
+    ):
         df.heat(torch.zeros(8, 8), 1.0, fidelity=0.1)
 
 
@@ -327,7 +335,7 @@ def test_the_others_say_who_takes_tensors(filter):
     with pytest.raises(TypeError) as caught:
         filter(torch.zeros(8, 8))
     assert str(caught.value) == (
-        "image is a torch.Tensor, which only heat and perona_malik take; convert it: "
+        "image is a torch.Tensor, which only heat and perona_malik take; expected an array: "
         "image.cpu().numpy()"
     )
 

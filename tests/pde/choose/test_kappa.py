@@ -84,7 +84,9 @@ def test_flat_and_clean_images(photo):
 
 @pytest.mark.parametrize("method", ["perona_malik", "forward_backward"])
 def test_unknown_rule(method):
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the text follows)
         df.make(method, kappa="made")
-    message = "kappa must be a number; got 'made'; the rules are mad, quantile, sigma"
+    message = (
+        "kappa is 'made'; expected a number or one of mad, quantile, sigma; did you mean 'mad'?"
+    )
     assert str(caught.value) == message

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common, strips
 from difffilter.pde.kernels import presmoothed as presmoothed_kernels
-from difffilter.pde.kernels import strips
+from difffilter.pde.kernels.step_colours import COLOURS, PIECE
+from difffilter.pde.kernels.step_rows import ROWS
 from difffilter.pde.kernels.strips import pieces
 from difffilter.pde.solve import schemes
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
@@ -163,8 +164,8 @@ def evolutions(draw):
     return state, evolve
 
 
-WIDTHS = [1, 2, kernels.PIECE, kernels.PIECE + 1, 3 * kernels.PIECE - 1]
-OWN_WAYS = [(1, kind) for kind in kernels.ROWS] + [(3, kind) for kind in kernels.COLOURS]
+WIDTHS = [1, 2, PIECE, PIECE + 1, 3 * PIECE - 1]
+OWN_WAYS = [(1, kind) for kind in ROWS] + [(3, kind) for kind in COLOURS]
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -278,7 +279,7 @@ def test_large_images_are_cut_for_every_worker():
 
 def test_runs_of_many_lines_and_of_one(rng):
     # Wide lines fill the buffers alone, narrow ones by the dozen.
-    for width in (kernels.RUN + 3, kernels.RUN - 1, 5):
+    for width in (common.RUN + 3, common.RUN - 1, 5):
         image = rng.random((40, width))
         result = textbook(image, 2.0, kappa=0.2, step=0.2)
         turned = textbook(image.T, 2.0, kappa=0.2, step=0.2)

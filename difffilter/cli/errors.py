@@ -1,0 +1,44 @@
+"""Errors as one line on standard error, without a traceback."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+
+import click
+
+__all__ = ["errors_in_one_line", "one_line"]
+
+
+@contextmanager
+def errors_in_one_line():
+    """Report bad usage and bad input in one line and exit with code 2."""
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        sys.exit(2)
+    except click.Abort:
+        click.echo("interrupted; finished work is kept", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
+        sys.exit(2)
+    except (OSError, TypeError, ValueError, MemoryError) as error:
+        click.echo(f"error: {one_line(error)}", err=True)
+        sys.exit(2)
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error in one line.
+
+    Examples
+    --------
+    >>> one_line(FileNotFoundError(2, "No such file or directory", "a.png"))
+    'a.png: no such file or directory'
+    """
+    if isinstance(error, MemoryError):
+        return "the image does not fit into memory; smooth it page by page or in parts"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,168 @@
+"""Compiled kernels on disk: never stale, never in the way. And kernels that are not compiled."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import difffilter
+
+PACKAGE = Path(difffilter.__file__).parent
+
+# A kernel, and in another file a function that it calls.
+SHARED = """
+from difffilter.pde.kernels.common import inner
+
+@inner
+def shared(x):
+    return x + {number}
+"""
+CALLER = """
+from difffilter.pde.kernels.common import kernel
+from difffilter.pde.kernels.shared import shared
+
+@kernel
+def caller(x):
+    return shared(x)
+"""
+CALL = """
+from difffilter.pde.kernels.caller import caller
+
+print(caller(0.5), sum(caller.stats.cache_hits.values()), caller.stats.cache_path)
+"""
+
+
+@pytest.fixture
+def kernels(tmp_path):
+    """The folder of kernels in a copy of the package, with the two files above."""
+    target = tmp_path / "copy" / "difffilter"
+    shutil.copytree(PACKAGE, target, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    folder = target / "pde" / "kernels"
+    (folder / "shared.py").write_text(SHARED.format(number=1))
+    (folder / "caller.py").write_text(CALLER)
+    return folder
+
+
+def call(kernels, *command, **environment):
+    """What the kernel returns in a process of its own, cache hits, and where the cache is."""
+    copy = kernels.parents[2]
+    clean = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
+    result = subprocess.run(
+        [*command, sys.executable, "-c", CALL],
+        env=clean | {"PYTHONPATH": str(copy)} | environment,
+        cwd=copy, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.stderr == ""
+    value, hits, path = result.stdout.split()
+    return float(value), int(hits), path
+
+
+def test_a_change_in_another_file_is_noticed(kernels):
+    place = str(kernels / "__pycache__")
+    assert call(kernels) == (1.5, 0, place)
+    assert call(kernels) == (1.5, 1, place)
+    (kernels / "shared.py").write_text(SHARED.format(number=2))
+    assert call(kernels) == (2.5, 0, place)
+    assert call(kernels) == (2.5, 1, place)
+
+
+def test_a_damaged_cache_is_made_anew(kernels):
+    call(kernels)
+    for kind in ("nbi", "nbc"):
+        (file,) = kernels.glob(f"__pycache__/caller.*.{kind}")
+        file.write_bytes(b"nonsense")
+        assert call(kernels)[:2] == (1.5, 0)
+    assert call(kernels)[:2] == (1.5, 1)
+
+
+@pytest.fixture
+def read_only(kernels, tmp_path):
+    """A way to call the kernel where neither the package nor a home can be written to."""
+    if os.geteuid() == 0 and not shutil.which("setpriv"):
+        pytest.skip("needs a user whom permissions bind")
+    (tmp_path / "tmp").mkdir()
+    folders = [kernels.parents[2], *(p for p in kernels.parents[2].rglob("*") if p.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    # Root may write anywhere; without that right it is like everyone.
+    drop = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"]
+    places = {"HOME": str(tmp_path / "copy"), "TMPDIR": str(tmp_path / "tmp")}
+    yield lambda **more: call(kernels, *(drop if os.geteuid() == 0 else []), **places | more)
+    for folder in folders:
+        folder.chmod(0o755)
+
+
+def test_a_temporary_folder_where_no_other_can_be_written_to(read_only, tmp_path):
+    place = str(tmp_path / "tmp" / f"difffilter-{os.getuid()}")
+    value, hits, path = read_only()
+    assert (value, hits) == (1.5, 0)
+    assert path.startswith(place)
+    assert read_only()[:2] == (1.5, 1)
+    assert Path(place).stat().st_mode & 0o777 == 0o700
+
+
+def test_no_cache_in_a_folder_that_others_may_write_to(read_only, tmp_path):
+    place = tmp_path / "tmp" / f"difffilter-{os.getuid()}"
+    place.mkdir()
+    place.chmod(0o777)
+    assert read_only() == (1.5, 0, "None")
+    assert read_only() == (1.5, 0, "None")
+    assert not list(place.iterdir())
+
+
+def test_a_cache_folder_that_is_none_is_no_obstacle(read_only, tmp_path):
+    (tmp_path / "file").touch()
+    assert read_only(NUMBA_CACHE_DIR=str(tmp_path / "file"))[0] == 1.5
+
+
+UNCOMPILED = """
+import sys
+
+import numpy as np
+
+import difffilter as df
+
+image = np.load(sys.argv[1])
+for number, method in enumerate(sys.argv[2:]):
+    for name, x, axis in (
+        ("grey", image, None), ("colour", np.stack([image, image**2, 1 - image], -1), -1),
+        ("volume", np.stack([image, image**2]), None),
+    ):
+        result = df.denoise(x, sigma=0.05, method=method, channel_axis=axis)
+        np.save(f"{number} {name}.npy", result)
+"""
+
+METHODS = [
+    "heat(time=1, fidelity=0.1)",
+    "perona_malik(kappa=0.1, time=0.3, diffusivity='exponential', presmooth=0)",
+    "perona_malik(kappa=0.1, time=0.3, diffusivity='tukey', presmooth=0.5)",
+    "perona_malik(kappa=0.1, time=1, diffusivity='weickert', presmooth=0, scheme='fsi', step=1)",
+    "perona_malik(kappa=0.1, time=1, presmooth=0.5, scheme='aos', step=1)",
+    "edge_enhancing(kappa=0.1, time=0.3, presmooth=0.5)",
+    "coherence_enhancing(kappa=0.1, time=0.3)",
+    "tv_flow(time=0.01)",
+    "curvature_motion(time=0.3)",
+    "forward_backward(kappa=0.1, time=0.3)",
+    "srad(q0=0.1, time=0.3)",
+]
+
+
+def test_every_filter_runs_uncompiled(tmp_path, rng):
+    image = rng.uniform(0.2, 0.8, (5, 6)).astype(np.float32)
+    np.save(tmp_path / "image.npy", image)
+    results = []
+    for disabled in "01":
+        folder = tmp_path / disabled
+        folder.mkdir()
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", UNCOMPILED, str(tmp_path / "image.npy"), *METHODS],
+            env=os.environ | {"NUMBA_DISABLE_JIT": disabled}, cwd=folder, check=True, timeout=600,
+        )  # fmt: skip
+        results.append({path.name: np.load(path) for path in folder.iterdir()})
+    assert len(results[0]) == 3 * len(METHODS)
+    for name, compiled in results[0].items():
+        np.testing.assert_allclose(results[1][name], compiled, atol=1e-5, err_msg=name)
