@@ -30,10 +30,11 @@ SIDE = 96
 # A Denoiser that takes its time, so that there is a middle to interrupt.
 SLOWLY = """\
 import time
+import difffilter as df
 
-class Slowly:
-    def reach(self, axes):
-        return 0
+class Slowly(df.Denoiser):
+    def halo(self, axes):
+        return (0,) * axes
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         time.sleep(0.03)
@@ -411,11 +412,12 @@ def too_little_memory(folder, cases):
 
 HUNGRY = """\
 import os
+import difffilter as df
 import numpy as np
 
-class Slowly:
-    def reach(self, axes):
-        return 0
+class Slowly(df.Denoiser):
+    def halo(self, axes):
+        return (0,) * axes
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         with open(os.path.join(os.path.dirname(__file__), "calls"), "a") as calls:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from skimage import data
 
+from difffilter.parallel import cores
+
 # Compiling makes the first example slow, and a shared machine any; the number of examples is what
 # keeps the suite short.
 hypothesis.settings.register_profile(
@@ -20,10 +22,15 @@ hypothesis.settings.load_profile("default")
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """For ``-n auto``: one for each core. (Each takes more than a gigabyte of memory.)"""
+    return min(cores(), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config, specs):
     """Before the workers start: each, and every process it starts, takes its share of the cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    share = max(1, cores // len(specs))
+    share = max(1, cores() // len(specs))
     os.environ |= {
         # (Two at least, since results with one and with several threads are compared.)
         "NUMBA_NUM_THREADS": str(max(2, share)),
@@ -88,6 +95,8 @@ def set_threads():
 
 @pytest.fixture(scope="session")
 def torch_threads():
-    """One thread for PyTorch: with several, the order of a sum differs from call to call."""
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
+    """One thread for PyTorch, for tensors too small to be worth sharing.
+
+    With several, the order of a sum may differ from call to call, too.
+    """
+    pytest.importorskip("torch").set_num_threads(1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difffilter.denoiser import Box, Denoiser
 from difffilter.pde.solve.tiles import spread
 
-__all__ = ["BlockFilter", "cut_up", "sample_boxes", "settle"]
+__all__ = ["BlockFilter", "cut_up", "sample_boxes", "settle", "use_threads"]
 
 # Parameters are chosen on so many pixels of an image, in evenly spread tiles. (Their sides are
 # multiples of those that the choice itself samples by, so that no sample has a seam in it.)
@@ -87,6 +87,13 @@ def _turn():
     except ValueError:  # not known before the first parallel loop
         safe = False
     return nullcontext() if safe else _alone
+
+
+def use_threads(count: int) -> None:
+    """Set how many threads Numba's loops use when this thread calls them."""
+    import numba
+
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 # --- choosing once for the whole ------------------------------------------------------------

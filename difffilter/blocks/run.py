@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from difffilter import __version__
-from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle
+from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle, use_threads
 from difffilter.blocks.journal import Journal
 from difffilter.blocks.layout import Layout
 from difffilter.image import like
@@ -207,6 +207,11 @@ class Job:
         target.write(self.layout.index(image, box), values)
         return zlib.crc32(values.reshape(-1).view(np.uint8))
 
+    def elsewhere(self, image, box):
+        """A block, in a process that has neither source nor target open yet."""
+        array, target = opened(self.source, self.axes, self.partial, json.dumps(self.made))
+        return self(array, target, image, box)
+
     def _colours(self, pixels):
         """Without alpha; grey without an axis of channels."""
         if not self.alpha:
@@ -350,13 +355,6 @@ def _on(scheduler, job, array):
             )
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def use_threads(count):
-    """Have this thread's loops use so many."""
-    import numba
-
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 @lru_cache(maxsize=2)

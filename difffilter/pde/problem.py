@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from difffilter.devices import as_array, is_tensor
 from difffilter.noise.estimation import check_sigma, estimate_sigma
-from difffilter.pde.backends.arrays import Arrays, backend_of
+from difffilter.pde.backends import backend_of
+from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.solve.state import as_state, check_mask, check_spacing, spatial_shape
 
 __all__ = ["Problem", "pose"]

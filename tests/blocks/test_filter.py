@@ -5,13 +5,13 @@ import math
 
 import numpy as np
 import pytest
-from difffilter.blocks.reach import reach
 from equations import EQUATIONS, SCHEMES
 from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle, told
+from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle
+from difffilter.denoiser import as_denoiser
 
 BY_BLOCKS = {name: e for name, e in (EQUATIONS | SCHEMES).items() if e.by_blocks is not None}
 EXACT = {name: e for name, e in BY_BLOCKS.items() if e.by_blocks == 0}
@@ -20,7 +20,7 @@ EXACT = {name: e for name, e in BY_BLOCKS.items() if e.by_blocks == 0}
 def by_blocks(denoiser, image, block, sigma=0.1, channel_axis=None):
     """An image put together from its blocks."""
     shape = image.shape if channel_axis is None else image.shape[:-1]
-    work = BlockFilter(denoiser, told(denoiser, sigma), channel_axis, shape)
+    work = BlockFilter(denoiser, sigma, channel_axis, shape)
     result = np.empty_like(image)
     for corner in itertools.product(*(range(0, n, b) for n, b in zip(shape, block, strict=True))):
         box = tuple((a, min(a + b, n)) for a, b, n in zip(corner, block, shape, strict=True))
@@ -44,7 +44,6 @@ def test_blocks_make_the_whole(name, options, rng):
     image = np.repeat(np.repeat(rng.random((15, 20)), 10, 0), 10, 1).astype(np.float32)
     image += rng.normal(0, 0.05, image.shape).astype(np.float32)
     denoiser = BY_BLOCKS[name].method(**options)
-    assert reach(denoiser, 2).exact or name not in EXACT
     parts = by_blocks(denoiser, image, (64, 41))
     np.testing.assert_allclose(parts, denoiser(image, 0.1), rtol=0, atol=BY_BLOCKS[name].by_blocks)
 
@@ -75,7 +74,6 @@ def test_flat_blocks_take_the_steps_of_the_whole(text, rng):
 def test_blocks_of_volumes_and_colours_make_the_whole(name, fidelity, rng):
     volume = rng.random((20, 40, 50), np.float32)
     denoiser = EXACT[name].method(time=0.6, fidelity=fidelity)
-    assert reach(denoiser, 3).exact
     whole = denoiser(volume, 0.1)
     np.testing.assert_allclose(by_blocks(denoiser, volume, (9, 20, 23)), whole, atol=2e-6)
     colour = rng.random((70, 60, 3), np.float32)
@@ -97,9 +95,9 @@ def test_blocks_of_noise_that_was_made_even(noise, photo):
     noisy[:40] *= 0.3
     method = df.make("stabilized", method="curvature_motion(time=1)", noise=noise)
     with pytest.raises(ValueError, match="call choose first"):
-        reach(method, 2)
+        method.halo(2)
     chosen = method.choose(noisy, 0.1)
-    assert reach(chosen, 2).exact
+    assert chosen.halo(2) is not None
     np.testing.assert_allclose(by_blocks(chosen, noisy, (33, 40)), method(noisy, 0.1), atol=1e-6)
 
 
@@ -119,17 +117,15 @@ def test_ddpm_goes_by_its_own_tiles(rng):
         by_blocks(df.make("ddpm(mode='sample')"), image, (70, 90))
 
 
-def test_what_does_not_say_how_far_it_looks():
-    class Own:
-        def __call__(self, noisy, sigma=None, *, channel_axis=None):
-            return noisy
-
-    with pytest.raises(ValueError, match="does not say how far it looks"):
-        reach(Own(), 2)
+def test_what_does_not_say_how_far_it_looks_is_filtered_as_a_whole(rng):
+    image = rng.random((60, 70))
+    own = as_denoiser(lambda noisy, sigma=None, *, channel_axis=None: noisy - noisy.mean())
+    work = BlockFilter(own, 0.1, None, image.shape)
+    with pytest.warns(UserWarning, match="does not say how far it looks"):
+        work.warn_if_whole()
+    np.testing.assert_array_equal(by_blocks(own, image, (20, 30)), own(image))
     with pytest.raises(ValueError, match="call choose first"):
-        reach(df.PeronaMalik(), 2)
-    Own.reach = lambda self, axes: 3
-    assert reach(Own(), 2).pixels == (3, 3)
+        df.PeronaMalik().halo(2)
 
 
 @given(

@@ -207,14 +207,14 @@ class Stopped(Exception):
     pass
 
 
-class Noting:
+class Noting(df.Denoiser):
     """Twice the image; notes which blocks it did."""
 
     def __init__(self):
         self.seen = []
 
-    def reach(self, axes):
-        return 1
+    def halo(self, axes):
+        return (1,) * axes
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         self.seen.append(noisy.shape)
@@ -314,10 +314,10 @@ def test_parameters_are_not_chosen_again(tmp_path, rng):
 
 
 SLOW = (
-    "import time\n"
-    "class Slow:\n"
-    "    def reach(self, axes):\n"
-    "        return 1\n"
+    "import time, difffilter as df\n"
+    "class Slow(df.Denoiser):\n"
+    "    def halo(self, axes):\n"
+    "        return (1,) * axes\n"
     "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
     "        time.sleep(0.05)\n"
     "        open('calls', 'a').write('.')\n"

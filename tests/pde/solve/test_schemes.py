@@ -1,5 +1,6 @@
 """Schemes: how fast they converge, what the tolerance promises, and that pieces leave no trace."""
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -24,9 +25,21 @@ def rms(a, b):
     return np.sqrt(np.mean((a - b) ** 2))
 
 
-@pytest.fixture
-def noisy(photo, rng):
-    return photo + rng.normal(0, 20 / 255, photo.shape)
+@pytest.fixture(scope="module")
+def noisy(photo):
+    return photo + np.random.default_rng(7).normal(0, 20 / 255, photo.shape)
+
+
+@pytest.fixture(scope="module")
+def reference(noisy):
+    """Perona–Malik diffusion of the noisy photograph by very short steps, computed once."""
+
+    @functools.cache
+    def by_short_steps(time, kappa, diffusivity, presmooth):
+        options = {"diffusivity": diffusivity, "presmooth": presmooth}
+        return df.perona_malik(noisy, time, kappa=kappa, scheme="explicit", step=0.02, **options)
+
+    return by_short_steps
 
 
 @pytest.mark.parametrize("scheme", ["explicit", "fsi", "aos"])
@@ -67,11 +80,11 @@ def test_a_cycle_covers_its_time():
 )
 @pytest.mark.parametrize("scheme", ["auto", "explicit", "fsi", "aos"])
 @pytest.mark.parametrize("time", [2.0, 20.0])
-def test_tolerance_is_kept(noisy, diffusivity, kappa, presmooth, scheme, time):
-    options = {"diffusivity": diffusivity, "presmooth": presmooth}
-    exact = textbook(noisy, time, kappa=kappa, scheme="explicit", step=0.02, **options)
+def test_tolerance_is_kept(noisy, reference, diffusivity, kappa, presmooth, scheme, time):
+    exact = reference(time, kappa, diffusivity, presmooth)
+    options = {"kappa": kappa, "diffusivity": diffusivity, "presmooth": presmooth}
     for tol in (2 / 255, 0.7 / 255):
-        result = textbook(noisy, time, kappa=kappa, scheme=scheme, tol=tol, **options)
+        result = df.perona_malik(noisy, time, scheme=scheme, tol=tol, **options)
         assert rms(result, exact) < 1.5 * tol  # the exponential is ill-posed here
 
 
@@ -93,7 +106,13 @@ def test_no_more_steps_than_the_tolerance_asks_for(noisy, scheme):
     tolerances = np.geomspace(0.3, 0.03, 9) / 255
     steps = [
         textbook(
-            noisy, 10.0, kappa=0.1, diffusivity="rational", scheme=scheme, tol=tol, full_output=True
+            noisy[:64, :64],
+            10.0,
+            kappa=0.1,
+            diffusivity="rational",
+            scheme=scheme,
+            tol=tol,
+            full_output=True,
         )[1]["steps"]
         for tol in tolerances
     ]
