@@ -139,13 +139,15 @@ class Parameters(Mapping):
     sigma: float
 
     def __getitem__(self, name):
+        if name == "sigma":  # an attribute, for functions have a parameter of this name themselves
+            raise KeyError(name)
         return self.method.parameters[name]
 
     def __iter__(self):
-        return iter(self.method.parameters)
+        return (name for name in self.method.parameters if name != "sigma")
 
     def __len__(self):
-        return len(self.method.parameters)
+        return len(list(iter(self)))
 
     def __str__(self):
         return spell(self.method)

@@ -242,6 +242,9 @@ class Adapted(Denoiser):
         return Adapted(replace(self.function, **changes))
 
     def __repr__(self):
+        kind = type(self.function)
+        if kind.__repr__ is object.__repr__:  # which shows no more than an address
+            return f"{kind.__module__}:{kind.__qualname__}"
         return repr(self.function)
 
 

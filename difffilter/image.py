@@ -104,8 +104,8 @@ def mosaic(tiles, axes):
     --------
     >>> import numpy as np
     >>> mosaic(np.arange(4).reshape(4, 1, 1), 2)
-    array([[0, 1],
-           [2, 3]])
+    array([[0, 2],
+           [1, 3]])
     """
     rows = math.isqrt(len(tiles))
     columns = len(tiles) // rows

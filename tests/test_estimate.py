@@ -26,7 +26,7 @@ def test_can_be_passed_on(method, noisy):
         )
     assert len(chosen) == len(dict(chosen)) > 0
     with pytest.raises(KeyError):
-        chosen["no parameter"]
+        chosen["sigma"]
 
 
 @pytest.mark.parametrize("function", EQUATIONS)
