@@ -17,9 +17,10 @@ demo: $(READY)  ## compare the methods on a noisy photograph: demo/compare.png a
 test: $(READY)  ## run all tests that take seconds
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-lint: $(READY)  ## check style
+lint: $(READY)  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 docs: $(READY)  ## build the documentation: docs/_build/html/index.html
 	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --quiet

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from importlib import import_module
+from typing import Any
 
 from difffilter.checks import nearest
 from difffilter.denoiser import Denoiser, as_denoiser, can_be_called
@@ -38,7 +40,7 @@ class MissingExtra(ValueError):
     """A method of the catalog needs a library that is not installed."""
 
 
-def methods():
+def methods() -> list[str]:
     """The names that `make` knows.
 
     Examples
@@ -51,7 +53,7 @@ def methods():
     return list(CATALOG)
 
 
-def make(text, **parameters):
+def make(text: str, **parameters: Any) -> Any:
     """Make a Denoiser from its name and parameters.
 
     Parameters
@@ -118,7 +120,7 @@ def _find(name, home):
     return denoiser
 
 
-def usual_method(volume: bool, parameters=()) -> str:
+def usual_method(volume: bool, parameters: Iterable[str] = ()) -> str:
     """The default method.
 
     That is `edge_enhancing`, the PDE that removes the most noise from photographs. In volumes, where

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["LUMA", "as_float", "grey", "like"]
 
@@ -12,7 +13,13 @@ __all__ = ["LUMA", "as_float", "grey", "like"]
 LUMA = (0.299, 0.587, 0.114)
 
 
-def as_float(image, channel_axis=None, *, name="image", axes=(2, 3)):
+def as_float(
+    image: ArrayLike,
+    channel_axis: int | None = None,
+    *,
+    name: str = "image",
+    axes: tuple[int, ...] | None = (2, 3),
+) -> NDArray:
     """The image as floating point, checked.
 
     Parameters
@@ -90,7 +97,7 @@ def not_finite(name, count):
     )
 
 
-def mosaic(tiles, axes):
+def mosaic(tiles: NDArray, axes: int) -> NDArray:
     """Tiles side by side along the last two spatial axes, as near to a square as they go.
 
     Parameters
@@ -113,7 +120,7 @@ def mosaic(tiles, axes):
     return np.concatenate(np.concatenate(grid, axis=axes), axis=axes - 2)
 
 
-def like(result, original):
+def like(result: NDArray, original: NDArray) -> NDArray:
     """Bring a float image back to the dtype of the image that it was made from.
 
     Parameters

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import as_float
 
 __all__ = ["METRICS", "ms_ssim", "psnr", "ssim", "texture", "vif"]
 
 
-def _pair(clean, image, channel_axis):
+def _pair(clean, image, channel_axis) -> tuple[NDArray, NDArray]:
     clean = as_float(clean, channel_axis, name="clean").astype(np.float64)
     image = as_float(image, channel_axis).astype(np.float64)
     if clean.shape != image.shape:
@@ -19,7 +20,7 @@ def _pair(clean, image, channel_axis):
     return clean, image
 
 
-def psnr(clean, image, *, channel_axis=None):
+def psnr(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """Peak signal-to-noise ratio, 10·log₁₀(1 / mean (clean - image)²), in dB.
 
     Parameters
@@ -50,7 +51,7 @@ def psnr(clean, image, *, channel_axis=None):
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-def ssim(clean, image, *, channel_axis=None):
+def ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """Structural similarity of Wang et al. [1]_: Gaussian window of σ = 1.5 on 11×11 pixels.
 
     Parameters
@@ -99,7 +100,7 @@ def ssim(clean, image, *, channel_axis=None):
     )
 
 
-def ms_ssim(clean, image, *, channel_axis=None):
+def ms_ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """Structural similarity at five scales (Wang, Simoncelli & Bovik [1]_), by torchmetrics.
 
     Parameters
@@ -139,11 +140,11 @@ def ms_ssim(clean, image, *, channel_axis=None):
         multiscale_structural_similarity_index_measure as measure,
     )
 
-    tensors = (_tensor(x, channel_axis) for x in (image, clean))
-    return float(measure(*tensors, data_range=1.0))
+    ours, theirs = (_tensor(x, channel_axis) for x in (image, clean))
+    return float(measure(ours, theirs, data_range=1.0))
 
 
-def vif(clean, image, *, channel_axis=None):
+def vif(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """Visual information fidelity in the pixel domain (Sheikh & Bovik [1]_), by torchmetrics.
 
     How much of what the clean image tells an observer the image still tells.
@@ -188,7 +189,7 @@ def vif(clean, image, *, channel_axis=None):
     return float(measure(*tensors))
 
 
-def texture(clean, image, *, channel_axis=None):
+def texture(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """How differently the differences of neighbouring pixels are distributed; 0 is best.
 
     The first Wasserstein distance between the distributions of these differences in the two
@@ -236,8 +237,8 @@ def texture(clean, image, *, channel_axis=None):
         np.abs(np.subtract(*(np.sort(np.diff(x, axis=axis), axis=None) for x in (clean, image))))
         for axis in axes
     ]
-    distances = np.concatenate(distances)
-    return float(distances.mean()) if distances.size else math.nan
+    together = np.concatenate(distances)
+    return float(together.mean()) if together.size else math.nan
 
 
 def _narrowest(image, channel_axis):

@@ -106,7 +106,7 @@ def plan_tasks(
                     f"output is {folder}; expected a folder for {len(sources)} results"
                 )
         tasks = [Task(s, folder / n.name) for s, n in names.items()]
-    seen = {}
+    seen: dict[Path, Path] = {}
     for task in tasks:
         if task.target in seen:
             raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.checks import check_choice, check_number
 from difffilter.image import as_float
@@ -29,12 +30,12 @@ LOWEST = {"gaussian": PATCH, "poisson": 9, "speckle": 10}
 CLASSES = 10
 
 
-def check_noise(noise):
+def check_noise(noise: str) -> str:
     """One of the kinds of noise in `EXPONENTS`."""
     return check_choice("noise", noise, EXPONENTS)
 
 
-def check_sigma(sigma, image=None):
+def check_sigma(sigma: float, image: NDArray | None = None) -> float:
     """σ as a float, or a complaint.
 
     Parameters
@@ -66,7 +67,13 @@ def check_sigma(sigma, image=None):
     return sigma
 
 
-def estimate_sigma(image, channel_axis=None, *, mask=None, noise="gaussian"):
+def estimate_sigma(
+    image: ArrayLike,
+    channel_axis: int | None = None,
+    *,
+    mask: ArrayLike | None = None,
+    noise: str = "gaussian",
+) -> float:
     """Standard deviation of white noise, estimated from the noisy image alone.
 
     Patches of 8×8 pixels go through an orthonormal DCT, in which white noise has the same variance
@@ -139,7 +146,9 @@ def estimate_sigma(image, channel_axis=None, *, mask=None, noise="gaussian"):
     return sigma if sigma > 1e-6 * max(-planes.min(), planes.max()) else 0.0
 
 
-def estimate_noise(image, channel_axis=None, *, noise="poisson"):
+def estimate_noise(
+    image: ArrayLike, channel_axis: int | None = None, *, noise: str = "poisson"
+) -> tuple[float, float]:
     """Noise that grows with the image and noise that does not, estimated together.
 
     The patches of `estimate_sigma` are parted by their mean into classes of equal size. In each, the

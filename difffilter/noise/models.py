@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.checks import check_choice
 from difffilter.image import as_float
@@ -40,7 +41,12 @@ KINDS = {
 }
 
 
-def add_noise(image, sigma, noise="gaussian", rng=None):
+def add_noise(
+    image: ArrayLike,
+    sigma: float,
+    noise: str = "gaussian",
+    rng: np.random.Generator | int | None = None,
+) -> NDArray:
     """Add noise to an image.
 
     Parameters

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
-from difffilter.pde.filter import PDEFilter, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
 from difffilter.pde.kernels import anisotropic as kernels
 from difffilter.pde.kernels import gaussian
 from difffilter.pde.kernels import tensor_plane as plane
@@ -53,19 +54,19 @@ COHERENCE_CHOICES = {1.0: (0.05,), 1.6: (0.05,), 2.5: (0.05,)}
 
 @shared
 def edge_enhancing(
-    image,
-    time=None,
+    image: ArrayLike,
+    time: float | None = None,
     *,
-    kappa=None,
-    presmooth=None,
-    fidelity=0.0,
-    spacing=None,
-    step=EDGE_STEP,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    kappa: float | str | None = None,
+    presmooth: float | None = None,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    step: float = EDGE_STEP,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image, and its edges along themselves: edge-enhancing diffusion [1]_.
 
@@ -136,21 +137,21 @@ def edge_enhancing(
 
 @shared
 def coherence_enhancing(
-    image,
-    time=None,
+    image: ArrayLike,
+    time: float | None = None,
     *,
-    kappa=None,
-    presmooth=0.5,
-    integration=None,
-    alpha=COHERENCE_ALPHA,
-    fidelity=0.0,
-    spacing=None,
-    step=COHERENCE_STEP,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    kappa: float | str | None = None,
+    presmooth: float = 0.5,
+    integration: float | None = None,
+    alpha: float = COHERENCE_ALPHA,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    step: float = COHERENCE_STEP,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image along its lines, and close their gaps: coherence-enhancing diffusion [1]_.
 
@@ -367,7 +368,7 @@ class EdgeEnhancing(PDEFilter):
     kappa: float | str | None = None
     presmooth: float | None = None
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     step: float = EDGE_STEP
 
     CHOSEN: ClassVar = ("kappa", "presmooth")
@@ -401,7 +402,7 @@ class CoherenceEnhancing(PDEFilter):
     integration: float | None = None
     alpha: float = COHERENCE_ALPHA
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     step: float = COHERENCE_STEP
 
     CHOSEN: ClassVar = ("kappa", "integration")

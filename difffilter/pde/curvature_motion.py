@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
-from difffilter.pde.filter import PDEFilter
+from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import curvature_motion as kernels
 from difffilter.pde.solve.evolution import Evolution
 
@@ -21,17 +22,17 @@ EPSILON = 1e-4
 
 @shared
 def curvature_motion(
-    image,
-    time=None,
+    image: ArrayLike,
+    time: float | None = None,
     *,
-    fidelity=0.0,
-    spacing=None,
-    step=None,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    step: float | None = None,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image along its level lines: curvature motion ∂u/∂t = |∇u| div(∇u/|∇u|) [1]_.
 
@@ -132,7 +133,7 @@ class CurvatureMotion(PDEFilter):
 
     time: float | None = None
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     step: float | None = None
 
     LOOK: ClassVar = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +21,13 @@ from difffilter.pde.solve.halo import explicit_halo, steps_taken
 from difffilter.pde.solve.stability import check_step
 from difffilter.pde.solve.state import as_state, check_spacing
 
-__all__ = ["PDEFilter", "rounded"]
+__all__ = ["Callback", "PDEFilter", "Spacing", "rounded"]
+
+# h for each spatial axis, or one for all; ``None``: 1.
+Spacing = float | Sequence[float] | None
+
+# Called as callback(time, image); a true value stops the evolution.
+Callback = Callable[[float, Any], Any] | None
 
 # The standard deviation of the Gaussian for local means, in pixels.
 LOCAL = 1.5
@@ -55,7 +61,7 @@ class PDEFilter(Denoiser):
     if TYPE_CHECKING:  # every filter declares these fields, in an order of its own
         time: float | None
         fidelity: float
-        spacing: float | tuple[float, ...] | None
+        spacing: Spacing
 
     def __post_init__(self):
         for name, value in self.parameters.items():
@@ -64,7 +70,7 @@ class PDEFilter(Denoiser):
             if name == "kappa":
                 check_kappa(value)
 
-    def evolutions(self, spacing: tuple[float, float, float], sigma: float) -> list[Evolution]:
+    def evolutions(self, spacing: tuple[float, ...], sigma: float) -> list[Evolution]:
         """The evolutions to choose from, given h for the axes z, y, x, and σ."""
         raise NotImplementedError
 
@@ -102,8 +108,9 @@ class PDEFilter(Denoiser):
         if self.LOOK is None:
             return None
         step = check_step(self.parameters["step"], (2,) * len(spacing), spacing)
-        steps, _ = steps_taken(self.time, step, self.fidelity)
-        return explicit_halo(steps, self.LOOK, self.time, spacing, widen=2)
+        time = self.time or 0.0
+        steps, _ = steps_taken(time, step, self.fidelity)
+        return explicit_halo(steps, self.LOOK, time, spacing, widen=2)
 
     def warm_up(self, dtype=np.float32):
         # A plane will do: its kernels are the volumes' as well, or compile quickly.
@@ -161,7 +168,7 @@ class PDEFilter(Denoiser):
         if isinstance(kappa, str):
             sigma = problem.strength() if kappa == "sigma" else problem.sigma
             kappa = contrast(kappa, problem.state, sigma, problem.spacing)
-            return replace(self, kappa=kappa)._settle(problem)
+            return self.replace(kappa=kappa)._settle(problem)
         if self.is_settled():
             return self, self.evolutions(problem.spacing, 1.0)[0]
         sigma = problem.strength()

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
-from difffilter.pde.filter import PDEFilter, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
 from difffilter.pde.kernels import forward_backward as kernels
 from difffilter.pde.solve.evolution import Evolution
 
@@ -23,19 +24,19 @@ MULTIPLES = (0.5, 0.3, 1.0, 1.5)
 
 @shared
 def forward_backward(
-    image,
-    time=None,
+    image: ArrayLike,
+    time: float | None = None,
     *,
-    kappa=None,
-    alpha=ALPHA,
-    fidelity=0.0,
-    spacing=None,
-    step=None,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    kappa: float | str | None = None,
+    alpha: float = ALPHA,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    step: float | None = None,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image where its gradient is small, sharpen it where it is moderate [1]_.
 
@@ -147,7 +148,7 @@ class ForwardBackward(PDEFilter):
     kappa: float | str | None = None
     alpha: float = ALPHA
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     step: float | None = None
 
     LOOK: ClassVar = 2

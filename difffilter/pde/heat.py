@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice
 from difffilter.denoiser import prepare
 from difffilter.docstring import shared
 from difffilter.pde.choose.risk import least_risk
-from difffilter.pde.filter import PDEFilter, local_deviation, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation, rounded
 from difffilter.pde.problem import pose
 from difffilter.pde.solve.halo import heat_halo
 from difffilter.pde.solve.schemes import Diffusion
@@ -19,24 +20,27 @@ from difffilter.pde.solve.stability import check_step
 from difffilter.pde.solve.state import spatial_shape
 from difffilter.search_space import Range
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 __all__ = ["Heat", "heat"]
 
 
 @shared
 def heat(
-    image,
-    time=None,
+    image: ArrayLike | Tensor,
+    time: float | None = None,
     *,
-    scheme="exact",
-    step=None,
-    fidelity=0.0,
-    spacing=None,
-    device=None,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    scheme: str = "exact",
+    step: float | None = None,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    device: str | None = None,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image by the heat equation ∂u/∂t = Δu with reflecting borders [1]_.
 
@@ -126,7 +130,7 @@ class Heat(PDEFilter):
     scheme: str = "exact"
     step: float | None = None
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     device: str | None = None
 
     MASKS: ClassVar = True

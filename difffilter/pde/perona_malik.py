@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice
 from difffilter.docstring import shared
 from difffilter.pde.choose.kappa import PEAKS, contrast
 from difffilter.pde.choose.risk import SideBySide, least_risk
-from difffilter.pde.filter import PDEFilter, local_deviation, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation, rounded
 from difffilter.pde.problem import pose
 from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
@@ -20,6 +21,9 @@ from difffilter.pde.solve.stability import SAFETY, check_step, equal_steps, stab
 from difffilter.pde.solve.steps import CHOICES as SCHEMES
 from difffilter.pde.solve.steps import Plan, plan_steps
 from difffilter.search_space import Choice, Range
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
@@ -41,24 +45,24 @@ MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 @shared
 def perona_malik(
-    image,
-    time=None,
+    image: ArrayLike | Tensor,
+    time: float | None = None,
     *,
-    kappa=None,
-    diffusivity=None,
-    presmooth=None,
-    coupled=True,
-    scheme="auto",
-    step=None,
-    tol=None,
-    fidelity=0.0,
-    spacing=None,
-    device=None,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    kappa: float | str | None = None,
+    diffusivity: str | None = None,
+    presmooth: float | None = None,
+    coupled: bool = True,
+    scheme: str = "auto",
+    step: float | None = None,
+    tol: float | None = None,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    device: str | None = None,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image, but not across its edges: ∂u/∂t = div(g(|∇u|) ∇u) [1]_.
 
@@ -204,7 +208,7 @@ class PeronaMalik(PDEFilter):
     step: float | None = None
     tol: float | None = None
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     device: str | None = None
 
     CHOSEN: ClassVar = ("kappa", "diffusivity", "presmooth")

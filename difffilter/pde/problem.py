@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -48,7 +49,7 @@ class Problem:
     image: Any
     channel_axis: int | None
     backend: Arrays
-    spacing: tuple[float, float, float]
+    spacing: tuple[float, ...]
     mask: NDArray | None = None
     coupled: bool = True
     noise: str = "gaussian"
@@ -102,7 +103,7 @@ def pose(
     sigma: float | None,
     channel_axis: int | None,
     *,
-    spacing: float | tuple[float, ...] | None = None,
+    spacing: float | Sequence[float] | None = None,
     mask: ArrayLike | None = None,
     coupled: bool = True,
     device: str | None = None,

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
-from difffilter.pde.filter import PDEFilter, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
 from difffilter.pde.kernels import forward_backward as flux_kernels
 from difffilter.pde.kernels import srad as kernels
 from difffilter.pde.solve.evolution import Evolution
@@ -22,18 +23,18 @@ MULTIPLES = (0.3, 0.5, 0.7, 1.0)
 
 @shared
 def srad(
-    image,
-    time=None,
+    image: ArrayLike,
+    time: float | None = None,
     *,
-    q0=None,
-    fidelity=0.0,
-    spacing=None,
-    step=None,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    q0: float | None = None,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    step: float | None = None,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth speckle, whose strength is proportional to the image: SRAD [1]_.
 
@@ -157,7 +158,7 @@ class SRAD(PDEFilter):
     time: float | None = None
     q0: float | None = None
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     step: float | None = None
 
     noise = "speckle"

@@ -7,9 +7,10 @@ from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
-from difffilter.pde.filter import PDEFilter
+from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import tv_flow as kernels
 from difffilter.pde.solve.evolution import Evolution
 from difffilter.pde.solve.halo import aos_halo, steps_taken
@@ -32,18 +33,18 @@ SPREAD = 300.0
 
 @shared
 def tv_flow(
-    image,
-    time=None,
+    image: ArrayLike,
+    time: float | None = None,
     *,
-    epsilon=EPSILON,
-    fidelity=0.0,
-    spacing=None,
-    step=STEP,
-    sigma=None,
-    channel_axis=None,
-    mask=None,
-    callback=None,
-    full_output=False,
+    epsilon: float = EPSILON,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
+    step: float = STEP,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
 ) -> Any:
     """Smooth an image into flat pieces: total-variation flow ∂u/∂t = div(∇u / |∇u|) [1]_.
 
@@ -191,7 +192,7 @@ class TVFlow(PDEFilter):
     time: float | None = None
     epsilon: float = EPSILON
     fidelity: float = 0.0
-    spacing: float | tuple[float, ...] | None = None
+    spacing: Spacing = None
     step: float = STEP
 
     def evolutions(self, spacing, sigma):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.pde.kernels.risk import row_moments
 from difffilter.pde.solve.evolution import Evolution, WithFidelity
-from difffilter.pde.solve.schemes import Diffusion, cycle_steps
+from difffilter.pde.solve.schemes import cycle_steps
 from difffilter.pde.solve.stability import SAFETY, equal_steps, stability_bound
 from difffilter.pde.solve.tiles import sample
 
@@ -112,7 +112,7 @@ def _follow(evolving, count, time):
     return [least(times, risk, evolving.unit) for risk in np.transpose(risks)]
 
 
-def least(times: Sequence[float], risks: Sequence[float], unit: float) -> tuple[float, float]:
+def least(times: Sequence[float], risks: NDArray, unit: float) -> tuple[float, float]:
     """Where and how low the risk is least: by a parabola in log(time + unit) about the least seen."""
     k = int(np.argmin(risks))
     if not 0 < k < len(risks) - 1 or not np.isfinite(risks[k + 1]):
@@ -213,7 +213,7 @@ class SideBySide:
         self.unit, self.now = SAFETY * self.bound, 0.0
 
     @staticmethod
-    def groups(candidates: Sequence[Diffusion]) -> Iterable[Sequence[Diffusion]]:
+    def groups(candidates: Sequence[Any]) -> Iterable[Sequence[Any]]:
         """Lists of those that differ in nothing but κ."""
         groups: dict = {}
         for diffusion in candidates:

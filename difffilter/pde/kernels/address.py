@@ -140,6 +140,6 @@ def call(typing, address, arguments):
 
 if config.DISABLE_JIT:
 
-    def call(function, arguments):
+    def call(function, arguments):  # type: ignore[misc]
         """Call a function with a tuple of arguments."""
         function(*arguments)
