@@ -149,7 +149,10 @@ class PDEFilter(Denoiser):
             u = problem.backend.evolve(moving, u, time)
         else:
             u, time = _watched(problem, moving, u, time, callback)
-        return problem.as_image(u), time, evolution.count(problem.volume, time)
+        # (Steps that are counted one by one may be longer than those of a shorter time.)
+        _, size = evolution.steps(problem.volume, self.time)
+        steps = evolution.with_step(size).count(problem.volume, time) if size else 0
+        return problem.as_image(u), time, steps
 
     def _pose(self, image, sigma, channel_axis, mask=None) -> Problem:
         arrays_only(image)
@@ -194,6 +197,7 @@ class PDEFilter(Denoiser):
 def _watched(problem, evolution, u, time, callback):
     """One step after the other, until the end or the callback says stop; the state, and its time."""
     count, size = evolution.steps(problem.volume, time)
+    evolution = evolution.with_step(size)
     for done in range(1, count + 1):
         u = problem.backend.evolve(evolution, u, size)
         if callback(done * size, problem.as_image(problem.backend.copy(u))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpy.typing import NDArray
 
@@ -54,6 +54,10 @@ class Evolution:
         """
         raise NotImplementedError
 
+    def with_step(self, step: float) -> Evolution:
+        """The same by steps of at most this size."""
+        return replace(self, step=step)  # type: ignore[type-var]
+
     def tiled(self, tile: Callable[[NDArray | None], NDArray | None]) -> Evolution:
         """The same where the image is replaced by some tiles of it, a mask by `tile` of it."""
         return self
@@ -94,6 +98,9 @@ class WithFidelity(Evolution):
 
     def steps(self, volume, time):
         return self.evolution.steps(volume, time)
+
+    def with_step(self, step):
+        return replace(self, evolution=self.evolution.with_step(step))
 
     def evolve(self, u, time):
         count, size = fidelity_steps(time, self.evolution.largest_step(u.shape[2:]), self.fidelity)
