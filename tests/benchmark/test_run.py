@@ -15,8 +15,8 @@ import pytest
 from command import invoke, invoke_error, invoke_ok
 from PIL import Image
 
-from difffilter.benchmark.rows import HEADER, Row, read_rows
 from difffilter.benchmark.examples import file_names
+from difffilter.benchmark.rows import HEADER, Row, read_rows
 from difffilter.benchmark.run import run
 from difffilter.benchmark.study import read_study
 from difffilter.metrics import psnr
