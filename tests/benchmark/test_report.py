@@ -23,7 +23,7 @@ from difffilter.benchmark.report.plots.labels import beside, spaced
 from difffilter.benchmark.report.plots.pareto import front, pareto
 from difffilter.benchmark.report.plots.plane import plane
 from difffilter.benchmark.report.plots.spread import spread
-from difffilter.benchmark.report.plots.style import COLOURS, GREY
+from difffilter.benchmark.report.plots.style import COLOURS, GREY, colour
 from difffilter.benchmark.report.summary import Results
 from difffilter.benchmark.report.svg import inline
 from difffilter.catalog import MissingExtra
@@ -95,7 +95,7 @@ def results_of(psnrs, level=25.0, **study):
 
 
 def test_means_and_intervals_are_those_of_scipy(study, markdown):
-    folder, values = study
+    _, values = study
     found = table(markdown, "PSNR (dB)")
     assert list(found) == ["method", *METHODS]
     for label in METHODS:
@@ -110,7 +110,7 @@ def test_means_and_intervals_are_those_of_scipy(study, markdown):
 
 
 def test_costs_are_the_median_and_the_most(study, markdown):
-    folder, values = study
+    _, values = study
     found = table(markdown, "PSNR (dB)")
 
     def column(label, metric):
@@ -149,7 +149,7 @@ def test_a_single_image_has_no_interval():
 
 
 def test_paired_differences(study, markdown):
-    folder, values = study
+    _, values = study
     found = table(markdown, "PSNR relative to the best (dB)")
     gaps = [
         values["gaussian", 25, "tv", "psnr", image, 0]
@@ -253,10 +253,9 @@ def test_failures_that_are_alike_share_a_line():
     ]
 
 
-def test_an_unfinished_study_says_so(results, study, tmp_path):
-    whole = results
-    assert whole.pending == 0
-    assert "not complete" not in report.markdown(whole)
+def test_an_unfinished_study_says_so(study, markdown, tmp_path):
+    assert report.read(study[0]).pending == 0
+    assert "not complete" not in markdown
     (tmp_path / "study.json").write_bytes((study[0] / "study.json").read_bytes())
     lines = (study[0] / "rows.csv").read_text("utf-8").splitlines(keepends=True)
     cases = {tuple(line.split(",")[:5]) for line in lines[1:]}
@@ -432,11 +431,11 @@ def test_a_strange_folder_of_examples_is_named(tmp_path):
 # --- files ----------------------------------------------------------------------------------
 
 
-def test_write_makes_both_files(results, study, tmp_path):
+def test_write_makes_both_files(study, markdown, page, tmp_path):
     written = report.write(study[0], tmp_path / "new")
     assert [path.name for path in written] == ["report.md", "report.html"]
-    assert written[0].read_text("utf-8") == report.markdown(results)
-    assert written[1].read_text("utf-8") == report.html(results)  # and so the same twice
+    assert written[0].read_text("utf-8") == markdown
+    assert written[1].read_text("utf-8") == page  # made twice, it is the same
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "report.html",
         "report.md",
@@ -489,7 +488,7 @@ def test_a_method_has_one_colour_in_all_charts(results):
     for drawing in plots.drawings(results, "gaussian"):
         svg = inline(drawing.figure, "", {})
         for text in re.findall(r"<text[^>]*fill: (#\w+)[^>]*>bm3d<", svg):
-            assert text == plots.colour(results, "bm3d")
+            assert text == colour(results, "bm3d")
         assert ">bm3d<" in svg or drawing.name.startswith("gaussian-50")  # it failed there
 
 
