@@ -30,10 +30,11 @@ SIDE = 96
 # A slow Denoiser, so that it can be interrupted halfway.
 SLOWLY = """\
 import time
+from difffilter.denoiser import Denoiser
 
-class Slowly:
-    def reach(self, axes):
-        return 0
+class Slowly(Denoiser):
+    def halo(self, axes):
+        return (0,) * axes
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         time.sleep(0.03)
@@ -408,10 +409,11 @@ def too_little_memory(folder, cases):
 HUNGRY = """\
 import os
 import numpy as np
+from difffilter.denoiser import Denoiser
 
-class Slowly:
-    def reach(self, axes):
-        return 0
+class Slowly(Denoiser):
+    def halo(self, axes):
+        return (0,) * axes
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         with open(os.path.join(os.path.dirname(__file__), "calls"), "a") as calls:

@@ -180,7 +180,7 @@ def with_checksums(data):
 
 
 def command(*arguments):
-    """Run the command line in this process; ``"done"`` or ``"refused"``, in one line."""
+    """The command line in this process: its exit code, and what it says of an error."""
     from difffilter.cli.main import main
 
     said = io.StringIO()
