@@ -1,8 +1,8 @@
-"""Faults provoked on purpose, in real processes: killed, interrupted, no disk, no memory, no rights.
+"""Provoked faults in real processes: kills, interrupts, a full disk, little memory, no permission.
 
-Each function provokes one fault, checks that nothing half-written passes for whole and that a
-second run finishes the job, and returns in how many cases. Run by ``make faults`` and, with few
-cases, by the tests.
+Each function provokes one fault, checks that no incomplete file passes for complete and that a second
+run finishes the job, and returns the number of cases. Run by ``make faults`` and, with few cases, by
+the tests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FAULTS = []
 
 SIDE = 96
 
-# A Denoiser that takes its time, so that there is a middle to interrupt.
+# A slow Denoiser, so that it can be interrupted halfway.
 SLOWLY = """\
 import time
 import difffilter as df
@@ -54,7 +54,7 @@ examples = 1
 
 
 def fault(how, where):
-    """Enter a function into the list: how the fault is provoked, and in which command."""
+    """Register a function: the fault it provokes, and the command it does so in."""
 
     def enter(function):
         FAULTS.append((how, where, function))
@@ -67,7 +67,7 @@ def fault(how, where):
 
 
 class Scene:
-    """A folder with something to do, the command that does it, and a check of what it left."""
+    """A folder with a job, the command that does it, and a check of its result."""
 
     jobs = ()
     retry = False
@@ -95,7 +95,7 @@ class Scene:
         )  # fmt: skip
 
     def finish(self):
-        """Run again, without faults, and check the result."""
+        """Run again without faults, and check the result."""
         if self.whole():
             self.check()
             return
@@ -103,7 +103,7 @@ class Scene:
         _, error = process.communicate(timeout=300)
         assert process.returncode == 0, error
         self.check()
-        assert self.whole(), "the second run left something undone"
+        assert self.whole(), "the second run did not finish the job"
 
 
 class Folder(Scene):
@@ -198,7 +198,7 @@ class Train(Scene):
     name = "train"
 
     def command(self, again):
-        # Resuming needs a checkpoint; before the first there is nothing to resume.
+        # Before the first checkpoint there is nothing to resume.
         resume = ["--resume"] if (self.folder / "out/checkpoint.safetensors").exists() else []
         return ["train", "in", "-o", "out", "--steps", "3", *resume]
 
@@ -226,20 +226,20 @@ SCENES = (Folder, Blocks, ZarrBlocks, Hdf5Blocks, Bench, Train)
 
 
 def until(process, condition):
-    """Wait until something holds, or the process is over."""
+    """Wait until a condition holds or the process ends."""
     while process.poll() is None and not condition():
         time.sleep(0.005)
 
 
 def told(process):
-    """The end of a process: its error output, in which there is no traceback."""
+    """Wait for the end of a process; its error output, which has no traceback."""
     _, error = process.communicate(timeout=300)
     assert "Traceback" not in error, error
     return error
 
 
 def stopped_by(how, scene, after):
-    """Send a signal when so much is done; returns what the process said."""
+    """Send a signal once so much is done; the exit code and the error output."""
     process = scene.start()
     until(process, lambda: scene.begun() >= after)
     if process.poll() is None:
@@ -275,12 +275,12 @@ def interrupted(scene_of):
 
 
 def limited(kind, most):
-    """For Popen: a limit on what the process may use."""
+    """A function for Popen that limits a resource of the process."""
     return lambda: resource.setrlimit(kind, (most, most))
 
 
 def disk_full(scene_of):
-    """No file may grow beyond some size, whichever is being written when it is reached."""
+    """No file may exceed some size."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -323,7 +323,7 @@ def read_only(scene_of):
 
 
 def no_space(scene_of):
-    """A file system of its own, which has only so many bytes left."""
+    """A file system of its own with few bytes left."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -352,7 +352,7 @@ def no_space(scene_of):
 
 
 class Huge(Folder):
-    """``smooth`` on a picture that takes some hundred megabytes."""
+    """``smooth`` on a picture that needs some hundred megabytes."""
 
     name = "smooth, a large picture"
 
@@ -380,7 +380,7 @@ METHOD = "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0, s
 
 @fault("too little memory (a limit on the address space)", Huge.name)
 def too_little_memory(folder, cases):
-    """From a little more than what a small picture takes up to what suffices."""
+    """From a little more than a small picture needs up to what suffices."""
     scene = Huge(folder)
     Image.fromarray(scene.pixels[0][:50, :50]).save(scene.folder / "small.png")
     code = (
@@ -432,7 +432,7 @@ class Slowly(df.Denoiser):
 
 
 def hungry(scene_of):
-    """From some call on a method wants more memory than there is."""
+    """From some call on, a method needs more memory than there is."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -455,7 +455,7 @@ def hungry(scene_of):
 
 
 def training_in_little_memory(folder, cases):
-    """Some megabytes less than what two steps of training take."""
+    """Some megabytes less than training needs."""
     code = (
         "from difffilter.cli import main\n"
         "try: main(['train', 'in', '-o', 'peak', '--steps', '3'])\n"
@@ -494,7 +494,7 @@ for scene in SCENES:
 
 
 def lost(scene_of):
-    """Of two processes that do the work one is killed."""
+    """One of two worker processes is killed."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -521,7 +521,7 @@ def lost(scene_of):
 
 
 def lost_from_cluster(scene_of):
-    """Of two workers of a dask cluster one is killed."""
+    """One of two workers of a dask cluster is killed."""
 
     def provoke(folder, cases):
         import distributed
@@ -557,7 +557,7 @@ for scene in SCENES[:-1]:
     )
 for scene in (Folder, Bench):
     fault("SIGKILL to one of two worker processes", f"{scene.name} with --jobs 2")(lost(scene))
-if hasattr(os, "geteuid") and os.geteuid() == 0:  # who may mount a file system
+if hasattr(os, "geteuid") and os.geteuid() == 0:  # may mount a file system
     for scene in SCENES:
         fault("no space left (a small file system)", scene.name)(no_space(scene))
 for scene in SCENES:

@@ -1,8 +1,8 @@
-"""Hostile files: valid ones, mutated at random by a seed, through the command line.
+"""Hostile files: valid files mutated at random, from a seed, and passed to the command line.
 
-Each case has to be done or be refused with one line, in at most 10 s of processor time and 1 GB of
-memory, without a traceback, a crash or a hang. Many cases share a process, which is replaced when
-one of them kills it. Run by ``make faults`` and, with few cases, by the tests.
+Each case must succeed or be refused with one line, within 10 s of processor time and 1 GB of memory,
+without a traceback, a crash or a hang. Many cases share a process, which is replaced if one of them
+kills it. Run by ``make faults`` and, with few cases, by the tests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["KINDS", "run"]
 SECONDS, BYTES = 10, 1 << 30
 
 
-# --- what is valid --------------------------------------------------------------------------
+# --- valid files ----------------------------------------------------------------------------
 
 
 def pictures(folder):
@@ -123,7 +123,7 @@ def arrays(folder):
         file.create_dataset("b", data=values, chunks=(10, 10), compression="gzip", fletcher32=True)
 
 
-# --- what is wrong with it ------------------------------------------------------------------
+# --- mutations ---------------------------------------------------------------------------
 
 ODD = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80",
        b"\x80\0\0\0", b"\x01\0\0\0", b"\0\0\0\x01", b"\xff\xff", b"\0\0")  # fmt: skip
@@ -133,7 +133,7 @@ WORDS = ("1e999", "-1", "nan", "inf", "9" * 400, "[" * 2000, "(" * 90, '"""', "\
 
 
 def mutated(data, rng, text):
-    """Some bytes with one to four things wrong with them, often only a bit or a number."""
+    """Bytes with one to four mutations, often of only a bit or a number."""
     slightly = rng.random() < 0.6
     for _ in range(1 if slightly else rng.integers(1, 5)):
         at = (
@@ -167,7 +167,7 @@ def mutated(data, rng, text):
 
 
 def with_checksums(data):
-    """A PNG whose checksums are right, so that what is wrong with it gets farther."""
+    """A PNG with its checksums corrected, so that the mutation is not caught by them."""
     if not data.startswith(b"\x89PNG\r\n\x1a\n"):
         return data
     whole, at = data[:8], 8
@@ -209,7 +209,7 @@ def smooth(path):
 
 
 def refused_or(function, *errors):
-    """What has no command of its own: a ValueError or OSError is what the command line reports."""
+    """For what has no command: ValueError and OSError are what the command line reports."""
 
     def attempt(path):
         try:
@@ -248,7 +248,8 @@ def make_method(path):
     make(path.read_bytes().decode("utf-8", "replace"))
 
 
-# Kind: what makes valid files, which of them, what is done with a mutated one, whether it is text.
+# Kind to: maker of valid files, pattern to select them, what to do with a mutated one, and whether it
+# is text.
 KINDS = {
     "PNG": (pictures, "*.png", smooth, False),
     "JPEG": (pictures, "*.jpg", smooth, False),
@@ -264,14 +265,14 @@ KINDS = {
 
 
 def prepared(valid, case, rng, folder, text):
-    """A case's file or folder in `folder`, under the name of the valid one."""
+    """The mutated file or folder of a case, in `folder`."""
     target = folder / f"{case}{valid.suffix}"
     if valid.is_file():
         target.write_bytes(mutated(valid.read_bytes(), rng, text))
         return target
     shutil.copytree(valid, target)
     files = sorted(p for p in target.rglob("*") if p.is_file())
-    # Mostly the description of the array, which is text.
+    # Mostly the metadata of the array, which is text.
     about = [p for p in files if p.name.startswith((".z", "zarr"))]
     chosen = (
         about[rng.integers(len(about))] if rng.random() < 0.7 else files[rng.integers(len(files))]
@@ -290,8 +291,7 @@ def most_memory():
 
 
 def work(kinds, folder, first, last):
-    """The cases from first to last, of each kind in turn, in this process: a line of JSON before
-    and after each."""
+    """Run the cases from first to last, of each kind in turn; prints JSON before and after each."""
     folder = Path(folder)
     valid = {}
     for kind in kinds:
@@ -331,14 +331,14 @@ def work(kinds, folder, first, last):
 
 
 def run(kinds, folder, count, prelude=""):
-    """How so many cases of some kinds, each in turn, ended.
+    """Run a number of cases, of some kinds in turn.
 
     Returns
     -------
     dict
-        ``outcomes``: how many were done, refused or failed; ``slowest``: the most processor time of
-        a case in seconds; ``most``: the most memory of the process in bytes; ``bad``: the cases
-        that failed. Each process begins with the code `prelude`.
+        ``outcomes``: the numbers of cases done, refused and failed; ``slowest``: the most processor
+        time of a case, in seconds; ``most``: the peak memory of a process, in bytes; ``bad``: the
+        failed cases. Each process begins with the code `prelude`.
     """
     folder = Path(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""The machine and the versions that a benchmark ran on."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ def machine():
 
 
 def _device():
-    """The GPU, if PyTorch is in use and sees one."""
+    """The GPU, if PyTorch is imported and has one."""
     torch = sys.modules.get("torch")
     return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "CPU"
 
 
 def versions(*others):
-    """The versions of difffilter and of what it may use, as far as it is installed.
+    """The versions of difffilter and of its dependencies, as far as they are installed.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def versions(*others):
 
 
 def commit():
-    """The commit of the checkout that difffilter runs from; "" if it is none."""
+    """The commit of the checkout that difffilter is imported from; "" if there is none."""
     root = Path(difffilter.__file__).parent.parent
     if not (root / ".git").exists():
         return ""

@@ -18,7 +18,12 @@ from synthetic import IMAGES, METHODS, write_results
 
 from difffilter.benchmark import report
 from difffilter.benchmark.report import plots, webpage, words
-from difffilter.benchmark.report.labels import beside, spaced
+from difffilter.benchmark.report.plots.curves import curves
+from difffilter.benchmark.report.plots.labels import beside, spaced
+from difffilter.benchmark.report.plots.pareto import front, pareto
+from difffilter.benchmark.report.plots.plane import plane
+from difffilter.benchmark.report.plots.spread import spread
+from difffilter.benchmark.report.plots.style import COLOURS, GREY, colour
 from difffilter.benchmark.report.summary import Results
 from difffilter.benchmark.report.svg import inline
 from difffilter.catalog import MissingExtra
@@ -41,8 +46,18 @@ def study(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(study):
-    return report.html(report.read(study[0]))
+def results(study):
+    return report.read(study[0])
+
+
+@pytest.fixture(scope="module")
+def markdown(results):
+    return report.markdown(results)
+
+
+@pytest.fixture(scope="module")
+def page(results):
+    return report.html(results)
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +94,9 @@ def results_of(psnrs, level=25.0, **study):
 # --- numbers --------------------------------------------------------------------------------
 
 
-def test_means_and_intervals_are_those_of_scipy(study):
-    folder, values = study
-    found = table(report.markdown(report.read(folder)), "PSNR (dB)")
+def test_means_and_intervals_are_those_of_scipy(study, markdown):
+    _, values = study
+    found = table(markdown, "PSNR (dB)")
     assert list(found) == ["method", *METHODS]
     for label in METHODS:
         for column, level in enumerate([15, 25, 50]):
@@ -94,9 +109,9 @@ def test_means_and_intervals_are_those_of_scipy(study):
             assert text == f"{mean:.2f} ± {(high - low) / 2:.2f}"
 
 
-def test_costs_are_the_median_and_the_most(study):
-    folder, values = study
-    found = table(report.markdown(report.read(folder)), "PSNR (dB)")
+def test_costs_are_the_median_and_the_most(study, markdown):
+    _, values = study
+    found = table(markdown, "PSNR (dB)")
 
     def column(label, metric):
         return [v for key, v in values.items() if key[2:4] == (label, metric)]
@@ -104,7 +119,7 @@ def test_costs_are_the_median_and_the_most(study):
     assert found["method"][-2:] == ["seconds", "MB"]
     assert float(found["ddpm"][-2]) == pytest.approx(np.median(column("ddpm", "seconds")), rel=5e-3)
     assert float(found["ddpm"][-1]) == pytest.approx(max(column("ddpm", "peak_memory")) / 1e6, 1e-3)
-    seconds = table(report.markdown(report.read(folder)), "Seconds an image (s)")
+    seconds = table(markdown, "Seconds per image (s)")
     expected = np.median([values["gaussian", 25, "tv", "seconds", i, 0] for i in IMAGES])
     assert float(seconds["tv"][1]) == pytest.approx(expected, abs=6e-5)
 
@@ -130,12 +145,12 @@ def test_a_single_image_has_no_interval():
     results = results_of({"heat": {"a": 30.0}, "tv": {"a": 29.0}})
     assert math.isnan(results.score("gaussian", 25.0, "heat", "psnr").half)
     assert "30.00 |" in report.markdown(results).replace("*", "")
-    assert "1.00 dB above tv on the one image" in str(results.verdict("gaussian", 25.0))
+    assert "1.00 dB above tv on the only image" in str(results.verdict("gaussian", 25.0))
 
 
-def test_paired_differences(study):
-    folder, values = study
-    found = table(report.markdown(report.read(folder)), "PSNR less the best's (dB)")
+def test_paired_differences(study, markdown):
+    _, values = study
+    found = table(markdown, "PSNR relative to the best (dB)")
     gaps = [
         values["gaussian", 25, "tv", "psnr", image, 0]
         - values["gaussian", 25, "ddpm", "psnr", image, 0]
@@ -166,8 +181,7 @@ def test_best_is_no_oracle_and_complete():
     assert found["lucky"] == ["39.00 (1 image only)"]
 
 
-def test_lower_is_better_where_it_is(study):
-    results = report.read(study[0])
+def test_lower_is_better_where_it_is(results):
     assert results.best("gaussian", 25.0, "texture") == "ddpm sample"
     assert results.best("gaussian", 25.0, "seconds") == "heat"  # doing nothing does not count
     assert "**" not in table(report.markdown(results), "Texture distance")["heat"][0]
@@ -183,13 +197,13 @@ def test_nobody_is_called_best_at_a_metric_that_nobody_knows():
 def test_verdict_says_when_it_may_be_chance():
     clear = results_of({"x": {"a": 30.0, "b": 31, "c": 33}, "y": {"a": 29.0, "b": 29.9, "c": 32.1}})
     assert str(clear.verdict("gaussian", 25.0)) == (
-        "x has the highest PSNR, 31.33 dB: 1.00 ± 0.25 dB above y, the next; "
+        "x has the highest PSNR, 31.33 dB: 1.00 ± 0.25 dB above y, the second best; "
         "better on 3 of 3 images."
     )
     vague = results_of({"x": {"a": 30.0, "b": 31, "c": 33}, "y": {"a": 28.0, "b": 31.5, "c": 34}})
-    assert "could be chance; better on 1 of 3 images" in str(vague.verdict("gaussian", 25.0))
-    assert "not always by more than chance" in words.headline(vague)
-    assert "chance" not in words.headline(clear)
+    assert "is not significant; better on 1 of 3 images" in str(vague.verdict("gaussian", 25.0))
+    assert "not always significantly" in words.headline(vague)
+    assert "significant" not in words.headline(clear)
 
 
 def test_headline_names_every_winner():
@@ -217,8 +231,7 @@ def test_infinite_psnr_is_reported():
 # --- what went wrong ------------------------------------------------------------------------
 
 
-def test_failures_missing_methods_and_oracles_are_shown(study, page):
-    markdown = report.markdown(report.read(study[0]))
+def test_failures_missing_methods_and_oracles_are_shown(study, page, markdown):
     for text in (markdown, page):
         assert "needs &lt;diplib&gt;" in text
         assert "ValueError: NaN in the result &lt;b&gt;" in text
@@ -240,10 +253,9 @@ def test_failures_that_are_alike_share_a_line():
     ]
 
 
-def test_an_unfinished_study_says_so(study, tmp_path):
-    whole = report.read(study[0])
-    assert whole.pending == 0
-    assert "unfinished" not in report.markdown(whole)
+def test_an_unfinished_study_says_so(study, markdown, tmp_path):
+    assert report.read(study[0]).pending == 0
+    assert "not complete" not in markdown
     (tmp_path / "study.json").write_bytes((study[0] / "study.json").read_bytes())
     lines = (study[0] / "rows.csv").read_text("utf-8").splitlines(keepends=True)
     cases = {tuple(line.split(",")[:5]) for line in lines[1:]}
@@ -253,21 +265,20 @@ def test_an_unfinished_study_says_so(study, tmp_path):
     results = report.read(tmp_path)
     assert results.pending == len(cases) - len(done) > 0
     for text in (report.markdown(results), report.html(results)):
-        assert f"unfinished: {results.pending} cases still to run" in text
+        assert f"not complete: {results.pending} cases still to run" in text
 
 
 def test_an_oracle_by_another_name_is_called_one():
     results = results_of({"cheat": {"a": 40.0}, "x": {"a": 30.0}}, oracles=["cheat"])
     assert "cheat (oracle)" in table(report.markdown(results), "PSNR (dB)")
-    assert "cheat (oracle)" in plots_text(plots.curves(results, "gaussian", "psnr"))
+    assert "cheat (oracle)" in plots_text(curves(results, "gaussian", "psnr"))
 
 
 def plots_text(figure):
     return inline(figure, "x-", {})
 
 
-def test_protocol_and_machine_are_shown(study, page):
-    markdown = report.markdown(report.read(study[0]))
+def test_protocol_and_machine_are_shown(study, page, markdown):
     for text in (markdown, page):
         for part in ("neither clipped nor quantised", "Imaginary 9000", "numpy 2.4.6", "0123abc"):
             assert part in text
@@ -376,9 +387,9 @@ def test_labels_are_text_everywhere(evil):
 
 
 def test_labels_are_no_formulas_in_charts(evil):
-    assert "&lt;script&gt;alert('x')" in plots_text(plots.spread(evil, "gaussian", 25.0))
+    assert "&lt;script&gt;alert('x')" in plots_text(spread(evil, "gaussian", 25.0))
     results = results_of({"$x_1$": {"a": 30.0}, "y": {"a": 29.0}})
-    assert ">$x_1$</text>" in plots_text(plots.curves(results, "gaussian", "psnr"))
+    assert ">$x_1$</text>" in plots_text(curves(results, "gaussian", "psnr"))
 
 
 def test_examples_are_the_pictures_of_the_folder(study, page):
@@ -413,19 +424,18 @@ def test_a_strange_folder_of_examples_is_named(tmp_path):
     case = tmp_path / "examples/camera/gaussian"
     case.mkdir(parents=True)
     (case / "labels.json").write_text("{}", "utf-8")
-    with pytest.raises(ValueError, match="gaussian is no folder of example images"):
+    with pytest.raises(ValueError, match="gaussian is not a folder of example images"):
         report.html(report.read(tmp_path))
 
 
 # --- files ----------------------------------------------------------------------------------
 
 
-def test_write_makes_both_files(study, tmp_path):
+def test_write_makes_both_files(study, markdown, page, tmp_path):
     written = report.write(study[0], tmp_path / "new")
     assert [path.name for path in written] == ["report.md", "report.html"]
-    results = report.read(study[0])
-    assert written[0].read_text("utf-8") == report.markdown(results)
-    assert written[1].read_text("utf-8") == report.html(results)  # and so the same twice
+    assert written[0].read_text("utf-8") == markdown
+    assert written[1].read_text("utf-8") == page  # made twice, it is the same
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "report.html",
         "report.md",
@@ -453,15 +463,15 @@ def test_a_page_that_cannot_be_written_leaves_the_old_report(study, tmp_path, mo
 # --- figures --------------------------------------------------------------------------------
 
 
-def test_every_chart_is_there(study):
-    names = [drawing.name for drawing in plots.drawings(report.read(study[0]), "gaussian")]
+def test_every_chart_is_there(results):
+    names = [drawing.name for drawing in plots.drawings(results, "gaussian")]
     per_level = [
         f"gaussian-{level}-{kind}"
         for level in (15, 25, 50)
         for kind in ("pareto", "plane", "spread")
     ]
-    curves = [f"gaussian-{kind}" for kind in ("psnr", "behind", "ssim", "texture")]
-    assert names == curves + per_level
+    over_levels = [f"gaussian-{kind}" for kind in ("psnr", "behind", "ssim", "texture")]
+    assert names == over_levels + per_level
 
 
 def test_figures_are_saved(tmp_path):
@@ -474,18 +484,16 @@ def test_figures_are_saved(tmp_path):
     }
 
 
-def test_a_method_has_one_colour_in_all_charts(study):
-    results = report.read(study[0])
+def test_a_method_has_one_colour_in_all_charts(results):
     for drawing in plots.drawings(results, "gaussian"):
         svg = inline(drawing.figure, "", {})
         for text in re.findall(r"<text[^>]*fill: (#\w+)[^>]*>bm3d<", svg):
-            assert text == plots.colour(results, "bm3d")
+            assert text == colour(results, "bm3d")
         assert ">bm3d<" in svg or drawing.name.startswith("gaussian-50")  # it failed there
 
 
-def test_points_lie_where_the_numbers_are(study):
-    results = report.read(study[0])
-    [axes] = plots.pareto(results, "gaussian", 25.0).axes
+def test_points_lie_where_the_numbers_are(results):
+    [axes] = pareto(results, "gaussian", 25.0).axes
     drawn = {
         line.get_gid().split("|")[1].split(":")[0]: line.get_xydata()[0]
         for line in axes.lines
@@ -501,18 +509,17 @@ def test_points_lie_where_the_numbers_are(study):
     ]
 
 
-def test_a_mean_over_fewer_images_is_no_point(study):
-    results = report.read(study[0])  # bm3d failed on one image at the last level
+def test_a_mean_over_fewer_images_is_no_point(results):
     for relative in (False, True):
-        [axes] = plots.curves(results, "gaussian", "psnr", relative=relative).axes
+        [axes] = curves(results, "gaussian", "psnr", relative=relative).axes
         drawn = {line.get_gid(): line for line in axes.lines if line.get_marker() != "None"}
         heights = {gid.split("|")[1]: line.get_ydata() for gid, line in drawn.items()}
         assert np.isnan(heights["bm3d"]).tolist() == [False, False, True]
         assert not np.isnan(heights["ddpm"]).any()
 
 
-def test_modes_of_one_method_are_joined(study):
-    [axes] = plots.plane(report.read(study[0]), "gaussian", 25.0).axes
+def test_modes_of_one_method_are_joined(results):
+    [axes] = plane(results, "gaussian", 25.0).axes
     joined = [line for line in axes.lines if not line.get_gid()]
     assert [len(line.get_xdata()) for line in joined] == [3]  # ddpm, its sample and its average
 
@@ -522,7 +529,7 @@ points = st.dictionaries(st.text(max_size=3), st.tuples(st.integers(0, 9), st.in
 
 @given(points)
 def test_front_is_what_nothing_beats(at):
-    kept = plots.front(at)
+    kept = front(at)
     for label in at:
         x, y = at[label]
         beaten = any(
@@ -556,12 +563,12 @@ def test_names_beside_points_do_not_cover_each_other():
             assert abs(x - a) >= 49.9 or abs(y - b) >= 11.9
 
 
-def test_text_of_an_inlined_figure_is_text(study):
-    drawing = next(iter(plots.drawings(report.read(study[0]), "gaussian")))
-    svg = inline(drawing.figure, "p-", {plots.GREY: "--grey"})
+def test_text_of_an_inlined_figure_is_text(results):
+    drawing = next(iter(plots.drawings(results, "gaussian")))
+    svg = inline(drawing.figure, "p-", {GREY: "--grey"})
     assert ">PSNR (dB)</text>" in svg
     assert "var(--grey)" in svg
-    assert plots.GREY not in svg
+    assert GREY not in svg
     assert "xmlns" not in svg
     assert re.search(r'class="method" data-method="1">\s*<title>heat</title>', svg)
 
@@ -615,4 +622,4 @@ def test_text_can_be_read_on_light_and_on_dark(page):
             one, other = sorted([luminance(colours[name]), luminance(colours["paper"])])
             assert (other + 0.05) / (one + 0.05) >= 4.5, name
     light = dict(re.findall(r"--([\w]+): (#\w+)", themes[0]))
-    assert [light[f"c{n}"] for n in range(8)] == list(plots.COLOURS)
+    assert [light[f"c{n}"] for n in range(8)] == list(COLOURS)
