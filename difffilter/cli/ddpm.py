@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from difffilter.checks import check_choice
 from difffilter.cli.options import device_option, overwrite_option, seed_option
 from difffilter.cli.types import Number
 
@@ -167,6 +165,10 @@ def train(folder, preset, output, steps, init, resume, weights, **options):
       difffilter train photos/ --preset gray-small -o run --resume --export my.safetensors
       difffilter train photos/ --preset color-small --init natural-color -o run
     """
+    from dataclasses import replace
+
+    from difffilter.checks import check_choice
+
     _require_torch()
     from difffilter.training import PRESETS, export, fit
 

@@ -1,8 +1,9 @@
-"""Errors as one line on standard error, without a traceback."""
+"""Errors and warnings as one line on standard error."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from contextlib import contextmanager
 
 import click
@@ -12,9 +13,11 @@ __all__ = ["errors_in_one_line", "one_line"]
 
 @contextmanager
 def errors_in_one_line():
-    """Report bad usage and bad input in one line and exit with code 2."""
+    """Report warnings in one line, and so bad usage and bad input, with exit code 2."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
         sys.exit(2)
@@ -27,6 +30,10 @@ def errors_in_one_line():
     except (OSError, TypeError, ValueError, MemoryError) as error:
         click.echo(f"error: {one_line(error)}", err=True)
         sys.exit(2)
+
+
+def _show_warning(message, *_):
+    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 def one_line(error: Exception) -> str:

@@ -205,7 +205,7 @@ def methods():
 
     for name in names():
         try:
-            what = make(name).__doc__.strip().splitlines()[0]
+            what = make(name).__doc__.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "."
         except MissingExtra as error:
             what = str(error)
         click.echo(f"{name:<21}{what}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from difffilter.checks import check_choice
-
 __all__ = ["Contrast", "Number", "Numbers"]
 
 
@@ -43,6 +41,7 @@ class Contrast(Number):
     def convert(self, value, param, ctx):
         if not str(value)[:1].isalpha():
             return super().convert(value, param, ctx)
+        from difffilter.checks import check_choice
         from difffilter.pde.choose.kappa import KAPPA_RULES
 
         return check_choice("kappa", value, KAPPA_RULES)

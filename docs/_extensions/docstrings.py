@@ -8,17 +8,20 @@ from sphinx.addnodes import pending_xref
 # Literals stay as they are.
 LITERAL = re.compile(r"(``.*?``)")
 
+# An author's initial at the beginning of a reference, which would number a list.
+INITIAL = re.compile(r"^(\s*\.\. \[\w+\] )(?=[A-Z]\. )")
+
 # Numpydoc's labels of references, unique over all docstrings.
 NUMBERED = re.compile(r"\[R[0-9a-f]+-(\w+)\]")
 
 
 def escape(app, what, name, obj, options, lines):
-    """Escape bars, as in |∇u|, which reStructuredText would take for a substitution."""
+    """Escape bars, as in |∇u|, and initials, which mean something else in reStructuredText."""
     for number, line in enumerate(lines):
         if not line.lstrip().startswith(">>>"):
             parts = LITERAL.split(line)
             parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
-            lines[number] = "".join(parts)
+            lines[number] = INITIAL.sub(r"\1\\", "".join(parts))
 
 
 def number(app, document):

@@ -55,7 +55,7 @@ def test_sample_draws_a_grid(folder):
     invoke_ok("sample", *arguments, "-o", "again.png", cwd=folder)
     np.testing.assert_array_equal(grid, np.asarray(Image.open(folder / "again.png")))
     assert "grid.png exists already" in invoke_error("sample", "-o", "grid.png", cwd=folder)
-    assert "weights is 'unnatural': neither a file nor one of" in invoke_error(
+    assert "weights is 'unnatural'; expected a file or one of" in invoke_error(
         "sample", "-o", "other.png", "--weights", "unnatural", cwd=folder
     )
     assert not (folder / "other.png").exists()
@@ -69,6 +69,6 @@ def test_evolve_draws_and_animates(folder):
     invoke_ok("evolve", "colour.jpg", "-o", "way.gif", *options, cwd=folder)
     with Image.open(folder / "way.gif") as gif:
         assert gif.n_frames == 6
-    assert "weights for 1 channels; the image has 3" in invoke_error(
+    assert "for 1 channels; expected weights for 3" in invoke_error(
         "evolve", "colour.jpg", "-o", "x.png", "--weights", "natural-gray", cwd=folder
     )

@@ -40,7 +40,9 @@ def test_smooth_options_reach_the_filter(folder):
     invoke_ok("smooth", "colour.jpg", "-o", "out.png", "-m", "perona_malik(presmooth=0)",
                "--time", "2", "--kappa", "12/255", "--diffusivity", "tukey", cwd=folder)  # fmt: skip
     colour = np.asarray(Image.open(folder / "colour.jpg"))
-    expected = df.perona_malik(colour, 2.0, 12 / 255, diffusivity="tukey", channel_axis=-1)
+    expected = df.perona_malik(
+        colour, time=2.0, kappa=12 / 255, diffusivity="tukey", presmooth=0, channel_axis=-1
+    )
     np.testing.assert_array_equal(
         np.asarray(Image.open(folder / "out.png")), like(expected, colour)
     )
@@ -105,16 +107,17 @@ def test_a_folder_for_the_result_is_made(folder):
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
         (["nan.tif"], "nan.tif: image has 1 pixels that are NaN or infinite; replace them"),
-        (["grey.png", "--sigma", "25"], "sigma=25 is above the image's whole range [0, 1]; "
+        (["grey.png", "--sigma", "25"], "sigma is 25, above the image's whole range [0, 1]; "
          "did you mean 25/255?"),
         (["grey.png", "--sigma", "lots"], "--sigma is 'lots'; expected a number such as 0.098 or 25/255"),
-        (["grey.png", "--kappa", "0"], "kappa must be a finite number > 0; got 0"),
+        (["grey.png", "--kappa", "0"], "kappa is 0.0; expected a finite number > 0"),
         (["grey.png", "--kappa", "made"], "kappa is 'made'; expected one of mad, quantile, sigma; "
          "did you mean 'mad'?"),
         (["grey.png", "-m", "perona_malk"], "unknown method 'perona_malk'; did you mean 'perona_malik'?"),
         (["grey.png", "-m", "heat(tiem=3)"], "heat has no parameter 'tiem'; did you mean 'time'?"),
         (["grey.png", "-m", "heat(time=open('x'))"], "cannot read the method"),
-        (["grey.png", "--diffusivity", "exponental"], "diffusivity must be one of exponential, rational"),
+        (["grey.png", "--diffusivity", "exponental"],
+         "diffusivity is 'exponental'; expected one of exponential, rational"),
         (["grey.png", "-m", "heat", "--kappa", "1"], "heat has no parameter 'kappa'"),
         (["grey.png", "-o", "out.bmp"], "unknown suffix '.bmp'; use one of .png"),
         (["grey.png", "-o", "nowhere/out.png"], "there is no folder nowhere to write out.png in"),

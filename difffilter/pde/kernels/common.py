@@ -281,7 +281,6 @@ def diffusivity_row(kind, q, n, inverse, rate):
 # Bytes of a cache line. Loading a vector that lies across two of them takes twice as long.
 CACHE_LINE = 64
 
-
 # Pixels of consecutive lines that go through the loops together.
 RUN = 4096
 
