@@ -3,15 +3,9 @@ import pytest
 from PIL import Image
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Tensors this small are not worth sharing among threads, least of all on a busy machine."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+@pytest.fixture(scope="session", autouse=True)
+def one_thread(torch_threads):
+    """For every test of this folder."""
 
 
 @pytest.fixture(scope="session")

@@ -103,16 +103,11 @@ def test_auto_takes_cycles_for_long_times_and_explicit_steps_for_short_ones(nois
 
 @pytest.mark.parametrize("scheme", ["explicit", "fsi", "aos"])
 def test_no_more_steps_than_the_tolerance_asks_for(noisy, scheme):
+    time = 2.0 if scheme == "aos" else 10.0  # its steps are short, and many
     tolerances = np.geomspace(0.3, 0.03, 9) / 255
     steps = [
         textbook(
-            noisy[:64, :64],
-            10.0,
-            kappa=0.1,
-            diffusivity="rational",
-            scheme=scheme,
-            tol=tol,
-            full_output=True,
+            noisy, time, kappa=0.1, diffusivity="rational", scheme=scheme, tol=tol, full_output=True
         )[1]["steps"]
         for tol in tolerances
     ]
