@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -90,20 +88,17 @@ class BlockFilter:
     def __call__(self, pixels, box):
         """The result for a block, given the pixels of its `surroundings`."""
         around = self.surroundings(box)
-        with _turn():
-            if self._tiles is None:
-                result = self.denoiser(pixels, self.sigma, channel_axis=self.channel_axis)
-            else:
-                layout = [
-                    (
-                        size,
-                        [start - around[axis][0] for start in _touching(box[axis], size, starts)],
-                    )
-                    for axis, (size, starts) in zip((-2, -1), self._tiles, strict=True)
-                ]
-                result = self.denoiser.part(
-                    pixels, self.sigma, layout, channel_axis=self.channel_axis
+        if self._tiles is None:
+            result = self.denoiser(pixels, self.sigma, channel_axis=self.channel_axis)
+        else:
+            layout = [
+                (
+                    size,
+                    [start - around[axis][0] for start in _touching(box[axis], size, starts)],
                 )
+                for axis, (size, starts) in zip((-2, -1), self._tiles, strict=True)
+            ]
+            result = self.denoiser.part(pixels, self.sigma, layout, channel_axis=self.channel_axis)
         inner = [slice(a - lo, b - lo) for (a, b), (lo, _) in zip(box, around, strict=True)]
         if self.channel_axis is not None:
             inner.insert(self.channel_axis % (len(box) + 1), slice(None))
@@ -113,20 +108,6 @@ class BlockFilter:
 def _touching(span, size, starts):
     """The starts of the tiles that reach into a span."""
     return [start for start in starts if start < span[1] and start + size > span[0]]
-
-
-_alone = threading.Lock()
-
-
-def _turn():
-    """Where Numba's threads cannot be used from several threads at once: one after the other."""
-    import numba
-
-    try:
-        safe = numba.threading_layer() != "workqueue"
-    except ValueError:  # not known before the first parallel loop
-        safe = False
-    return nullcontext() if safe else _alone
 
 
 # --- choosing once for the whole ------------------------------------------------------------

@@ -12,6 +12,7 @@ import torch
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
+from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, TiledNetwork, cut, overlap_of
 from difffilter.denoiser import prepare
 from difffilter.devices import find_device, multiplies_bfloat16
@@ -230,7 +231,8 @@ class DDPM:
                 f"{trained.sigma_range[1]:.4g} the weights were trained on, and is clamped to it",
                 stacklevel=3,
             )
-        x0 = self._restore(torch.from_numpy(y), sigma, trained, layout).numpy()
+        with one_thread():
+            x0 = self._restore(torch.from_numpy(y), sigma, trained, layout).numpy()
 
         last = (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1) / 2
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
@@ -316,8 +318,9 @@ def load(weights, device):
 @lru_cache(maxsize=4)
 def load_once(path, modified, device):
     """Weights on a device, read once as long as the file is not `modified`."""
-    trained = weight_files.load(path)
-    trained.net.to(device, memory_format=torch.channels_last)
+    with one_thread():
+        trained = weight_files.load(path)
+        trained.net.to(device, memory_format=torch.channels_last)
     return trained
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from difffilter.parallel import in_threads
+
 # Pixels. Networks trained on crops of 64² do best on tiles not much larger, whose statistics and
 # numbers of tokens they know: 0.03 dB better at 128 than at 320, 0.06 dB than the whole image.
 TILE = 128
@@ -91,6 +93,7 @@ class TiledNetwork:
                     pixels=self.batch * self.tile**2,
                     progress=self.bar.update,
                     layout=self.layout,
+                    apply=in_threads if self.device.type == "cpu" else map,
                 )
             except torch.OutOfMemoryError as error:
                 failure = error.with_traceback(None)  # which would keep the tensors alive
@@ -155,8 +158,9 @@ def ramp(size, overlap):
 
 
 def in_tiles(
-    function, x, *, tile, overlap, multiple, pixels, progress=lambda part: None, layout=None
-):
+    function, x, *, tile, overlap, multiple, pixels, progress=lambda part: None, layout=None,
+    apply=map,
+):  # fmt: skip
     """Apply a function to a batch of images, tile by tile.
 
     Parameters
@@ -178,6 +182,8 @@ def in_tiles(
         Told after each call which part of the whole it was.
     layout : list of (int, list of int), optional
         Size and starts of the tiles along H and W; None: by `cut`.
+    apply : callable, default map
+        How to call the function for all batches of tiles, as `map` does.
 
     Returns
     -------
@@ -212,13 +218,16 @@ def in_tiles(
             weight[top : top + tall, left : left + wide] += window
     places = [(i, top, left) for i in range(len(x)) for top in tops for left in lefts]
     batch = max(1, pixels // (tall * wide))
-    for first in range(0, len(places), batch):
-        some = places[first : first + batch]
+    batches = [places[first : first + batch] for first in range(0, len(places), batch)]
+
+    def of_batch(some):
         stack = torch.stack(
             [x[i, :, top : top + tall, left : left + wide] for i, top, left in some]
         )
-        indices = torch.tensor([i for i, _, _ in some])
-        for (i, top, left), result in zip(some, function(stack, indices), strict=True):
+        return function(stack, torch.tensor([i for i, _, _ in some]))
+
+    for some, results in zip(batches, apply(of_batch, batches), strict=True):
+        for (i, top, left), result in zip(some, results, strict=True):
             total[i, :, top : top + tall, left : left + wide] += window * result
         progress(len(some) / len(places))
     return total.div_(weight)[:, :, :height, :width]
