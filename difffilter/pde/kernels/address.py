@@ -116,30 +116,31 @@ def address_of(function, **kinds):
     )
 
 
-@intrinsic
-def call(typing, address, arguments):
-    """Call the function at an `Address` with a tuple of arguments."""
-    if not isinstance(address, AddressType):
-        raise TypingError(f"call: address is {address}; expected an Address")
-    if different := address.mismatch(types.unliteral(arguments).types):
-        raise TypingError(f"call of {address.function}: {different}")
-
-    def codegen(context, builder, signature, values):
-        kinds = address.kinds
-        function = context.call_conv.get_function_type(types.none, kinds).as_pointer()
-        status, _ = context.call_conv.call_function(
-            builder, builder.inttoptr(values[0], function), types.none, kinds,
-            cgutils.unpack_tuple(builder, values[1]),
-        )  # fmt: skip
-        with cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return context.get_dummy_value()
-
-    return types.void(address, arguments), codegen
-
-
 if config.DISABLE_JIT:
 
     def call(function, arguments):
         """Call a function with a tuple of arguments."""
         function(*arguments)
+
+else:
+
+    @intrinsic
+    def call(typing, address, arguments):
+        """Call the function at an `Address` with a tuple of arguments."""
+        if not isinstance(address, AddressType):
+            raise TypingError(f"call: address is {address}; expected an Address")
+        if different := address.mismatch(types.unliteral(arguments).types):
+            raise TypingError(f"call of {address.function}: {different}")
+
+        def codegen(context, builder, signature, values):
+            kinds = address.kinds
+            function = context.call_conv.get_function_type(types.none, kinds).as_pointer()
+            status, _ = context.call_conv.call_function(
+                builder, builder.inttoptr(values[0], function), types.none, kinds,
+                cgutils.unpack_tuple(builder, values[1]),
+            )  # fmt: skip
+            with cgutils.if_unlikely(builder, status.is_error):
+                context.call_conv.return_status_propagate(builder, status)
+            return context.get_dummy_value()
+
+        return types.void(address, arguments), codegen
