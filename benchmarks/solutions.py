@@ -61,8 +61,8 @@ def contestants_of(diffusivity, image, exact, time):
 
 def ours(image, exact, time, diffusivity, scheme, **options):
     """A run, its error, and its scheme and number of steps."""
-    run = partial(df.perona_malik, image, time, KAPPA, diffusivity=diffusivity, scheme=scheme,
-                  full_output=True, **options)  # fmt: skip
+    run = partial(df.perona_malik, image, time, kappa=KAPPA, diffusivity=diffusivity, presmooth=0.0,
+                  scheme=scheme, full_output=True, **options)  # fmt: skip
     result, chosen = run()
     return run, distance(result, exact), f"{chosen['scheme']}, {chosen['steps']} steps"
 

@@ -205,7 +205,7 @@ def peak_memory(scheme, presmooth=0.0, side=4096):
     step = {"explicit": 0.2, "auto": None, "fsi": 5.0, "aos": 5.0}[scheme]
     code = (
         "import re, numpy as np, difffilter as df\n"
-        "def run(image): return df.perona_malik(image, 10.0, 0.1, diffusivity='rational',"
+        "def run(image): return df.perona_malik(image, 10.0, kappa=0.1, diffusivity='rational',"
         f" scheme='{scheme}', step={step}, presmooth={presmooth})\n"
         "def memory(what):\n"
         "    return 1024 * int(re.search(what + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"

@@ -41,7 +41,8 @@ def label_points(results, axes, points, lines):
     """
     if not points:
         return
-    axes.figure.draw_without_rendering()  # settles the layout and the limits
+    axes.figure.draw_without_rendering()  # settles the layout and the limits,
+    axes.figure.set_layout_engine("none")  # which stay as they are
     scale = 72 / axes.figure.dpi
     names = [shortened(results.shown(label), 24) for label in points]
     places = beside(
@@ -55,12 +56,11 @@ def label_points(results, axes, points, lines):
             "arrowstyle": "-", "color": GREY, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4,
             "relpos": (SHARE[side], 0.5),
         }  # fmt: skip
-        text = axes.annotate(
+        axes.annotate(
             name, points[label], (dx, dy), textcoords="offset points", fontsize=10, ha=side,
             va="center", color=colour(results, label), gid=gid(results, label), parse_math=False,
             arrowprops=arrow if math.hypot(dx, dy) > 16 else None,
         )  # fmt: skip
-        text.set_in_layout(False)
 
 
 # (adjustText and textalloc were tried: on 16 charts of four studies, adjustText with the best of
@@ -139,7 +139,6 @@ def label_ends(results, axes, ends):
     """
     if not ends:
         return
-    axes.figure.draw_without_rendering()  # settles the layout and the limits
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
     room = axes.get_window_extent().height / axes.figure.dpi * 72
