@@ -39,7 +39,10 @@ def test_perona_malik_is_as_good_as_a_grid(pair):
     clean, noisy = pair
     result = Oracle("perona_malik(presmooth=0.0)")(noisy, SIGMA, clean)
     scores = [
-        df.psnr(clean, df.perona_malik(noisy, time, k * SIGMA, diffusivity=g).clip(0, 1))
+        df.psnr(
+            clean,
+            df.perona_malik(noisy, time, kappa=k * SIGMA, diffusivity=g, presmooth=0.0).clip(0, 1),
+        )
         for g in ("exponential", "rational", "tukey")
         for k in (0.7, 1.0, 1.4, 2.0, 2.8)
         for time in np.geomspace(0.3, 10, 12)

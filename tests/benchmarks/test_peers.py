@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import peers
 import pytest
+from equations import textbook
 
 import difffilter as df
 from difffilter.benchmark.calibration import calibrated
@@ -138,7 +139,7 @@ def test_bad_constants_are_refused():
 def test_kappa_and_time_are_ours(name, constants, diffusivity, photo, rng):
     noisy = (photo + rng.normal(0, SIGMA, photo.shape)).astype(np.float32)
     result = made(name, kappa=0.15, time=3.0, **constants)(noisy, SIGMA)
-    ours = df.perona_malik(noisy, 3.0, 0.15, diffusivity=diffusivity, scheme="explicit")
+    ours = textbook(noisy, 3.0, kappa=0.15, diffusivity=diffusivity, scheme="explicit")
     np.testing.assert_allclose(result, ours, atol=2e-5)
 
 
