@@ -1,30 +1,96 @@
-"""Threads and processes that share the processor's cores."""
+"""Threads and processes that share the processor's cores.
+
+Whatever else runs on the machine, a filter should take its fair share of the time and leave the
+others theirs. Two rules see to that:
+
+- A filter uses the cores that are free when it starts (`free_cores`), and at least one. A loop that
+  is shared out among more threads than there are cores free waits for the one that got no core, and
+  the threads that are done take time from it by waiting.
+- Threads that wait go to sleep soon. (The time for which OpenMP's threads stay awake can be set
+  only before the library is loaded, which the user may have done by importing PyTorch. That is
+  why there is the first rule.)
+
+What a filter returns depends neither on the number of threads nor on the process it runs in.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, nullcontext
-from ctypes import CFUNCTYPE, c_int
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
-__all__ = ["cores", "loop", "pool"]
+__all__ = ["awake", "cores", "free_cores", "in_threads", "pool"]
 
 # Each of these libraries looks at its variable once, when it is loaded.
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-# Threads wait for each other for some tenths of a millisecond between the parts of a call, and to
-# wake one that sleeps can take milliseconds; but threads that spin for long take a busy machine's
-# time slices from the very threads that they wait for. This, about 0.3 ms, is read when the first
-# parallel kernel runs; who sets it wins.
+# Some 0.3 ms. Threads wait for each other for some tenths of a millisecond between the parts of a
+# call, and one that sleeps is often woken on a core that is in use; by default they would stay
+# awake for some milliseconds.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+
+# Seconds: for how long threads may stay awake after a loop; for how long what was found out holds
+# if all cores were free, and if not; and how long another process lasts that is made room for.
+AWAKE, FREE, BUSY, MOMENT = 0.005, 0.002, 0.02, 0.0002
+
+
+@cache
+def _quota():
+    """How many cores a container's quota comes to, or infinity."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, round(int(quota) / int(period)))
+    except (OSError, ValueError):  # "max"
+        return float("inf")
 
 
 def cores():
     """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _quota())
+    return os.cpu_count() or 1
+
+
+_known = 0.0, 1  # until when the number of free cores is known, and that number
+_awake = 0.0, 1  # until when threads of the last loop may be awake, and how many
+
+
+def free_cores():
+    """How many cores this thread may use without taking one from another; at least 1."""
+    global _known
+    until, number = _known
+    if time.monotonic() < until:
+        return number
+    number = _free_now()
+    for _ in range(2):
+        if number == cores():
+            break
+        time.sleep(MOMENT)
+        number = max(number, _free_now())
+    _known = time.monotonic() + (FREE if number == cores() else BUSY), number
+    return number
+
+
+def _free_now():
+    """`free_cores` at this instant, from how many threads run or wait for a core."""
+    try:
+        with open("/proc/loadavg", "rb") as file:
+            running = int(file.read().split()[3].partition(b"/")[0])
+    except (OSError, ValueError, IndexError):
+        return cores()
+    until, own = _awake
+    others = running - (own if time.monotonic() < until else 1)
+    return max(1, min(cores(), (os.cpu_count() or 1) - max(0, others)))
+
+
+def awake(threads):
+    """Note that so many threads of this process have just ended a loop, and may still be awake."""
+    global _awake
+    _awake = time.monotonic() + AWAKE, threads
 
 
 @contextmanager
@@ -52,46 +118,17 @@ def pool(jobs, initializer=None, arguments=()):
                 os.environ[name] = value
 
 
-# --- parallel loops of Numba ----------------------------------------------------------------
+def in_threads(function, items):
+    """The results of a function for each of some items, in their order, from the free cores.
 
-_turn = threading.Lock()
-
-
-def loop():
-    """A context for a call of a function with Numba's parallel loops, from any thread.
-
-    Threads take turns where Numba's threading layer is "workqueue", which aborts the process if
-    two call it at once.
+    The function has to release the interpreter for most of its time, as PyTorch's do.
     """
-    import numba
-
-    try:
-        safe = numba.threading_layer() != "workqueue"
-    except ValueError:  # not known before the first parallel loop
-        safe = False
-    return nullcontext() if safe else _turn
-
-
-def _mend_fork():
-    """Have Numba's parallel loops work in a process that was just forked.
-
-    Of a process's threads only the one that forks goes on in the child. The OpenMP library does not
-    notice: it would wait for the others for ever, which Numba prevents by ending the process. In
-    this thread, which owned them, loops therefore run on one thread from now on; a thread that is
-    started later gets threads of its own. Results do not depend on their number.
-    """
-    global _turn
-    _turn = threading.Lock()  # which a thread that is no more may hold
-    numba_threads = sys.modules.get("numba.np.ufunc.parallel")
-    if numba_threads and numba_threads._threading_layer == "omp":
-        from numba.np.ufunc import omppool
-
-        # It takes the process that calls this for the one that OpenMP was started in.
-        CFUNCTYPE(None, c_int)(omppool.launch_threads)(numba_threads.NUM_THREADS)
-        numba_threads.set_num_threads(1)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_mend_fork)
-    if multiprocessing.parent_process() is not None:
-        _mend_fork()  # Numba may have been used before the fork, and this be imported after it
+    threads = min(free_cores(), len(items))
+    if threads < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as executor:
+        try:
+            yield from executor.map(function, items)
+        finally:
+            executor.shutdown(cancel_futures=True)

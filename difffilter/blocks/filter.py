@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
 import warnings
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from difffilter.denoiser import Box, Denoiser
@@ -58,8 +56,7 @@ class BlockFilter:
     def __call__(self, pixels, box: Box):
         """The result for a block, given the pixels of its `surroundings`."""
         around, denoiser = self.denoiser.block(box, self.shape)
-        with _turn():
-            result = denoiser(pixels, self.sigma, channel_axis=self.channel_axis)
+        result = denoiser(pixels, self.sigma, channel_axis=self.channel_axis)
         inner = [slice(a - lo, b - lo) for (a, b), (lo, _) in zip(box, around, strict=True)]
         if self.channel_axis is not None:
             inner.insert(self.channel_axis % (len(box) + 1), slice(None))
@@ -73,20 +70,6 @@ class BlockFilter:
                 "is filtered as a whole, in memory",
                 stacklevel=3,
             )
-
-
-_alone = threading.Lock()
-
-
-def _turn():
-    """Where Numba's threads cannot be used from several threads at once: one after the other."""
-    import numba
-
-    try:
-        safe = numba.threading_layer() != "workqueue"
-    except ValueError:  # not known before the first parallel loop
-        safe = False
-    return nullcontext() if safe else _alone
 
 
 def use_threads(count: int) -> None:

@@ -19,6 +19,7 @@ from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
+from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut, overlap_of
 from difffilter.ddpm.weights import Weights
 from difffilter.denoiser import Box, Denoiser
@@ -270,7 +271,7 @@ class DDPM(Denoiser):
         height, width, channels = last.shape[-3:]
         y = 2 * np.moveaxis(last.reshape(-1, height, width, channels), 3, 1) - 1  # (B, C, H, W)
 
-        with memory_errors():
+        with memory_errors(), one_thread():
             x0 = self._restore(torch.from_numpy(y), layout).numpy()
 
         last = (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1) / 2
@@ -369,8 +370,9 @@ def load(weights: str | PathLike, device: str) -> Weights:
 @lru_cache(maxsize=4)
 def load_once(path: Path, modified: int, device: torch.device) -> Weights:
     """Weights on a device, read once for as long as the file is not modified."""
-    trained = weight_files.load(path)
-    trained.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with one_thread():
+        trained = weight_files.load(path)
+        trained.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return trained
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from difffilter.ddpm.unet import UNet
+from difffilter.parallel import in_threads
 
 # Size and starts of the tiles, along H and along W.
 Layout = tuple[tuple[int, tuple[int, ...]], ...]
@@ -110,6 +111,7 @@ class TiledNetwork:
                     pixels=self.batch * self.tile**2,
                     progress=self.bar.update,
                     layout=self.layout,
+                    apply=in_threads if self.device.type == "cpu" else map,
                 )
             except torch.OutOfMemoryError as error:
                 failure = error.with_traceback(None)  # which would keep the tensors alive
@@ -183,6 +185,7 @@ def in_tiles(
     pixels: int,
     progress: Callable[[float], Any] = lambda part: None,
     layout: Layout | None = None,
+    apply: Callable = map,
 ) -> Tensor:
     """Apply a function to a batch of images, tile by tile.
 
@@ -205,6 +208,8 @@ def in_tiles(
         Called after each call with the part of the whole that it was.
     layout : tuple of (int, tuple of int), optional
         Size and starts of the tiles along H and W. ``None``: by `cut`.
+    apply : callable, default map
+        How to call the function for all batches of tiles, as `map` does.
 
     Returns
     -------
@@ -239,13 +244,16 @@ def in_tiles(
             weight[top : top + tall, left : left + wide] += window
     places = [(i, top, left) for i in range(len(x)) for top in tops for left in lefts]
     batch = max(1, pixels // (tall * wide))
-    for first in range(0, len(places), batch):
-        some = places[first : first + batch]
+    batches = [places[first : first + batch] for first in range(0, len(places), batch)]
+
+    def of_batch(some):
         stack = torch.stack(
             [x[i, :, top : top + tall, left : left + wide] for i, top, left in some]
         )
-        indices = torch.tensor([i for i, _, _ in some])
-        for (i, top, left), result in zip(some, function(stack, indices), strict=True):
+        return function(stack, torch.tensor([i for i, _, _ in some]))
+
+    for some, results in zip(batches, apply(of_batch, batches), strict=True):
+        for (i, top, left), result in zip(some, results, strict=True):
             total[i, :, top : top + tall, left : left + wide] += window * result
         progress(len(some) / len(places))
     return total.div_(weight)[:, :, :height, :width]

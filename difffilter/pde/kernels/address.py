@@ -117,7 +117,7 @@ def address_of(function, **kinds):
 
 
 @intrinsic
-def call(typing, address, arguments):
+def by_address(typing, address, arguments):
     """Call the function at an `Address` with a tuple of arguments."""
     if not isinstance(address, AddressType):
         raise TypingError(f"call: address is {address}; expected an Address")
@@ -138,8 +138,9 @@ def call(typing, address, arguments):
     return types.void(address, arguments), codegen
 
 
-if config.DISABLE_JIT:
+def directly(function, arguments):
+    """Call a function with a tuple of arguments, where nothing is compiled."""
+    function(*arguments)
 
-    def call(function, arguments):  # type: ignore[misc]
-        """Call a function with a tuple of arguments."""
-        function(*arguments)
+
+call = directly if config.DISABLE_JIT else by_address
