@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,15 +20,12 @@ from difffilter.pde.solve.stability import check_step
 from difffilter.pde.solve.state import spatial_shape
 from difffilter.search_space import Range
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 __all__ = ["Heat", "heat"]
 
 
 @shared
 def heat(
-    image: ArrayLike | Tensor,
+    image: Any,
     time: float | None = None,
     *,
     scheme: str = "exact",

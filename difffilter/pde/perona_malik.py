@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -21,9 +21,6 @@ from difffilter.pde.solve.stability import SAFETY, check_step, equal_steps, stab
 from difffilter.pde.solve.steps import CHOICES as SCHEMES
 from difffilter.pde.solve.steps import Plan, plan_steps
 from difffilter.search_space import Choice, Range
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
@@ -45,7 +42,7 @@ MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 @shared
 def perona_malik(
-    image: ArrayLike | Tensor,
+    image: Any,
     time: float | None = None,
     *,
     kappa: float | str | None = None,

@@ -1,4 +1,4 @@
-"""What the kernels share: how they are compiled and cached, diffusivities, rows of pixels.
+"""What the kernels share: how they are compiled, diffusivities, rows of pixels.
 
 Five decorators, all with the same options: `kernel` for what Python calls, `parallel` for what
 Python calls and has parallel loops, and three for what only other jitted functions call: `inner`,

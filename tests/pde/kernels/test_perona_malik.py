@@ -12,6 +12,8 @@ from difffilter.pde.kernels.implicit import implicit
 from difffilter.pde.kernels.perona_malik import diffusivity, step
 from difffilter.pde.kernels.pixel_diffusivity import pixel_diffusivity
 from difffilter.pde.kernels.presmoothed import evolve_presmoothed
+from difffilter.pde.kernels.step_colours import COLOURS
+from difffilter.pde.kernels.step_rows import ROWS
 
 KINDS = {
     "exponential": common.EXPONENTIAL,
@@ -86,36 +88,49 @@ def test_the_plain_step_is_that_of_the_oracle(problem):
         np.testing.assert_allclose(result[b], expected, atol=TOLERANCE[u.dtype.type])
 
 
-@given(problems(), st.data())
-def test_strips_take_plain_steps(problem, data):
+def follows_plain_steps(problem, steps, alpha, cut):
+    """Assert that `strips.evolve` extrapolates plain steps by α as a cycle does."""
     u, kind, g, mask, spacing = problem
     inverse, rate = constants(u, spacing, 0.1)
-    at_once = data.draw(st.integers(1, max(1, u.shape[3] // 2)))
-    cut = data.draw(st.integers(1, max(1, u.shape[3] // (2 * at_once)))), at_once
-    steps = data.draw(st.integers(1, 5))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strips, "WIDE", data.draw(st.sampled_from([1, strips.WIDE])))
-        result = evolved(u, steps, np.ones(1), kind, inverse, rate, g, mask, cut)
-    expected = u
-    for _ in range(steps):
-        expected = stepped(expected, kind, inverse, rate, g, mask)
-    np.testing.assert_allclose(result, expected, atol=TOLERANCE[u.dtype.type])
-
-
-@given(problems(), st.integers(1, 6))
-def test_cycles_extrapolate_plain_steps(problem, steps):
-    u, kind, g, mask, spacing = problem
-    inverse, rate = constants(u, spacing, 0.1)
-    alpha = np.array([2 / 3, 6 / 5, 10 / 7])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(strips, "WIDE", 1)
-        result = evolved(u, steps, alpha, kind, inverse, rate, g, mask, (1, 2))
     now = before = u
     for k in range(steps):
-        a, before = alpha[k % 3], now if k % 3 == 0 else before
+        a, before = alpha[k % len(alpha)], before if k % len(alpha) else now
         now, before = a * stepped(now, kind, inverse, rate, g, mask) + (1 - a) * before, now
         now = now.astype(u.dtype)
+    result = evolved(u, steps, alpha, kind, inverse, rate, g, mask, cut)
     np.testing.assert_allclose(result, now, atol=TOLERANCE[u.dtype.type])
+
+
+SCHEMES = {"explicit": np.ones(1), "cycles": np.array([2 / 3, 6 / 5, 10 / 7])}
+
+
+def cuts(height):
+    """Strips, and steps at once."""
+    at_once = st.integers(1, max(1, height // 4))
+    return at_once.flatmap(
+        lambda k: st.tuples(st.integers(1, max(1, height // (2 * k))), st.just(k))
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@given(problems(), st.data())
+def test_strips_take_plain_steps(scheme, problem, data):
+    cut = data.draw(cuts(problem[0].shape[3]))
+    follows_plain_steps(problem, data.draw(st.integers(1, 6)), SCHEMES[scheme], cut)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    ("channels", "kind"), [(1, kind) for kind in ROWS] + [(3, kind) for kind in COLOURS]
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_and_colours_take_plain_steps(scheme, channels, kind, dtype, rng, monkeypatch):
+    monkeypatch.setattr(strips, "WIDE", 1)
+    none = np.empty((0, 1, 21, 6)), np.empty((0, 1, 21, 6), bool)
+    u = rng.random((2, channels, 1, 21, 6)).astype(dtype)
+    for cut in [(1, 1), (3, 2)]:
+        problem = u, kind, none[0].astype(dtype), none[1], np.array([1.0, 1.2, 0.8])
+        follows_plain_steps(problem, 5, SCHEMES[scheme], cut)
 
 
 @given(problems(most=20), st.integers(1, 3), st.integers(1, 3))
