@@ -63,6 +63,26 @@ def pytest_configure(config):
     IndexDataCacheFile.save = save_alone
 
 
+# What compiles little or nothing. While one worker begins with these, the other begins with the
+# kernels, and neither compiles what the other is compiling.
+UNCOMPILED = ("ddpm", "training", "io", "benchmark", "figures", "cli")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Order the tests so that several workers share the compiled kernels."""
+    folder = config.rootpath / "tests"
+
+    def place(item):
+        inside = item.path.relative_to(folder).parts[0] if folder in item.path.parents else ""
+        return (
+            UNCOMPILED.index(inside)
+            if inside in UNCOMPILED
+            else len(UNCOMPILED) + (inside != "pde")
+        )
+
+    items.sort(key=place)
+
+
 # --- fixtures -------------------------------------------------------------------------------
 
 

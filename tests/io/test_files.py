@@ -269,6 +269,16 @@ def test_bad_files(tmp_path, name):
     assert message in str(caught.value)
 
 
+def test_where_nothing_can_be_written(tmp_path):
+    Image.fromarray(pixels(np.uint8, 4, 5)).save(tmp_path / "in.png")
+    with pytest.raises(
+        FileNotFoundError, match=r"there is no folder .*nowhere to write out\.png in"
+    ):
+        write(tmp_path / "nowhere/out.png", read(tmp_path / "in.png"))
+    with pytest.raises(IsADirectoryError, match="is a folder; expected an image file"):
+        read(tmp_path)
+
+
 def test_other_formats_and_animations_are_refused(tmp_path):
     path = tmp_path / "in.png"
     Image.new("L", (4, 4)).save(path, "BMP")
