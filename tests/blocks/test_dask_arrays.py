@@ -77,5 +77,7 @@ def test_dask_complains_at_once():
         df.denoise(da.zeros((2, 2, 2, 2)))
     with pytest.raises(TypeError, match="real numbers; got dtype complex128"):
         df.denoise(da.zeros((2, 2), dtype=complex))
+    with pytest.raises(ValueError, match="full_output is True; expected False for a dask array"):
+        df.denoise(da.zeros((8, 8)), full_output=True)
     with pytest.raises(ValueError, match="chunks of unknown size"):
         df.denoise(da.zeros(8)[da.zeros(8) == 0])

@@ -181,3 +181,13 @@ def test_blocks_fit_into_memory(shape, halo, workers, chunk):
     around = math.prod(min(n, b + 2 * halo) for b, n in zip(block, shape, strict=True))
     if at_once > 1:
         assert at_once * around < 2**24
+
+
+def test_without_a_halo_the_image_is_one_block():
+    assert cut_up((5000, 6000), None, (256, 256), workers=8) == ((5000, 6000), 1)
+
+
+def test_halos_of_no_steps_and_of_many():
+    settled = {"kappa": 0.1, "diffusivity": "rational", "presmooth": 0.0, "scheme": "explicit"}
+    assert df.PeronaMalik(time=0.0, **settled).halo(2) == (0, 0)
+    assert df.PeronaMalik(time=1000.0, **settled).halo(2) < (1000 / 0.2, 1000 / 0.2)

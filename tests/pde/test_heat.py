@@ -90,6 +90,23 @@ def test_chosen_time_is_near_the_best(photo, rng, sigma):
     assert df.psnr(photo, df.Heat()(noisy, sigma)) > best - 0.1
 
 
+def test_a_mask_and_a_callback_make_the_steps_explicit(photo):
+    mask, times = np.ones(photo.shape, bool), []
+    mask[:, 60:64] = False
+    options = {"mask": mask, "callback": lambda time, image: times.append(time)}
+    result = df.heat(photo, 1.0, **options)
+    assert times[-1] == pytest.approx(1.0)
+    np.testing.assert_array_equal(result, df.heat(photo, 1.0, scheme="explicit", **options))
+    np.testing.assert_array_equal(result[:, 60:64], photo[:, 60:64])
+
+
+def test_no_noise_no_time(photo):
+    weight = np.ones(photo.shape)
+    assert df.Heat().choose_weighted(photo, 0.0, weight=weight).time == 0
+    settled = df.Heat(time=1.0)
+    assert settled.choose_weighted(photo, 0.1, weight=weight) is settled
+
+
 def test_chosen_parameters_are_told(photo):
     chosen = df.Heat().choose(photo, 0.1)
     assert chosen.time > 0
