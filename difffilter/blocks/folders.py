@@ -190,7 +190,9 @@ def _denoise(image, denoiser, sigma, channel_axis):
     elif not denoiser.is_settled():
         sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
     settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
-    return settled(image, sigma, channel_axis=channel_axis), _note(sigma, settled)
+    # (A filter of the user's own may have no field for σ.)
+    needed = None if settled.is_settled() else sigma
+    return settled(image, needed, channel_axis=channel_axis), _note(sigma, settled)
 
 
 def _note(sigma, denoiser):
