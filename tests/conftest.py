@@ -1,6 +1,5 @@
 """Fixtures of all tests, and what lets them run beside each other."""
 
-import functools
 import os
 
 import hypothesis
@@ -38,29 +37,6 @@ def pytest_xdist_setupnodes(config, specs):
         "OPENBLAS_NUM_THREADS": str(share),
         "GOMP_SPINCOUNT": "0",  # threads that wait leave the cores to the other workers
     }
-
-
-def pytest_configure(config):
-    """In a worker, write to Numba's cache one at a time.
-
-    Numba replaces files as a whole, but the index is read, extended and written back: of two
-    processes that add to it at once one may note a name under which the other has put its code.
-    """
-    if not os.environ.get("PYTEST_XDIST_WORKER"):
-        return
-    import fcntl
-
-    from numba.core.caching import IndexDataCacheFile
-
-    save = IndexDataCacheFile.save
-
-    @functools.wraps(save)
-    def save_alone(self, key, data):
-        with open(os.path.join(self._cache_path, ".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            save(self, key, data)
-
-    IndexDataCacheFile.save = save_alone
 
 
 # What compiles little or nothing. While one worker begins with these, the other begins with the

@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib import resources
 
 from numba import config
@@ -38,8 +38,25 @@ class Cache(FunctionCache):
             return None
 
     def save_overload(self, signature, result):
-        with suppress(OSError):
+        with suppress(OSError), self._alone():
             super().save_overload(signature, result)
+
+    @contextmanager
+    def _alone(self):
+        """While no other process writes to the folder.
+
+        Numba replaces files as a whole, but its index is read, extended and written back: of two
+        processes that add to it at once, one may note a name under which the other put its code.
+        """
+        try:
+            import fcntl
+        except ModuleNotFoundError:  # there are no such locks on Windows
+            yield
+            return
+        os.makedirs(self.cache_path, exist_ok=True)
+        with open(os.path.join(self.cache_path, ".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
 
 @functools.cache

@@ -70,6 +70,24 @@ def test_a_change_in_another_file_is_noticed(kernels):
     assert call(kernels) == (2.5, 1, place)
 
 
+def test_two_processes_do_not_write_at_once(kernels):
+    fcntl = pytest.importorskip("fcntl")
+    folder = kernels / "__pycache__"
+    folder.mkdir()
+    copy = kernels.parents[2]
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-c", CALL], cwd=copy, env=os.environ | {"PYTHONPATH": str(copy)},
+            stdout=subprocess.PIPE,
+        )  # fmt: skip
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.communicate(timeout=8)
+        assert not list(folder.glob("caller.*.nb?"))
+    process.communicate(timeout=60)
+    assert list(folder.glob("caller.*.nbi"))
+
+
 def test_a_damaged_cache_is_made_anew(kernels):
     call(kernels)
     for kind in ("nbi", "nbc"):
