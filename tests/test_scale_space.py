@@ -57,6 +57,5 @@ def test_bad_arguments(method, times, message):
 
 
 def test_every_pde_of_the_catalog_evolves():
-    """When this fails: add the filter to tests/equations.py, in the order of the catalog."""
     homes = [name for name, home in catalog.CATALOG.items() if ".pde." in home]
     assert homes == list(EQUATIONS)
