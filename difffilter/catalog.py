@@ -45,10 +45,8 @@ def methods() -> list[str]:
 
     Examples
     --------
-    >>> methods()
-    ['identity', 'heat', 'perona_malik', 'edge_enhancing', 'coherence_enhancing', 'tv_flow',
-     'curvature_motion', 'forward_backward', 'srad', 'ddpm',
-     'stabilized']
+    >>> methods()[:3]
+    ['identity', 'heat', 'perona_malik']
     """
     return list(CATALOG)
 

@@ -24,6 +24,9 @@ class Equation:
         How far results may lie beyond the extrema of an image in [0, 1]; ``None``: it sharpens.
     passes_offset : bool
         Whether a constant added to the image is added to the result.
+    turns : bool
+        Whether an image flipped or turned becomes the result flipped or turned: no direction is
+        special.
     rounding : float
         The largest difference that rounding makes, in float64, to an image in [0, 1] flipped,
         turned or raised by a constant.
@@ -37,6 +40,7 @@ class Equation:
     conserves_mean: bool = True
     overshoot: float | None = 1e-12
     passes_offset: bool = True
+    turns: bool = True
     rounding: float = 1e-12
     by_blocks: float | None = None
 
@@ -48,7 +52,7 @@ class Equation:
         return df.make(self.name, **self.parameters | other)
 
 
-# One for each PDE of the catalog.
+# One for each PDE of the catalog, in its order.
 EQUATIONS = {
     equation.name: equation
     for equation in (

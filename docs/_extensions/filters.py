@@ -9,6 +9,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 import difffilter as df
+from difffilter import ddpm
 from difffilter.benchmark.rows import read_rows
 
 PAGES = Path(__file__).parent.parent / "filters"
@@ -51,8 +52,11 @@ def documented(name):
     if callable(getattr(df, name, None)):
         yield "autofunction", f"difffilter.{name}"
     denoiser = type(df.make(name)).__name__
-    package = "difffilter" if hasattr(df, denoiser) else "difffilter.ddpm"
-    yield "autoclass", f"{package}.{denoiser}"
+    for package in (df, ddpm):
+        if denoiser in package.__all__:
+            yield "autoclass", f"{package.__name__}.{denoiser}"
+            return
+    raise ExtensionError(f"{denoiser} is not public: add it to difffilter/__init__.pyi")
 
 
 def about(page):

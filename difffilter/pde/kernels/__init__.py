@@ -6,7 +6,7 @@
   `presmoothed` in one pass through memory, by `presmoothed_stages`. Implicitly: `implicit`.
 - `anisotropic`, by way of `gaussian`. In the plane `tensor_plane` by `tensor_plane_faces`; in volumes
   the links come from `tensor_volume`.
-- `tv_flow`, `curvature_motion`, `forward_backward`, `srad`: one file each.
+- Every other equation: one file, plain and fast enough.
 - `common` is what they share. `address`: calls of compiled functions by their address; `cache`: compiled
   code on disk; `threads`: parallel loops in threads and forked processes.
 """

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from equations import EQUATIONS
 
 import difffilter
+from difffilter.catalog import spell
 
 PACKAGE = Path(difffilter.__file__).parent
 
@@ -154,18 +156,13 @@ for number, method in enumerate(sys.argv[2:]):
         np.save(f"{number} {name}.npy", result)
 """
 
+# Every filter, and what else has kernels of its own.
 METHODS = [
-    "heat(time=1, fidelity=0.1)",
+    *(spell(equation.method(time=0.3)) for equation in EQUATIONS.values()),
     "perona_malik(kappa=0.1, time=0.3, diffusivity='exponential', presmooth=0)",
     "perona_malik(kappa=0.1, time=0.3, diffusivity='tukey', presmooth=0.5)",
     "perona_malik(kappa=0.1, time=1, diffusivity='weickert', presmooth=0, scheme='fsi', step=1)",
     "perona_malik(kappa=0.1, time=1, presmooth=0.5, scheme='aos', step=1)",
-    "edge_enhancing(kappa=0.1, time=0.3, presmooth=0.5)",
-    "coherence_enhancing(kappa=0.1, time=0.3)",
-    "tv_flow(time=0.01)",
-    "curvature_motion(time=0.3)",
-    "forward_backward(kappa=0.1, time=0.3)",
-    "srad(q0=0.1, time=0.3)",
 ]
 
 
