@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle
+from difffilter.blocks.filter import BlockFilter, choose_on_tiles, cut_up, sample_boxes
 from difffilter.denoiser import as_denoiser
 
 BY_BLOCKS = {name: e for name, e in (EQUATIONS | SCHEMES).items() if e.by_blocks is not None}
@@ -24,8 +24,8 @@ def by_blocks(denoiser, image, block, sigma=0.1, channel_axis=None):
     result = np.empty_like(image)
     for corner in itertools.product(*(range(0, n, b) for n, b in zip(shape, block, strict=True))):
         box = tuple((a, min(a + b, n)) for a, b, n in zip(corner, block, shape, strict=True))
-        around = tuple(slice(*span) for span in work.surroundings(box))
-        result[tuple(slice(*span) for span in box)] = work(image[around], box)
+        padded = tuple(slice(*span) for span in work.with_halo(box))
+        result[tuple(slice(*span) for span in box)] = work(image[padded], box)
     return result
 
 
@@ -103,7 +103,7 @@ def test_blocks_of_noise_that_was_made_even(noise, photo):
 
 def test_noise_is_estimated_as_the_method_has_it(photo):
     noisy = df.add_noise(photo, 0.1, "speckle").astype(np.float32)
-    chosen, sigma = settle(df.SRAD(), None, noisy[None], None)
+    chosen, sigma = choose_on_tiles(df.SRAD(), None, noisy[None], None)
     assert sigma == df.estimate_sigma(noisy, noise="speckle")
     assert chosen == df.SRAD().choose(noisy, sigma)
 
@@ -121,7 +121,7 @@ def test_what_does_not_say_how_far_it_looks_is_filtered_as_a_whole(rng):
     image = rng.random((60, 70))
     own = as_denoiser(lambda noisy, sigma=None, *, channel_axis=None: noisy - noisy.mean())
     work = BlockFilter(own, 0.1, None, image.shape)
-    with pytest.warns(UserWarning, match="does not say how far it looks"):
+    with pytest.warns(UserWarning, match="does not define its halo"):
         work.warn_if_whole()
     np.testing.assert_array_equal(by_blocks(own, image, (20, 30)), own(image))
     with pytest.raises(ValueError, match="call choose first"):
@@ -157,7 +157,7 @@ def test_choosing_on_samples_is_as_good_as_on_all(method, rng):
     noisy = clean + rng.normal(0, 0.1, clean.shape).astype(np.float32)
     tiles = np.stack([noisy[a:b, c:d] for _, ((a, b), (c, d)) in sample_boxes(noisy.shape)])
     assert tiles.size < noisy.size
-    settled, sigma = settle(df.make(method), None, tiles, None)
+    settled, sigma = choose_on_tiles(df.make(method), None, tiles, None)
     assert sigma == pytest.approx(0.1, rel=0.03)
     all_seen = df.make(method).choose(noisy, 0.1)
     part = np.s_[:512, :512]
