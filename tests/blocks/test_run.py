@@ -154,14 +154,14 @@ def test_from_kind_to_kind(tmp_path, rng):
     ("source", "axes", "message"),
     [
         ("none.zarr", None, "there is no file"),
-        ("empty.zarr", None, "holds 0 arrays; name one: none"),
-        ("two.zarr", None, "holds 2 arrays; name one: "),
-        ("two.zarr/c", None, "holds no Zarr array 'c'"),
-        ("five.zarr", None, "has 5 axes, of shape (1, 1, 2, 8, 8); say what they are, like --axes TCZYX"),
+        ("empty.zarr", None, "empty.zarr has no arrays"),
+        ("two.zarr", None, "has 2 arrays; name one: "),
+        ("two.zarr/c", None, "has no Zarr array 'c'"),
+        ("five.zarr", None, "has 5 axes, of shape (1, 1, 2, 8, 8); name them, for example --axes TCZYX"),
         ("five.zarr", "YX", "has 5 axes"),
-        ("five.zarr", "TZYXX", "Y and X must be among them, once each"),
-        ("text.h5", None, "is damaged or no HDF5 file"),
-        ("complex.zarr", None, "holds complex128 pixels; real numbers are supported"),
+        ("five.zarr", "TZYXX", "expected different ones, Y and X among them"),
+        ("text.h5", None, "is damaged or not an HDF5 file"),
+        ("complex.zarr", None, "has pixels of dtype complex128; expected real numbers"),
         ("packed.tif", None, "packed bits"),
         ("cut.tif", None, "is truncated"),
     ],
@@ -196,7 +196,9 @@ def test_no_room(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "in.tif", np.zeros((1000, 1000), np.uint16))
     free = lambda path: type("Usage", (), {"free": 10**6})  # noqa: E731
     monkeypatch.setattr("difffilter.io.writers.shutil.disk_usage", free)
-    with pytest.raises(OSError, match=r"has 0.001 GB left; the result takes 0.00\d+ GB more"):
+    with pytest.raises(
+        OSError, match=r"has 0.001 GB of free space; the result takes another 0.00\d+"
+    ):
         smooth_blocks(tmp_path / "in.tif", tmp_path / "out.tif", METHOD, sigma=0.1)
 
 

@@ -57,7 +57,7 @@ def test_both_parts_of_the_noise(sigma, read, noise, rng):
 @pytest.mark.parametrize(("sigma", "read"), [(0.05, 0.0), (0.2, 0.0), (0.1, 0.05)])
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
 @pytest.mark.parametrize("level", [0.25, 0.5, 1.0])
-def test_transform_makes_noise_even_and_comes_back_without_bias(noise, sigma, read, level, rng):
+def test_transform_stabilises_the_variance_and_its_inverse_is_unbiased(noise, sigma, read, level, rng):
     transform = TRANSFORMS[noise](1.0, sigma, read)
     many = df.add_noise(np.full((400, 500), level), sigma, noise, rng)
     even = transform.forward(many + read * rng.normal(size=many.shape))
@@ -175,7 +175,7 @@ def test_which_method_is_for_which_noise(photo):
         (lambda u: df.Stabilized(read=-1), "sigma is -1; expected a finite number ≥ 0"),
         (lambda u: df.Stabilized(top="1"), "top is '1'; expected a finite number or None"),
         (lambda u: df.denoise(u, sigma=25, noise="poisson"),
-         "sigma is 25, above the image's whole range [0, 1]; did you mean 25/255?"),
+         "sigma is 25; expected at most 1, the range of the image; did you mean 25/255?"),
     ],
 )  # fmt: skip
 def test_bad_arguments(call, message):

@@ -265,7 +265,7 @@ def test_choice_heeds_the_mask(photo, rng):
          "mask holds float64 values; expected booleans (or 0 and 1)"),
         ({"spacing": (1, 0)}, ValueError, "spacing is 0; expected a finite number > 0"),
         ({"sigma": 25}, ValueError,
-         "sigma is 25, above the image's whole range [0, 1]; did you mean 25/255?"),
+         "sigma is 25; expected at most 1, the range of the image; did you mean 25/255?"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, error, message):
