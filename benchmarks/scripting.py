@@ -1,4 +1,4 @@
-"""What the scripts share: interleaved timing, tables in Markdown, and a line about the machine."""
+"""Shared by the scripts: interleaved timing, Markdown tables, and a line about the machine."""
 
 import math
 import statistics

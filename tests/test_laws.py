@@ -80,7 +80,12 @@ def test_gains_psnr_on_a_colour_photograph(method, colour_photo, rng):
     ("image", "sigma", "error", "message"),
     [
         (np.zeros((0, 4)), 0.1, ValueError, "image is empty: its shape is (0, 4)"),
-        (np.zeros(4), 0.1, ValueError, "image has shape (4,) with channel_axis=None; expected 2 or 3 axes"),
+        (
+            np.zeros(4),
+            0.1,
+            ValueError,
+            "image has shape (4,) with channel_axis=None; expected 2 or 3 axes",
+        ),
         (np.zeros((2, 2, 2, 2)), 0.1, ValueError, "did you mean channel_axis=-1?"),
         (np.array([[np.nan, 0.0]]), 0.1, ValueError, "image has 1 pixels that are NaN or infinite"),
         (np.array([[np.inf, 0.0]]), 0.1, ValueError, "image has 1 pixels that are NaN or infinite"),

@@ -16,7 +16,9 @@ def test_psnr(photo):
     noisy = df.add_noise(photo, 25 / 255)
     assert df.psnr(photo, noisy) == pytest.approx(20.17, abs=0.1)
     assert df.psnr(np.uint8([[0, 255]]), np.uint8([[255, 0]])) == 0
-    with pytest.raises(ValueError, match=r"image has shape \(2, 2\); expected \(128, 128\), as clean has"):
+    with pytest.raises(
+        ValueError, match=r"image has shape \(2, 2\); expected \(128, 128\), as clean has"
+    ):
         df.psnr(photo, np.zeros((2, 2)))
 
 

@@ -57,7 +57,9 @@ def test_both_parts_of_the_noise(sigma, read, noise, rng):
 @pytest.mark.parametrize(("sigma", "read"), [(0.05, 0.0), (0.2, 0.0), (0.1, 0.05)])
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
 @pytest.mark.parametrize("level", [0.25, 0.5, 1.0])
-def test_transform_stabilises_the_variance_and_its_inverse_is_unbiased(noise, sigma, read, level, rng):
+def test_transform_stabilises_the_variance_and_its_inverse_is_unbiased(
+    noise, sigma, read, level, rng
+):
     transform = TRANSFORMS[noise](1.0, sigma, read)
     many = df.add_noise(np.full((400, 500), level), sigma, noise, rng)
     even = transform.forward(many + read * rng.normal(size=many.shape))

@@ -1,4 +1,4 @@
-"""Compiled functions on disk: never stale, and never in the way."""
+"""The on-disk cache of compiled functions, which is never stale and never raises an error."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["cache"]
 
 
 class Cache(FunctionCache):
-    """Numba's cache, which here notices a change in any file of the folder.
+    """Numba's cache, invalidated by a change in any file of this folder.
 
-    Numba compiles a jitted function into its callers, but takes a caller's code for fresh as long
-    as the caller's own file has not changed. The stamp it compares is extended by `_sources`.
+    Numba compiles a jitted function into its callers, but considers a caller's code up to date as
+    long as the caller's own file is unchanged. Here the stamp that it compares includes `_sources`.
 
-    A cache only saves time: if it is damaged or its folder is full, functions are compiled anew.
+    If the cache is damaged or its folder is full, functions are compiled again.
     """
 
     def __init__(self, function):
@@ -32,7 +32,7 @@ class Cache(FunctionCache):
     def load_overload(self, signature, context):
         try:
             return super().load_overload(signature, context)
-        except Exception:  # of any type: what is read may be anything
+        except Exception:  # unpickling a damaged file may raise anything
             with suppress(OSError):
                 self.flush()
             return None
@@ -53,9 +53,9 @@ def _sources():
 
 
 def cache(compiled):
-    """Cache where Numba does: in NUMBA_CACHE_DIR, `__pycache__` or the user's cache folder.
+    """Cache a function where Numba does: NUMBA_CACHE_DIR, `__pycache__` or the user's cache folder.
 
-    If none of them can be written to, in a temporary folder; if there is none, not at all.
+    If none of these can be written, a temporary folder is used; failing that, there is no cache.
     """
     try:
         compiled._cache = Cache(compiled.py_func)
@@ -73,9 +73,9 @@ def cache(compiled):
 
 @functools.cache
 def _temporary_folder():
-    """This user's own temporary folder, the same in every process, or None.
+    """A temporary folder that only this user can write, the same in every process, or None.
 
-    Code is loaded from it, so nobody else may be able to write there.
+    Code is loaded from it, so a folder that others can write is not accepted.
     """
     try:
         user = os.getuid() if hasattr(os, "getuid") else "cache"

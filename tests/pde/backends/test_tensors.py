@@ -169,7 +169,7 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
     noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
     mask = np.ones(scene.shape, bool)
     noisy[:500], mask[:500] = 0.5 + 0.1 * (noisy[:500] - 0.5), False  # calm where nobody looks
-    assert noisy.size > tensors.SHOWN
+    assert noisy.size > tensors.IMAGE_PIXELS
     known = df.PeronaMalik().choose(noisy, 0.1)
     time = df.Heat().choose(noisy, 0.1).time
     request.getfixturevalue("elsewhere")
@@ -183,7 +183,10 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
 
 
 def test_what_is_copied_is_enough_for_every_choice():
-    assert max(planning.ENOUGH, *(size for size, *_ in risk.SideBySide.ROUNDS)) <= tensors.JUDGED
+    assert (
+        max(planning.SAMPLE_PIXELS, *(size for size, *_ in risk.SideBySide.ROUNDS))
+        <= tensors.STATE_PIXELS
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
