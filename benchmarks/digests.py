@@ -4,9 +4,9 @@
     python benchmarks/digests.py after.json --compare before.json   # in the new one
 
 Covers every method of the catalog with given and with chosen parameters, grey, colour and volumes,
-float32, float64 and bytes, masks, spacing, callbacks, noise and its estimation. It takes minutes. Digests
-are comparable only on the same machine with the same versions of the libraries. The exit code is 1
-if anything differs.
+float32, float64 and bytes, masks, spacing, callbacks, noise and its estimation. It takes minutes.
+Digests are comparable only on the same machine with the same versions of the libraries. The exit code
+is 1 if anything differs.
 """
 
 import argparse

@@ -352,7 +352,7 @@ def no_space(scene_of):
 
 
 class Huge(Folder):
-    """``smooth`` on a picture that needs some hundred megabytes."""
+    """``smooth`` on a picture that takes several hundred megabytes."""
 
     name = "smooth, a large picture"
 
@@ -380,7 +380,7 @@ METHOD = "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0, s
 
 @fault("too little memory (a limit on the address space)", Huge.name)
 def too_little_memory(folder, cases):
-    """From a little more than a small picture needs up to what suffices."""
+    """Memory limits from a little more than a small picture needs up to enough for any."""
     scene = Huge(folder)
     Image.fromarray(scene.pixels[0][:50, :50]).save(scene.folder / "small.png")
     code = (
@@ -432,7 +432,7 @@ class Slowly(df.Denoiser):
 
 
 def hungry(scene_of):
-    """From some call on, a method needs more memory than there is."""
+    """After some calls, a method runs out of memory."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -455,7 +455,7 @@ def hungry(scene_of):
 
 
 def training_in_little_memory(folder, cases):
-    """Some megabytes less than training needs."""
+    """The memory limit is some megabytes below the needs of training."""
     code = (
         "from difffilter.cli import main\n"
         "try: main(['train', 'in', '-o', 'peak', '--steps', '3'])\n"

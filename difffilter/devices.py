@@ -68,5 +68,7 @@ def multiplies_bfloat16(device: Any) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # (PyTorch before 2.10 cannot tell.)
-    capabilities: dict = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    capabilities: dict = (
+        getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    )
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -42,7 +42,7 @@ def test_input_is_untouched_and_may_be_read_only_and_strided(denoiser, rng):
     np.testing.assert_array_equal(result, denoiser(before, 0.1))
 
 
-def test_same_result_each_time_whatever_came_between(denoiser, rng):
+def test_results_do_not_depend_on_earlier_calls(denoiser, rng):
     noisy, other = rng.random((24, 24)), rng.random((24, 24))
     first = denoiser(noisy)
     denoiser(other, 0.3)

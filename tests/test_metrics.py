@@ -65,7 +65,7 @@ def test_metrics_of_torchmetrics(metric, narrowest, photo):
     assert not math.isnan(metric(clean[:narrowest, :narrowest], clean[:narrowest, :narrowest]))
 
 
-def test_vif_knows_more_contrast_from_less(photo):
+def test_vif_distinguishes_more_contrast_from_less(photo):
     """The one metric that does not take a clearer image for a worse one."""
     pytest.importorskip("torchmetrics")
     middle = 0.5 + (photo - 0.5) / 2
@@ -83,7 +83,7 @@ def test_texture_of_noise_alone(rng):
     )
 
 
-def test_texture_looks_at_distributions_only(photo, rng):
+def test_texture_depends_on_distributions_alone(photo, rng):
     assert texture(photo, photo) == 0
     assert texture(photo, photo[::-1] + 0.1) < texture(photo, photo[:, ::-1] * 0.9)
     noisy = photo + rng.normal(0, 0.1, photo.shape)

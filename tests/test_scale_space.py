@@ -9,7 +9,7 @@ from difffilter import catalog
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_goes_on_from_time_to_time(name, photo, rng):
+def test_each_time_continues_from_the_last(name, photo, rng):
     noisy = photo[:48, :50] + rng.normal(0, 0.05, (48, 50))
     method = df.make(name).choose(noisy)
     times = method.time * np.array([0, 1, 1, 2])
@@ -20,7 +20,7 @@ def test_goes_on_from_time_to_time(name, photo, rng):
     np.testing.assert_allclose(twice, method(once), atol=1e-9)
 
 
-def test_chooses_once_what_is_none(photo, rng):
+def test_chooses_parameters_once(photo, rng):
     noisy = (photo + rng.normal(0, 0.1, photo.shape)).astype(np.float32)
     chosen = df.PeronaMalik().choose(noisy, 0.1)
     [last] = df.scale_space(noisy, "perona_malik", [chosen.time], sigma=0.1)
@@ -35,7 +35,7 @@ def test_heat_agrees_with_its_exact_solution(colour_photo):
         np.testing.assert_allclose(image, df.heat(colour_photo, time, channel_axis=-1), atol=1e-12)
 
 
-def test_what_is_yielded_may_be_written_to(photo):
+def test_yielded_images_may_be_overwritten(photo):
     for time, image in zip([1, 2], df.scale_space(photo, "heat", [1, 2]), strict=True):
         np.testing.assert_allclose(image, df.heat(photo, time), atol=1e-12)
         image.fill(0)
@@ -57,5 +57,5 @@ def test_bad_arguments(method, times, message):
 
 
 def test_every_pde_of_the_catalog_evolves():
-    homes = [name for name, home in catalog.CATALOG.items() if ".pde." in home]
-    assert homes == list(EQUATIONS)
+    found = [name for name, home in catalog.CATALOG.items() if ".pde." in home]
+    assert found == list(EQUATIONS)

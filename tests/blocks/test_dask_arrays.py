@@ -53,7 +53,7 @@ def test_dask_chooses_once_and_as_for_an_array(photo, rng):
 
 
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
-def test_dask_with_noise_that_depends_on_the_signal(noise, photo):
+def test_dask_with_signal_dependent_noise(noise, photo):
     noisy = df.add_noise(photo, 0.1, noise).astype(np.float32)
     noisy[:40] *= 0.3  # the brightest pixels are in few of the blocks
     lazy = df.denoise(
@@ -63,7 +63,7 @@ def test_dask_with_noise_that_depends_on_the_signal(noise, photo):
     np.testing.assert_allclose(lazy.compute(), whole, atol=2e-5)
 
 
-def test_dask_goes_by_the_tiles_of_a_ddpm(rng):
+def test_dask_chunks_of_a_ddpm_follow_its_tiles(rng):
     pytest.importorskip("torch")
     image = rng.random((100, 150), np.float32)
     method = "ddpm(tile=64, dtype='float32')"

@@ -280,7 +280,7 @@ def test_other_formats_and_animations_are_refused(tmp_path):
         read(tmp_path / "in.webp")
 
 
-def test_what_a_format_cannot_hold(tmp_path):
+def test_pictures_that_a_format_cannot_hold(tmp_path):
     path = tmp_path / "in.tif"
     tifffile.imwrite(path, pixels(np.float32, 8, 8))
     with pytest.raises(
@@ -313,7 +313,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_interrupt_at_the_last_moment_is_still_one(tmp_path, monkeypatch):
+def test_an_interrupt_after_the_renaming_is_not_lost(tmp_path, monkeypatch):
     """When the file has its name already there is nothing left to tidy up."""
     import os
 

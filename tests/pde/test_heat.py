@@ -90,7 +90,7 @@ def test_chosen_time_is_near_the_best(photo, rng, sigma):
     assert df.psnr(photo, df.Heat()(noisy, sigma)) > best - 0.1
 
 
-def test_chosen_parameters_are_told(photo):
+def test_chosen_parameters_are_reported(photo):
     chosen = df.Heat().choose(photo, 0.1)
     assert chosen.time > 0
     np.testing.assert_array_equal(chosen(photo), df.Heat()(photo, 0.1))
