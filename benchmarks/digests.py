@@ -1,12 +1,12 @@
-"""Digests of what every method returns, to show that a change of the code changes no result.
+"""Digests of the results of all methods, to show that a change of the code changes none.
 
     python benchmarks/digests.py before.json                        # in the old checkout
     python benchmarks/digests.py after.json --compare before.json   # in the new one
 
 Covers every method of the catalog with given and with chosen parameters, grey, colour and volumes,
-float32, float64 and bytes, masks, spacing, callbacks, noise and its estimation. Takes minutes; digests
-are comparable on the same machine with the same versions of the libraries only. Exits with 1 if
-anything differs.
+float32, float64 and bytes, masks, spacing, callbacks, noise and its estimation. It takes minutes.
+Digests are comparable only on the same machine with the same versions of the libraries. The exit code
+is 1 if anything differs.
 """
 
 import argparse
@@ -83,7 +83,7 @@ CHOSEN = (
     "forward_backward", "srad",
 )  # fmt: skip
 
-# The parameters that are recorded beside a digest: those that may be chosen.
+# The parameters recorded with a digest: those that may be chosen.
 RECORDED = {
     "time", "kappa", "presmooth", "integration", "diffusivity", "q0", "step", "scheme", "read", "top",
     "method",
@@ -216,7 +216,7 @@ def functions(name, u, axis, sigma):
 
 
 def with_callback(u, axis, given):
-    """Digests of the result and of all that the callback was shown."""
+    """Digests of the result and of all images passed to the callback."""
     seen = []
 
     def callback(time, image):

@@ -105,7 +105,7 @@ def slowdown(text, side=256):
     for image in images:
         filter_(image, 0.1)
     seconds = [np.inf] * len(images)
-    for _ in range(5):  # in turns, so that what else the machine does slows all of them
+    for _ in range(5):  # in turn, so that other load on the machine affects all of them
         for k, image in enumerate(images):
             start = time.process_time()
             filter_(image, 0.1)

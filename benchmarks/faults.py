@@ -231,20 +231,20 @@ def until(process, condition):
         time.sleep(0.005)
 
 
-def told(process):
-    """Wait for the end of a process; its error output, which has no traceback."""
+def error_output(process):
+    """Wait for the end of a process, and return its error output, free of tracebacks."""
     _, error = process.communicate(timeout=300)
     assert "Traceback" not in error, error
     return error
 
 
 def stopped_by(how, scene, after):
-    """Send a signal once so much is done; the exit code and the error output."""
+    """Send a signal once `after` results have begun; returns the exit code and the error output."""
     process = scene.start()
     until(process, lambda: scene.begun() >= after)
     if process.poll() is None:
         os.killpg(process.pid, how)
-    error = told(process)
+    error = error_output(process)
     scene.check()
     return process.returncode, error
 
@@ -280,18 +280,18 @@ def limited(kind, most):
 
 
 def disk_full(scene_of):
-    """No file may exceed some size."""
+    """The size of files is limited."""
 
     def provoke(folder, cases):
         for case in range(cases):
             scene = scene_of(folder)
             most = (700, 3000, 9000, 200_000)[case % 4]
-            # Neither Python's bytecode, which versions below 3.12.8 take for whole when it was cut
-            # off, nor the data of coverage.py, where that runs.
+            # The limit must not affect Python's bytecode (versions below 3.12.8 load truncated
+            # files) or the data of coverage.py.
             environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
             process = scene.start(preexec_fn=limited(resource.RLIMIT_FSIZE, most), env=environment)
-            error = told(process)
+            error = error_output(process)
             scene.check()
             if process.returncode:
                 assert process.returncode in (1, 2), (process.returncode, error)
@@ -310,7 +310,7 @@ def read_only(scene_of):
             path.mkdir(exist_ok=True)
             path.chmod(0o555)
         process = scene.start(before=before if os.geteuid() == 0 else [])
-        error = told(process)
+        error = error_output(process)
         for path in (scene.folder, scene.folder / "out"):
             path.chmod(0o755)
         assert process.returncode in (1, 2), (process.returncode, error)
@@ -323,7 +323,7 @@ def read_only(scene_of):
 
 
 def no_space(scene_of):
-    """A file system of its own with few bytes left."""
+    """The output is on a separate file system with few bytes left."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -336,7 +336,7 @@ def no_space(scene_of):
                 with open(filler, "wb") as file:
                     file.write(bytes(left - (0, 8192, 40960)[case % 3]))
                 process = scene.start()
-                error = told(process)
+                error = error_output(process)
                 filler.unlink()
                 scene.check()
                 if process.returncode:
@@ -352,7 +352,7 @@ def no_space(scene_of):
 
 
 class Huge(Folder):
-    """``smooth`` on a picture that needs some hundred megabytes."""
+    """``smooth`` on a picture that takes several hundred megabytes."""
 
     name = "smooth, a large picture"
 
@@ -380,7 +380,7 @@ METHOD = "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0, s
 
 @fault("too little memory (a limit on the address space)", Huge.name)
 def too_little_memory(folder, cases):
-    """From a little more than a small picture needs up to what suffices."""
+    """Memory limits from a little more than a small picture needs up to enough for any."""
     scene = Huge(folder)
     Image.fromarray(scene.pixels[0][:50, :50]).save(scene.folder / "small.png")
     code = (
@@ -397,7 +397,7 @@ def too_little_memory(folder, cases):
     for case in range(cases):
         most = enough + (5 + 30 * case) * (1 << 20)
         process = scene.start(preexec_fn=limited(resource.RLIMIT_AS, most), env=environment)
-        error = told(process)
+        error = error_output(process)
         if process.returncode:
             failed += 1
             assert process.returncode == 2, (process.returncode, error)
@@ -432,7 +432,7 @@ class Slowly(df.Denoiser):
 
 
 def hungry(scene_of):
-    """From some call on, a method needs more memory than there is."""
+    """After some calls, a method runs out of memory."""
 
     def provoke(folder, cases):
         for case in range(cases):
@@ -443,7 +443,7 @@ def hungry(scene_of):
                 env=os.environ | {"HUNGRY_FROM": str(1 + case % 4), "NUMBA_NUM_THREADS": "1",
                                   "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
-            error = told(process)
+            error = error_output(process)
             assert process.returncode in (1, 2), (process.returncode, error)
             assert "memory" in error or "calls failed" in error, error
             scene.check()
@@ -455,7 +455,7 @@ def hungry(scene_of):
 
 
 def training_in_little_memory(folder, cases):
-    """Some megabytes less than training needs."""
+    """The memory limit is some megabytes below the needs of training."""
     code = (
         "from difffilter.cli import main\n"
         "try: main(['train', 'in', '-o', 'peak', '--steps', '3'])\n"
@@ -470,7 +470,7 @@ def training_in_little_memory(folder, cases):
         scene = Train(folder)
         most = enough - (20 + 20 * case) * (1 << 20)
         process = scene.start(preexec_fn=limited(resource.RLIMIT_AS, most))
-        error = told(process)
+        error = error_output(process)
         if process.returncode:
             failed += 1
             assert process.returncode == 2, (process.returncode, error)
@@ -509,7 +509,7 @@ def lost(scene_of):
             ]  # fmt: skip
             if workers:
                 os.kill(workers[case % len(workers)], signal.SIGKILL)
-            error = told(process)
+            error = error_output(process)
             scene.check()
             if process.returncode:
                 assert process.returncode == 2, (process.returncode, error)
@@ -540,7 +540,7 @@ def lost_from_cluster(scene_of):
                     until(process, lambda s=scene, c=case: s.begun() > c % 3)
                     if process.poll() is None:
                         os.kill(list(cluster.workers.values())[case % 2].pid, signal.SIGKILL)
-                    error = told(process)
+                    error = error_output(process)
                     assert process.returncode == 0, error
                 scene.check()
                 assert scene.whole(), "something is left undone"

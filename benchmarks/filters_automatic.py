@@ -54,8 +54,8 @@ ORACLES = {
     ),
     "coherence_enhancing": lambda s: (
         [
-            df.CoherenceEnhancing(kappa=m * s, integration=reach)
-            for reach in (1.0, 1.6, 2.5)
+            df.CoherenceEnhancing(kappa=m * s, integration=integration)
+            for integration in (1.0, 1.6, 2.5)
             for m in (0.03, 0.05, 0.1)
         ],
         1,
@@ -107,17 +107,17 @@ def measure(case):
     sigma, rng = level / 255, np.random.default_rng([number, level])
     clean = middle(as_float(read(file).pages[0]), crop).astype(np.float64)
     noisy = df.add_noise(clean, sigma, kind, rng).astype(np.float32)
-    even, back, strength = noisy, lambda image: image, sigma
+    stabilised, back, strength = noisy, lambda image: image, sigma
     if kind != "gaussian":
         transform = df.Stabilized(noise=kind).transform(noisy, sigma)
-        even, back = transform.forward(noisy).astype(np.float32), transform.inverse
+        stabilised, back = transform.forward(noisy).astype(np.float32), transform.inverse
         strength = transform.sigma
     scores = {}
     for name, oracle in ORACLES.items():
         automatic = psnr(clean, df.denoise(noisy, method=name, noise=kind))
-        scores[name] = best_psnr(clean, even, *oracle(strength), back), automatic
-    for name, (own, oracle) in OWN.items():
-        if own == kind:
+        scores[name] = best_psnr(clean, stabilised, *oracle(strength), back), automatic
+    for name, (known, oracle) in OWN.items():
+        if known == kind:
             automatic = psnr(clean, df.denoise(noisy, method=name))
             scores[name] = best_psnr(clean, noisy, *oracle(sigma)), automatic
     return scores

@@ -180,7 +180,7 @@ def with_checksums(data):
 
 
 def command(*arguments):
-    """The command line in this process: its exit code, and what it says of an error."""
+    """Run the command line in this process; returns its exit code and error message."""
     from difffilter.cli import main
 
     said = io.StringIO()
@@ -209,7 +209,7 @@ def smooth(path):
 
 
 def refused_or(function, *errors):
-    """For what has no command: ValueError and OSError are what the command line reports."""
+    """Run a function without a command; ValueError and OSError count as reported errors."""
 
     def attempt(path):
         try:
@@ -285,7 +285,7 @@ def prepared(valid, case, rng, folder, text):
 
 
 def most_memory():
-    """The most bytes that this process has held. (``ru_maxrss`` begins with what its parent held.)"""
+    """The peak memory of this process in bytes. (``ru_maxrss`` starts from that of its parent.)"""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
 

@@ -2,7 +2,7 @@
 
     python benchmarks/reliability.py                 # everything, about an hour
     python benchmarks/reliability.py hostile numbers # only these parts; the others stay as they were
-    python benchmarks/reliability.py --page          # nothing new: only the page from the results
+    python benchmarks/reliability.py --page          # no new results: only the page
 
 Results are kept in benchmarks/results/reliability.json, part by part.
 """
@@ -89,7 +89,7 @@ PARTS = {"faults": provoked, "hostile": mutated, "numbers": numbers}
 
 
 def page(results):
-    """The Markdown of all parts that there are."""
+    """The page, as Markdown, of all parts that have results."""
     lines = [HEAD]
     if part := results.get("faults"):
         lines += [
@@ -191,7 +191,7 @@ def main():
 
 
 def key(row):
-    """What a row is about."""
+    """The subject of a row."""
     return tuple(row[name] for name in ("how", "where", "kind", "filter") if name in row)
 
 

@@ -1,7 +1,7 @@
 """Write the tables of results, from the committed ones: python benchmarks/results_page.py
 
-All of docs/results.md is made here, and what stands between the two marks in README.md. A test
-fails when either is stale.
+This writes all of docs/results.md, and the part of README.md between the two marks. A test fails if
+either is out of date.
 """
 
 import json
@@ -31,7 +31,7 @@ SHOWN = {
 
 
 class Results:
-    """The rows of a study, with what stands beside them."""
+    """The rows of a committed study, with its protocol and machine."""
 
     def __init__(self, name):
         folder = HERE / "results" / name
@@ -85,7 +85,7 @@ class Results:
         }
 
     def machine(self):
-        """Where it ran."""
+        """The machine on which the study ran."""
         machine = self.about["machine"]
         return f"{machine['processor']}, {machine['cores']} cores"
 
@@ -180,7 +180,7 @@ def rates():
 
 
 def summary():
-    """The README's part: one table and what it shows."""
+    """The part of the README: one table and its explanation."""
     grey, timed = Results("bsd68"), Results("seconds")
     lines = [
         *grey.table(timed.seconds(), SHOWN, texture=False),

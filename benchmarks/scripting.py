@@ -1,4 +1,4 @@
-"""What the scripts share: interleaved timing, tables in Markdown, and a line about the machine."""
+"""Shared by the scripts: interleaved timing, Markdown tables, and a line about the machine."""
 
 import math
 import statistics
@@ -25,9 +25,9 @@ def seconds(run, *arguments):
 
 
 def medians(runs, repeats, *, warm_up=True, patience=math.inf):
-    """The median duration of several functions that take turns.
+    """The median durations of several functions, called in turn.
 
-    Taking turns spreads whatever else the machine does over all of them.
+    Calling them in turn spreads the effects of other load on the machine over all of them.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ GREY = [(256,) * 2, (512,) * 2, (1024,) * 2, (2048,) * 2, (4096,) * 2, (8192,) *
 COLOUR = [(512, 512, 3), (1024, 1024, 3), (2048, 2048, 3)]
 VOLUMES = [(64,) * 3, (128,) * 3, (256,) * 3, (512,) * 3]
 
-# A contestant is not measured again once its measurements have taken so many seconds.
+# A contestant is not measured again once its measurements have taken this many seconds.
 PATIENCE = 4
 
 # Flops per pixel and iteration in 2-D, a fused multiply-add counting 2: for each face the difference
@@ -201,7 +201,7 @@ def ceilings(threads):
 
 
 def peak_memory(scheme, presmooth=0.0, side=4096):
-    """Peak memory beyond input and output, in images; measured in a process of its own."""
+    """Peak memory beyond input and output, in images, measured in a separate process."""
     step = {"explicit": 0.2, "auto": None, "fsi": 5.0, "aos": 5.0}[scheme]
     code = (
         "import re, numpy as np, difffilter as df\n"

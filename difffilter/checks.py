@@ -1,4 +1,4 @@
-"""Arguments judged: one grammar of errors, *argument* is *value*; expected *what*."""
+"""Checks of arguments, with one grammar of errors: *argument* is *value*; expected *what*."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ def check_number(
     least: float | None = None,
     most: float | None = None,
 ) -> float:
-    """A finite number within limits, as a float.
+    """Check a finite number, and return it as a float.
 
     Parameters
     ----------
     name : str
-        What to call it in messages.
+        The name of the argument in messages.
     value : float
     above, least, most : float, optional
-        What it must exceed, must reach, must not exceed; ``None``: no such limit.
+        Lower limit (exclusive), lower limit (inclusive), upper limit (inclusive); ``None``: none.
+
+    Returns
+    -------
+    float
 
     Raises
     ------
     TypeError
-        If it is not a number.
+        If the value is not a number.
     ValueError
-        If it is NaN, infinite, or outside the limits.
+        If the value is NaN, infinite, or outside the limits.
 
     Examples
     --------
@@ -62,7 +66,12 @@ def check_number(
 
 
 def check_whole(name: str, value: Any, *, least: int) -> int:
-    """A whole number from `least` up.
+    """Check a whole number ≥ `least`, and return it.
+
+    Raises
+    ------
+    ValueError
+        If the value is not an int, or too small.
 
     Examples
     --------
@@ -76,7 +85,12 @@ def check_whole(name: str, value: Any, *, least: int) -> int:
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
-    """One of some words.
+    """Check that a value is one of several words, and return it.
+
+    Raises
+    ------
+    ValueError
+        If it is not; the message suggests the nearest one.
 
     Examples
     --------
@@ -93,7 +107,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """``; did you mean ...?``, or a list of what there is.
+    """The end of a message about an unknown word: a suggestion, or a list of the known ones.
 
     Examples
     --------

@@ -32,8 +32,8 @@ class Denoiser:
     blocks_at_once : int or None, default None
         How many blocks of a large image to filter at the same time; ``None``: one for each core.
     SEARCH, SEARCH_COLOUR : dict of str to Range or Choice, default {}
-        Where to look for the parameters that are calibrated on training images or found by an
-        oracle, and for further ones that only colour images need.
+        The search space of the parameters that are calibrated on training images or found by an
+        oracle, and of further ones that only colour images need.
     PACKAGES : tuple of str, default ()
         Packages that it wraps, whose versions a calibration records.
 
@@ -80,7 +80,7 @@ class Denoiser:
     ) -> Denoiser:
         """A copy with every parameter set, for this image and noise.
 
-        Applying the copy looks at nothing but its fields. Parameters are those of the call.
+        Applying the copy depends on nothing but its fields. Parameters are those of the call.
         """
         return self
 
@@ -109,7 +109,7 @@ class Denoiser:
     def choose_on(
         self, tiles: NDArray, sigma: float | None = None, *, channel_axis: int | None = None
     ) -> Denoiser:
-        """As `choose`, for an image that is too large to look at, by evenly spread tiles of it.
+        """As `choose`, for a large image, from evenly spread tiles of it.
 
         Parameters
         ----------
@@ -131,7 +131,7 @@ class Denoiser:
         return estimate_sigma(noisy, channel_axis, noise=self.noise)
 
     def halo(self, axes: int) -> tuple[int, ...] | None:
-        """How many pixels around a block its result depends on.
+        """The number of pixels around a block that its result depends on.
 
         Parameters
         ----------
@@ -141,13 +141,13 @@ class Denoiser:
         Returns
         -------
         tuple of int or None
-            For each spatial axis; ``None``: it may depend on the whole image, which then is
+            For each spatial axis; ``None``: the result may depend on the whole image, which is
             filtered as a whole.
 
         Raises
         ------
         ValueError
-            If that depends on a parameter that is not set: call `choose` first.
+            If the halo depends on a parameter that is not set: call `choose` first.
         """
         return None
 
@@ -178,7 +178,7 @@ class Denoiser:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The fields and their values; none for a class that is not a dataclass."""
+        """The fields and their values; empty for a class that is not a dataclass."""
         return _fields(self)
 
     @property
@@ -188,13 +188,13 @@ class Denoiser:
 
     @property
     def home(self) -> str | None:
-        """``"module:Class"``, from which `difffilter.make` can make it; ``None``: it cannot."""
+        """``"module:Class"``, from which `difffilter.make` makes it; ``None`` if it cannot."""
         if not is_dataclass(self):
             return None
         return f"{type(self).__module__}:{type(self).__qualname__}"
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with other values of some parameters."""
+        """A copy with new values of some parameters."""
         return replace(self, **changes)  # type: ignore[type-var]
 
 
@@ -211,7 +211,7 @@ def _changed(thing):
 
 @dataclass(frozen=True)
 class Adapted(Denoiser):
-    """A Denoiser made of anything that can be called like one.
+    """A Denoiser made from anything that can be called like one.
 
     Attributes
     ----------
@@ -249,7 +249,7 @@ class Adapted(Denoiser):
 
 
 def as_denoiser(candidate: Any) -> Denoiser:
-    """A Denoiser as it is; anything else that can be called, adapted to the contract.
+    """Return a Denoiser unchanged; adapt anything else that can be called to the contract.
 
     Raises
     ------
@@ -281,7 +281,7 @@ def can_be_called(candidate: type) -> bool:
 def prepare(
     noisy: ArrayLike, sigma: float | None, channel_axis: int | None
 ) -> tuple[NDArray, float]:
-    """Check an image, and estimate σ where it is not given.
+    """Check an image and σ, which is estimated if it is not given.
 
     Returns
     -------
@@ -296,7 +296,7 @@ def prepare(
 
 @dataclass(frozen=True, kw_only=True)
 class Identity(Denoiser):
-    """The image as it is: what every denoiser has to beat.
+    """The image unchanged: the baseline that every denoiser has to beat.
 
     Examples
     --------

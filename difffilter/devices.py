@@ -1,14 +1,15 @@
-"""PyTorch's devices and tensors, for code that does without PyTorch where it can."""
+"""PyTorch devices and tensors, for code that must work without PyTorch."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 __all__ = ["as_array", "find_device", "is_tensor", "multiplies_bfloat16"]
 
 
-def is_tensor(image):
-    """Whether this is a `torch.Tensor`; PyTorch is not imported to find out.
+def is_tensor(image: Any) -> bool:
+    """Whether an object is a `torch.Tensor`, without importing PyTorch.
 
     Examples
     --------
@@ -19,18 +20,27 @@ def is_tensor(image):
     return torch is not None and isinstance(image, torch.Tensor)
 
 
-def as_array(values):
-    """Tensors, on whatever device, as NumPy arrays; all else as it is."""
+def as_array(values: Any) -> Any:
+    """Convert a tensor on any device to a NumPy array; return anything else unchanged."""
     return values.detach().cpu().numpy() if is_tensor(values) else values
 
 
-def find_device(name):
-    """The torch.device of a name, ``"auto"`` being CUDA if there is one, else the CPU.
+def find_device(name: str) -> Any:
+    """Find a device by its name.
+
+    Parameters
+    ----------
+    name : str
+        A PyTorch device, or ``"auto"``: CUDA if available, else the CPU.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------
     ValueError
-        If it cannot be used here.
+        If PyTorch is not installed, or the device cannot be used on this machine.
     """
     try:
         import torch
@@ -48,15 +58,17 @@ def find_device(name):
     return device
 
 
-def multiplies_bfloat16(device):
-    """Whether a torch.device multiplies in bfloat16 faster than in float32.
+def multiplies_bfloat16(device: Any) -> bool:
+    """Whether a `torch.device` multiplies matrices faster in bfloat16 than in float32.
 
-    GPUs since 2020 do, and processors with AVX512-BF16 or AMX.
+    This holds for GPUs since 2020, and for processors with AVX512-BF16 or AMX.
     """
     import torch
 
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     # (PyTorch before 2.10 cannot tell.)
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    capabilities: dict = (
+        getattr(torch.cpu, "get_capabilities", dict)() if device.type == "cpu" else {}
+    )
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))

@@ -1,4 +1,4 @@
-"""Descriptions that several docstrings share, written once."""
+"""Descriptions of parameters, shared by several docstrings."""
 
 from __future__ import annotations
 
@@ -61,17 +61,18 @@ TEXTS = {
             Same shape; float32, or float64 for float64 input.
         dict
             Only with ``full_output``: sigma (None if it was not needed), every parameter, the time
-            that was reached, and the number of time steps.
+            reached, and the number of time steps.
         """,
     "errors": """
         TypeError, ValueError
             If an argument is not as described above.
         """,
     "choosing": """
-        What is ``None`` is chosen from the image alone, and always alike: each candidate evolves
-        beside a copy with a trace of extra noise, which gives an unbiased estimate of the mean
-        squared error at every time (MC-SURE, Ramani, Blu & Unser 2008); the least of all wins.
-        Large images are judged by evenly spread tiles. The estimate assumes white Gaussian noise.
+        Parameters that are ``None`` are chosen from the image alone, deterministically: each
+        candidate evolves together with a copy with a little extra noise, which gives an unbiased
+        estimate of the mean squared error at every time (MC-SURE, Ramani, Blu & Unser 2008), and
+        the least error wins. For large images it is estimated on evenly spread tiles. The estimate
+        assumes white Gaussian noise.
         """,
 }
 

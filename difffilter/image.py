@@ -1,4 +1,4 @@
-"""What an image is: dtype, range, channel axis."""
+"""Conventions for images: dtype, range, channel axis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def as_float(
     name: str = "image",
     axes: tuple[int, ...] | None = (2, 3),
 ) -> NDArray:
-    """The image as floating point, checked.
+    """Check an image, and convert it to floating point.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ def as_float(
         axis of channels. Integers are scaled so that their full range becomes [0, 1] (signed
         ones: [-1, 1]); floats are taken as they are.
     channel_axis : int, optional
-        The axis of the channels; ``None`` means that there is none.
-    name : str
-        What to call the array in messages.
-    axes : tuple of int, optional
-        How many axes it may have besides the channels; ``None``: any number from 1.
+        The axis of the channels; ``None``: no channels.
+    name : str, default "image"
+        The name of the argument in messages.
+    axes : tuple of int or None, default (2, 3)
+        The numbers of spatial axes accepted; ``None``: any number from 1.
 
     Returns
     -------
     ndarray
-        float64 for float64, float32 for everything else. It may share memory with ``image``.
+        float64 for float64, float32 for everything else. It may share memory with `image`.
 
     Raises
     ------
@@ -55,12 +55,13 @@ def as_float(
     """
     image = np.asarray(image)
     if image.dtype.kind not in "buif":
-        raise TypeError(f"{name} must hold real numbers; got dtype {image.dtype}")
+        raise TypeError(f"{name} has dtype {image.dtype}; expected real numbers")
     check_shape(image.shape, channel_axis, name=name, axes=axes)
     kind = image.dtype.kind
     if kind == "f":
         result = image if image.dtype == np.float64 else image.astype(np.float32, copy=False)
-        # A sum is not finite when an element is not, and costs no temporary; it may also overflow.
+        # A sum is not finite if an element is not, and needs no temporary array. As it may also
+        # overflow, the elements decide if it is not finite.
         with np.errstate(all="ignore"):
             finite = np.isfinite(result.sum()) or np.isfinite(result).all()
         if not finite:
@@ -68,29 +69,31 @@ def as_float(
         return result
     if kind == "b":
         return image.astype(np.float32)
-    # The division is done in float64 so that the largest value becomes exactly 1.
+    # Dividing in float64 makes the largest value exactly 1.
     return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
 
 
 def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
-    """Raise ValueError unless this is the shape of an image, as `as_float` describes it."""
+    """Raise ValueError unless a shape is that of an image; parameters are those of `as_float`."""
     dimensions = len(shape)
     if channel_axis is not None and not -dimensions <= channel_axis < dimensions:
-        raise ValueError(f"channel_axis={channel_axis} is outside {name} of {dimensions} axes")
+        raise ValueError(
+            f"channel_axis is {channel_axis}; expected one of the {dimensions} axes of {name}"
+        )
     spatial = dimensions - (channel_axis is not None)
     if spatial < 1 or (axes is not None and spatial not in axes):
         accepted = "at least 1 axis" if axes is None else " or ".join(map(str, axes)) + " axes"
-        hint = "; if one holds colours, say which: channel_axis=-1" if dimensions == 4 else ""
+        hint = "; did you mean channel_axis=-1?" if spatial == 4 else ""
         raise ValueError(
-            f"{name} must have {accepted} besides channels; got shape {tuple(shape)} "
-            f"with channel_axis={channel_axis}{hint}"
+            f"{name} has shape {tuple(shape)} with channel_axis={channel_axis}; expected {accepted} "
+            f"besides channels{hint}"
         )
     if 0 in shape:
         raise ValueError(f"{name} is empty: its shape is {tuple(shape)}")
 
 
 def not_finite(name, count):
-    """The error of an image with so many pixels that are not numbers."""
+    """Make the ValueError for an image with `count` pixels that are NaN or infinite."""
     return ValueError(
         f"{name} has {int(count)} pixels that are NaN or infinite; "
         "replace them, or exclude them with a mask after filling them with a number"
@@ -98,14 +101,19 @@ def not_finite(name, count):
 
 
 def mosaic(tiles: NDArray, axes: int) -> NDArray:
-    """Tiles side by side along the last two spatial axes, as near to a square as they go.
+    """Arrange tiles side by side along the last two spatial axes, in a nearly square grid.
 
     Parameters
     ----------
     tiles : ndarray
         ``(N, H, W)`` or ``(N, D, H, W)``, or either with channels last.
     axes : int
-        How many spatial axes a tile has.
+        Number of spatial axes of a tile.
+
+    Returns
+    -------
+    ndarray
+        The tiles as one image; those that would not fill a row are left out.
 
     Examples
     --------
@@ -121,19 +129,19 @@ def mosaic(tiles: NDArray, axes: int) -> NDArray:
 
 
 def like(result: NDArray, original: NDArray) -> NDArray:
-    """Bring a float image back to the dtype of the image that it was made from.
+    """Convert a float image to the dtype of another: undo `as_float`.
 
     Parameters
     ----------
     result : ndarray
-        Floating point, in the units that `as_float` gives.
+        Floating point, in the units of `as_float`.
     original : ndarray
         The array whose dtype is wanted.
 
     Returns
     -------
     ndarray
-        Integers are clipped to their range and rounded.
+        Of the dtype of `original`; integers are rounded, and clipped to their range.
 
     Examples
     --------
@@ -152,7 +160,7 @@ def like(result: NDArray, original: NDArray) -> NDArray:
     return np.clip(np.rint(result * np.float64(limits.max)), limits.min, top).astype(dtype)
 
 
-def grey(image):
+def grey(image: NDArray) -> NDArray:
     """The luma of a colour image, in the dtype of the image.
 
     Parameters

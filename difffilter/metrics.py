@@ -1,4 +1,4 @@
-"""How close an image is to the clean one, for images in [0, 1]."""
+"""Similarity of an image to the clean one, for images in [0, 1]."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["METRICS", "ms_ssim", "psnr", "ssim", "texture", "vif"]
 
 
 def _pair(clean, image, channel_axis) -> tuple[NDArray, NDArray]:
+    """Both images as float64, checked."""
     clean = as_float(clean, channel_axis, name="clean").astype(np.float64)
     image = as_float(image, channel_axis).astype(np.float64)
     if clean.shape != image.shape:
-        raise ValueError(f"clean has shape {clean.shape} but image {image.shape}")
+        raise ValueError(f"image has shape {image.shape}; expected {clean.shape}, as clean has")
     return clean, image
 
 
@@ -26,14 +27,14 @@ def psnr(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None)
     Parameters
     ----------
     clean, image : array_like
-        Of one shape; integers are scaled to [0, 1]. Nothing is clipped.
+        Of equal shape; integers are scaled to [0, 1]. Nothing is clipped.
     channel_axis : int, optional
-        The axis of the channels; ``None``: no channels. All channels count alike.
+        The axis of the channels, which count alike; ``None``: no channels.
 
     Returns
     -------
     float
-        Infinity for equal images.
+        In dB; infinity for equal images.
 
     Raises
     ------
@@ -147,7 +148,8 @@ def ms_ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = No
 def vif(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """Visual information fidelity in the pixel domain (Sheikh & Bovik [1]_), by torchmetrics.
 
-    How much of what the clean image tells an observer the image still tells.
+    The share of the information about the scene that an observer could extract from the clean
+    image, and still can from the other.
 
     Parameters
     ----------
@@ -184,19 +186,18 @@ def vif(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) 
         return math.nan
     from torchmetrics.functional.image import visual_information_fidelity as measure
 
-    # Its constant for the eye's own noise is meant for intensities up to 255.
+    # The constant for the noise of the visual system is meant for intensities up to 255.
     tensors = (255 * _tensor(x, channel_axis) for x in (image, clean))
     return float(measure(*tensors))
 
 
 def texture(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
-    """How differently the differences of neighbouring pixels are distributed; 0 is best.
+    """Distance between the distributions of the differences of neighbouring pixels; 0 is best.
 
-    The first Wasserstein distance between the distributions of these differences in the two
-    images, in units of intensity. It does not ask whether each pixel is right but whether the
-    image looks like the clean one: too smooth is as bad as too rough. Distances between
-    distributions of natural and of restored images are what the perception-distortion trade-off is
-    about [1]_; this is the simplest of them.
+    This is the first Wasserstein distance, in units of intensity. It measures whether the image
+    looks like the clean one rather than whether each pixel is right: too smooth is as bad as too
+    rough. It is the simplest of the distances between distributions of natural and of restored
+    images that the perception-distortion trade-off is about [1]_.
 
     Parameters
     ----------
@@ -232,7 +233,7 @@ def texture(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = No
         for axis in range(clean.ndim)
         if channel_axis is None or axis != channel_axis % clean.ndim
     ]
-    # Of two samples of one size, the distance is the mean one between the sorted values.
+    # For samples of equal size, the distance is the mean distance of the sorted values.
     distances = [
         np.abs(np.subtract(*(np.sort(np.diff(x, axis=axis), axis=None) for x in (clean, image))))
         for axis in axes
@@ -242,6 +243,7 @@ def texture(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = No
 
 
 def _narrowest(image, channel_axis):
+    """The length of the shortest spatial axis."""
     shape = list(image.shape)
     if channel_axis is not None:
         del shape[channel_axis]
@@ -249,7 +251,7 @@ def _narrowest(image, channel_axis):
 
 
 def _tensor(image, channel_axis):
-    """A single image as torchmetrics wants it: (1, C, H, W)."""
+    """The image as a tensor ``(1, C, H, W)`` of float32."""
     from torch import from_numpy
 
     planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)

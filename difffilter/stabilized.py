@@ -1,4 +1,4 @@
-"""A Denoiser of Gaussian noise for noise that grows with the image."""
+"""Denoising of Poisson noise and speckle by a method for Gaussian noise."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from difffilter.noise.stabilization import TRANSFORMS, Transform
 
 __all__ = ["Stabilized"]
 
-# The quantile of the image that a transform takes to 1.
+# The quantile of the image that a transform maps to 1.
 TOP = 0.999
 
-# The standard deviation, in pixels, of the Gaussian for the intensities that errors are weighed by.
+# The standard deviation, in pixels, of the Gaussian for local means, by which errors are weighted.
 LOCAL = 1.5
 
 # An image whose brightest places have fewer photons than this is dark.
@@ -32,34 +32,34 @@ FAINT = 1e-6
 class Stabilized(Denoiser):
     """A method for Gaussian noise, applied to Poisson noise or speckle.
 
-    The image goes through a transform after which the noise is equally strong everywhere, is
-    denoised as if it were Gaussian, and comes back by the unbiased inverse: the function that takes
+    A variance-stabilising transform makes the noise equally strong everywhere; the result is
+    denoised as if the noise were Gaussian, and transformed back by the unbiased inverse, which maps
     the expected value of a transformed noisy pixel to its intensity.
 
     Parameters
     ----------
     method : str or Denoiser, default "perona_malik"
-        What `make` takes. What it leaves open is chosen from the transformed image; an intensity
-        that it is given (such as κ) counts there, in an image of about [0, 1].
-    noise : {"poisson", "speckle"}
+        The method, as `make` takes it. Parameters that it leaves to be chosen are chosen from the
+        transformed image, and given intensities (such as κ) refer to that image of about [0, 1].
+    noise : {"poisson", "speckle"}, default "poisson"
         As `add_noise` defines it: variance σ²x, or standard deviation σx, where the image is x.
     sigma : float, optional
         σ, the strength where the image is 1; ``None``: that of the call, or else estimated.
     read : float, optional
-        The standard deviation of Gaussian noise on top of that, in units of intensity, such as a
-        camera's read noise; ``None``: estimated, and σ with it if it is not given.
+        Standard deviation of additional Gaussian noise, in units of intensity, such as a camera's
+        read noise; ``None``: estimated, together with σ if that is not given.
     top : float, optional
-        The intensity that the transform takes to 1; ``None``: the 0.999 quantile of the image.
+        The intensity that the transform maps to 1; ``None``: the 0.999 quantile of the image.
 
     Notes
     -----
     For photon counts σ² is the intensity of one photon, and an image of plain counts has σ = 1. An
-    image that is nowhere above 0 has no such noise, and without read noise is returned as it is.
+    image that is nowhere above 0 has no such noise, and without read noise is returned unchanged.
 
-    Poisson noise, with Gaussian noise or without, goes through the generalised Anscombe transform
-    [1]_ and back by the closed form of its exact unbiased inverse [2]_ [3]_; speckle through
-    asinh, a logarithm that is linear at 0, and back by the inverse of its expectation (of [2]_, for
-    Gaussian speckle).
+    The transform for Poisson noise, with or without Gaussian noise, is the generalised Anscombe
+    transform [1]_, with the closed form of its exact unbiased inverse [2]_ [3]_. The transform for
+    speckle is asinh, a logarithm that is linear at 0, with the inverse of its expected value (as in
+    [2]_, for Gaussian speckle).
 
     References
     ----------
@@ -91,7 +91,9 @@ class Stabilized(Denoiser):
             method = as_denoiser(self.method)
             object.__setattr__(self, "method", method if method.home is None else spell(method))
         if check_noise(self.noise) == "gaussian":
-            raise ValueError("noise is 'gaussian', equally strong everywhere; use the method alone")
+            raise ValueError(
+                "noise is 'gaussian'; expected poisson or speckle: use the method alone"
+            )
         if self.sigma is not None:  # above 1 where the image is: counts of photons
             object.__setattr__(self, "sigma", check_number("sigma", self.sigma, least=0))
         if self.read is not None:
@@ -100,7 +102,7 @@ class Stabilized(Denoiser):
             raise ValueError(f"top is {self.top!r}; expected a finite number or None")
         if self.inner.noise != "gaussian":
             raise ValueError(
-                f"method is {self.method}, which is for {self.inner.noise} noise itself; use it alone"
+                f"method is {self.method}, for {self.inner.noise} noise; expected one for gaussian noise"
             )
 
     @property
@@ -113,19 +115,19 @@ class Stabilized(Denoiser):
         transform = self.transform(image, sigma, channel_axis=channel_axis)
         if transform is None:  # nothing to remove
             return image.copy()
-        even = transform.forward(image).astype(image.dtype)
-        inner = self._inner_for(image, even, transform, channel_axis)
-        result = inner(even, _level(even, transform), channel_axis=channel_axis)
+        stabilised = transform.forward(image).astype(image.dtype)
+        inner = self._inner_for(image, stabilised, transform, channel_axis)
+        result = inner(stabilised, _level(stabilised, transform), channel_axis=channel_axis)
         return np.ascontiguousarray(transform.inverse(result).astype(image.dtype))
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         image = as_float(noisy, channel_axis)
-        settled, transform = self._settle(image, sigma, channel_axis)
+        settled, transform = self._with_noise(image, sigma, channel_axis)
         if transform is None:
             inner = self.inner.choose(image, 0.0, channel_axis=channel_axis)
         else:
-            even = transform.forward(image).astype(image.dtype)
-            inner = self._inner_for(image, even, transform, channel_axis)
+            stabilised = transform.forward(image).astype(image.dtype)
+            inner = self._inner_for(image, stabilised, transform, channel_axis)
         return settled.replace(method=inner)
 
     def is_settled(self, sigma=None):
@@ -145,10 +147,10 @@ class Stabilized(Denoiser):
 
     def transform(self, noisy, sigma=None, *, channel_axis=None) -> Transform | None:
         """The transform for an image; None if it has no noise."""
-        return self._settle(as_float(noisy, channel_axis), sigma, channel_axis)[1]
+        return self._with_noise(as_float(noisy, channel_axis), sigma, channel_axis)[1]
 
-    def _inner_for(self, image, even, transform, channel_axis):
-        """The method with its parameters chosen for least error after the way back."""
+    def _inner_for(self, image, stabilised, transform, channel_axis):
+        """The method, with its parameters chosen for the least error after the inverse transform."""
         inner = self.inner
         if inner.is_settled():
             return inner
@@ -158,15 +160,15 @@ class Stabilized(Denoiser):
         mean = np.clip(gaussian_filter(image, widths), 0, None)
         slope = transform.slope(mean)
         return inner.choose_weighted(
-            even,
-            _level(even, transform),
+            stabilised,
+            _level(stabilised, transform),
             channel_axis=channel_axis,
             weight=np.square(slope / slope.max()).astype(image.dtype),
             deviation=transform.deviation(mean).astype(image.dtype),
         )
 
     def _noise(self, image, sigma, channel_axis):
-        """σ and the read noise; what is None is estimated."""
+        """σ and the read noise, estimated where they are None."""
         sigma = self.sigma if self.sigma is not None else sigma
         if sigma is not None:
             sigma = check_sigma(sigma, image)
@@ -177,22 +179,22 @@ class Stabilized(Denoiser):
             sigma = estimate_sigma(image, channel_axis, noise=self.noise)
         return sigma, self.read
 
-    def _settle(self, image, sigma, channel_axis):
+    def _with_noise(self, image, sigma, channel_axis):
         """A copy with σ, `read` and `top` set, and the transform; None if there is no noise."""
         sigma, read = self._noise(image, sigma, channel_axis)
         top = float(f"{np.quantile(image, TOP):.4g}") if self.top is None else self.top
         settled = self.replace(sigma=sigma, read=read, top=top)
         dark = top <= (FAINT * sigma**2 if self.noise == "poisson" else 0)
         if sigma == 0 or dark:
-            even = (
+            transform = (
                 Transform(np.copy, np.copy, np.ones_like, lambda y: np.full_like(y, read), read)
                 if read
                 else None
             )
-            return settled, even
+            return settled, transform
         return settled, TRANSFORMS[self.noise](top, sigma, read)
 
 
-def _level(even, transform):
-    """σ on the stabilized image; an estimate may be absurd where there is hardly an image."""
-    return min(transform.sigma, max(1.0, float(np.ptp(even))))
+def _level(stabilised, transform):
+    """σ of the stabilised image, limited: an estimate may be absurd if the image is nearly flat."""
+    return min(transform.sigma, max(1.0, float(np.ptp(stabilised))))

@@ -1,4 +1,4 @@
-"""The command line, run as a process of its own or in this one."""
+"""The command line, run in a separate process or in this one."""
 
 import contextlib
 import io
@@ -9,7 +9,7 @@ from difffilter.cli import main
 
 
 def run(*arguments, cwd, **options):
-    """``difffilter arguments``: the finished process, which has shown no traceback."""
+    """``difffilter arguments``: the finished process, which printed no traceback."""
     result = subprocess.run(
         [sys.executable, "-m", "difffilter", *map(str, arguments)],
         cwd=cwd, capture_output=True, text=True, timeout=300, **options,

@@ -1,4 +1,4 @@
-"""Every PDE, with parameters of its own, and the laws that it keeps: the tests draw from here."""
+"""Every PDE, with its parameters and the laws that it keeps, for the tests."""
 
 from __future__ import annotations
 
@@ -123,6 +123,6 @@ SCHEMES = {
 
 
 def textbook(image, time, *, kappa, **options):
-    """Perona and Malik's own scheme, unless told otherwise: no presmoothing, the exponential."""
+    """Perona and Malik's original scheme by default: exponential diffusivity, no presmoothing."""
     options = {"diffusivity": "exponential", "presmooth": 0.0} | options
     return df.perona_malik(image, time, kappa=kappa, **options)

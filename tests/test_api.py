@@ -44,8 +44,8 @@ def test_given_parameters_stay(noisy, colour_photo):
     assert chosen.sigma == 0.1
     assert chosen["diffusivity"] == "tukey"
     assert chosen["kappa"] > 0.1
-    told = df.estimate_parameters(noisy, method=df.Heat(), noise="poisson")
-    assert str(told).startswith("stabilized(method='heat(time=")
+    wrapped = df.estimate_parameters(noisy, method=df.Heat(), noise="poisson")
+    assert str(wrapped).startswith("stabilized(method='heat(time=")
     chosen = df.estimate_parameters(colour_photo, method="ddpm", sigma=0.1, channel_axis=-1)
     assert chosen["weights"] == "natural-color"
 

@@ -12,7 +12,7 @@ import difffilter as df
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "difffilter"
 
-# Who stands above whom; a module imports from lower floors, or from its own folder.
+# The layers: a module imports from lower layers, or from its own folder.
 FLOORS = [
     {"checks", "devices", "docstring", "parallel", "search_space"},
     {"image"},
@@ -104,7 +104,7 @@ def questions(path):
             yield f"{path.relative_to(ROOT)}:{node.lineno}: {text}"
 
 
-def test_nobody_asks_what_a_denoiser_is():
+def test_no_code_asks_for_the_type_of_a_denoiser():
     """Callers rely on the contract, whose defaults hold for a class with nothing but a call."""
     paths = set(PACKAGE.rglob("*.py")) - {PACKAGE / "denoiser.py"}
     assert not [asked for path in sorted(paths) for asked in questions(path)]
@@ -120,7 +120,7 @@ def test_nobody_asks_what_a_denoiser_is():
         "method.__module__.startswith('difffilter')",
     ],
 )
-def test_such_questions_are_found(code, tmp_path, monkeypatch):
+def test_questions_about_types_are_detected(code, tmp_path, monkeypatch):
     (tmp_path / "asking.py").write_text(code)
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
     assert list(questions(tmp_path / "asking.py"))

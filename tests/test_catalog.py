@@ -64,7 +64,7 @@ def test_bad_texts(text, message):
     assert message in str(caught.value)
 
 
-def test_a_class_of_ones_own(tmp_path, monkeypatch):
+def test_a_user_class(tmp_path, monkeypatch):
     (tmp_path / "of_my_own.py").write_text(
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\n"
@@ -126,7 +126,7 @@ def test_import_is_light(statement):
     assert not heavy & set(names.stdout.split())
 
 
-def test_the_usual_method_depends_on_what_there_is_to_smooth(photo, rng):
+def test_the_default_method_depends_on_dimension_and_parameters(photo, rng):
     noisy = (photo[:48, :48] + rng.normal(0, 0.1, (48, 48))).astype(np.float32)
     volume = np.stack([noisy] * 4)
     np.testing.assert_array_equal(df.denoise(noisy, sigma=0.1), df.EdgeEnhancing()(noisy, 0.1))

@@ -104,7 +104,7 @@ def test_code_runs(page, tmp_path, monkeypatch):
         exec(compile(block, page.name, "exec"), {"__name__": page.stem})
 
 
-def test_code_for_a_method_of_ones_own_works_on_the_command_line(tmp_path, photo):
+def test_code_for_a_user_method_works_on_the_command_line(tmp_path, photo):
     page = DOCS / "guide/own-method.md"
     [code] = [code for code in blocks(page) if "Median" in code]
     (tmp_path / "my_filters.py").write_text(code, "utf-8")
@@ -118,7 +118,7 @@ def test_code_for_a_method_of_ones_own_works_on_the_command_line(tmp_path, photo
 
 
 @pytest.mark.parametrize("path", [README, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.stem)
-def test_what_is_named_exists(path):
+def test_named_files_exist(path):
     text = path.read_text("utf-8")
     for target in re.findall(r"\]\(([^):]+)\)", text):
         assert (ROOT / target).exists(), target

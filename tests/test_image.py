@@ -11,7 +11,7 @@ from difffilter.image import as_float, grey, like
 
 
 @given(npst.arrays(st.sampled_from([np.uint8, np.uint16, np.int16, np.uint32, np.bool_]), (3, 5)))
-def test_integers_survive_the_way_to_float_and_back(image):
+def test_integers_survive_conversion_to_float_and_back(image):
     floats = as_float(image)
     assert floats.dtype == np.float32
     assert floats.min() >= -1.0001

@@ -1,1 +1,1 @@
-"""Images larger than memory, block by block; folders; clusters."""
+"""Images larger than memory, folders of images, and clusters."""

@@ -1,4 +1,4 @@
-"""A user's dask cluster doing the work."""
+"""Filtering on a dask cluster."""
 
 from __future__ import annotations
 
@@ -14,15 +14,24 @@ __all__ = ["connect", "each", "on_cluster"]
 
 @contextmanager
 def connect(address):
-    """A client of the scheduler at an address like ``tcp://host:8786``.
+    """Connect to a dask scheduler.
+
+    Parameters
+    ----------
+    address : str
+        For example ``"tcp://host:8786"``.
+
+    Yields
+    ------
+    distributed.Client
 
     Raises
     ------
     ValueError
-        If there is none, it has no workers, or it is lost.
+        If there is no scheduler at the address, it has no workers, or the connection is lost.
     """
     distributed = library("distributed")
-    # Of a lost worker it would say that what it had is done again.
+    # Lost workers are handled here; distributed's own warnings about them would only alarm.
     logging.getLogger("distributed.client").setLevel(logging.ERROR)
     try:
         client = distributed.Client(address, timeout=10)
@@ -38,26 +47,40 @@ def connect(address):
             yield client
         except distributed.KilledWorker as error:
             raise ValueError(
-                f"workers died again and again, perhaps for want of memory; what is done is kept: "
-                f"run it again to go on ({error})"
+                "workers died repeatedly, perhaps because they ran out of memory; finished blocks "
+                f"are kept: run the command again to resume ({error})"
             ) from None
         except distributed.CancelledError:
             raise ValueError(
-                f"the dask scheduler at {address} was lost; what is done is kept: run it again to "
-                "go on"
+                f"the connection to the dask scheduler at {address} was lost; finished blocks are "
+                "kept: run the command again to resume"
             ) from None
         except (ImportError, RuntimeError) as error:
             raise ValueError(
-                f"a worker of {address} failed: {error}; it must have the same packages and modules"
+                f"a worker of {address} failed: {error}; workers need the same packages and modules"
             ) from None
 
 
 @contextmanager
 def on_cluster(address, job):
-    """How to have a block done, how to wait for the first of some, and how many at once."""
+    """Run a `Job` on a cluster.
+
+    Parameters
+    ----------
+    address : str
+        As for `connect`.
+    job : Job
+
+    Yields
+    ------
+    tuple of (callable, callable, int)
+        ``submit(image, box)``, which returns a future; ``first(futures)``, which waits until one
+        is done and returns those that are; the number of worker threads.
+    """
     from distributed import wait
 
-    # A Denoiser's module need not be known to the scheduler, which would unpack a bare argument.
+    # Pickled here because the scheduler, which would unpickle a bare argument, may lack the
+    # Denoiser's module.
     packed = pickle.dumps(job)
     with connect(address) as client:
         threads = sum(client.nthreads().values())
@@ -69,9 +92,20 @@ def on_cluster(address, job):
 
 
 def each(address, function, arguments):
-    """(number, result or None, whether its workers died) of a call for each of some arguments.
+    """Call a function once for each of several arguments, on a cluster.
 
-    As they are done, so many at a time that none waits for want of work.
+    Parameters
+    ----------
+    address : str
+        As for `connect`.
+    function : callable
+    arguments : iterable of tuple
+        The arguments of each call.
+
+    Yields
+    ------
+    tuple of (int, object or None, bool)
+        As calls finish: the position of the arguments, the result, and whether the workers died.
     """
     from distributed import KilledWorker, wait
 
@@ -79,10 +113,9 @@ def each(address, function, arguments):
         most = 2 * sum(client.nthreads().values())
         todo, running = iter(enumerate(arguments)), {}
         while True:
-            for number, each_ in todo:
-                running[client.submit(unpacked, pickle.dumps((function, each_)), pure=False)] = (
-                    number
-                )
+            for number, given in todo:
+                packed = pickle.dumps((function, given))
+                running[client.submit(unpacked, packed, pure=False)] = number
                 if len(running) >= most:
                     break
             if not running:
@@ -96,21 +129,21 @@ def each(address, function, arguments):
 
 
 def unpacked(packed):
-    """A call, in a worker."""
+    """Run a pickled call (in a worker)."""
     function, arguments = pickle.loads(packed)
     _share_cores()
     return function(*arguments)
 
 
 def block(packed, image, box):
-    """A block, in a worker."""
+    """Process a block (in a worker)."""
     job = pickle.loads(packed)
     _share_cores()
-    return job.elsewhere(image, box)
+    return job.in_worker(image, box)
 
 
 def _share_cores():
-    """Have this thread of a worker use its share of the cores."""
+    """Limit this thread of a worker to its share of the cores."""
     from distributed import get_worker
 
     from difffilter.parallel import cores

@@ -1,57 +1,62 @@
-"""dask arrays: a filter as one more step of a graph, computed block by block when asked for."""
+"""Lazy filtering of dask arrays."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from difffilter.blocks.filter import BlockFilter, sample_boxes, settle
+from difffilter.blocks.filter import BlockFilter, choose_on_tiles, sample_boxes
 
 __all__ = ["denoise_lazily"]
 
 
 def denoise_lazily(image, sigma, denoiser, channel_axis):
-    """What a Denoiser makes of a dask array, as another one of the same shape.
+    """Denoise a dask array lazily, block by block.
 
-    Only what parameters are chosen on is computed at once: evenly spread tiles of it, once for all
-    blocks, and nothing if σ and all parameters are given.
+    Only the evenly spread tiles on which parameters are chosen are computed immediately; nothing
+    is if σ and all parameters are given.
 
     Parameters
     ----------
     image : dask.array.Array
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
     sigma : float or None
+        Standard deviation of the noise; ``None``: estimated.
     denoiser : Denoiser
     channel_axis : int or None
 
     Returns
     -------
     dask.array.Array
-        float32, or float64 for float64 input; its chunks are those of the image unless they are
-        smaller than what the filter looks at.
+        Same shape; float32, or float64 for float64 input. The chunks are those of the image unless
+        they are smaller than the filter's halo.
 
     Raises
     ------
+    TypeError
+        If the pixels are not real numbers.
     ValueError
-        If a size is unknown.
+        If a size is unknown, or the shape is not that of an image or a volume.
     """
     import dask.array as da
     from dask.array.overlap import ensure_minimum_chunksize
 
     if any(np.isnan(n) for n in image.shape):
-        raise ValueError(f"image has chunks of unknown size: {image.shape}; compute_chunk_sizes()")
+        raise ValueError(
+            f"image has shape {image.shape}; expected known sizes: call image.compute_chunk_sizes()"
+        )
     last = image if channel_axis is None else da.moveaxis(image, channel_axis, -1)
     colour = -1 if channel_axis is not None else None
     shape = last.shape if colour is None else last.shape[:-1]
     if len(shape) not in (2, 3) or 0 in last.shape:
         raise ValueError(
-            f"image must have 2 or 3 axes besides channels, none of them empty; got shape "
-            f"{image.shape} with channel_axis={channel_axis}"
+            f"image has shape {image.shape} with channel_axis={channel_axis}; expected 2 or 3 axes "
+            "besides channels, none of them empty"
         )
     if image.dtype.kind not in "buif":
-        raise TypeError(f"image must hold real numbers; got dtype {image.dtype}")
+        raise TypeError(f"image has dtype {image.dtype}; expected real numbers")
     if not denoiser.is_settled(sigma):
         tiles = [last[tuple(slice(a, b) for a, b in box)] for _, box in sample_boxes(shape)]
-        denoiser, sigma = settle(denoiser, sigma, np.stack(da.compute(*tiles)), colour)
+        denoiser, sigma = choose_on_tiles(denoiser, sigma, np.stack(da.compute(*tiles)), colour)
     work = BlockFilter(denoiser, sigma, colour, shape)
     work.warn_if_whole()
     halo = shape if work.halo is None else work.halo
@@ -68,8 +73,8 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
             (starts[axis][k], starts[axis][k + 1]) for axis, k in enumerate(block_id[: len(shape)])
         )
         have = [max(0, a - depth[axis]) for axis, (a, _) in enumerate(box)]
-        around = work.surroundings(box)
-        needed = tuple(slice(a - lo, b - lo) for (a, b), lo in zip(around, have, strict=True))
+        padded = work.with_halo(box)
+        needed = tuple(slice(a - lo, b - lo) for (a, b), lo in zip(padded, have, strict=True))
         return work(pixels[needed], box)
 
     result = da.overlap.overlap(last, depth, "none", allow_rechunk=False).map_blocks(

@@ -1,4 +1,4 @@
-"""What of a large result is done, kept beside it until all is."""
+"""The record of the finished blocks of a large result, from which a run resumes."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ FORMAT = "difffilter-blocks-1"
 
 
 class Journal:
-    """The blocks that were written, one line each, after a line that says of what.
+    """A text file with one line for each finished block, after a header that identifies the run.
 
-    A line is added when its block is in the file, with the block's checksum: a block counts as
-    done if its line is whole and the checksum is that of what the file holds, whatever happened to
-    either in between. While it is open no other process can open it.
+    A line, with the block's checksum, is added once the block is in the result. On resuming, a
+    block counts as finished only if its line is complete and its checksum matches the contents of
+    the result, so that damage to either file does no harm. Only one process at a time can open a
+    journal.
 
     Parameters
     ----------
     path : Path
-        Made if there is no such file.
+        Created if it does not exist.
     request : dict
-        What is asked for, in JSON's types.
+        The arguments of the run, as JSON types.
+    anew : bool, default False
+        Whether to discard what the file holds.
 
     Attributes
     ----------
     begun : dict or None
-        What `begin` was told by the process that began; None if it is still to be begun.
+        The argument of `begin`, as recorded by the process that started the run; None for a new
+        run.
     done : dict of int to int
-        The checksum of each block that has a line.
+        The checksum of each finished block.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the file cannot be written.
     ValueError
-        If another process has it open, or it is a journal of something else.
+        If another process has it open, or it belongs to another run.
     """
 
     def __init__(self, path, request, *, anew=False):
@@ -62,29 +66,35 @@ class Journal:
         try:
             head = json.loads(whole[0])
             if head.get("format") != FORMAT:
-                raise ValueError(f"{self.path} is no journal of difffilter; move it away")
+                raise ValueError(f"{self.path} is not a journal of difffilter; move it away")
             self.done = {entry["block"]: entry["crc"] for entry in map(json.loads, whole[1:])}
         except (IndexError, AttributeError, KeyError, TypeError, json.JSONDecodeError):
-            self._file.truncate(0)  # it was being begun, or is damaged: nothing can be relied on
+            self._file.truncate(0)  # incomplete or damaged: nothing in it can be relied on
             self.done = {}
             return
         if head["request"] != self.request:
             changed = next(k for k in self.request if head["request"].get(k) != self.request[k])
             raise ValueError(
-                f"{self.path} is of an unfinished run with another {changed}; pass --overwrite to "
-                "begin anew"
+                f"{self.path} belongs to an unfinished run with another {changed}; pass --overwrite "
+                "to start over"
             )
         self.begun = head["begun"]
         self._file.truncate(sum(len(line.encode()) for line in whole))
 
     def begin(self, begun):
-        """Write the first line; `begun` is in JSON's types."""
+        """Write the header.
+
+        Parameters
+        ----------
+        begun : dict
+            What a resumed run needs, as JSON types.
+        """
         self.begun, self.done = json.loads(json.dumps(begun)), {}
         self._file.truncate(0)
         self._add({"format": FORMAT, "request": self.request, "begun": begun})
 
     def add(self, block, crc):
-        """Note that a block is in the file."""
+        """Record that block number `block`, of checksum `crc`, is in the result."""
         self._add({"block": block, "crc": crc})
         self.done[block] = crc
 
@@ -93,7 +103,7 @@ class Journal:
         self._file.flush()
 
     def close(self, *, remove=False):
-        """Let go of it; and delete it, when all is done."""
+        """Close the file, after deleting it if `remove`."""
         if remove:
             self.path.unlink(missing_ok=True)
         self._file.close()
@@ -102,11 +112,11 @@ class Journal:
 def _lock(file, path):
     try:
         import fcntl
-    except ModuleNotFoundError:  # no such locks on Windows
+    except ModuleNotFoundError:  # Windows has no such locks
         return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ValueError(f"{path} is in use: another process is working on this result") from None
-    except OSError:  # not on every network file system
+    except OSError:  # nor do some network file systems
         return

@@ -1,4 +1,4 @@
-"""Which axes of an array are an image's own, and which count images."""
+"""The axes of an array: those of an image, and those that number the images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Layout"]
 
 @dataclass(frozen=True)
 class Layout:
-    """The images in an array: one for each place along the axes that are not an image's own.
+    """The images in an array: one for each position along its leading axes.
 
     Attributes
     ----------
     axes : str
-        Of the array, in tifffile's letters.
+        The axes of the array, in tifffile's letters.
     shape : tuple of int
-        Of the array.
+        The shape of the array.
     volume : bool
-        Whether Z, or else the last axis before the planes, is an image's own as well.
+        Whether an image is a volume, whose third axis is Z or else the last one before Y and X.
 
     Examples
     --------
@@ -39,12 +39,12 @@ class Layout:
 
     @property
     def _own(self):
-        """The image's own axes, by their places in the array: z, y, x."""
-        own = [self.axes.index("Y"), self.axes.index("X")]
+        """The positions in the array of an image's spatial axes: z, y, x."""
+        found = [self.axes.index("Y"), self.axes.index("X")]
         others = [k for k, letter in enumerate(self.axes) if letter not in "YXS"]
         if self.volume and others:
-            own.insert(0, self.axes.index("Z") if "Z" in self.axes else others[-1])
-        return own
+            found.insert(0, self.axes.index("Z") if "Z" in self.axes else others[-1])
+        return found
 
     @property
     def _lead(self):
@@ -52,12 +52,12 @@ class Layout:
 
     @property
     def _order(self):
-        """The array's axes, those that count images first and colours last."""
+        """The axes of the array: those that number the images first, and samples last."""
         return (*self._lead, *self._own, *([self.axes.index("S")] if "S" in self.axes else []))
 
     @property
     def kept(self):
-        """The axes of the array that an image has, colours included."""
+        """The positions in the array of all axes of an image, samples included."""
         return self._order[len(self._lead) :]
 
     @property
@@ -67,16 +67,16 @@ class Layout:
 
     @property
     def channels(self):
-        """How many samples a pixel has; None if the array has no such axis."""
+        """Number of samples of a pixel; None if the array has no such axis."""
         return self.shape[self.axes.index("S")] if "S" in self.axes else None
 
     @property
     def images(self):
-        """How many images there are."""
+        """Number of images."""
         return math.prod(self.shape[k] for k in self._lead)
 
     def index(self, image, box):
-        """Where in the array a box of an image is."""
+        """The index of a box of an image in the array: a slice for each axis."""
         places = np.unravel_index(image, [self.shape[k] for k in self._lead]) if self._lead else ()
         index = [slice(0, n) for n in self.shape]
         for k, place in zip(self._lead, places, strict=True):
@@ -85,22 +85,22 @@ class Layout:
             index[k] = slice(start, stop)
         return tuple(index)
 
-    def own(self, sizes):
-        """Of one number for each axis of the array those of an image's spatial axes."""
+    def spatial_of(self, sizes):
+        """Select, from one number for each axis of the array, those of the spatial axes."""
         return tuple(sizes[k] for k in self._own)
 
     def as_image(self, values):
-        """What was read at an `index` as an image, channels last."""
+        """Turn what was read at an `index` into an image, channels last."""
         values = values.transpose(self._order)
         return values.reshape(values.shape[len(self._lead) :])
 
     def as_array(self, image):
-        """The inverse of `as_image`."""
+        """Undo `as_image`."""
         image = image.reshape((1,) * len(self._lead) + image.shape)
         return image.transpose(np.argsort(self._order))
 
     def boxes(self, block):
-        """All (image, box), for blocks of a shape; those at the far ends may be smaller."""
+        """(image, box) of all blocks of a shape; the last along an axis may be smaller."""
         spans = [
             [(a, min(a + size, n)) for a in range(0, n, size)]
             for n, size in zip(self.spatial, block, strict=True)

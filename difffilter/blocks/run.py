@@ -1,4 +1,4 @@
-"""Filtering a file that is larger than memory: block by block, resumable, here or on a cluster."""
+"""Resumable filtering of files larger than memory, on this machine or a cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from difffilter import __version__
-from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle, use_threads
+from difffilter.blocks.filter import (
+    BlockFilter,
+    choose_on_tiles,
+    cut_up,
+    sample_boxes,
+    use_threads,
+)
 from difffilter.blocks.journal import Journal
 from difffilter.blocks.layout import Layout
 from difffilter.image import like
@@ -49,48 +55,50 @@ def smooth_blocks(
 ):
     """Denoise an array in a file block by block, in little memory.
 
-    While it is being made the result is called ``TARGET.partial``, and what is done of it stands in
-    ``TARGET.journal``; interrupted in whatever way, the same call goes on from there.
+    Until it is complete the result is named ``TARGET.partial``, and ``TARGET.journal`` lists the
+    finished blocks. After an interruption of any kind, the same call resumes where it stopped.
 
     Parameters
     ----------
     source : path-like
-        TIFF, Zarr or HDF5; the latter two may be followed by the path of an array within.
+        A TIFF, Zarr or HDF5 file; the latter two may be followed by the path of an array inside.
     target : path-like
-        ``.tif``, ``.zarr`` or ``.h5``. TIFF and HDF5 are written uncompressed, so that each block
-        has its place.
+        A ``.tif``, ``.zarr`` or ``.h5`` file. TIFF and HDF5 are written uncompressed, so that the
+        position of each block is known in advance.
     denoiser : Denoiser
-        What is open of its parameters is chosen once, on evenly spread tiles of the whole.
+        Parameters that are not given are chosen once, on evenly spread tiles of the whole array.
     sigma : float, optional
-        Standard deviation of the noise in [0, 1] units; ``None``: estimated once.
+        Standard deviation of the noise in units of intensity; ``None``: estimated once.
     volume : bool, optional
-        Whether Z, or else the last axis before the planes, belongs to an image as Y and X do, all
-        others counting images; ``None``: if there is a Z.
+        Whether an image is a volume, whose third axis is Z or else the last one before Y and X;
+        all other axes number the images. ``None``: if there is a Z.
     axes : str, optional
-        Of a Zarr or HDF5 array, in tifffile's letters; ``None``: as the file says, else YX or ZYX.
+        The axes of a Zarr or HDF5 array, in tifffile's letters; ``None``: as recorded in the file,
+        or else YX or ZYX.
     overwrite : bool, default False
-        Whether to replace a target that exists, and to begin anew what was begun otherwise.
+        Whether to replace an existing target, and to discard an unfinished run with other
+        arguments.
     side : int, optional
         Side of a block in pixels; ``None``: chosen.
     scheduler : str, optional
-        Address of a dask cluster, ``"tcp://host:8786"``, whose workers have this package and see
-        the files under the same paths; ``None``: the cores of this machine.
+        Address of a dask cluster, such as ``"tcp://host:8786"``, whose workers have this package
+        and see the files under the same paths; ``None``: the cores of this machine.
     progress : callable, optional
         Called as ``progress(done, total)`` at the start and after each block.
     max_pixels : int, optional
-        Refuse what has more; ``None``: as `open_array` does by itself.
+        Refuse larger arrays; ``None``: the default limits of `open_array`.
 
     Returns
     -------
     sigma : float or None
-        None if it was neither given nor needed.
+        The σ that was used; None if it was neither given nor needed.
     denoiser : Denoiser
-        With every parameter set.
+        The Denoiser with every parameter set.
 
     Raises
     ------
     OSError, ValueError
-        If a file cannot be read, filtered or written; what is done is kept.
+        If a file cannot be read, filtered or written; finished blocks are kept.
 
     Examples
     --------
@@ -136,7 +144,7 @@ def smooth_blocks(
 
 
 def _same(path, request):
-    """Whether a journal is of this very request, so that even --overwrite goes on with it."""
+    """Whether a journal belongs to this very request, so that even --overwrite resumes it."""
     try:
         with open(path, encoding="utf-8") as file:
             return json.loads(file.readline())["request"] == json.loads(json.dumps(request))
@@ -145,6 +153,7 @@ def _same(path, request):
 
 
 def _modified(source):
+    """When the source was last changed, in nanoseconds."""
     file, _ = split_path(source)
     parts = [file, *(file / name for name in ("zarr.json", ".zarray", ".zattrs"))]
     return max(part.stat().st_mtime_ns for part in parts if part.exists())
@@ -155,25 +164,28 @@ def _modified(source):
 
 @dataclass(frozen=True)
 class Job:
-    """What it takes to do a block, wherever that is.
+    """Everything needed to process a block, in any thread, process or machine.
 
     Attributes
     ----------
     source, axes
         As for `open_array`; the source is an absolute path.
     partial : Path
-        The result so far.
+        The unfinished result.
     made : dict
-        What `create` returned.
+        The return value of `create`.
     layout : Layout
+        The images in the array.
     work : BlockFilter
-    sigma : float
+        The filter.
+    sigma : float or None
+        Standard deviation of the noise.
     block : tuple of int
         The shape of a block.
     at_once : int
-        How many blocks fit into memory.
+        Number of blocks to process at the same time.
     alpha : bool
-        Whether the last sample is alpha, which no filter touches.
+        Whether the last sample is alpha, which is copied unfiltered.
     """
 
     source: str
@@ -182,15 +194,15 @@ class Job:
     made: dict
     layout: Layout
     work: BlockFilter
-    sigma: float
+    sigma: float | None
     block: tuple[int, ...]
     at_once: int
     alpha: bool
 
     def __call__(self, array, target, image, box):
-        """Filter and write one block; returns its checksum."""
+        """Filter and write one block, and return its checksum."""
         pixels = self.layout.as_image(
-            array.read(self.layout.index(image, self.work.surroundings(box)))
+            array.read(self.layout.index(image, self.work.with_halo(box)))
         )
         colours = self._colours(pixels)
         try:
@@ -198,7 +210,7 @@ class Job:
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.source}, {_where(box)}: {error}") from error
         if self.alpha:
-            lows = [low for low, _ in self.work.surroundings(box)]
+            lows = [low for low, _ in self.work.with_halo(box)]
             inner = tuple(slice(a - low, b - low) for (a, b), low in zip(box, lows, strict=True))
             result = np.concatenate(
                 [result.reshape(*result.shape[: len(box)], -1), pixels[inner][..., -1:]], axis=-1
@@ -207,19 +219,19 @@ class Job:
         target.write(self.layout.index(image, box), values)
         return zlib.crc32(values.reshape(-1).view(np.uint8))
 
-    def elsewhere(self, image, box):
-        """A block, in a process that has neither source nor target open yet."""
+    def in_worker(self, image, box):
+        """Process a block in a process of a cluster, which opens the files itself."""
         array, target = opened(self.source, self.axes, self.partial, json.dumps(self.made))
         return self(array, target, image, box)
 
     def _colours(self, pixels):
-        """Without alpha; grey without an axis of channels."""
+        """The pixels without alpha; grey ones without an axis of channels."""
         if not self.alpha:
             return pixels
         return pixels[..., 0] if pixels.shape[-1] == 2 else pixels[..., :-1]
 
     def checksum(self, target, image, box):
-        """That of what the file holds."""
+        """The checksum of a block as it stands in the result."""
         values = np.ascontiguousarray(target.read(self.layout.index(image, box)), target.dtype)
         return zlib.crc32(values.reshape(-1).view(np.uint8))
 
@@ -230,7 +242,7 @@ def _where(box):
 
 
 def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
-    """The job, new or as it was begun."""
+    """Start a new job, or restore an unfinished one from its journal."""
     alpha = getattr(array, "alpha", False)
     samples = layout.channels
     colours = samples is not None and not (alpha and samples == 2)
@@ -251,12 +263,12 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
         lines = (
             bool(array.chunks)
             and isinstance(array, Tiff)
-            and (layout.own(array.chunks)[-1] >= layout.spatial[-1] > 2048)
+            and (layout.spatial_of(array.chunks)[-1] >= layout.spatial[-1] > 2048)
         )
         block, at_once = cut_up(
             layout.spatial,
             work.halo,
-            layout.own(chunks) if chunks else (1,) * len(layout.spatial),
+            layout.spatial_of(chunks) if chunks else (1,) * len(layout.spatial),
             channels=samples or 1,
             workers=settled.blocks_at_once or cores(),
             side=side,
@@ -279,7 +291,7 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
 
 
 def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
-    """What is open, on samples of the whole."""
+    """Choose σ and the parameters that are not given, on evenly spread tiles."""
     tiles = np.stack(
         [
             layout.as_image(array.read(layout.index(image, box)))
@@ -291,17 +303,18 @@ def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
     try:
         if sigma is not None:
             sigma = check_sigma(sigma, tiles if tiles.dtype.kind == "f" else None)
-        return settle(denoiser, sigma, tiles, channel_axis)
+        return choose_on_tiles(denoiser, sigma, tiles, channel_axis)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{array.path}: {error}") from error
 
 
 def _chosen(denoiser):
-    """The parameters in JSON's types."""
+    """The parameters as JSON types."""
     return json.loads(json.dumps(denoiser.parameters, default=str))
 
 
 def _restored(denoiser, chosen):
+    """The Denoiser with the parameters that `_chosen` recorded."""
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in (chosen or {}).items()}
     return denoiser.replace(**values) if values else denoiser
 
@@ -310,7 +323,7 @@ def _restored(denoiser, chosen):
 
 
 def _work(journal, job, submit, first, at_once, progress):
-    """Do what is not done, noting each block."""
+    """Process the blocks that are not finished, recording each in the journal."""
     boxes = job.layout.boxes(job.block)
     target = reopen(job.partial, job.made)
     done = {
@@ -337,12 +350,12 @@ def _work(journal, job, submit, first, at_once, progress):
 
 @contextmanager
 def _on(scheduler, job, array):
-    """How to have a block done, here or on a cluster, and how to wait for the first of some."""
+    """Run a job in the threads of this process or on a cluster; yields as `on_cluster` does."""
     if scheduler is not None:
         from difffilter.blocks.cluster import on_cluster
 
-        with on_cluster(scheduler, job) as ways:
-            yield ways
+        with on_cluster(scheduler, job) as functions:
+            yield functions
         return
     target = reopen(job.partial, job.made)
     threads = max(1, cores() // job.at_once)
@@ -359,5 +372,5 @@ def _on(scheduler, job, array):
 
 @lru_cache(maxsize=2)
 def opened(source, axes, partial, made):
-    """Source and target in another process, open as long as they are used."""
+    """The open source and target of a job, kept from one block of a worker to the next."""
     return open_array(source, axes, MOST), reopen(partial, json.loads(made))

@@ -171,7 +171,7 @@ class DDPM(Denoiser):
     ) -> DDPM:
         """A copy with `weights`, `steps` and `sigma` set, for this image and noise.
 
-        Applying the copy looks at nothing but its fields. Parameters are those of the call.
+        Applying the copy depends on nothing but its fields. Parameters are those of the call.
         """
         return self._settled(as_float(noisy, channel_axis), sigma, channel_axis)
 

@@ -54,7 +54,7 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
     sigma : float, optional
         Standard deviation of the noise; ``None``: each method estimates it.
     clean : array_like, optional
-        The image without noise; ``None``: no scores.
+        The clean image; ``None``: no scores.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
 
@@ -96,7 +96,7 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
 
 
 def _warm_up(denoiser, image, channel_axis):
-    """Call it on a corner of the image, so that compilation and loading are not measured."""
+    """Filter a corner of the image, so that compilation and loading are not timed."""
     corner = tuple(
         slice(None) if channel_axis is not None and axis == channel_axis % image.ndim else slice(16)
         for axis in range(image.ndim)
@@ -106,6 +106,15 @@ def _warm_up(denoiser, image, channel_axis):
 
 def table(entries):
     """Format the scores as text.
+
+    Parameters
+    ----------
+    entries : list of Entry
+        The results.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -135,7 +144,7 @@ def figure(noisy, entries, *, clean=None, sigma=None, channel_axis=None):
         The results. One that equals the noisy image is not drawn twice.
     sigma : float, optional
         Standard deviation of the noise, which sets the colour scale of the differences; ``None``:
-        the largest standard deviation of a difference.
+        the largest standard deviation of the differences.
 
     Returns
     -------
@@ -197,6 +206,7 @@ def figure(noisy, entries, *, clean=None, sigma=None, channel_axis=None):
 
 
 def _title(name, image, clean, channel_axis):
+    """The name of an image, with its PSNR if there is a clean image."""
     if clean is None:
         return name
     return f"{name}\n{psnr(clean, np.clip(image, 0, 1), channel_axis=channel_axis):.2f} dB"
@@ -217,6 +227,7 @@ def _busiest_window(picture, share=0.25):
 
 
 def _outline(ys, xs):
+    """The x and y coordinates of the outline of a window."""
     return (
         [xs.start, xs.stop - 1, xs.stop - 1, xs.start, xs.start],
         [ys.start, ys.start, ys.stop - 1, ys.stop - 1, ys.start],

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from difffilter.api import scale_space
+from difffilter.checks import check_whole
 from difffilter.image import as_float
 from difffilter.pde.heat import heat
 
@@ -44,12 +45,12 @@ def two_diffusions(
     channel_axis=None,
     device="auto",
 ):
-    """Diffuse an image by the heat equation and by a DDPM and, with weights, back.
+    """Diffuse an image by the heat equation and by a DDPM and, given weights, reverse the latter.
 
-    In the DDPM's x_t, a fraction ᾱ_t of the image's variance is left; the rest is noise. Each x_t is
-    shown with the solution of the heat equation at the time when the same fraction is left. The heat
-    equation removes fine scales first and keeps the coarse ones clean; the DDPM keeps all scales
-    but hides them in noise, fine ones first.
+    The DDPM's x_t retains a fraction ᾱ_t of the variance of the image; the rest is noise. Each x_t
+    is shown with the solution of the heat equation that retains the same fraction. The heat
+    equation removes fine scales first and leaves the coarse ones free of noise [1]_; the DDPM keeps
+    all scales but buries them in noise, fine ones first [2]_.
 
     Parameters
     ----------
@@ -102,14 +103,13 @@ def two_diffusions(
     from difffilter.ddpm.schedule import NoiseSchedule
 
     schedule = NoiseSchedule()
-    if frames < 2:
-        raise ValueError(f"frames is {frames}; expected at least 2")
+    check_whole("frames", frames, least=2)
     if not 1 <= last <= schedule.T:
         raise ValueError(f"last is {last}; expected a step from 1 to {schedule.T}")
     picture = _shrunk(as_float(image, channel_axis, axes=(2,)), size, channel_axis)
     channels = 1 if channel_axis is None else picture.shape[-1]
     if channels not in (1, 3):
-        raise ValueError(f"the image has {channels} channels; expected 1 or 3")
+        raise ValueError(f"image has {channels} channels; expected 1 or 3")
     axis = None if channel_axis is None else -1
     t = sorted({round(last * (i / (frames - 1)) ** 2) for i in range(frames)})
     backward = default_weights(channels) if weights == "auto" else weights
@@ -134,8 +134,7 @@ def _shrunk(picture, size, channel_axis):
     """The image with its channels last, shrunk so that no side is longer than `size`."""
     from skimage.transform import resize
 
-    if size < 1:
-        raise ValueError(f"size is {size}; expected at least 1 pixel")
+    check_whole("size", size, least=1)
     last = picture if channel_axis is None else np.moveaxis(picture, channel_axis, -1)
     scale = size / max(last.shape[:2])
     if scale >= 1:
@@ -145,7 +144,7 @@ def _shrunk(picture, size, channel_axis):
 
 
 def _time_of_share(picture, share, channel_axis):
-    """The time at which the heat equation has kept this fraction of the picture's variance."""
+    """The time at which the heat equation retains this fraction of the variance."""
     from scipy.optimize import brentq
 
     def variance(time):
@@ -159,13 +158,22 @@ def _time_of_share(picture, share, channel_axis):
     def excess(log_time):
         return variance(np.exp(log_time)) - wanted
 
-    # By then the slowest mode has decayed by a factor of e^-50.
+    # At this time the slowest mode has decayed by a factor of e^-50.
     longest = np.log(25 * max(picture.shape[:2]) ** 2)
     return float(np.exp(brentq(excess, -20, longest, xtol=1e-4)))
 
 
 def draw(ways):
-    """Draw each `Way` as a row of a Matplotlib figure."""
+    """Draw the results of `two_diffusions` as rows of a figure.
+
+    Parameters
+    ----------
+    ways : list of Way
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
     from matplotlib.figure import Figure
 
     columns = len(ways[0].images)
@@ -185,14 +193,15 @@ def draw(ways):
 
 
 def animate(ways, path, *, pause=8):
-    """Write an animated GIF: forward and, if there is a reverse process, back again.
+    """Write an animated GIF of the forward and, if there is one, the reverse process.
 
     Parameters
     ----------
     ways : list of Way
-        From `two_diffusions`. On the way back the heat equation stands still, as it cannot be
-        reversed.
+        The results of `two_diffusions`. During the reverse process the heat equation, which cannot
+        be reversed, stands still.
     path : str or Path
+        The file to write.
     pause : int, default 8
         Number of frames to hold at each end.
     """
@@ -220,9 +229,11 @@ def animate(ways, path, *, pause=8):
 
 
 def _show(axes, image):
+    """Draw an image without ticks; returns Matplotlib's AxesImage."""
     axes.set(xticks=[], yticks=[], frame_on=False)
     return axes.imshow(_clipped(image), cmap="gray", vmin=0, vmax=1)
 
 
 def _clipped(image):
+    """The image, clipped to [0, 1]."""
     return np.clip(image, 0, 1)

@@ -1,1 +1,1 @@
-"""Files and arrays: reading, writing, and what goes with the pixels."""
+"""Reading and writing of image files and arrays, metadata included."""

@@ -1,8 +1,8 @@
-"""Arrays in files, read and written part by part: TIFF, Zarr and HDF5.
+"""Arrays in TIFF, Zarr and HDF5 files, read and written in parts.
 
-Each kind has ``shape``, ``dtype``, ``axes`` (in tifffile's letters), ``chunks`` (what is read or
-written at once, or None), ``read(index)`` and, if it can be a target, ``write(index, values)``. An
-index is a tuple of one slice for each axis, whose start and stop are given.
+Each class has ``shape``, ``dtype``, ``axes`` (in tifffile's letters), ``chunks`` (the shape of the
+unit that is read or written, or None), ``read(index)`` and, if it can be a target,
+``write(index, values)``. An index is a tuple with one slice for each axis, start and stop given.
 """
 
 from __future__ import annotations
@@ -22,22 +22,31 @@ __all__ = ["ARRAYS", "Hdf5", "Raw", "Tiff", "Zarr", "open_array", "split_path"]
 
 ZARR, HDF5, TIFF = (".zarr",), (".h5", ".hdf5", ".hdf"), (".tif", ".tiff")
 
-# What is read and written block by block whatever its size.
+# Formats that are always processed block by block.
 ARRAYS = ZARR + HDF5
 
-# From so many pixels on, times samples, a TIFF file is read and written block by block: as a whole
-# it takes some 30 bytes for each.
+# A TIFF file with more samples than this is processed block by block: as a whole it would take
+# about 30 bytes of memory for each.
 LARGE = 1 << 27
 
-# More pixels than this, of which there would be too many blocks to count, are a mistake.
+# More pixels than this are taken for a mistake: their blocks would be too many to list.
 MOST = 1 << 40
 
-# A chunk of more bytes than this would not be a part but the whole.
+# Larger chunks (in bytes) are refused, since reading one would take as much memory as a whole file.
 LARGEST_CHUNK = 1 << 30
 
 
 def split_path(path):
-    """The path of a Zarr or HDF5 file, and of an array in it: ``"a.zarr/0"`` → ``"a.zarr"``, ``"0"``.
+    """Split ``"a.zarr/0"`` into the path of a Zarr or HDF5 file and that of an array inside it.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    tuple of (Path, str)
+        The file, and the array; ``""`` if the path names no array.
 
     Examples
     --------
@@ -58,24 +67,28 @@ class NotInParts(ValueError):
 
 
 def open_array(path, axes=None, max_pixels=None):
-    """The array in a file, to read.
+    """Open the array in a file for reading.
 
     Parameters
     ----------
     path : path-like
-        ``.tif``, ``.zarr``, ``.h5`` or the like; the latter two may be followed by the path of an
-        array within, which is needed where there are several.
+        A TIFF, Zarr or HDF5 file; the latter two may be followed by the path of an array inside,
+        which is required where there are several.
     axes : str, optional
-        What the axes are, like ``"ZYX"`` or ``"TYXS"`` (S: colours); ``None``: as the file says,
-        else YX or ZYX.
+        The axes, such as ``"ZYX"`` or ``"TYXS"`` (S: samples); ``None``: as recorded in the file,
+        or else YX or ZYX.
     max_pixels : int, optional
-        Refuse what has more; ``None``: more than 2^40, and parts that `picture.check_size` refuses:
-        only they have to fit into memory.
+        Refuse larger arrays; ``None``: more than 2^40 pixels, or chunks that `picture.check_size`
+        refuses, as only chunks have to fit into memory.
+
+    Returns
+    -------
+    Tiff, Zarr or Hdf5
 
     Raises
     ------
     OSError, ValueError
-        If there is no such file, it is damaged, or cannot be read in parts (`NotInParts`).
+        If the file does not exist, is damaged, or cannot be read in parts (`NotInParts`).
     """
     file, inner = split_path(path)
     if not file.exists():
@@ -86,11 +99,11 @@ def open_array(path, axes=None, max_pixels=None):
         array = Tiff(file) if kind is Tiff else kind(file, inner, axes)
     except (OSError, ValueError):
         raise
-    except Exception as error:  # decoders raise what they like on a damaged file
+    except Exception as error:  # decoders may raise anything on a damaged file
         raise ValueError(f"{file} is damaged: {error}") from error
     try:
         if kind is Tiff and axes not in (None, array.axes):
-            raise ValueError(f"{file} has the axes {array.axes}; got axes={axes!r}")
+            raise ValueError(f"axes is {axes!r}; expected {array.axes}, those of {file}")
         _check(array, path)
         check_size(file, math.prod(array.shape), MOST if max_pixels is None else max_pixels)
         check_size(file, math.prod(array.chunks or ()), max_pixels, MOST)
@@ -101,14 +114,14 @@ def open_array(path, axes=None, max_pixels=None):
 
 
 def is_large(path):
-    """Whether a TIFF file's images are better not read as a whole."""
+    """Whether a TIFF file is too large to be read as a whole, and can be read in parts."""
     import tifffile
 
     try:
         with tifffile.TiffFile(path) as file:
             if sum(math.prod(series.shape) for series in file.series) <= LARGE:
                 return False
-    except Exception:  # whoever reads it says what is wrong with it
+    except Exception:  # reported when the file is read
         return False
     try:
         open_array(path).close()
@@ -122,37 +135,41 @@ def is_large(path):
 def _check(array, path):
     if len(array.axes) != len(array.shape):
         raise ValueError(
-            f"{path} has {len(array.shape)} axes, of shape {array.shape}; say what they are, like "
+            f"{path} has {len(array.shape)} axes, of shape {array.shape}; name them, for example "
             f"--axes {'TCZYX'[-len(array.shape) :] if len(array.shape) < 6 else 'TCZYX'}"
         )
     if len(set(array.axes)) != len(array.axes) or not {"Y", "X"} <= set(array.axes):
-        raise ValueError(f"{path} has axes {array.axes}; Y and X must be among them, once each")
+        raise ValueError(
+            f"{path} has axes {array.axes}; expected different ones, Y and X among them"
+        )
     if array.dtype.kind not in "buif":
-        raise ValueError(f"{path} holds {array.dtype} pixels; real numbers are supported")
+        raise ValueError(f"{path} has pixels of dtype {array.dtype}; expected real numbers")
     if 0 in array.shape:
         raise ValueError(f"{path} is empty: its shape is {array.shape}")
     if array.chunks and math.prod(array.chunks) * array.dtype.itemsize > LARGEST_CHUNK:
         raise NotInParts(
-            f"{path} has chunks of shape {array.chunks}, which cannot be read in parts; rechunk it"
+            f"{path} has chunks of shape {array.chunks}, too large to be read in parts; rechunk it"
         )
 
 
-# --- arrays of plain numbers ----------------------------------------------------------------
+# --- uncompressed arrays --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Raw:
-    """An array that stands in a file as it does in memory.
+    """An uncompressed array, contiguous in C order.
 
     Attributes
     ----------
     path : Path
+        The file.
     offset : int
-        Where it begins, in bytes.
+        The position of the first element, in bytes.
     shape : tuple of int
     type : str
-        Its dtype, byte order included.
+        The dtype, byte order included.
     axes : str
+        The axes, in tifffile's letters.
     """
 
     path: Path
@@ -189,11 +206,11 @@ class Raw:
                     begin += file.write(memory[begin:end])
 
     def _runs(self, index):
-        """(place in the file, begin and end in the values), all in bytes, of each piece."""
+        """(position in the file, start and stop in the values) of each contiguous run, in bytes."""
         steps = np.cumprod((self.dtype.itemsize, *self.shape[:0:-1])).tolist()[::-1]
         last = len(index) - 1
         while last > 0 and index[last].stop - index[last].start == self.shape[last]:
-            last -= 1  # consecutive lines in full are one piece
+            last -= 1  # consecutive complete lines are one run
         length = (index[last].stop - index[last].start) * steps[last]
         first = self.offset + index[last].start * steps[last]
         outer = (range(s.start, s.stop) for s in index[:last])
@@ -206,12 +223,12 @@ class Raw:
 
 
 class Tiff:
-    """The images of a TIFF file, tile by tile or strip by strip.
+    """The images of a TIFF file, read tile by tile or strip by strip.
 
     Attributes
     ----------
     meta : dict
-        What else it carries, for `create_tiff`.
+        The metadata, for `create_tiff`.
     alpha : bool
         Whether the last sample is alpha.
     """
@@ -225,13 +242,13 @@ class Tiff:
         except tifffile.TiffFileError as error:
             raise ValueError(f"{path} is damaged: {error}") from None
         try:
-            self._look()
+            self._read_structure()
         except BaseException:
             self._file.close()
             raise
 
-    def _look(self):
-        """Find out what the file holds, and whether it can be read in parts."""
+    def _read_structure(self):
+        """Read shape, axes and chunks, and check that the file can be read in parts."""
         from difffilter.io.tiff import tiff_meta
 
         path = self.path
@@ -245,7 +262,9 @@ class Tiff:
         self.shape, self.axes, self.dtype = series.shape, series.axes, np.dtype(series.dtype)
         samples = self.axes.endswith("S")
         if not self.axes.removesuffix("S").endswith("YX") or page.imagedepth != 1:
-            raise NotInParts(f"{path} has axes {self.axes}; in parts, Y, X and colours come last")
+            raise NotInParts(
+                f"{path} has axes {self.axes}; expected Y, X and samples last to read it in parts"
+            )
         if page.photometric == 3 or page.bitspersample not in (8, 16, 32, 64):
             raise NotInParts(f"{path} has a palette or packed bits, which cannot be read in parts")
         self.meta = tiff_meta(self._file, page)
@@ -259,10 +278,12 @@ class Tiff:
             self._raw = Raw(self.path, series.dataoffset, self.shape, kind, self.axes)
             size = math.prod(self.shape) * self.dtype.itemsize
             if self.path.stat().st_size < series.dataoffset + size:
-                raise ValueError(f"{path} is truncated: {size} bytes of pixels do not fit into it")
+                raise ValueError(
+                    f"{path} is truncated: it is shorter than its {size} bytes of pixels"
+                )
             return
         if not samples and "S" in self.axes:
-            raise NotInParts(f"{path} keeps its colours apart, which cannot be read in parts")
+            raise NotInParts(f"{path} has separate colour planes, which cannot be read in parts")
         tall, wide = (
             (page.tilelength, page.tilewidth)
             if page.is_tiled
@@ -271,7 +292,9 @@ class Tiff:
         height, width = (self.shape[self.axes.index(axis)] for axis in "YX")
         count = math.ceil(height / tall) * math.ceil(width / wide)
         if len(page.dataoffsets) < count:
-            raise ValueError(f"{path} is damaged: of {count} parts it has {len(page.dataoffsets)}")
+            raise ValueError(
+                f"{path} is damaged: it has {len(page.dataoffsets)} of {count} tiles or strips"
+            )
         self.chunks = (1,) * (len(self.shape) - 2 - samples) + (tall, wide)
         self.chunks += (self.shape[-1],) if samples else ()
 
@@ -309,7 +332,7 @@ class Tiff:
                     out[place] = part if out.ndim == 3 else part[..., 0]
 
     def _segment(self, page, k):
-        """A tile or strip (H, W, S), or None."""
+        """Tile or strip number `k` as ``(H, W, S)``; None if it was never written."""
         try:
             offset, size = page.dataoffsets[k], page.databytecounts[k]
             if not size:
@@ -319,7 +342,7 @@ class Tiff:
                 data = next(iter(data))[0]
             tables = {"jpegtables": self._page.jpegtables} if self._page.jpegtables else {}
             decoded = self._page.decode(data, k, **tables)[0]
-        except Exception as error:  # decoders raise what they like on a damaged file
+        except Exception as error:  # decoders may raise anything on a damaged file
             raise ValueError(f"{self.path} is damaged or truncated: {error}") from error
         return None if decoded is None else decoded[0]
 
@@ -333,6 +356,9 @@ class Zarr:
     Attributes
     ----------
     source : zarr.Array
+        The array.
+    multiscales : dict or None
+        The OME-Zarr description of the pyramid whose first level this is.
     """
 
     def __init__(self, path, inner="", axes=None, mode="r"):
@@ -340,8 +366,8 @@ class Zarr:
         self.path, self.inner = Path(path), inner
         try:
             node = zarr.open(store=str(path), path=inner or None, mode=mode)
-        except Exception as error:  # of many kinds, for what is no Zarr or a damaged one
-            raise ValueError(f"{path} holds no Zarr array {inner!r}: {error}") from None
+        except Exception as error:  # of many kinds, if it is damaged or not a Zarr store
+            raise ValueError(f"{path} has no Zarr array {inner!r}: {error}") from None
         self.multiscales = None
         if isinstance(node, zarr.Group):
             node = self._of_group(zarr, node)
@@ -351,6 +377,7 @@ class Zarr:
         self.axes = axes or _axes(node.ndim, self._names())
 
     def _of_group(self, zarr, group):
+        """The first level of a pyramid, or else the only array of a group."""
         attributes = group.attrs.asdict()
         scales = attributes.get("ome", attributes).get("multiscales")
         try:
@@ -361,8 +388,9 @@ class Zarr:
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"{self.path} is damaged: {error!r} in its multiscales") from None
         if len(arrays) != 1:
-            names = ", ".join(f"{self.path / self.inner / name}" for name in arrays) or "none"
-            raise ValueError(f"{self.path} holds {len(arrays)} arrays; name one: {names}")
+            names = ", ".join(f"{self.path / self.inner / name}" for name in arrays)
+            hint = f"; name one: {names}" if arrays else ""
+            raise ValueError(f"{self.path} has {len(arrays) or 'no'} arrays{hint}")
         return next(iter(arrays.values()))
 
     def _names(self):
@@ -373,14 +401,14 @@ class Zarr:
         )
 
     def close(self):
-        pass  # a store holds no file open
+        pass  # a store keeps no file open
 
     def read(self, index):
         try:
             return np.asarray(self.source[index])
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # codecs raise what they like on a damaged chunk
+        except Exception as error:  # codecs may raise anything on a damaged chunk
             raise ValueError(f"{self.path} is damaged: {error}") from error
 
     def write(self, index, values):
@@ -388,7 +416,7 @@ class Zarr:
 
 
 def _axes(count, names):
-    """Axes by their names in the file, or as usual."""
+    """The axes by their names in the file; without usable names, the usual ones."""
     if names and len(names) == count and all(isinstance(n, str) and n for n in names):
         letters = "".join(name[0].upper() for name in names)
         if len(set(letters)) == count and {"Y", "X"} <= set(letters):
@@ -410,12 +438,12 @@ class Hdf5:
         except OSError as error:
             if error.errno is not None and error.strerror:
                 raise
-            raise ValueError(f"{path} is damaged or no HDF5 file: {error}") from None
+            raise ValueError(f"{path} is damaged or not an HDF5 file: {error}") from None
         try:
             self.inner = inner or self._only(h5py)
             self._data = self._file.get(self.inner)
             if not isinstance(self._data, h5py.Dataset):
-                raise ValueError(f"{path} holds no dataset {self.inner!r}")
+                raise ValueError(f"{path} has no dataset {self.inner!r}")
         except BaseException:
             self._file.close()
             raise
@@ -425,13 +453,15 @@ class Hdf5:
         self.axes = axes or _axes(len(self.shape), labels)
 
     def _only(self, h5py):
+        """The name of the only dataset."""
         found = []
         self._file.visititems(
             lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None
         )
         if len(found) != 1:
-            names = ", ".join(f"{self.path / name}" for name in found[:9]) or "none"
-            raise ValueError(f"{self.path} holds {len(found)} datasets; name one: {names}")
+            names = ", ".join(f"{self.path / name}" for name in found[:9])
+            hint = f"; name one: {names}" if found else ""
+            raise ValueError(f"{self.path} has {len(found) or 'no'} datasets{hint}")
         return found[0]
 
     @cached_property
@@ -449,7 +479,13 @@ class Hdf5:
 
 
 def library(name):
-    """A library that not everybody has."""
+    """Import an optional library.
+
+    Raises
+    ------
+    ValueError
+        If it is not installed.
+    """
     from importlib import import_module
 
     try:

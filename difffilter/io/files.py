@@ -23,9 +23,9 @@ def read(path, max_pixels=None):
     Parameters
     ----------
     path : path-like
-        A PNG, JPEG, WebP or TIFF file; the content decides, not the name.
+        A PNG, JPEG, WebP or TIFF file, recognised by its content rather than its name.
     max_pixels : int, optional
-        Refuse what has more; ``None``: as `picture.check_size` does by itself.
+        Refuse larger files; ``None``: the default limits of `picture.check_size`.
 
     Returns
     -------
@@ -34,9 +34,9 @@ def read(path, max_pixels=None):
     Raises
     ------
     OSError
-        If there is no such file or it may not be read.
+        If the file does not exist or cannot be read.
     ValueError
-        If the file is no image, is damaged, is of a kind that is not supported, or is too large.
+        If the file is not an image, is damaged, is of an unsupported kind, or is too large.
     """
     path = Path(path)
     if path.is_dir():
@@ -51,7 +51,7 @@ def read(path, max_pixels=None):
         return _read_pillow(path, head, max_pixels)
     except (MemoryError, OSError, ValueError):
         raise
-    except Exception as error:  # decoders raise what they like on a damaged file
+    except Exception as error:  # decoders may raise anything on a damaged file
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
@@ -63,8 +63,8 @@ def write(path, picture):
     path : path-like
         The format follows from the suffix: .png, .jpg, .jpeg, .webp, .tif or .tiff.
     picture : Picture
-        What to write. What the format cannot hold (16 bits or alpha in JPEG, pages outside TIFF)
-        is an error.
+        Pixels and metadata. A picture that the format cannot hold (16 bits or alpha in JPEG,
+        several pages outside TIFF) is an error.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def write(path, picture):
                 _write_pillow(temporary, picture, path)
         except (MemoryError, OSError, ValueError):
             raise
-        except Exception as error:  # encoders raise what they like on odd metadata
+        except Exception as error:  # encoders may raise anything on odd metadata
             raise ValueError(f"{path} cannot be written: {error!r}") from error
 
 
@@ -119,13 +119,29 @@ def check_target(path, overwrite, suffixes=None):
 def _check_suffix(path, suffixes):
     suffix = path.suffix.lower()
     if suffix not in suffixes:
-        raise ValueError(f"{path}: unknown suffix {suffix!r}; use one of {', '.join(suffixes)}")
+        raise ValueError(f"{path} has suffix {suffix!r}; expected one of {', '.join(suffixes)}")
     return suffix
 
 
 @contextmanager
 def replacing(path):
-    """A temporary path beside `path` that takes its place when the block ends well."""
+    """Write a file whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Yields
+    ------
+    Path
+        A temporary file in the same folder, renamed to `path` if the block ends without an error
+        and deleted otherwise.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
@@ -140,10 +156,10 @@ def replacing(path):
         yield Path(temporary)
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files are for the owner's eyes alone
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files can be read by the owner only
         os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError):  # interrupted just when it had its name
+        with suppress(FileNotFoundError):  # interrupted just after the renaming
             os.unlink(temporary)
         raise
 
@@ -168,7 +184,7 @@ def _read_pillow(path, head, max_pixels):
     with image:
         check_size(path, image.width * image.height, max_pixels)
         if image.format not in ("PNG", "JPEG", "MPO", "WEBP"):
-            raise ValueError(f"{path} is a {image.format} file; PNG, JPEG, WebP and TIFF are read")
+            raise ValueError(f"{path} is a {image.format} file; expected PNG, JPEG, WebP or TIFF")
         if getattr(image, "is_animated", False) and image.format != "MPO":
             raise ValueError(f"{path} is an animation; export its frames to a multi-page TIFF")
         try:
@@ -195,24 +211,24 @@ def _read_pillow(path, head, max_pixels):
 
 def _riff_chunks(data):
     """The names of a WebP file's chunks."""
-    names, place = [], 12
-    while place + 8 <= len(data):
-        names.append(data[place : place + 4])
-        size = int.from_bytes(data[place + 4 : place + 8], "little")
-        place += 8 + size + size % 2
+    names, offset = [], 12
+    while offset + 8 <= len(data):
+        names.append(data[offset : offset + 4])
+        size = int.from_bytes(data[offset + 4 : offset + 8], "little")
+        offset += 8 + size + size % 2
     return names
 
 
 def _plain_mode(image):
-    """Resolve bitmaps, palettes and transparent colours to L, LA, RGB, RGBA or CMYK."""
+    """Convert bitmaps, palettes and transparent colours to L, LA, RGB, RGBA or CMYK."""
     if image.mode == "1":
         return image.convert("L")
     if image.mode == "P":
-        clear = "transparency" in image.info
-        image = image.convert("RGBA" if clear else "RGB")
+        transparent = "transparency" in image.info
+        image = image.convert("RGBA" if transparent else "RGB")
         red, green, blue = (np.asarray(image.getchannel(c)) for c in "RGB")
         if np.array_equal(red, green) and np.array_equal(red, blue):
-            return image.convert("LA" if clear else "L")
+            return image.convert("LA" if transparent else "L")
         return image
     if "transparency" in image.info and image.mode in ("L", "RGB"):
         return image.convert("LA" if image.mode == "L" else "RGBA")
@@ -222,7 +238,7 @@ def _plain_mode(image):
 
 
 def _read_png16(path):
-    """16-bit PNG by imagecodecs: Pillow would drop the low byte of colours."""
+    """Read a 16-bit PNG by imagecodecs: Pillow would drop the low byte of colours."""
     import imagecodecs
 
     return imagecodecs.png_decode(path.read_bytes())
@@ -256,7 +272,7 @@ def _write_pillow(temporary, picture, path):
         options |= {"quality": 95, "lossless": picture.meta.get("lossless", True), "exact": True}
     elif "dpi" in picture.meta:
         options["dpi"] = picture.meta["dpi"]
-    if cmyk:  # four channels of bytes would pass for RGBA
+    if cmyk:  # Image.fromarray would take four channels for RGBA
         image = Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes())
     else:
         image = Image.fromarray(pixels)

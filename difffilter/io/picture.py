@@ -1,4 +1,4 @@
-"""What an image file holds: pages of pixels, alpha, and all that goes with them."""
+"""The content of an image file: pages of pixels, alpha, and metadata."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import numpy as np
 
 __all__ = ["Picture", "check_size", "joined", "split_alpha"]
 
-# A file that holds more pixels than this, or more than 2^23 of which each byte is to become more
-# than 200, is taken for one that was made to fill up the memory.
+# A file with more than MOST_PIXELS pixels, or with more than LARGE_ENOUGH at over MOST_PER_BYTE
+# pixels per byte, is taken for a decompression bomb.
 MOST_PIXELS, LARGE_ENOUGH, MOST_PER_BYTE = 178_956_970, 1 << 23, 200
 
 
 @dataclass
 class Picture:
-    """An image file's content.
+    """The content of an image file.
 
     Attributes
     ----------
     pages : ndarray
-        ``(N, H, W)`` or ``(N, H, W, C)``, in the file's dtype; N is 1 but for multi-page TIFF.
-        Palettes are resolved to colours.
+        ``(N, H, W)`` or ``(N, H, W, C)``, in the file's dtype; N is 1 except for multi-page TIFF.
+        Palettes are converted to colours.
     alpha : ndarray or None
-        ``(N, H, W)``, in the file's dtype; no filter touches it.
+        ``(N, H, W)``, in the file's dtype; copied unfiltered.
     axes : str
-        What the leading axes of a TIFF are, in tifffile's letters.
+        The leading axes of a TIFF, in tifffile's letters.
     lead : tuple of int
         The lengths of those axes; their product is N.
     meta : dict
-        What else the file carries: ICC profile, EXIF, resolution, compression.
+        Metadata: ICC profile, EXIF, resolution, compression and the like.
     """
 
     pages: np.ndarray
@@ -40,18 +40,18 @@ class Picture:
 
     @property
     def channel_axis(self):
-        """-1 for colour, None for grey: of one page and of a volume alike."""
+        """The axis of the channels of a page or a volume: -1, or None for grey."""
         return -1 if self.pages.ndim == 4 else None
 
     def volumes(self):
-        """The pages as stacks ``(D, H, W[, C])``: along Z if there is such an axis, else the last."""
+        """The pages as volumes ``(N, D, H, W[, C])``, stacked along Z or else the last leading axis."""
         stacked = self.pages.reshape(self.lead + self.pages.shape[1:])
         depth = self.axes.index("Z") if "Z" in self.axes else len(self.lead) - 1
         stacked = np.moveaxis(stacked, depth, len(self.lead) - 1)
         return stacked.reshape((-1, self.lead[depth], *self.pages.shape[1:]))
 
     def with_volumes(self, volumes):
-        """A picture like this one with the pages of other volumes, in the order of `volumes`."""
+        """A copy with other volumes of the same dtype, in the order of `volumes`."""
         depth = self.axes.index("Z") if "Z" in self.axes else len(self.lead) - 1
         others = self.lead[:depth] + self.lead[depth + 1 :]
         stacked = volumes.reshape((*others, self.lead[depth], *self.pages.shape[1:]))
@@ -59,27 +59,29 @@ class Picture:
         return self.with_pages(stacked.reshape(self.pages.shape))
 
     def with_pages(self, pages):
-        """A picture like this one with other pixels of the same dtype."""
+        """A copy with other pages of the same dtype."""
         return Picture(pages, self.alpha, self.axes, self.lead, self.meta)
 
 
 def check_size(path, pixels, max_pixels=None, most=MOST_PIXELS):
-    """Whether so many pixels may be read from a file.
+    """Raise an error if a file has too many pixels to be read.
 
     Parameters
     ----------
     path : Path
+        The file.
     pixels : int
-        How many it says that it holds.
+        Number of pixels, as stated in the file.
     max_pixels : int, optional
-        How many are too many; ``None``: those above `most`, and those above `LARGE_ENOUGH` that
-        stand in so few bytes that no photograph would.
-    most : int
+        Largest number accepted; ``None``: `most`, or `LARGE_ENOUGH` for a file that is smaller than
+        any photograph of that many pixels.
+    most : int, optional
+        Largest number accepted by default.
 
     Raises
     ------
     ValueError
-        If they are too many.
+        If there are more.
     """
     if pixels > (most if max_pixels is None else max_pixels):
         raise ValueError(
@@ -94,7 +96,21 @@ def check_size(path, pixels, max_pixels=None, most=MOST_PIXELS):
 
 
 def split_alpha(pages, meta, axes="", lead=(1,), alpha=None):
-    """A picture of pages whose last channel, if they have 2 or 4 of them, is alpha."""
+    """Make a picture of pages of which the last channel may be alpha.
+
+    Parameters
+    ----------
+    pages : ndarray
+        ``(N, H, W)`` or ``(N, H, W, C)``.
+    meta, axes, lead
+        As for `Picture`.
+    alpha : bool, optional
+        Whether the last channel is alpha; ``None``: if there are 2 or 4 channels, and no CMYK.
+
+    Returns
+    -------
+    Picture
+    """
     if alpha is None:
         alpha = pages.ndim == 4 and pages.shape[-1] in (2, 4) and not meta.get("cmyk")
     if alpha:
@@ -106,7 +122,7 @@ def split_alpha(pages, meta, axes="", lead=(1,), alpha=None):
 
 
 def joined(picture):
-    """Colours and alpha in one array again."""
+    """The pages with alpha as their last channel: undo `split_alpha`."""
     if picture.alpha is None:
         return picture.pages
     pages = picture.pages if picture.pages.ndim == 4 else picture.pages[..., None]

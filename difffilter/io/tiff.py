@@ -1,4 +1,4 @@
-"""TIFF: pages, volumes, palettes, and the tags that are to survive."""
+"""Reading and writing of TIFF files: pages, volumes, palettes and metadata."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import numpy as np
 
 from difffilter.io.picture import check_size, joined, split_alpha
 
-# What tifffile remarks about a damaged file is not to go to standard error by default.
+# Without a handler, tifffile's warnings about damaged files would go to standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-# Tags carried over as they stand: what was photographed, by what, when, by whom.
+# Tags that are copied unchanged: document name, camera, orientation, date, artist and the like.
 _TEXT_TAGS = (269, 271, 272, 274, 285, 305, 306, 315, 316, 33432)
 _SUB_FILES = {34665: "exif", 34853: "gps"}
 
-# Bytes of pixels from which on a file is a BigTIFF.
+# Files with more bytes of pixels than this are written as BigTIFF.
 BIG = 2**32 - 2**25
 
 
 def read_tiff(path, max_pixels=None):
+    """Read a TIFF file; parameters, result and errors are those of `difffilter.io.files.read`."""
     import tifffile
 
     try:
@@ -30,7 +31,7 @@ def read_tiff(path, max_pixels=None):
         raise ValueError(f"{path} is damaged: {error}") from None
     with file:
         if not file.series:
-            raise ValueError(f"{path} is damaged: it holds no image")
+            raise ValueError(f"{path} is damaged: it has no image")
         series = file.series[0]
         page = series.pages[0]
         if any(
@@ -51,17 +52,17 @@ def read_tiff(path, max_pixels=None):
         if len(pixels) == 1:
             pixels, axes = pixels[0], series.axes
         if pixels.dtype.kind not in "buif":
-            raise ValueError(f"{path} holds {pixels.dtype} pixels; real numbers are supported")
+            raise ValueError(f"{path} has pixels of dtype {pixels.dtype}; expected real numbers")
         samples = "S" in axes
         if samples and axes.index("S") < axes.index("Y"):  # planes stored one after another
             pixels = np.moveaxis(pixels, axes.index("S"), -1)
             axes = axes.replace("S", "") + "S"
         lead_axes = axes.removesuffix("S").removesuffix("YX")
         if len(axes) != len(lead_axes) + 2 + samples:
-            raise ValueError(f"{path} has axes {axes}; Y and X must come last")
+            raise ValueError(f"{path} has axes {axes}; expected Y and X last")
         lead = pixels.shape[: len(lead_axes)]
         if page.photometric == 3 and page.colormap is not None:
-            colours = (page.colormap >> 8).astype(np.uint8)  # 16 bits by the format's decree
+            colours = (page.colormap >> 8).astype(np.uint8)  # TIFF's palettes always have 16 bits
             pixels, samples = np.moveaxis(colours[:, pixels], 0, -1), True
         meta = tiff_meta(file, page)
         alpha = samples and len(page.extrasamples) == 1 and pixels.shape[-1] in (2, 4)
@@ -70,7 +71,18 @@ def read_tiff(path, max_pixels=None):
 
 
 def tiff_meta(file, page):
-    """What a file carries beside pixels, in a form that can be written again."""
+    """The metadata of a file, in a form that can be written again.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+    page : tifffile.TiffPage
+        Its first page.
+
+    Returns
+    -------
+    dict
+    """
     meta = {"tags": [], "byteorder": file.byteorder}
     for code in _TEXT_TAGS:
         if code in page.tags:
@@ -100,7 +112,7 @@ def tiff_meta(file, page):
 
 
 def _ome_scale(xml):
-    """The physical size of a pixel, which is what a filter's user needs back."""
+    """The physical size of a pixel, the only part of OME metadata that is kept."""
     from xml.etree import ElementTree
 
     for node in ElementTree.fromstring(xml).iter():
@@ -110,12 +122,12 @@ def _ome_scale(xml):
 
 
 def _read_sub_files(file, page):
-    """The EXIF and GPS directories, in Pillow's form, which can be written again."""
+    """The EXIF and GPS directories in Pillow's form, which can be written again."""
     found = {}
     for code, name in _SUB_FILES.items():
         if code in page.tags and not file.is_bigtiff:
             tag = page.tags[code]
-            file.filehandle.seek(tag.valueoffset)  # of the directory itself
+            file.filehandle.seek(tag.valueoffset)  # the position of the directory itself
             directory = _tiff_directory(file.byteorder)
             directory.load(file.filehandle)
             found[name] = dict(directory), dict(directory.tagtype)
@@ -130,6 +142,7 @@ def _tiff_directory(byteorder):
 
 
 def write_tiff(temporary, picture):
+    """Write a `Picture` as a TIFF file."""
     import tifffile
 
     meta = picture.meta
@@ -149,22 +162,24 @@ def write_tiff(temporary, picture):
 
 
 def create_tiff(path, shape, dtype, axes, meta, *, alpha=False):
-    """Make an uncompressed TIFF file whose pixels are to be written later, in their places.
+    """Create an uncompressed TIFF file whose pixels are written later, in any order.
 
     Parameters
     ----------
     path : Path
-    shape, dtype, axes
-        Of the array, axes in tifffile's letters; the last are Y and X, and S for colours.
+    shape : tuple of int
+    dtype : dtype
+    axes : str
+        The axes of the array, in tifffile's letters; the last are Y and X, and S for samples.
     meta : dict
-        What else the file is to carry, as read by `tiff_meta`.
-    alpha : bool
+        Metadata as read by `tiff_meta`.
+    alpha : bool, default False
         Whether the last sample is alpha.
 
     Returns
     -------
     int
-        Where in the file the pixels begin, all in one piece.
+        Position of the pixels in the file, which are contiguous.
     """
     import tifffile
 
@@ -185,9 +200,10 @@ def create_tiff(path, shape, dtype, axes, meta, *, alpha=False):
 
 
 def _write_options(meta, axes, colours, alpha):
-    """What tifffile is told about a file, and about its images."""
+    """The options of `tifffile.TiffWriter` and of its ``write``."""
     tags = list(meta.get("tags", []))
-    # tifffile does not write pointers to directories: `_append_sub_file` needs the place for one.
+    # tifffile does not write pointers to directories: these tags reserve the entries that
+    # `_append_sub_file` overwrites.
     tags += [(code - 1, 4, 1, 0, True) for code, name in _SUB_FILES.items() if name in meta]
     options = {
         "photometric": "rgb" if colours == 3 else "minisblack",
@@ -219,7 +235,7 @@ def _write_options(meta, axes, colours, alpha):
 
 
 def _append_sub_file(path, code, values, types):
-    """Put an EXIF or GPS directory at the end of a TIFF file and point the tag there."""
+    """Append an EXIF or GPS directory to a TIFF file and point the reserved tag to it."""
     import tifffile
 
     with tifffile.TiffFile(path) as file:

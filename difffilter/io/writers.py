@@ -1,4 +1,4 @@
-"""Where large results go: files whose parts are written in any order."""
+"""Files for large results, whose parts are written in any order."""
 
 from __future__ import annotations
 
@@ -13,34 +13,50 @@ from difffilter.io.tiff import create_tiff
 
 __all__ = ["check_room", "check_suffix", "create", "finish", "reopen"]
 
-# The side of a chunk of a Zarr array, where the source has none that will do.
+# The side of a chunk of a Zarr array if the source has no suitable chunks.
 CHUNK = {2: 512, 3: 64}
 
-# How many elements a source's chunk has at least and at most for the result to have the same.
-SAME = 1 << 8, 1 << 23
+# Least and greatest number of elements of a chunk of the source that the result adopts.
+CHUNK_ELEMENTS = 1 << 8, 1 << 23
 
 
 def check_suffix(path):
-    """A result's kind follows from its suffix."""
+    """Raise ValueError unless a result can be written in parts under this name."""
     suffix = Path(path).suffix.lower()
     if suffix not in TIFF + ARRAYS:
         raise ValueError(
-            f"{path}: unknown suffix {suffix!r}; in parts, {', '.join(TIFF + ARRAYS)} can be written"
+            f"{path} has suffix {suffix!r}; expected one of {', '.join(TIFF + ARRAYS)} to write it "
+            "in parts"
         )
     for parent in Path(path).parents:
         if parent.suffix.lower() in ARRAYS:
-            raise ValueError(f"{path} is within {parent}; name a new file")
+            raise ValueError(f"{path} is inside {parent}; expected a new file")
 
 
 def chunks_for(path, layout, source, side=None):
-    """The chunks of the result, or None if it has none."""
+    """Choose the shape of the chunks of a result.
+
+    Parameters
+    ----------
+    path : path-like
+        The result.
+    layout : Layout
+    source : Tiff, Zarr or Hdf5
+    side : int, optional
+        Largest side of a chunk; ``None``: `CHUNK`.
+
+    Returns
+    -------
+    tuple of int or None
+        A number for each axis of the array; None if the format has no chunks.
+    """
     if Path(path).suffix.lower() not in ZARR:
         return None
     same = getattr(source, "chunks", None)
     if isinstance(source, (Zarr, Hdf5)) and same:
-        # Never with more than one image in it, for blocks are written at the same time.
+        # A chunk must not span images, as blocks of different ones are written at the same time.
         same = tuple(s if k in layout.kept else 1 for k, s in enumerate(same))
-        if SAME[0] <= math.prod(same) <= SAME[1]:
+        if CHUNK_ELEMENTS[0] <= math.prod(same) <= CHUNK_ELEMENTS[1]:
             return same
     side = min(side or CHUNK[len(layout.spatial)], CHUNK[len(layout.spatial)])
     index = layout.index(0, tuple((0, min(side, n)) for n in layout.spatial))
@@ -48,23 +64,31 @@ def chunks_for(path, layout, source, side=None):
 
 
 def create(partial, kind, source, layout, chunks):
-    """An empty array like the source; what `reopen` needs to open it.
+    """Create an empty array like the source.
 
     Parameters
     ----------
     partial : Path
-        Where to make it; what is there is deleted.
+        The file to create; an existing one is deleted.
     kind : str
-        The suffix that says what to make.
+        The suffix of the format.
     source : Tiff, Zarr or Hdf5
+        The array whose shape, dtype and metadata the new one gets.
     layout : Layout
     chunks : tuple of int or None
-        Of a Zarr array.
+        The shape of a chunk of a Zarr array.
 
     Returns
     -------
     dict
-        In JSON's types.
+        The argument of `reopen`, as JSON types.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    ValueError
+        If the format cannot hold the array.
     """
     delete(partial)
     shape, dtype, axes = source.shape, source.dtype.newbyteorder("="), source.axes
@@ -81,7 +105,7 @@ def create(partial, kind, source, layout, chunks):
         if dtype.kind == "b":
             raise ValueError(f"{partial.stem}: TIFF cannot hold bool pixels; name the output .zarr")
         if not axes.removesuffix("S").endswith("YX"):
-            raise ValueError(f"{partial.stem}: axes {axes} do not go into a TIFF; name it .zarr")
+            raise ValueError(f"{partial.stem}: TIFF cannot hold axes {axes}; name the output .zarr")
         tiff = isinstance(source, Tiff)
         meta = source.meta if tiff else {}
         if tiff:
@@ -91,7 +115,7 @@ def create(partial, kind, source, layout, chunks):
 
 
 def reopen(partial, made):
-    """The array that `create` made, to read and write."""
+    """Open the array that `create` made, for reading and writing."""
     if made["kind"] == "zarr":
         return Zarr(partial, mode="r+")
     return Raw(Path(partial), made["offset"], tuple(made["shape"]), made["type"], made["axes"])
@@ -111,7 +135,7 @@ def _create_zarr(partial, source, shape, dtype, chunks):
         options["attributes"] = source.attributes
     else:
         options["dimension_names"] = [letter.lower() for letter in source.axes]
-    if multiscales:  # one level of a pyramid, described as such
+    if multiscales:  # a pyramid of one level
         version = multiscales.get("version")
         level = {k: v for k, v in multiscales.items() if k != "datasets"}
         level["datasets"] = [{**multiscales["datasets"][0], "path": "0"}]
@@ -126,8 +150,11 @@ def _create_zarr(partial, source, shape, dtype, chunks):
 
 
 def _create_hdf5(partial, source, shape, dtype):
-    """A dataset in one piece, at a known place: that can be written without the library, which may
-    not be killed while it writes."""
+    """Create a contiguous dataset, and return its position in the file.
+
+    Its pixels are then written without the library: HDF5 files are damaged if the process is
+    killed while the library writes.
+    """
     h5py = library("h5py")
     with h5py.File(partial, "w") as file:
         name = source.inner if isinstance(source, Hdf5) else "data"
@@ -150,21 +177,21 @@ def _create_hdf5(partial, source, shape, dtype):
 
 
 def check_room(partial, size):
-    """Whether the rest of a result of so many bytes fits on the disk."""
-    there = os.stat(partial).st_blocks * 512 if partial.exists() and os.name == "posix" else 0
+    """Raise OSError unless the rest of a result of `size` bytes fits on the disk."""
+    written = os.stat(partial).st_blocks * 512 if partial.exists() and os.name == "posix" else 0
     free = shutil.disk_usage(partial.parent).free
-    if size - there > free:
+    if size - written > free:
         raise OSError(
-            f"{partial.parent} has {free / 1e9:.3g} GB left; "
-            f"the result takes {(size - there) / 1e9:.3g} GB more"
+            f"{partial.parent} has {free / 1e9:.3g} GB of free space; "
+            f"the result takes another {(size - written) / 1e9:.3g} GB"
         )
 
 
 def finish(partial, target):
-    """Give a whole result its name; what stood there is replaced."""
+    """Rename a complete result to its target, which is replaced if it exists."""
     _sync(partial)
     if partial.is_dir() or (target.is_dir() and not target.is_symlink()):
-        # A folder takes no other's place at once.
+        # A folder cannot replace another in one step.
         old = target.with_name(f".{target.name}.{os.getpid()}.old")
         with suppress(FileNotFoundError):
             os.rename(target, old)
@@ -175,6 +202,7 @@ def finish(partial, target):
 
 
 def delete(path):
+    """Delete a file or a folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -182,7 +210,7 @@ def delete(path):
 
 
 def _sync(path):
-    """Have it on the disk and not only in memory."""
+    """Flush a file, or all files of a folder, to the disk."""
     names = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
     for name in names:
         with open(name, "rb") as file:

@@ -1,4 +1,4 @@
-"""How strong the noise is: checking a given σ, estimating an unknown one."""
+"""The strength of the noise: checks of a given σ, estimates of an unknown one."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ __all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_noise", "estimat
 
 PATCH = 8
 
-# The kinds of noise whose strength can be estimated, by the p for which the standard deviation
-# where the image is x is σ·xᵖ (as `difffilter.noise.models` puts them on).
+# The kinds of noise whose strength can be estimated, with the exponent p of their standard
+# deviation σ·xᵖ where the image is x (as `difffilter.noise.models` adds them).
 EXPONENTS = {"gaussian": 0.0, "poisson": 0.5, "speckle": 1.0}
 
-# Of the mean of the brightest patch: darker ones say little about noise that grows with the image,
-# and rounding to 8 bits shows in them.
+# Patches whose mean is below this share of the brightest patch's are left out: they say little
+# about noise that grows with the image, and rounding to 8 bits shows in them.
 DARK = 0.1
 
-# The frequencies that measure the noise are those whose two indices have at least this sum. Where
-# calm is in proportion to the mean bright texture passes for calm, and reaches far.
+# The noise is measured at frequencies whose two indices have at least this sum. With patches
+# divided by their mean, bright texture is easily taken for flat, and reaches high frequencies.
 LOWEST = {"gaussian": PATCH, "poisson": 9, "speckle": 10}
 
-# Into how many classes `estimate_noise` parts the patches.
+# Number of classes of intensity in `estimate_noise`.
 CLASSES = 10
 
 
 def check_noise(noise: str) -> str:
-    """One of the kinds of noise in `EXPONENTS`."""
+    """Return `noise` if it is one of `EXPONENTS`; raise ValueError otherwise."""
     return check_choice("noise", noise, EXPONENTS)
 
 
 def check_sigma(sigma: float, image: NDArray | None = None) -> float:
-    """σ as a float, or a complaint.
+    """Check σ, and return it as a float.
 
     Parameters
     ----------
     sigma : float
         Standard deviation of the noise, in units of intensity.
     image : ndarray, optional
-        The image that σ is for. Where its values go beyond [0, 1], so may σ.
+        The noisy image. If its values span more than 1, σ may be above 1 as well.
 
     Returns
     -------
@@ -51,6 +51,8 @@ def check_sigma(sigma: float, image: NDArray | None = None) -> float:
 
     Raises
     ------
+    TypeError
+        If σ is not a number.
     ValueError
         If σ is negative, NaN, infinite, or above 1 for an image in [0, 1].
 
@@ -62,7 +64,8 @@ def check_sigma(sigma: float, image: NDArray | None = None) -> float:
     sigma = check_number("sigma", sigma, least=0)
     if sigma > 1 and (image is None or np.ptp(image) <= 1):
         raise ValueError(
-            f"sigma is {sigma:g}, above the image's whole range [0, 1]; did you mean {sigma:g}/255?"
+            f"sigma is {sigma:g}; expected at most 1, the range of the image; "
+            f"did you mean {sigma:g}/255?"
         )
     return sigma
 
@@ -76,42 +79,47 @@ def estimate_sigma(
 ) -> float:
     """Standard deviation of white noise, estimated from the noisy image alone.
 
-    Patches of 8×8 pixels go through an orthonormal DCT, in which white noise has the same variance
-    everywhere and independent coefficients. The 5 % of the patches with the least energy in the
-    low half of the frequencies show the least of the image; the high half of *their* frequencies
-    measures the noise (of noise that grows with the image: the highest of them alone). Choosing
-    by one half and measuring by the other keeps the choice from favouring patches with little
-    noise. (In the manner of [1]_, which looks for blocks with similar low frequencies instead.)
-    On noisy photographs the result is off by 1 to 2 % at σ = 15/255, where the median of the
-    finest wavelet coefficients is 12 % too high.
+    Patches of 8×8 pixels are transformed by an orthonormal DCT, whose coefficients are independent
+    and of equal variance for white noise. The 5 % of the patches with the least energy at low
+    frequencies show the least of the image; *their* high frequencies measure the noise (for noise
+    that grows with the image, only the highest). Selection and measurement use different
+    frequencies, so that patches which happen to have little noise are not preferred. The method
+    follows [1]_, which compares the low frequencies of blocks instead. On noisy photographs the
+    error is 1 to 2 % at σ = 15/255, where the median of the finest wavelet coefficients is 12 % too
+    high.
 
     Parameters
     ----------
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-        A volume is measured in its planes.
+        Patches of a volume lie in its planes.
     channel_axis : int, optional
-        The axis of the channels, whose noise is taken to be equally strong; ``None``: no channels.
+        The axis of the channels, which are assumed to have equally strong noise; ``None``: no
+        channels.
     mask : array_like of bool, optional
-        Of the image's spatial shape: where to look; ``None``: everywhere.
-    noise : {"gaussian", "poisson", "speckle"}
-        How the noise depends on the image x, which `add_noise` defines: its standard deviation is
-        σ, σ√x or σx. For the latter two each patch is divided by that of its mean, so that σ is the
-        strength where the image is 1: for photon counts σ² is the intensity of a photon, for
+        The pixels to use, of the image's spatial shape; ``None``: all.
+    noise : {"gaussian", "poisson", "speckle"}, default "gaussian"
+        The kind of noise, as `add_noise` defines it, with standard deviation σ, σ√x or σx where the
+        image is x. For the latter two each patch is divided by √x or x of its mean, so that σ is
+        the strength where the image is 1: for photon counts σ² is the intensity of a photon, for
         speckle σ is the coefficient of variation of homogeneous areas.
 
     Returns
     -------
     float
-        σ in units of intensity. Pixels at the image's extremes are left out, for where an image
-        is saturated its noise is cut off (noise that grows with the image vanishes at 0, so there
-        only those at its maximum are). An image with fewer than 64 places for a patch is
-        measured by the median of its diagonal differences instead.
+        σ in units of intensity.
 
     Raises
     ------
     TypeError, ValueError
-        If the image is not what it should be, or `noise` is unknown.
+        If the image is invalid, or `noise` is unknown.
+
+    Notes
+    -----
+    Pixels at the extremes of the image are left out, since saturation cuts their noise off. Noise
+    that grows with the image vanishes at 0, so only pixels at the maximum are left out then. An
+    image with room for fewer than 64 patches is measured by the median of its diagonal differences
+    instead.
 
     References
     ----------
@@ -139,22 +147,22 @@ def estimate_sigma(
     if len(patches) < 64:
         return _difference_sigma(planes / (max(float(planes.mean()), 0.0) ** exponent or 1.0))
     low, high = _dct_halves(LOWEST[noise])
-    calm = patches[_least_energy(patches, low, max(64, len(patches) // 20))].astype(np.float64)
-    variances = np.concatenate([np.square(some @ high) for some in _few(calm)]).mean(axis=0)
+    flat = patches[_least_energy(patches, low, max(64, len(patches) // 20))].astype(np.float64)
+    variances = np.concatenate([np.square(batch @ high) for batch in _batches(flat)]).mean(axis=0)
     sigma = float(np.sqrt(np.median(variances)))
-    # What JPEG leaves out of its blocks comes back as rounding.
+    # Frequencies that JPEG has removed leave nothing but rounding errors.
     return sigma if sigma > 1e-6 * max(-planes.min(), planes.max()) else 0.0
 
 
 def estimate_noise(
     image: ArrayLike, channel_axis: int | None = None, *, noise: str = "poisson"
 ) -> tuple[float, float]:
-    """Noise that grows with the image and noise that does not, estimated together.
+    """Estimate noise that grows with the image together with noise that does not.
 
-    The patches of `estimate_sigma` are parted by their mean into classes of equal size. In each, the
-    5 % with the least energy in the low frequencies give the noise's variance at their mean; the
-    line through these, by least squares with errors in proportion to the variance, gives both (in
-    the manner of [1]_).
+    The patches of `estimate_sigma` are divided by their mean into classes of equal size. In each
+    class the 5 % with the least energy at low frequencies give the variance of the noise at their
+    mean; a line fitted to these by least squares, with errors proportional to the variance, gives
+    both strengths (following [1]_).
 
     Parameters
     ----------
@@ -162,19 +170,19 @@ def estimate_noise(
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
-    noise : {"poisson", "speckle"}
-        Whether the variance where the image is x is σ²x + r² or σ²x² + r².
+    noise : {"poisson", "speckle"}, default "poisson"
+        The kind of noise: of variance σ²x + r² or σ²x² + r² where the image is x.
 
     Returns
     -------
     tuple of (float, float)
-        σ and r, neither below 0, in units of intensity. An image with fewer than 640 places for a
-        patch is taken to have r = 0.
+        σ and r, both ≥ 0, in units of intensity. For an image with room for fewer than 640 patches
+        r is 0.
 
     Raises
     ------
     TypeError, ValueError
-        If the image is not what it should be, or `noise` is unknown.
+        If the image is invalid, or `noise` is unknown.
 
     References
     ----------
@@ -202,9 +210,9 @@ def estimate_noise(
     mean = patches.mean(axis=1)
     points = []
     for members in np.array_split(np.argsort(mean, kind="stable"), CLASSES):
-        calm = members[_least_energy(patches[members], low, max(16, len(members) // 20))]
-        variance = np.median(np.square(patches[calm] @ high).mean(axis=0))
-        points.append((max(mean[calm].mean(), 0.0) ** (2 * exponent), variance))
+        flat = members[_least_energy(patches[members], low, max(16, len(members) // 20))]
+        variance = np.median(np.square(patches[flat] @ high).mean(axis=0))
+        points.append((max(mean[flat].mean(), 0.0) ** (2 * exponent), variance))
     level, variance = np.transpose(points)
     weight = 1 / np.maximum(variance, 1e-3 * variance.max() or 1.0)
     line, _ = nnls(np.column_stack([weight * level, weight]), weight * variance)
@@ -212,27 +220,28 @@ def estimate_noise(
 
 
 def _mask_planes(mask, planes):
+    """The mask, repeated for each channel, in the shape of the planes."""
     channels = len(planes) * planes.shape[1] * planes.shape[2] // np.size(mask)
     return np.broadcast_to(mask, (channels, *np.shape(mask))).reshape(planes.shape)
 
 
 def _patches(planes, mask, most=1 << 16, *, darkest=True):
-    """Unsaturated patches ``(N, 64)`` on a regular grid, overlapping as far as `most` allows.
+    """Unsaturated patches ``(N, 64)`` on a regular grid, overlapping but at most about `most`.
 
-    Those at the image's minimum are left out as well if `darkest`.
+    Patches with pixels at the image's maximum are left out, and at its minimum if `darkest`.
     """
     if min(planes.shape[1:]) < PATCH:
         return np.empty((0, PATCH * PATCH))
-    places = len(planes) * (planes.shape[1] - PATCH + 1) * (planes.shape[2] - PATCH + 1)
-    # Every third place has nearly all there is to know; small images need what they have.
-    step = 1 if places < 1 << 12 else max(3, math.ceil(math.sqrt(places / most)))
+    positions = len(planes) * (planes.shape[1] - PATCH + 1) * (planes.shape[2] - PATCH + 1)
+    # Every third position holds nearly all of the information; small images need every one.
+    step = 1 if positions < 1 << 12 else max(3, math.ceil(math.sqrt(positions / most)))
 
     bad = planes == planes.max()
     if darkest:
         bad |= planes == planes.min()
     if mask is not None:
         bad |= ~mask
-    for axis in (1, 2):  # the lines of a patch, and then its columns: an eighth of the work
+    for axis in (1, 2):  # first along columns, then along lines: an eighth of the work
         windows = np.lib.stride_tricks.sliding_window_view(bad, PATCH, axis)
         bad = windows[(slice(None),) * axis + (slice(None, None, step),)].any(axis=-1)
     windows = np.lib.stride_tricks.sliding_window_view(planes, (PATCH, PATCH), (1, 2))
@@ -240,8 +249,11 @@ def _patches(planes, mask, most=1 << 16, *, darkest=True):
 
 
 def _dct_halves(lowest=PATCH):
-    """The orthonormal 2-D DCT-II of a patch: columns for the low frequencies and for the high ones,
-    whose two indices have at least `lowest` as their sum."""
+    """The orthonormal 2-D DCT-II of a patch, as two matrices ``(64, K)``.
+
+    The first has the low frequencies as columns, the second the high ones, whose two indices add up
+    to at least `lowest`.
+    """
     k = np.arange(PATCH)
     basis = np.cos(np.pi * np.outer(2 * k + 1, k) / (2 * PATCH)) * np.sqrt(2 / PATCH)
     basis[:, 0] /= np.sqrt(2)
@@ -251,27 +263,27 @@ def _dct_halves(lowest=PATCH):
 
 
 def _least_energy(patches, low, count):
-    """The indices of so many patches, with the least energy in the low frequencies."""
+    """The indices of the `count` patches with the least energy at low frequencies."""
     low = low.astype(patches.dtype)
-    products = (some @ low for some in _few(patches))
-    energy = np.concatenate([np.einsum("pf,pf->p", some, some) for some in products])
+    products = (batch @ low for batch in _batches(patches))
+    energy = np.concatenate([np.einsum("pf,pf->p", batch, batch) for batch in products])
     return np.argpartition(energy, count - 1)[:count]
 
 
-def _few(patches):
-    """Some patches at a time, few enough that a matrix product with them takes a single thread.
+def _batches(patches):
+    """Batches of patches so small that BLAS multiplies each in a single thread.
 
-    The threads of a large product spin on for a while, and those of the filter that follows take
+    After a large product the threads of BLAS spin for a while, and the filter that follows takes
     twice as long.
     """
     return (patches[first : first + 96] for first in range(0, len(patches), 96))
 
 
 def _difference_sigma(planes):
-    """Median of |(a - b - c + d)/2| over squares (a b; c d) of pixels, over its value at σ = 1."""
+    """Median of |(a - b - c + d)/2| over squares (a b; c d) of pixels, relative to that of σ = 1."""
     for axis in (1, 2):
         if planes.shape[axis] > 1:
             planes = np.diff(planes, axis=axis) / math.sqrt(2)
         elif planes.shape[1] == planes.shape[2] == 1:
-            return 0.0  # a pixel has nothing to be compared with
+            return 0.0  # a single pixel has no differences
     return float(np.median(np.abs(planes)) / 0.6744897501960817)

@@ -1,4 +1,4 @@
-"""Adding noise to an image: gaussian, poisson, speckle, salt and pepper."""
+"""Synthetic noise: Gaussian, Poisson, speckle, salt and pepper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def gaussian(image, sigma, rng):
 
 
 def poisson(image, sigma, rng):
-    """Photon counts of variance x·σ²: as strong as Gaussian noise of σ where the image is 1."""
+    """Photon counts of variance x·σ²: as strong as Gaussian noise where the image is 1."""
     return rng.poisson(np.clip(image, 0, None) / sigma**2) * sigma**2
 
 
@@ -28,7 +28,7 @@ def speckle(image, sigma, rng):
 
 
 def salt_and_pepper(image, sigma, rng):
-    """A fraction σ of the values becomes 0 or 1, with equal probability."""
+    """0 or 1, with equal probability, in place of a fraction σ of the values."""
     draw = rng.random(image.shape)
     return np.where(draw < sigma / 2, 0.0, np.where(draw < sigma, 1.0, image))
 
@@ -69,8 +69,10 @@ def add_noise(
 
     Raises
     ------
+    TypeError
+        If the image or σ is not numeric.
     ValueError
-        If `noise` is unknown or σ is not a number from 0 to 1.
+        If `noise` is unknown or σ is not from 0 to 1.
 
     Examples
     --------
@@ -79,7 +81,7 @@ def add_noise(
     array([[ 0.01, -0.01],
            [ 0.06,  0.01]])
     """
-    # The axes do not matter here, so that any number of them is taken as one plane.
+    # Noise does not depend on the axes, so any number of them is flattened.
     image = np.asarray(image)
     flat = as_float(image.reshape(1, -1))
     sigma = check_sigma(sigma)

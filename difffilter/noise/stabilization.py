@@ -1,4 +1,4 @@
-"""Variance-stabilising transforms and their inverses: Anscombe's for Poisson noise, asinh for speckle."""
+"""Variance-stabilising transforms: Anscombe's for Poisson noise, asinh for speckle."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import numpy as np
 
 __all__ = ["TRANSFORMS", "Transform", "poisson", "speckle"]
 
-# Speckle: intensities below this share of the top, or below σ of it, are not told apart by their
-# ratio but by their difference.
+# The asinh for speckle is logarithmic above this share of the brightest intensity (or σ times it,
+# if that is more), and linear below.
 DARK = 1 / 8
 
 
 @dataclass(frozen=True)
 class Transform:
-    """Makes the noise of an image equally strong everywhere.
+    """A variance-stabilising transform, after which the noise is equally strong everywhere.
 
     Attributes
     ----------
     forward : callable
-        From intensities to values in about [0, 1].
+        The transform of intensities to values of about [0, 1].
     inverse : callable
-        From expected values of what `forward` gives to the intensities that have them.
+        The unbiased inverse: from the expected value of a transformed noisy pixel to its intensity.
     slope : callable
         The derivative of the inverse, up to a constant, as a function of the intensity.
     deviation : callable
-        The standard deviation of the noise afterwards, as a function of the intensity.
+        The standard deviation of the transformed noise, as a function of the intensity.
     sigma : float
-        What it is where the image is bright.
+        The standard deviation of the transformed noise in bright areas.
     """
 
     forward: Callable
@@ -41,11 +41,24 @@ class Transform:
 
 
 def poisson(top, sigma, read):
-    """The generalised Anscombe transform [1]_, and its unbiased inverse in closed form [2]_ [3]_.
+    """The generalised Anscombe transform, and its unbiased inverse in closed form.
 
-    With z = y/σ² the photons and r = read/σ², 2√(z + 3/8 + r²) has a variance of about 1. The
-    photons for which it is expected to be D are D²/4 + √(3/2)/(4D) - 11/(8D²) + 5√(3/2)/(8D³)
-    - 1/8 - r².
+    With z = y/σ² photons and r = read/σ², the transform D = 2√(z + 3/8 + r²) has a variance of
+    about 1. The inverse of its expected value is D²/4 + √(3/2)/(4D) - 11/(8D²) + 5√(3/2)/(8D³)
+    - 1/8 - r² (Starck, Murtagh & Bijaoui 1998; Mäkitalo & Foi 2011, 2013; see `Stabilized`).
+
+    Parameters
+    ----------
+    top : float
+        The intensity that becomes 1.
+    sigma : float
+        σ, the standard deviation of the Poisson noise where the image is 1; above 0.
+    read : float
+        Standard deviation of additional Gaussian noise.
+
+    Returns
+    -------
+    Transform
     """
     gain, dark = sigma**2, (read / sigma**2) ** 2
 
@@ -60,7 +73,7 @@ def poisson(top, sigma, read):
 
     def inverse(value):
         d, a = np.maximum(value * unit + low, low), math.sqrt(3 / 2)
-        # (No power of D higher than its square, which could overflow.)
+        # (Horner's scheme, as powers of D above its square could overflow.)
         z = d**2 / 4 + (a / 4 - (11 / 8 - 5 * a / 8 / d) / d) / d - 1 / 8 - dark
         return gain * np.maximum(z, 0)
 
@@ -68,11 +81,12 @@ def poisson(top, sigma, read):
 
 
 def speckle(top, sigma, read):
-    """asinh(y/x₀), which is the logarithm of 2y/x₀ where y is far above x₀, and its inverse.
+    """asinh(y/x₀), which is log(2y/x₀) for y far above x₀, and its unbiased inverse.
 
-    ∫ dx / √(σ²x² + read²) has x₀ = read/σ; x₀ is at least a share of `top`, for in the logarithm
-    noise and rounding of dark pixels would outweigh all else. The inverse is that of the
-    expectation over Gaussian speckle, by quadrature, which takes the logarithm's bias away.
+    The stabilising transform ∫ dx / √(σ²x² + read²) has x₀ = read/σ. Here x₀ is at least a share of
+    `top`, since a logarithm would magnify noise and rounding of dark pixels. The inverse is that of
+    the expected value over Gaussian speckle, by quadrature, and so has none of the logarithm's bias.
+    Parameters and result are those of `poisson`.
     """
     zero = max(read / sigma, top * max(DARK, sigma))
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
@@ -87,7 +101,8 @@ def speckle(top, sigma, read):
         return mean, np.sqrt(np.square(values) @ weights - mean**2)
 
     unit = float(curve(top))
-    # Beyond twice the brightest pixel that a top can have, nothing is to be expected.
+    # The table ends far above the brightest clean pixel that `top`, a quantile of the noisy image,
+    # allows.
     x = zero * np.sinh(np.linspace(0, curve(4 * top / max(1 - 2 * sigma, 0.25)), 4096))
     expected, spread = moments(x)
     spread = np.hypot(spread, read / np.hypot(x, zero))

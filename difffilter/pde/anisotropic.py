@@ -431,9 +431,9 @@ def _candidates(width, kappa, choices, sigma):
 
 
 def _tensor_halo(settled, integration, spacing):
-    """Each D follows from its surroundings; the rest is diffusion, in links of several pixels."""
+    """The halo: that of each D, plus that of diffusion along links of several pixels."""
     variance = settled.presmooth**2 + integration**2
     rounds, _ = steps_taken(settled.time, settled.step, settled.fidelity)
     tail = heat_halo(settled.time + rounds * variance / 2, spacing)
-    look = [math.ceil(3.5 * (settled.presmooth + integration) / h) + 2 for h in spacing]
-    return tuple(t + n for t, n in zip(tail, look, strict=True))
+    margin = [math.ceil(3.5 * (settled.presmooth + integration) / h) + 2 for h in spacing]
+    return tuple(t + n for t, n in zip(tail, margin, strict=True))

@@ -136,7 +136,7 @@ class CurvatureMotion(PDEFilter):
     spacing: Spacing = None
     step: float | None = None
 
-    LOOK: ClassVar = 1
+    RADIUS: ClassVar = 1
 
     def evolutions(self, spacing, sigma):
         return [LevelLineMotion(self.step, spacing)]

@@ -44,7 +44,7 @@ class PDEFilter(Denoiser):
 
     CHOSEN: ClassVar[tuple[str, ...]] = ()
     MASKS: ClassVar[bool] = False  # whether a mask can be given
-    LOOK: ClassVar[int | None] = None  # how many pixels far an explicit step looks
+    RADIUS: ClassVar[int | None] = None  # radius in pixels of an explicit step's stencil
     # The limits of parameters, for filters that have one of this name.
     LIMITS: ClassVar[dict[str, dict[str, float]]] = {
         "time": {"least": 0},
@@ -105,12 +105,12 @@ class PDEFilter(Denoiser):
 
     def _halo(self, spacing: tuple[float, ...]) -> tuple[int, ...] | None:
         """The halo of settled parameters, given h for each spatial axis; here of explicit steps."""
-        if self.LOOK is None:
+        if self.RADIUS is None:
             return None
         step = check_step(self.parameters["step"], (2,) * len(spacing), spacing)
         time = self.time or 0.0
         steps, _ = steps_taken(time, step, self.fidelity)
-        return explicit_halo(steps, self.LOOK, time, spacing, widen=2)
+        return explicit_halo(steps, self.RADIUS, time, spacing, widen=2)
 
     def warm_up(self, dtype=np.float32):
         # A plane will do: its kernels are the volumes' as well, or compile quickly.

@@ -151,7 +151,7 @@ class ForwardBackward(PDEFilter):
     spacing: Spacing = None
     step: float | None = None
 
-    LOOK: ClassVar = 2
+    RADIUS: ClassVar = 2
     CHOSEN: ClassVar = ("kappa",)
     LIMITS: ClassVar = PDEFilter.LIMITS | {"alpha": {"least": 0, "most": 1}}
 

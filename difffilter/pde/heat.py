@@ -169,7 +169,7 @@ class Heat(PDEFilter):
             return self, flow
         plain = problem.weight is None and problem.deviation is None and problem.mask is None
         if plain:
-            image, channel_axis = problem.backend.shown(problem.image, problem.channel_axis)
+            image, channel_axis = problem.backend.host_image(problem.image, problem.channel_axis)
             image, problem.sigma = prepare(image, problem.sigma, channel_axis)
             time = _time_of_least_risk(
                 image, problem.sigma, channel_axis, _spacing(problem), self.fidelity
@@ -178,7 +178,7 @@ class Heat(PDEFilter):
             time = 0.0
         else:
             _, time = least_risk(
-                problem.seen, local_deviation(problem, sigma), [flow], None,
+                problem.host_state, local_deviation(problem, sigma), [flow], None,
                 fidelity=self.fidelity, weight=problem.as_state(problem.weight),
             )  # fmt: skip
         return replace(self, time=time), flow

@@ -73,7 +73,7 @@ def perona_malik(
     %(time)s
     kappa : float or {"mad", "quantile", "sigma"}, optional
         Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
-        the gradients that the diffusivity looks at. ``"mad"``: the flux s·g(s) is greatest at their
+        the gradients that the diffusivity depends on. ``"mad"``: the flux s·g(s) is greatest at their
         robust standard deviation, 1.4826 times the median of their absolute values [3]_.
         ``"quantile"``: 90 % of them are below κ [1]_. ``"sigma"``: κ is the standard deviation that
         the noise gives to them, √2 σ between neighbours. ``None``: of several multiples of σ, the
@@ -103,17 +103,17 @@ def perona_malik(
         with spacing 1); or of an implicit step; or the length of a cycle. ``None``: chosen to keep
         to the tolerance, or, for the explicit scheme without one, 0.8 of the bound.
     tol : float, optional
-        How far, root mean square, the steps in time may lead from the solution, in units of
-        intensity, as judged on a part of the image; not used with a step. ``None``: 0.5/255.
+        Largest root-mean-square error of the time stepping, in units of intensity, as estimated on
+        a sample of the image; not used with a step. ``None``: 0.5/255.
     fidelity : float, default 0
         λ of a term λ(f - u) that pulls u back to the image f (biased diffusion [8]_), in units of
         one over time. The evolution then ends in a state that keeps some of the image. The steps
         of the scheme and of this term take turns (Strang splitting).
     %(spacing)s
     device : str, optional
-        Where to filter: a PyTorch device, such as ``"cuda"``, or ``"auto"``, which is CUDA if there
-        is one. Arrays filtered elsewhere come back as arrays, tensors to where they were. ``None``:
-        where the image is.
+        A PyTorch device that filters, such as ``"cuda"``, or ``"auto"``, which is CUDA if available;
+        ``None``: the device of the image. Results are arrays for arrays, and for tensors they are
+        tensors on the device of the image.
     sigma : float, optional
         Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
         estimated from the image. Not used where every parameter is given.
@@ -139,7 +139,7 @@ def perona_malik(
     ------
     TypeError, ValueError
         If an argument is not as described above, the step is above the stability bound, there is no
-        such device, or the scheme is ``"aos"`` elsewhere than on the CPU.
+        such device, or the scheme is ``"aos"`` on another device than the CPU.
 
     Notes
     -----
@@ -265,7 +265,7 @@ class PeronaMalik(PDEFilter):
 
     def _settle(self, problem):
         flow = Diffusion(spacing=problem.spacing, mask=problem.mask)
-        kappa, seen = self.kappa, problem.seen
+        kappa, state = self.kappa, problem.host_state
         if isinstance(kappa, str) and None not in (self.diffusivity, self.presmooth):
             kind = DIFFUSIVITIES[self.diffusivity]
             kappa = _by_rule(kappa, problem, replace(flow, kind=kind, presmooth=self.presmooth))
@@ -276,7 +276,7 @@ class PeronaMalik(PDEFilter):
             flow = replace(flow, kind=kind, kappa=kappa, presmooth=self.presmooth)
             time = self.time
         scheme = "explicit" if self.fidelity and self.scheme == "auto" else self.scheme
-        plan = plan_steps(seen, flow, time, scheme, self.step, self.tol)
+        plan = plan_steps(state, flow, time, scheme, self.step, self.tol)
         chosen = replace(
             self, time=time, kappa=flow.kappa, diffusivity=NAMES[flow.kind],
             presmooth=flow.presmooth, scheme=plan.scheme, step=plan.size or None,
@@ -309,7 +309,7 @@ class PeronaMalik(PDEFilter):
                 candidates[kind, blur, k] = replace(each, kappa=k)
         plain = not self.fidelity and problem.weight is None and problem.deviation is None
         return least_risk(
-            problem.seen,
+            problem.host_state,
             local_deviation(problem, sigma),
             candidates.values(),
             self.time,
@@ -325,28 +325,28 @@ class PeronaMalik(PDEFilter):
         bound = stability_bound((2,) * axes, spacing)
         scheme = "explicit" if self.scheme == "auto" else self.scheme
         plan = Plan(scheme, *steps_taken(self.time, self.step or SAFETY * bound, self.fidelity))
-        look = 1  # what a step needs to know of its surroundings
+        radius = 1  # of the stencil of a step
         if self.presmooth:
-            look = 2 + equal_steps(self.presmooth**2 / 2, bound / 2)[0]
+            radius = 2 + equal_steps(self.presmooth**2 / 2, bound / 2)[0]
         if scheme == "aos":
             tail = aos_halo(plan.count, plan.size, spacing)
-            return tuple(t + plan.count * (look - 1) for t in tail)
-        exact = plan.steps((2,) * axes, spacing) * look
+            return tuple(t + plan.count * (radius - 1) for t in tail)
+        exact = plan.steps((2,) * axes, spacing) * radius
         if exact <= FARTHEST[axes] and scheme == "explicit":
             return (exact,) * axes
-        # What the presmoothing adds to the way grows like its variance does.
+        # Presmoothing adds its variance to that of the diffusion, in every step.
         margin = self.presmooth**2 / 2 * plan.count
         return tuple(min(exact, tail) for tail in heat_halo(self.time + margin, spacing))
 
 
 def _by_rule(rule, problem, flow):
-    """κ by a rule of `contrast`, for the gradients that a diffusion looks at."""
-    seen = u = problem.seen
+    """κ by a rule of `contrast`, for the gradients that the diffusivity depends on."""
+    smooth = u = problem.host_state
     if flow.presmooth:
-        seen = np.empty_like(u)
-        flow.smooth(u, seen)
+        smooth = np.empty_like(u)
+        flow.smooth(u, smooth)
     return contrast(
-        rule, seen, problem.strength() if rule == "sigma" else None, flow.spacing,
+        rule, smooth, problem.strength() if rule == "sigma" else None, flow.spacing,
         mask=flow.mask, presmoothed=flow.presmooth > 0,
         gain=_gradient_gain(flow, u.shape[2:]), peak=PEAKS[NAMES[flow.kind]],
     )  # fmt: skip
@@ -357,9 +357,9 @@ def _gradient_gain(flow, volume):
     long = [axis for axis, n in enumerate(volume) if n > 1]
     if not (flow.presmooth and long):
         return math.sqrt(2) / min(flow.spacing[-2:])
-    # By the response to a single dot, away from the border.
-    reach = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
-    dot = np.zeros((1, 1, *(2 * reach + 1 if n > 1 else 1 for n in volume)))
+    # The response to a unit impulse, away from the border.
+    radius = math.ceil(6 * flow.presmooth / min(flow.spacing)) + 2
+    dot = np.zeros((1, 1, *(2 * radius + 1 if n > 1 else 1 for n in volume)))
     dot[tuple(n // 2 for n in dot.shape)] = 1.0
     smooth = np.empty_like(dot)
     flow.smooth(dot, smooth)

@@ -34,7 +34,7 @@ class Problem:
     mask : ndarray (1, D, H, W) of bool, or None
         True where diffusion takes place.
     coupled : bool
-        Whether the channels share one diffusivity; if not, each is an image of its own.
+        Whether the channels share one diffusivity; otherwise each is a separate image.
     noise : str
         The kind of noise.
     sigma : float or None
@@ -64,9 +64,9 @@ class Problem:
         return self.backend.as_state(self.image, self.channel_axis, coupled=self.coupled)
 
     @cached_property
-    def seen(self):
-        """The state as an array, or as something that tiles can be cut out of."""
-        return self.backend.judged(self.state)
+    def host_state(self):
+        """The state as an array, or as an object that `sample` can cut tiles out of."""
+        return self.backend.host_state(self.state)
 
     @property
     def volume(self) -> tuple[int, ...]:
@@ -110,7 +110,7 @@ def pose(
     noise: str = "gaussian",
     axes: tuple[int, ...] | None = (2, 3),
 ) -> Problem:
-    """Pose a `Problem`: check every argument and bring the image to where it is filtered."""
+    """Pose a `Problem`: check every argument and bring the image to its backend's device."""
     backend = backend_of(image, device)
     image = backend.as_float(image, channel_axis, axes=axes)
     shape = spatial_shape(image, channel_axis)

@@ -162,7 +162,7 @@ class SRAD(PDEFilter):
     step: float | None = None
 
     noise = "speckle"
-    LOOK: ClassVar = 2
+    RADIUS: ClassVar = 2
     CHOSEN: ClassVar = ("q0",)
 
     def evolutions(self, spacing, sigma):

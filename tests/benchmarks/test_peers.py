@@ -94,7 +94,7 @@ def test_joint_colour_is_not_channel_by_channel(peer, colour_photo, rng):
 
 
 def test_volumes_are_refused(peer):
-    with pytest.raises(ValueError, match="image must have 2 axes besides channels"):
+    with pytest.raises(ValueError, match="expected 2 axes besides channels"):
         peer(np.zeros((4, 4, 4)), SIGMA)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
-from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle
+from difffilter.blocks.filter import BlockFilter, choose_on_tiles, cut_up, sample_boxes
 from difffilter.denoiser import as_denoiser
 
 BY_BLOCKS = {name: e for name, e in (EQUATIONS | SCHEMES).items() if e.by_blocks is not None}
@@ -24,8 +24,8 @@ def by_blocks(denoiser, image, block, sigma=0.1, channel_axis=None):
     result = np.empty_like(image)
     for corner in itertools.product(*(range(0, n, b) for n, b in zip(shape, block, strict=True))):
         box = tuple((a, min(a + b, n)) for a, b, n in zip(corner, block, shape, strict=True))
-        around = tuple(slice(*span) for span in work.surroundings(box))
-        result[tuple(slice(*span) for span in box)] = work(image[around], box)
+        padded = tuple(slice(*span) for span in work.with_halo(box))
+        result[tuple(slice(*span) for span in box)] = work(image[padded], box)
     return result
 
 
@@ -40,7 +40,7 @@ def by_blocks(denoiser, image, block, sigma=0.1, channel_axis=None):
     ],
     ids=str,
 )
-def test_blocks_make_the_whole(name, options, rng):
+def test_blocks_equal_the_whole_image(name, options, rng):
     image = np.repeat(np.repeat(rng.random((15, 20)), 10, 0), 10, 1).astype(np.float32)
     image += rng.normal(0, 0.05, image.shape).astype(np.float32)
     denoiser = BY_BLOCKS[name].method(**options)
@@ -58,7 +58,7 @@ def test_blocks_of_the_identity(rng):
     "edge_enhancing(kappa=0.1, time=1.1, presmooth=1.0, spacing=(1, 0.8))",
     "coherence_enhancing(kappa=0.01, time=3, integration=1.0)",
 ])  # fmt: skip
-def test_flat_blocks_take_the_steps_of_the_whole(text, rng):
+def test_flat_blocks_take_the_same_steps_as_the_whole_image(text, rng):
     """The weights of D sum up to more where it turns; in most of these blocks it does not."""
     image = np.full((150, 190), 0.5, np.float32)
     y, x = np.mgrid[:60, :70] - 30
@@ -71,7 +71,7 @@ def test_flat_blocks_take_the_steps_of_the_whole(text, rng):
 
 @pytest.mark.parametrize("fidelity", [0.0, 0.5])
 @pytest.mark.parametrize("name", EXACT)
-def test_blocks_of_volumes_and_colours_make_the_whole(name, fidelity, rng):
+def test_blocks_of_volumes_and_colours_equal_the_whole(name, fidelity, rng):
     volume = rng.random((20, 40, 50), np.float32)
     denoiser = EXACT[name].method(time=0.6, fidelity=fidelity)
     whole = denoiser(volume, 0.1)
@@ -89,8 +89,8 @@ def test_blocks_of_a_volume_with_other_spacing(rng):
 
 
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
-def test_blocks_of_noise_that_was_made_even(noise, photo):
-    """The brightest pixels, which the transform goes by, are in few of the blocks."""
+def test_blocks_of_variance_stabilised_images(noise, photo):
+    """The brightest pixels, on which the transform depends, are in few of the blocks."""
     noisy = df.add_noise(photo, 0.1, noise).astype(np.float32)
     noisy[:40] *= 0.3
     method = df.make("stabilized", method="curvature_motion(time=1)", noise=noise)
@@ -101,14 +101,14 @@ def test_blocks_of_noise_that_was_made_even(noise, photo):
     np.testing.assert_allclose(by_blocks(chosen, noisy, (33, 40)), method(noisy, 0.1), atol=1e-6)
 
 
-def test_noise_is_estimated_as_the_method_has_it(photo):
+def test_noise_is_estimated_for_the_kind_of_the_method(photo):
     noisy = df.add_noise(photo, 0.1, "speckle").astype(np.float32)
-    chosen, sigma = settle(df.SRAD(), None, noisy[None], None)
+    chosen, sigma = choose_on_tiles(df.SRAD(), None, noisy[None], None)
     assert sigma == df.estimate_sigma(noisy, noise="speckle")
     assert chosen == df.SRAD().choose(noisy, sigma)
 
 
-def test_ddpm_goes_by_its_own_tiles(rng):
+def test_blocks_of_a_ddpm_follow_its_tiles(rng):
     pytest.importorskip("torch")
     image = rng.random((150, 170), np.float32)
     denoiser = df.make("ddpm(tile=64)").choose(image, 0.1)
@@ -117,13 +117,13 @@ def test_ddpm_goes_by_its_own_tiles(rng):
         by_blocks(df.make("ddpm(mode='sample')"), image, (70, 90))
 
 
-def test_what_does_not_say_how_far_it_looks_is_filtered_as_a_whole(rng):
+def test_without_a_halo_the_image_is_filtered_as_a_whole(rng):
     image = rng.random((60, 70))
-    own = as_denoiser(lambda noisy, sigma=None, *, channel_axis=None: noisy - noisy.mean())
-    work = BlockFilter(own, 0.1, None, image.shape)
-    with pytest.warns(UserWarning, match="does not say how far it looks"):
+    whole_only = as_denoiser(lambda noisy, sigma=None, *, channel_axis=None: noisy - noisy.mean())
+    work = BlockFilter(whole_only, 0.1, None, image.shape)
+    with pytest.warns(UserWarning, match="does not define its halo"):
         work.warn_if_whole()
-    np.testing.assert_array_equal(by_blocks(own, image, (20, 30)), own(image))
+    np.testing.assert_array_equal(by_blocks(whole_only, image, (20, 30)), whole_only(image))
     with pytest.raises(ValueError, match="call choose first"):
         df.PeronaMalik().halo(2)
 
@@ -131,7 +131,7 @@ def test_what_does_not_say_how_far_it_looks_is_filtered_as_a_whole(rng):
 @given(
     st.lists(st.integers(1, 2000), min_size=2, max_size=3).map(tuple), st.integers(1, 5),
 )  # fmt: skip
-def test_samples_are_inside_and_cut_at_the_seams_of_the_choice(shape, images):
+def test_samples_are_inside_the_image_and_never_straddle_tiles(shape, images):
     boxes = sample_boxes(shape, images)
     assert len(set(boxes)) == len(boxes) > 0
     for image, box in boxes:
@@ -142,7 +142,7 @@ def test_samples_are_inside_and_cut_at_the_seams_of_the_choice(shape, images):
     assert len({tuple(b - a for a, b in box) for _, box in boxes}) == 1
 
 
-def test_samples_see_all_rows_and_columns():
+def test_samples_cover_all_rows_and_columns():
     tops = sorted(box[0][0] for _, box in sample_boxes((8192, 8192)))
     lefts = sorted(box[1][0] for _, box in sample_boxes((8192, 8192)))
     for places in (tops, lefts):
@@ -150,14 +150,14 @@ def test_samples_see_all_rows_and_columns():
 
 
 @pytest.mark.parametrize("method", ["heat", "perona_malik", "tv_flow"])
-def test_choosing_on_samples_is_as_good_as_on_all(method, rng):
+def test_choosing_on_samples_is_as_good_as_on_the_whole_image(method, rng):
     from skimage import data
 
     clean = np.tile(data.camera() / 255, (2, 3)).astype(np.float32)
     noisy = clean + rng.normal(0, 0.1, clean.shape).astype(np.float32)
     tiles = np.stack([noisy[a:b, c:d] for _, ((a, b), (c, d)) in sample_boxes(noisy.shape)])
     assert tiles.size < noisy.size
-    settled, sigma = settle(df.make(method), None, tiles, None)
+    settled, sigma = choose_on_tiles(df.make(method), None, tiles, None)
     assert sigma == pytest.approx(0.1, rel=0.03)
     all_seen = df.make(method).choose(noisy, 0.1)
     part = np.s_[:512, :512]

@@ -28,7 +28,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_failures_come_last_and_are_written_down(folder):
+def test_failures_are_listed_last_and_reported(folder):
     result = invoke("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--report", "bad.csv",
                     cwd=folder)  # fmt: skip
     assert result.returncode == 1
@@ -54,7 +54,7 @@ def test_failures_come_last_and_are_written_down(folder):
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_a_process_that_dies_takes_only_its_own_file(folder):
+def test_a_dying_process_loses_only_its_own_file(folder):
     (folder / "deadly.py").write_text(DEADLY)
     Image.fromarray(np.full((8, 8), 255, np.uint8)).save(folder / "in/2.png")
     result = run("smooth", "in", "-o", "out", "-m", "deadly:Deadly", "--sigma", "0.1",

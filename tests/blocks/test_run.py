@@ -140,7 +140,7 @@ def test_hdf5_in_hdf5_out(tmp_path, rng):
         assert result.attrs["unit"] == "µm"
 
 
-def test_from_kind_to_kind(tmp_path, rng):
+def test_conversion_between_formats(tmp_path, rng):
     values = rng.integers(0, 2**16, (7, 40, 50), np.uint16)
     tifffile.imwrite(tmp_path / "0.tif", values, photometric="minisblack")
     names = ["0.tif", "1.zarr", "2.h5", "3.tif"]
@@ -154,14 +154,14 @@ def test_from_kind_to_kind(tmp_path, rng):
     ("source", "axes", "message"),
     [
         ("none.zarr", None, "there is no file"),
-        ("empty.zarr", None, "holds 0 arrays; name one: none"),
-        ("two.zarr", None, "holds 2 arrays; name one: "),
-        ("two.zarr/c", None, "holds no Zarr array 'c'"),
-        ("five.zarr", None, "has 5 axes, of shape (1, 1, 2, 8, 8); say what they are, like --axes TCZYX"),
+        ("empty.zarr", None, "empty.zarr has no arrays"),
+        ("two.zarr", None, "has 2 arrays; name one: "),
+        ("two.zarr/c", None, "has no Zarr array 'c'"),
+        ("five.zarr", None, "has 5 axes, of shape (1, 1, 2, 8, 8); name them, for example --axes TCZYX"),
         ("five.zarr", "YX", "has 5 axes"),
-        ("five.zarr", "TZYXX", "Y and X must be among them, once each"),
-        ("text.h5", None, "is damaged or no HDF5 file"),
-        ("complex.zarr", None, "holds complex128 pixels; real numbers are supported"),
+        ("five.zarr", "TZYXX", "expected different ones, Y and X among them"),
+        ("text.h5", None, "is damaged or not an HDF5 file"),
+        ("complex.zarr", None, "has pixels of dtype complex128; expected real numbers"),
         ("packed.tif", None, "packed bits"),
         ("cut.tif", None, "is truncated"),
     ],
@@ -184,7 +184,7 @@ def test_bad_arrays(tmp_path, source, axes, message):
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_bad_pixels_say_where(tmp_path):
+def test_errors_in_pixels_name_the_block(tmp_path):
     pixels = np.zeros((100, 100), np.float32)
     pixels[70, 90] = np.nan
     tifffile.imwrite(tmp_path / "nan.tif", pixels)
@@ -192,11 +192,13 @@ def test_bad_pixels_say_where(tmp_path):
         smooth_blocks(tmp_path / "nan.tif", tmp_path / "out.tif", METHOD, sigma=0.1, side=50)
 
 
-def test_no_room(tmp_path, monkeypatch):
+def test_disk_too_small(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "in.tif", np.zeros((1000, 1000), np.uint16))
     free = lambda path: type("Usage", (), {"free": 10**6})  # noqa: E731
     monkeypatch.setattr("difffilter.io.writers.shutil.disk_usage", free)
-    with pytest.raises(OSError, match=r"has 0.001 GB left; the result takes 0.00\d+ GB more"):
+    with pytest.raises(
+        OSError, match=r"has 0.001 GB of free space; the result takes another 0.00\d+"
+    ):
         smooth_blocks(tmp_path / "in.tif", tmp_path / "out.tif", METHOD, sigma=0.1)
 
 
@@ -243,10 +245,10 @@ def half_done(request, tmp_path, rng):
 
 
 def go_on(target):
-    noting, told_ = Noting(), []
+    noting, progress = Noting(), []
     smooth_blocks(target.with_name("in.zarr"), target, noting, sigma=0.1, side=30,
-                  progress=lambda done, total: told_.append(done))  # fmt: skip
-    return noting.seen, told_, content(target)
+                  progress=lambda done, total: progress.append(done))  # fmt: skip
+    return noting.seen, progress, content(target)
 
 
 def content(path):
@@ -256,14 +258,14 @@ def content(path):
 
 def test_a_second_run_finishes_the_job(half_done):
     values, target = half_done
-    seen, told_, result = go_on(target)
+    seen, progress, result = go_on(target)
     assert len(seen) == 4
-    assert told_ == [5, 6, 7, 8, 9]
+    assert progress == [5, 6, 7, 8, 9]
     np.testing.assert_array_equal(result, 2 * values)
     assert sorted(os.listdir(target.parent)) == ["in.zarr", target.name]
 
 
-def test_what_is_damaged_is_done_again(half_done):
+def test_damaged_blocks_are_filtered_again(half_done):
     values, target = half_done
     path = target.with_name(target.name + ".journal")
     lines = path.read_bytes().splitlines(keepends=True)
@@ -278,12 +280,12 @@ def test_what_is_damaged_is_done_again(half_done):
             place = json.loads(lines[0])["begun"]["made"]["offset"]
             file.seek(place)
             file.write(b"\xff" * 16)
-    seen, told_, result = go_on(target)
-    assert (len(seen), told_[0]) == (6, 3)
+    seen, progress, result = go_on(target)
+    assert (len(seen), progress[0]) == (6, 3)
     np.testing.assert_array_equal(result, 2 * values)
 
 
-def test_another_request_does_not_go_on(half_done):
+def test_a_different_request_does_not_resume(half_done):
     values, target = half_done
     source = target.with_name("in.zarr")
     with pytest.raises(ValueError, match="unfinished run with another sigma; pass --overwrite"):
@@ -333,7 +335,7 @@ def heed_interrupts():
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_command_goes_on(tmp_path, how, rng):
+def test_a_killed_command_resumes(tmp_path, how, rng):
     (tmp_path / "slow.py").write_text(SLOW)
     pixels = rng.integers(0, 256, (128, 128), np.uint8)
     tifffile.imwrite(tmp_path / "in.tif", pixels)
@@ -390,7 +392,7 @@ def test_command_line_on_arrays(tmp_path, rng):
     np.testing.assert_allclose(planes, [df.heat(v, 1) for v in values], atol=1e-6)
 
 
-def test_there_is_no_scheduler(tmp_path, monkeypatch):
+def test_missing_scheduler(tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
     patient = distributed.Client
     monkeypatch.setattr(distributed, "Client", lambda address, timeout: patient(address, timeout=1))

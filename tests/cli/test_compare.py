@@ -34,7 +34,7 @@ def test_noise_then_compare(tmp_path, photo):
     assert (tmp_path / "fig.png").exists()
 
 
-def test_compare_takes_a_class_of_ones_own(folder):
+def test_compare_takes_a_user_class(folder):
     """In the current folder, by the installed script, which does not look there by itself."""
     (folder / "mine.py").write_text(
         "class Darker:\n"

@@ -107,7 +107,7 @@ def test_a_folder_for_the_result_is_made(folder):
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
         (["nan.tif"], "nan.tif: image has 1 pixels that are NaN or infinite; replace them"),
-        (["grey.png", "--sigma", "25"], "sigma is 25, above the image's whole range [0, 1]; "
+        (["grey.png", "--sigma", "25"], "sigma is 25; expected at most 1, the range of the image; "
          "did you mean 25/255?"),
         (["grey.png", "--sigma", "lots"], "--sigma is 'lots'; expected a number such as 0.098 or 25/255"),
         (["grey.png", "--kappa", "0"], "kappa is 0.0; expected a finite number > 0"),
@@ -119,7 +119,7 @@ def test_a_folder_for_the_result_is_made(folder):
         (["grey.png", "--diffusivity", "exponental"],
          "diffusivity is 'exponental'; expected one of exponential, rational"),
         (["grey.png", "-m", "heat", "--kappa", "1"], "heat has no parameter 'kappa'"),
-        (["grey.png", "-o", "out.bmp"], "unknown suffix '.bmp'; use one of .png"),
+        (["grey.png", "-o", "out.bmp"], "out.bmp has suffix '.bmp'; expected one of .png"),
         (["grey.png", "-o", "nowhere/out.png"], "there is no folder nowhere to write out.png in"),
         (["grey.png", "colour.jpg", "-o", "out.png"], "output is out.png; expected a folder for 2 results"),
         (["grey.png", "--spacing", "1,x"], "--spacing is 'x'; expected a number"),

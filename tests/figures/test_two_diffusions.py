@@ -33,7 +33,7 @@ def test_both_keep_the_same_share_of_the_variance(photo, channel_axis):
         assert np.var(x - signal) == pytest.approx((1 - share) / 4, rel=0.05, abs=1e-9)
 
 
-def test_the_way_back_starts_where_the_way_there_ends(three_ways):
+def test_the_reverse_process_starts_where_the_forward_one_ends(three_ways):
     _, noise, back = three_ways
     assert back.title == "DDPM, reverse"
     assert back.captions == noise.captions == ["t = 0", "t = 10", "t = 40", "t = 90"]
@@ -48,7 +48,7 @@ def test_large_images_are_shrunk_and_small_ones_not():
     assert two_diffusions(picture[:7, :9], frames=2, size=100)[0].images[0].shape == (7, 9)
 
 
-def test_a_flat_image_and_a_single_pixel_have_nothing_to_lose():
+def test_a_flat_image_and_a_single_pixel_do_not_change():
     for shape in ((6, 5), (1, 1)):
         blur, _ = two_diffusions(np.full(shape, 0.3), frames=3)
         assert blur.captions == ["T = 0"] * 3
@@ -61,7 +61,7 @@ def test_the_figure_has_a_picture_for_each_step(three_ways):
     assert [axes.get_title() for axes in figure.axes[4:8]] == three_ways[1].captions
 
 
-def test_the_animation_goes_there_and_back(three_ways, tmp_path):
+def test_the_animation_runs_forward_and_back(three_ways, tmp_path):
     animate(three_ways, tmp_path / "way.gif", pause=2)
     with Image.open(tmp_path / "way.gif") as gif:
         # Pillow joins frames that are equal, as those of the pauses are.
@@ -74,11 +74,11 @@ def test_the_animation_goes_there_and_back(three_ways, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"frames": 1}, "frames is 1; expected at least 2"),
+        ({"frames": 1}, "frames is 1; expected a whole number ≥ 2"),
         ({"last": 1001}, "last is 1001; expected a step from 1 to 1000"),
-        ({"size": 0}, "size is 0; expected at least 1 pixel"),
+        ({"size": 0}, "size is 0; expected a whole number ≥ 1"),
         ({"steps": 0, "weights": "auto"}, "steps is 0; expected a whole number ≥ 1"),
-        ({"channel_axis": 0}, "the image has 8 channels; expected 1 or 3"),
+        ({"channel_axis": 0}, "image has 8 channels; expected 1 or 3"),
     ],
 )
 def test_bad_arguments_are_named(options, message):

@@ -16,7 +16,7 @@ import difffilter as df
 from difffilter.io.files import read
 
 
-def test_mutated_files_are_done_or_refused(tmp_path):
+def test_mutated_files_are_processed_or_refused(tmp_path):
     found = hostile.run(tuple(hostile.KINDS), tmp_path / "all", 300)
     assert not found["bad"]
     assert sum(found["outcomes"].values()) == 300
@@ -24,7 +24,7 @@ def test_mutated_files_are_done_or_refused(tmp_path):
     assert found["outcomes"]["refused"] > 40
 
 
-def test_the_judge_sees_what_is_wrong(tmp_path, monkeypatch):
+def test_the_harness_detects_failures(tmp_path, monkeypatch):
     """A mutant that kills, one that raises what it should not, and too much memory."""
     prelude = """
 import hostile, os
@@ -60,7 +60,7 @@ def bomb(path, side):
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b""))
 
 
-def test_bombs_are_refused_unless_asked_for(tmp_path):
+def test_decompression_bombs_are_refused_by_default(tmp_path):
     bomb(tmp_path / "bomb.png", 6000)
     size = (tmp_path / "bomb.png").stat().st_size
     with pytest.raises(ValueError, match=f"{size} bytes would become 36000000 pixels; pass --max-"):
@@ -89,7 +89,7 @@ def low_limits(monkeypatch):
     monkeypatch.setattr(picture.check_size, "__defaults__", (None, 10_000))
 
 
-def test_what_goes_by_blocks_needs_no_limit(tmp_path, low_limits):
+def test_files_processed_in_blocks_need_no_limit(tmp_path, low_limits):
     """Parts, not the whole, have to fit into memory: here 40 000 pixels that are all the same."""
     from difffilter.blocks.folders import Task, smooth_file
 
@@ -114,7 +114,7 @@ def test_what_goes_by_blocks_needs_no_limit(tmp_path, low_limits):
     smooth_file(task, df.make("heat(time=1)"), overwrite=True, max_pixels=40_000)
 
 
-def test_what_cannot_go_by_blocks_is_read_as_a_whole(tmp_path, low_limits):
+def test_files_that_cannot_be_split_are_read_as_a_whole(tmp_path, low_limits):
     from difffilter.blocks.folders import Task, smooth_file
 
     bits = np.random.default_rng(0).random((200, 200)) < 0.5
@@ -170,7 +170,7 @@ def test_odd_names(tmp_path):
         assert (tmp_path / f"{name}.tif").exists()
 
 
-def test_links_lead_nowhere_else(tmp_path):
+def test_symbolic_links(tmp_path):
     """A result takes the place of a link; what the link led to stays."""
     (tmp_path / "in").mkdir()
     (tmp_path / "out").mkdir()

@@ -46,7 +46,7 @@ def test_channels_count_together(colour_photo, rng):
         assert df.estimate_sigma(moved, channel_axis=axis) == pytest.approx(0.1, rel=0.05)
 
 
-def test_scales_and_does_not_mind_an_offset(photo, rng):
+def test_scales_with_the_image_and_ignores_an_offset(photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)
     sigma = df.estimate_sigma(noisy)
     assert df.estimate_sigma(1000 * noisy - 300) == pytest.approx(1000 * sigma, rel=1e-6)
@@ -60,7 +60,7 @@ def test_saturation_does_not_hide_the_noise(rng):
     assert df.estimate_sigma(noisy) == pytest.approx(0.1, rel=0.1)
 
 
-def test_mask_says_where_to_look(rng):
+def test_only_pixels_in_the_mask_are_used(rng):
     noisy = rng.normal(0.5, 0.3, (96, 96))
     noisy[:, :48] = rng.normal(0.5, 0.05, (96, 48))
     mask = np.arange(96) < 48
@@ -91,7 +91,7 @@ def test_check_sigma():
         check_sigma(25, np.zeros(3))
 
 
-def test_what_is_left_of_rounding_is_no_noise():
+def test_rounding_errors_are_not_noise():
     # Blocks of 8×8 with low frequencies alone, as a coarse JPEG has them, beside flat ones.
     ramp = np.tile(np.cos(np.pi * (np.arange(8) + 0.5) / 8), (64, 8)) / 3
     assert df.estimate_sigma(np.hstack([ramp, np.full((64, 64), 0.1)])) == 0

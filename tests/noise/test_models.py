@@ -27,7 +27,7 @@ def test_mean_and_variance(noise, mean, variance):
 
 
 @pytest.mark.parametrize("noise", KINDS)
-def test_keyed_by_the_generator(noise, photo):
+def test_noise_depends_on_the_generator_alone(noise, photo):
     before = photo.copy()
     noisy = df.add_noise(photo, 0.1, noise, np.random.default_rng(5))
     np.testing.assert_array_equal(noisy, df.add_noise(photo, 0.1, noise, 5))

@@ -24,7 +24,7 @@ def test_strength_on_photographs(name, noise, sigma):
 
 
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
-def test_strength_scales_as_the_noise_does(noise, photo):
+def test_estimated_strength_scales_with_the_noise(noise, photo):
     sigma = df.estimate_sigma(df.add_noise(photo, 0.1, noise), noise=noise)
     factor = {"poisson": np.sqrt(50), "speckle": 1}[noise]
     scaled = df.estimate_sigma(50 * df.add_noise(photo, 0.1, noise), noise=noise)
@@ -41,7 +41,7 @@ def test_strength_for_any_shape(shape, noise, rng):
 
 @pytest.mark.parametrize(("sigma", "read"), [(0.1, 0.0), (0.1, 0.05), (0.05, 0.03)])
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
-def test_both_parts_of_the_noise(sigma, read, noise, rng):
+def test_both_components_of_the_noise(sigma, read, noise, rng):
     clean = PHOTOS["camera"]()
     noisy = df.add_noise(clean, sigma, noise) + rng.normal(0, 1, clean.shape) * read
     found = df.estimate_noise(noisy, noise=noise)
@@ -57,25 +57,27 @@ def test_both_parts_of_the_noise(sigma, read, noise, rng):
 @pytest.mark.parametrize(("sigma", "read"), [(0.05, 0.0), (0.2, 0.0), (0.1, 0.05)])
 @pytest.mark.parametrize("noise", ["poisson", "speckle"])
 @pytest.mark.parametrize("level", [0.25, 0.5, 1.0])
-def test_transform_makes_noise_even_and_comes_back_without_bias(noise, sigma, read, level, rng):
+def test_transform_stabilises_the_variance_and_its_inverse_is_unbiased(
+    noise, sigma, read, level, rng
+):
     transform = TRANSFORMS[noise](1.0, sigma, read)
     many = df.add_noise(np.full((400, 500), level), sigma, noise, rng)
-    even = transform.forward(many + read * rng.normal(size=many.shape))
-    # (asinh is linear at 0, by design: speckle is even only well above an eighth of the top.)
+    stabilised = transform.forward(many + read * rng.normal(size=many.shape))
+    # (asinh is linear at 0, by design: speckle is stabilised only well above an eighth of the top.)
     if noise == "poisson" or level >= 0.5:
-        assert even.std() == pytest.approx(transform.sigma, rel=0.12)
-    assert transform.inverse(even.mean()) == pytest.approx(level, rel=0.01)
+        assert stabilised.std() == pytest.approx(transform.sigma, rel=0.12)
+    assert transform.inverse(stabilised.mean()) == pytest.approx(level, rel=0.01)
 
 
 def test_anscombe_at_few_photons(rng):
     """Where the plain algebraic inverse would be off by more than a tenth."""
     transform = TRANSFORMS["poisson"](1.0, 1.0, 0.0)
     for photons in (0.5, 1.0, 3.0):
-        even = transform.forward(rng.poisson(photons, 400_000).astype(float)).mean()
-        assert transform.inverse(even) == pytest.approx(photons, abs=0.02)
+        stabilised = transform.forward(rng.poisson(photons, 400_000).astype(float)).mean()
+        assert transform.inverse(stabilised) == pytest.approx(photons, abs=0.02)
         low = 2 * np.sqrt(3 / 8)
         unit = 2 * np.sqrt(1 + 3 / 8) - low
-        assert (even * unit + low) ** 2 / 4 - 3 / 8 < 0.95 * photons
+        assert (stabilised * unit + low) ** 2 / 4 - 3 / 8 < 0.95 * photons
 
 
 @pytest.mark.parametrize("method", OTHERS)
@@ -83,16 +85,16 @@ def test_anscombe_at_few_photons(rng):
 def test_every_method_gains_by_knowing_the_noise(method, noise, photo):
     noisy = df.add_noise(photo[20:116, 20:116], 0.2, noise).astype(np.float32)
     clean = photo[20:116, 20:116]
-    told = df.denoise(noisy, method=method, noise=noise)
-    assert told.dtype == np.float32
-    not_told = df.denoise(noisy, method=method)
-    assert df.psnr(clean, told) > df.psnr(clean, noisy) + 3
-    # (The heat equation blurs all places alike, whatever it is told.)
+    aware = df.denoise(noisy, method=method, noise=noise)
+    assert aware.dtype == np.float32
+    unaware = df.denoise(noisy, method=method)
+    assert df.psnr(clean, aware) > df.psnr(clean, noisy) + 3
+    # (The heat equation blurs everything equally, whatever the noise.)
     slack = 0.05 if method == "heat" else 0
-    assert df.psnr(clean, told) > df.psnr(clean, not_told) - slack
+    assert df.psnr(clean, aware) > df.psnr(clean, unaware) - slack
 
 
-def test_read_noise_known_estimated_and_forgotten(photo, rng):
+def test_read_noise_known_estimated_and_ignored(photo, rng):
     noisy = df.add_noise(photo, 0.1, "poisson") + rng.normal(0, 0.08, photo.shape)
     known, estimated, forgotten = (
         df.psnr(photo, df.Stabilized(method="tv_flow", read=read)(noisy, sigma))
@@ -125,7 +127,7 @@ def test_volume(rng):
     assert df.psnr(ball, df.denoise(noisy, noise="poisson")) > df.psnr(ball, noisy) + 8
 
 
-def test_choose_says_it_all(photo):
+def test_chosen_parameters_repeat_the_result(photo):
     noisy = df.add_noise(photo, 0.1, "poisson")
     method = df.Stabilized(method="edge_enhancing", noise="poisson", read=None)
     chosen = method.choose(noisy)
@@ -143,7 +145,7 @@ def test_images_without_light(noise):
     np.testing.assert_array_equal(df.denoise(black - 1, sigma=0.1, noise=noise), black - 1)
 
 
-def test_which_method_is_for_which_noise(photo):
+def test_methods_are_matched_to_kinds_of_noise(photo):
     noisy = df.add_noise(photo, 0.1, "speckle")
     np.testing.assert_array_equal(df.denoise(noisy, method="srad", noise="speckle"), df.srad(noisy))
     np.testing.assert_array_equal(
@@ -168,14 +170,14 @@ def test_which_method_is_for_which_noise(photo):
         (lambda u: df.denoise(u, method="srad", noise="gaussian"),
          "srad is for speckle noise, not for gaussian noise"),
         (lambda u: df.Stabilized(method="srad"),
-         "method is srad, which is for speckle noise itself; use it alone"),
+         "method is srad, for speckle noise; expected one for gaussian noise"),
         (lambda u: df.Stabilized(noise="gaussian"),
-         "noise is 'gaussian', equally strong everywhere; use the method alone"),
+         "noise is 'gaussian'; expected poisson or speckle: use the method alone"),
         (lambda u: df.Stabilized(method="het"), "unknown method 'het'; did you mean 'heat'?"),
         (lambda u: df.Stabilized(read=-1), "sigma is -1; expected a finite number ≥ 0"),
         (lambda u: df.Stabilized(top="1"), "top is '1'; expected a finite number or None"),
         (lambda u: df.denoise(u, sigma=25, noise="poisson"),
-         "sigma is 25, above the image's whole range [0, 1]; did you mean 25/255?"),
+         "sigma is 25; expected at most 1, the range of the image; did you mean 25/255?"),
     ],
 )  # fmt: skip
 def test_bad_arguments(call, message):

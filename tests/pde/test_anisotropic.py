@@ -64,7 +64,7 @@ def test_agrees_with_the_oracle(dtype, problem):
 @pytest.mark.parametrize(
     "shape", [(1, 1, 1, 1, 1), (2, 1, 1, 3, 2), (1, 3, 1, 61, 5), (2, 1, 1, 90, 1030)]
 )
-def test_the_kernels_of_the_plane_agree_with_those_of_space(shape, alpha, dtype, rng):
+def test_kernels_in_2d_and_3d_agree(shape, alpha, dtype, rng):
     u = rng.random(shape).astype(dtype)
     for kind in KINDS.values():
         for presmooth, integration in [(0, 0), (0.7, 1.4)]:
@@ -84,7 +84,7 @@ def random_tensor(n, seed):
 
 
 @given(st.integers(0, 10000))
-def test_selling_gives_back_the_tensor(seed):
+def test_selling_reproduces_the_tensor(seed):
     d = random_tensor(2, seed)
     rho, e = np.empty(3), np.zeros((3, 2), int)
     tensor_kernels.selling_2d(d[0, 0], d[0, 1], d[1, 1], rho, e)
@@ -94,7 +94,7 @@ def test_selling_gives_back_the_tensor(seed):
 
 @settings(max_examples=20)
 @given(st.integers(0, 10000))
-def test_selling_gives_back_a_run_of_tensors(seed):
+def test_selling_reproduces_a_run_of_tensors(seed):
     run = tensor_volume_kernels.LENGTH
     tensors = np.array([random_tensor(3, seed + i) for i in range(run)])
     base = np.concatenate([np.eye(3), -np.ones((1, 3))])
@@ -112,7 +112,7 @@ def test_selling_gives_back_a_run_of_tensors(seed):
     np.testing.assert_array_equal(e[:, 3], np.where(half > 0, offsets, 0))
 
 
-def test_eigenvalues_of_a_run_are_those_of_lapack(rng):
+def test_eigenvalues_of_a_run_agree_with_lapack(rng):
     run = tensor_volume_kernels.LENGTH
     matrices = rng.normal(size=(run, 3, 3)) * 10.0 ** rng.integers(-12, 13, (run, 1, 1))
     matrices += np.swapaxes(matrices, 1, 2)
@@ -132,7 +132,7 @@ def test_eigenvalues_of_a_run_are_those_of_lapack(rng):
 
 
 @pytest.mark.parametrize("unit", [1e-30, 1e78, 1e150])
-def test_any_unit_of_intensity_will_do_for_volumes(unit, rng):
+def test_volumes_do_not_depend_on_the_unit_of_intensity(unit, rng):
     volume = rng.random((3, 4, 5))
     for smooth in (df.edge_enhancing, df.coherence_enhancing):
         plain = smooth(volume, 1.0, kappa=0.1, sigma=0.1)
@@ -165,7 +165,7 @@ def waves(x, y):
     ],
     ids=["edge", "coherence"],
 )
-def test_turning_by_30_degrees_commutes(smooth, pattern):
+def test_commutes_with_a_rotation_by_30_degrees(smooth, pattern):
     # Spline interpolation of this order turns such patterns with an error below 1e-4.
     across, along = turned(lambda x, y: x, 30), turned(lambda x, y: y, 30)
     result = smooth(turned(pattern, 0))
@@ -251,7 +251,7 @@ def test_chosen_denoiser_repeats_the_run(method, photo, rng):
     assert (kept.kappa, kept.time) == (0.03, 1.5)
 
 
-def test_large_images_are_judged_by_tiles(rng):
+def test_large_images_are_sampled_by_tiles(rng):
     scene = np.kron(rng.random((12, 16)), np.ones((40, 40)))  # 480×640
     noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
     chosen = df.EdgeEnhancing().choose(noisy, 0.1)
@@ -259,7 +259,7 @@ def test_large_images_are_judged_by_tiles(rng):
     assert chosen.time == pytest.approx(small.time, rel=0.35)
 
 
-def test_full_output_tells_what_was_chosen(photo, rng):
+def test_full_output_reports_what_was_chosen(photo, rng):
     noisy = photo + rng.normal(0, 0.08, photo.shape)
     _, chosen = df.edge_enhancing(noisy, presmooth=0.9, full_output=True)
     assert chosen["sigma"] == pytest.approx(0.08, rel=0.1)
@@ -303,7 +303,7 @@ def test_bad_arguments(arguments, error, message):
     ids=KINDS,
 )
 @pytest.mark.parametrize("shape", [(2, 1, 1), (3, 4, 1), (1, 5, 1)])
-def test_it_makes_no_difference_which_axis_has_length_one(filter_, shape, rng):
+def test_the_axis_of_length_one_does_not_matter(filter_, shape, rng):
     image = rng.random(shape)
     result = filter_(image)
     for axes in itertools.permutations(range(3)):

@@ -51,7 +51,7 @@ def test_a_ball_shrinks_at_twice_that_rate():
     assert radius**2 == pytest.approx(14**2 - 4 * 24, rel=0.03)
 
 
-def test_a_straight_edge_stays():
+def test_a_straight_edge_does_not_move():
     y, x = np.mgrid[:60, :60] - 29.5
     edge = 1 / (1 + np.exp(-(2 * x + y) / 3))
     result = df.curvature_motion(edge, 20.0)
@@ -65,7 +65,7 @@ def test_contrast_does_not_matter(photo):
     assert np.sqrt(np.mean((scaled - df.curvature_motion(photo, 2.0)) ** 2)) < 2e-3
 
 
-def test_channels_are_images_of_their_own(colour_photo):
+def test_channels_are_independent(colour_photo):
     result = df.curvature_motion(colour_photo, 1.0, channel_axis=-1)
     for c in range(3):
         alone = df.curvature_motion(colour_photo[..., c], 1.0)

@@ -101,7 +101,7 @@ def test_limits_mean_and_extrema(name, photo, rng):
 
 
 @every_pde
-def test_chooses_with_it_and_repeats(name, photo, rng):
+def test_chooses_with_fidelity_and_repeats(name, photo, rng):
     clean, gains = photo[:64, :64], []
     method = df.make(name, fidelity=0.1 if name != "tv_flow" else 1.0)
     for _ in range(6):

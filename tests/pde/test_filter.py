@@ -19,7 +19,7 @@ def halves(photo, rng):
 
 
 @pytest.mark.parametrize("method", CHOOSERS)
-def test_errors_count_as_the_weight_says(method, halves):
+def test_errors_are_weighted(method, halves):
     left = np.zeros(halves.shape)
     left[:, :64] = 1.0
     smooth, textured = (
@@ -30,7 +30,7 @@ def test_errors_count_as_the_weight_says(method, halves):
 
 
 @pytest.mark.parametrize("method", CHOOSERS)
-def test_noise_is_as_strong_as_the_map_says(method, photo, rng):
+def test_noise_map_is_respected(method, photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)
     little, much = (
         df.make(method).choose_weighted(noisy, 0.1, deviation=np.full(photo.shape, d)).time
@@ -54,7 +54,7 @@ def test_noise_of_known_strength_at_each_pixel(photo, rng):
     assert least_risk(state, np.zeros(state.shape), flows)[1] == 0
 
 
-def test_the_risk_of_uneven_noise_is_right(photo, rng):
+def test_the_risk_of_nonuniform_noise_is_right(photo, rng):
     """With σ a map, the time of least estimated risk has nearly the least error."""
     deviation = 0.02 + 0.15 * photo
     noisy = photo + deviation * rng.normal(size=photo.shape)
@@ -69,6 +69,6 @@ def test_the_risk_of_uneven_noise_is_right(photo, rng):
 
 
 @pytest.mark.parametrize("name", ["edge_enhancing", "perona_malik", "tv_flow"])
-def test_a_settled_time_stays_as_it_is(name, photo, rng):
+def test_a_given_time_is_kept(name, photo, rng):
     noisy = df.add_noise(photo[:48, :48], 0.1, rng=rng)
     assert df.make(name, time=1.2345678, fidelity=0.1).choose(noisy).time == 1.2345678

@@ -107,7 +107,7 @@ def test_no_noise_no_time(photo):
     assert settled.choose_weighted(photo, 0.1, weight=weight) is settled
 
 
-def test_chosen_parameters_are_told(photo):
+def test_chosen_parameters_are_reported(photo):
     chosen = df.Heat().choose(photo, 0.1)
     assert chosen.time > 0
     np.testing.assert_array_equal(chosen(photo), df.Heat()(photo, 0.1))

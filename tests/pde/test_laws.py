@@ -34,7 +34,7 @@ def test_mean_is_conserved_and_extrema_are_kept(equation, u):
 
 @pytest.mark.parametrize("equation", TURNING.values(), ids=TURNING)
 @given(images, st.data())
-def test_flips_and_turns_commute(equation, u, data):
+def test_commutes_with_flips_and_rotations(equation, u, data):
     result = equation(u)
     axis = data.draw(st.integers(0, u.ndim - 1))
     flipped = equation(np.flip(u, axis))
@@ -46,14 +46,14 @@ def test_flips_and_turns_commute(equation, u, data):
 
 @every_equation
 @given(images)
-def test_a_constant_stays_and_an_offset_passes_through(equation, u):
+def test_constants_are_kept_and_offsets_commute(equation, u):
     np.testing.assert_allclose(equation(np.full_like(u, 0.25)), 0.25, rtol=1e-14)
     if equation.passes_offset:
         np.testing.assert_allclose(equation(u + 0.5), equation(u) + 0.5, atol=equation.rounding)
 
 
 @every_equation
-def test_channels_that_are_alike_stay_alike(equation, rng):
+def test_equal_channels_stay_equal(equation, rng):
     grey = rng.random((12, 9))
     colour = np.stack([grey, grey, grey], axis=-1)
     result = equation(colour, channel_axis=-1)

@@ -123,7 +123,7 @@ def test_spacing_scales_length_and_time(photo):
     np.testing.assert_allclose(stretched, textbook(photo, 2.0, kappa=0.1), atol=1e-14)
 
 
-def test_far_apart_planes_are_images_of_their_own(rng):
+def test_distant_planes_are_independent(rng):
     volume = rng.random((3, 20, 20))
     result = textbook(volume, 1.0, kappa=0.2, spacing=(1e9, 1, 1), step=0.1)
     for plane, alone in zip(result, volume, strict=True):
@@ -215,7 +215,7 @@ def test_choice_is_near_the_best_on_a_photograph(photo, rng, sigma):
     assert df.psnr(photo, df.PeronaMalik()(noisy)) > best - 0.25
 
 
-def test_what_is_given_is_kept(photo, rng):
+def test_given_parameters_are_kept(photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)
     _, chosen = df.perona_malik(noisy, time=1.5, full_output=True)
     assert chosen["time"] == 1.5
@@ -226,7 +226,7 @@ def test_what_is_given_is_kept(photo, rng):
     assert (chosen.diffusivity, chosen.presmooth) == ("tukey", 0.0)
 
 
-def test_large_images_are_judged_by_tiles(rng):
+def test_large_images_are_sampled_by_tiles(rng):
     scene = np.kron(rng.random((13, 17)), np.ones((80, 80)))  # 1040×1360
     noisy = scene + rng.normal(0, 0.1, scene.shape)
     chosen = df.PeronaMalik().choose(noisy.astype(np.float32), 0.1)
@@ -235,11 +235,11 @@ def test_large_images_are_judged_by_tiles(rng):
     assert chosen.time == pytest.approx(small.time, rel=0.35)
 
 
-def test_choice_heeds_the_mask(photo, rng):
+def test_choice_respects_the_mask(photo, rng):
     noisy = photo + rng.normal(0, 0.1, photo.shape)
     mask = np.zeros(photo.shape, bool)
     mask[:, :64] = True
-    noisy[:, 64:] = rng.random((128, 64))  # stronger noise, where nobody looks
+    noisy[:, 64:] = rng.random((128, 64))  # stronger noise outside the mask
     _, chosen = df.perona_malik(noisy, mask=mask, full_output=True)
     assert chosen["sigma"] == pytest.approx(0.1, rel=0.15)
 
@@ -262,10 +262,10 @@ def test_choice_heeds_the_mask(photo, rng):
         ({"mask": np.ones((3, 3), bool)}, ValueError,
          "mask has shape (3, 3); expected the image's spatial shape (8, 8)"),
         ({"mask": np.full((8, 8), 0.5)}, ValueError,
-         "mask holds float64 values; expected booleans (or 0 and 1)"),
+         "mask has dtype float64; expected booleans (or 0 and 1)"),
         ({"spacing": (1, 0)}, ValueError, "spacing is 0; expected a finite number > 0"),
         ({"sigma": 25}, ValueError,
-         "sigma is 25, above the image's whole range [0, 1]; did you mean 25/255?"),
+         "sigma is 25; expected at most 1, the range of the image; did you mean 25/255?"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, error, message):

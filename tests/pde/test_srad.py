@@ -32,7 +32,7 @@ def test_agrees_with_the_oracle(dtype, data):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (13, 8), (4, 9, 6)])
-def test_gain_passes_through(shape, rng):
+def test_commutes_with_a_gain(shape, rng):
     """The coefficient of variation does not change with the unit of intensity."""
     u = rng.random(shape)
     result = df.srad(u, 1.0, q0=0.2)
@@ -63,7 +63,7 @@ def test_the_coefficient_of_variation_is_that_of_the_speckle(rng):
     np.testing.assert_allclose(change[inside][calm], laplacian[inside][calm], rtol=1e-6)
 
 
-def test_black_areas_and_nothing_but_black(photo, rng):
+def test_black_areas_and_black_images(photo, rng):
     assert not df.srad(np.zeros((20, 20))).any()
     half = photo * (np.arange(photo.shape[1]) > 60)
     noisy = half * (1 + rng.normal(0, 0.1, half.shape))

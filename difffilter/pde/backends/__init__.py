@@ -1,6 +1,6 @@
-"""Where an image is filtered: NumPy arrays on the CPU, PyTorch tensors on any device.
+"""Backends: NumPy arrays on the CPU, PyTorch tensors on any device.
 
-The backends have the same methods, so that a filter need not know which it has.
+All backends have the methods of `Arrays`, so that filters do not depend on the backend.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ def backend_of(image, device=None):
     ----------
     image : array_like or Tensor
     device : str, optional
-        A PyTorch device, or ``"auto"``: CUDA if there is one, else the CPU; ``None``: where the
-        image is.
+        A PyTorch device, or ``"auto"``: CUDA if available, else the CPU; ``None``: the device of
+        the image.
+
+    Returns
+    -------
+    Arrays, HostTensors or Tensors
 
     Raises
     ------
     ValueError
-        If there is no such device.
+        If the device cannot be used.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""NumPy arrays on the CPU."""
+"""The backend for NumPy arrays on the CPU."""
 
 from __future__ import annotations
 
@@ -10,45 +10,45 @@ __all__ = ["Arrays"]
 
 
 class Arrays:
-    """NumPy arrays, filtered by Numba's kernels."""
+    """NumPy arrays, filtered by the Numba kernels."""
 
     def as_float(self, image, channel_axis=None, *, axes=(2, 3)):
-        """The image as floating point, checked, where it is filtered."""
+        """Check an image, convert it to floating point, and bring it to the device."""
         return as_float(image, channel_axis, axes=axes)
 
     def as_state(self, image, channel_axis, *, coupled=True):
-        """A fresh state (B, C, D, H, W)."""
+        """Copy an image to a state (B, C, D, H, W)."""
         return states.as_state(image, channel_axis, coupled=coupled)
 
     def as_image(self, state, shape, channel_axis):
-        """Undo `as_state`, and bring the image to where results go."""
+        """Undo `as_state`, and bring the image to the device of the results."""
         return states.as_image(state, shape, channel_axis)
 
     def check(self, scheme="explicit", kappa=None, fidelity=0.0):
-        """Raise ValueError for what this backend cannot do."""
+        """Raise ValueError for an argument that this backend does not support."""
 
     def extremes(self, image):
-        """An array with the same smallest and largest value as the image."""
+        """An array with the same minimum and maximum as the image."""
         return image
 
-    def shown(self, image, channel_axis):
-        """An array, and its channel axis, to choose parameters on."""
+    def host_image(self, image, channel_axis):
+        """An array, and its channel axis, on which to choose parameters: the image or tiles of it."""
         return image, channel_axis
 
     def estimate_sigma(self, image, channel_axis, mask):
-        """The noise of the image, where the mask (1, D, H, W) is true."""
+        """Estimate σ where the mask (1, D, H, W) is true."""
         return estimate_sigma(image, channel_axis, mask=mask)
 
-    def judged(self, state):
-        """The state as an array, or as something that `sample` can cut tiles out of."""
+    def host_state(self, state):
+        """The state as an array, or as an object that `sample` can cut tiles out of."""
         return state
 
     def evolve(self, evolution, state, time):
-        """The state after `time`; the one given may be written to."""
+        """Evolve a state, which may be overwritten."""
         return evolution.evolve(state, time)
 
     def copy(self, state):
-        """The state in memory of its own."""
+        """A copy of the state."""
         return state.copy()
 
     def damped(self, image, axes, factors):

@@ -1,4 +1,4 @@
-"""PyTorch tensors as images: conversion, what is chosen from them, the exact heat equation."""
+"""The backends for PyTorch tensors: conversion, samples for the choice, the exact heat equation."""
 
 from __future__ import annotations
 
@@ -15,29 +15,31 @@ from difffilter.pde.solve.tiles import sample
 
 __all__ = ["HostTensors", "Tensors"]
 
-# States up to so many pixels, as many as any choice looks at, are copied whole for it.
-JUDGED = 1 << 18
+# States of at most this many pixels, the largest sample that any choice takes, are copied whole to
+# the CPU.
+STATE_PIXELS = 1 << 18
 
-# Images up to so many pixels a channel are copied whole for σ; of others the CPU is shown tiles.
-SHOWN = 1 << 20
+# Images of at most this many pixels per channel are copied whole to the CPU to estimate σ; of
+# larger ones, tiles are.
+IMAGE_PIXELS = 1 << 20
 TILE = {2: (1, 128, 128), 3: (16, 64, 64)}
 
 
 @dataclass(frozen=True)
 class HostTensors(Arrays):
-    """Tensors in the CPU's memory, which arrays share, filtered as arrays.
+    """Tensors in the memory of the CPU, filtered as NumPy arrays that share it.
 
     Attributes
     ----------
     back : torch.device
-        Where results go.
+        The device of the results.
     """
 
     back: torch.device
 
     def as_float(self, image, channel_axis=None, *, axes=(2, 3)):
         if image.is_floating_point() and image.dtype != torch.float64:
-            image = image.float()  # there are kinds that NumPy has not
+            image = image.float()  # NumPy has no bfloat16
         return super().as_float(image.detach().cpu().numpy(), channel_axis, axes=axes)
 
     def as_image(self, state, shape, channel_axis):
@@ -49,14 +51,14 @@ class HostTensors(Arrays):
 
 @dataclass(frozen=True)
 class Tensors:
-    """Tensors on a device, filtered there by `torch_schemes`; functions are those of `Arrays`.
+    """Tensors on a device, filtered there by `torch_schemes`; the methods are those of `Arrays`.
 
     Attributes
     ----------
     device : torch.device
-        Where to filter.
+        The device that filters.
     back : torch.device or None
-        Where results go; ``None``: into NumPy arrays.
+        The device of the results; ``None``: NumPy arrays.
     """
 
     device: torch.device
@@ -84,7 +86,7 @@ class Tensors:
             return torch.from_numpy(image).to(self.device)
         if image.is_complex():
             dtype = str(image.dtype).removeprefix("torch.")
-            raise TypeError(f"image must hold real numbers; got dtype {dtype}")
+            raise TypeError(f"image has dtype {dtype}; expected real numbers")
         check_shape(image.shape, channel_axis, axes=axes)
         image = image.detach().to(self.device)
         if image.dtype == torch.bool:
@@ -92,7 +94,7 @@ class Tensors:
         if not image.is_floating_point():
             return (image.double() / torch.iinfo(image.dtype).max).float()
         image = image if image.dtype == torch.float64 else image.float()
-        if not torch.isfinite(image.sum()):  # which may have overflowed
+        if not torch.isfinite(image.sum()):  # the sum may also have overflowed
             bad = image.numel() - int(torch.isfinite(image).sum())
             if bad:
                 raise not_finite("image", bad)
@@ -115,28 +117,28 @@ class Tensors:
     def extremes(self, image):
         return torch.stack(image.aminmax()).cpu().numpy()
 
-    def shown(self, image, channel_axis):
+    def host_image(self, image, channel_axis):
         planes = _planes(image, channel_axis)
-        if planes[0].numel() <= SHOWN:
+        if planes[0].numel() <= IMAGE_PIXELS:
             return image.cpu().numpy(), channel_axis
         dimensions = image.ndim - (channel_axis is not None)
-        tiles, _ = sample(_Remote(planes[None]), SHOWN, TILE[dimensions])
+        tiles, _ = sample(_OnDevice(planes[None]), IMAGE_PIXELS, TILE[dimensions])
         return tiles.reshape(-1, *tiles.shape[-dimensions:]), 0
 
     def estimate_sigma(self, image, channel_axis, mask):
         planes = _planes(image, channel_axis)
-        if planes[0].numel() <= SHOWN:
+        if planes[0].numel() <= IMAGE_PIXELS:
             return estimate_sigma(image.cpu().numpy(), channel_axis, mask=mask)
         side = TILE[2 if planes.shape[1] == 1 else 3]
-        tiles, tile = sample(_Remote(planes[None]), SHOWN, side)
-        # (C, N, D, H, W), for each channel has the same mask.
+        tiles, tile = sample(_OnDevice(planes[None]), IMAGE_PIXELS, side)
+        # (C, N, D, H, W), as all channels have the same mask.
         tiles, mask = tiles.swapaxes(0, 1), tile(mask)
         return estimate_sigma(tiles.reshape(-1, *tiles.shape[2:]), 0, mask=mask)
 
-    def judged(self, state):
-        if state[0, 0].numel() * len(state) <= JUDGED:
+    def host_state(self, state):
+        if state[0, 0].numel() * len(state) <= STATE_PIXELS:
             return state.cpu().numpy()
-        return _Remote(state)
+        return _OnDevice(state)
 
     def evolve(self, evolution, state, time):
         return evolve(evolution, state, time)
@@ -145,12 +147,12 @@ class Tensors:
         return state.clone()
 
     def damped(self, image, axes, factors):
-        # Here each factor belongs to one axis. A cosine mode is a Fourier mode of the image and its
-        # mirror image side by side.
+        # Here each factor belongs to one axis. A cosine mode is a Fourier mode of the image
+        # followed by its mirror image.
         for axis, factor in zip(axes, factors, strict=True):
             length = image.shape[axis]
             modes = torch.fft.rfft(torch.cat([image, image.flip(axis)], axis), dim=axis)
-            # Of the last mode, which is no cosine mode, there is nothing.
+            # The last mode, which is not a cosine mode, is zero.
             factor = np.concatenate([factor, np.zeros_like(factor[:1])])
             modes *= torch.from_numpy(factor).to(image)
             image = torch.fft.irfft(modes, n=2 * length, dim=axis).narrow(axis, 0, length)
@@ -160,8 +162,8 @@ class Tensors:
         return image.cpu().numpy() if self.back is None else image.to(self.back)
 
 
-class _Remote:
-    """A tensor of which pieces can be had as arrays, by their index."""
+class _OnDevice:
+    """A tensor on a device, whose parts are copied to arrays when they are indexed."""
 
     def __init__(self, tensor):
         self.tensor, self.shape = tensor, tuple(tensor.shape)

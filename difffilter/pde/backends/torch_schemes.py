@@ -1,4 +1,4 @@
-"""`Diffusion` stepped through time with tensors, on their device."""
+"""Time stepping of a `Diffusion` with tensors, on their device."""
 
 from __future__ import annotations
 
@@ -17,9 +17,19 @@ __all__ = ["evolve"]
 
 
 def evolve(diffusion, u, time):
-    """The state ``u`` (B, C, D, H, W), a contiguous tensor, after `time`, on its device.
+    """Evolve a state on its device.
 
-    Cycles write to ``u``.
+    Parameters
+    ----------
+    diffusion : Diffusion
+    u : Tensor (B, C, D, H, W)
+        Contiguous; overwritten by cycles.
+    time : float
+        The duration.
+
+    Returns
+    -------
+    Tensor (B, C, D, H, W)
     """
     count, size = diffusion.steps(u.shape[2:], time)
     alpha = np.ones(1)
@@ -32,22 +42,22 @@ def evolve(diffusion, u, time):
 
 
 def implementation(u):
-    """The module with the steps: Triton's on CUDA, where there is Triton; else PyTorch's own."""
+    """The module with the steps: `triton_steps` on CUDA if Triton is installed, else `torch_steps`."""
     if u.is_cuda and find_spec("triton"):
         return import_module("difffilter.pde.backends.triton_steps")
     return torch_steps
 
 
 def _evolve(u, diffusion, steps, alpha, size):
-    """`steps` explicit steps of a size, the k-th of a cycle extrapolated by alpha[k]."""
-    own = implementation(u)
+    """Take explicit steps of a size, step k of a cycle extrapolated by alpha[k]."""
+    backend = implementation(u)
     mask = None
     if diffusion.mask is not None:
         mask = torch.from_numpy(diffusion.mask.astype(np.uint8)).to(u.device)
     rows = _rows(diffusion, alpha, size, u)
     blurred = bool(diffusion.presmooth) and diffusion.kind != kernels.CONSTANT
     if blurred:
-        # The heat equation at time presmooth²/2; half the stable step leaves no frequency with a
+        # The heat equation at time presmooth²/2; with half the stable step, no frequency gets a
         # negative factor.
         bound = stability_bound(u.shape[2:], diffusion.spacing)
         blurs, blur_size = equal_steps(diffusion.presmooth**2 / 2, bound / 2)
@@ -59,18 +69,18 @@ def _evolve(u, diffusion, steps, alpha, size):
             smooth = u
             for _ in range(blurs):
                 sharper, smooth = smooth, torch.empty_like(u)
-                own.step(sharper, smooth, blur, kernels.CONSTANT, None, mask, False)
-            g = own.pixel_diffusivity(smooth, rows[k], diffusion.kind, mask)
+                backend.step(sharper, smooth, blur, kernels.CONSTANT, None, mask, False)
+            g = backend.pixel_diffusivity(smooth, rows[k], diffusion.kind, mask)
         after = torch.empty_like(u) if k == 0 else before
-        own.step(u, after, rows[k], diffusion.kind, g, mask, k > 0)
+        backend.step(u, after, rows[k], diffusion.kind, g, mask, k > 0)
         before, u = u, after
     return u
 
 
 def _rows(diffusion, alpha, size, u):
-    """For the steps of a cycle α, 1 - α, α τ/h² and 1/(κh)², as the steps take them."""
+    """The coefficients of the steps of a cycle: the ``row`` of `torch_steps.step` for each."""
     spacing = np.asarray(diffusion.spacing)
-    # It must not vanish nor overflow in float32: far beyond any contrast it makes no difference.
+    # The limits, far beyond any contrast, keep it from vanishing or overflowing in float32.
     inverse = np.clip((diffusion.kappa * spacing) ** -2.0, torch.finfo(u.dtype).tiny, 1e37)
     rows = np.empty((len(alpha), 8))
     rows[:, 0], rows[:, 1] = alpha, 1 - alpha

@@ -1,7 +1,6 @@
-"""A step of the diffusion by PyTorch's own operations: readable, where `triton_steps` is fast.
+"""A diffusion step by PyTorch's operations: the readable counterpart of `triton_steps`.
 
-The state, its units and its faces are those of `kernels`. This serves devices without Triton, and
-the tests.
+State, units and faces are those of `kernels`. Used on devices without Triton, and by the tests.
 """
 
 from __future__ import annotations
@@ -12,19 +11,19 @@ from difffilter.pde.kernels import common as kernels
 
 
 def step(u, v, row, kind, g, mask, extrapolate):
-    """v <- u + τ div(g ∇u), or α (u + τ div(g ∇u)) + (1 - α) v to extrapolate.
+    """Write u + τ div(g ∇u), or α (u + τ div(g ∇u)) + (1 - α) v to extrapolate, to v.
 
     Parameters
     ----------
     u, v : Tensor (B, C, D, H, W)
-        The state, and where its successor goes, which holds the state before when extrapolating.
+        The state, and the output; when extrapolating, v holds the previous state.
     row : Tensor (8,)
-        α, 1 - α, and for the axes z, y, x first α τ/h², then 1/(κh)².
+        α, 1 - α, then α τ/h² for the axes z, y, x, then 1/(κh)² for these axes.
     kind : int
         Code of the diffusivity.
     g : Tensor (B, D, H, W) or None
-        The diffusivity of each pixel, a face taking the mean of its two; ``None``: it follows from
-        the difference across the face.
+        The diffusivity at pixels, averaged at each face; ``None``: it follows from the difference
+        across the face.
     mask : Tensor (1, D, H, W) of uint8, or None
         1 where diffusion takes place, else 0; ``None``: everywhere.
     extrapolate : bool
@@ -56,8 +55,8 @@ def step(u, v, row, kind, g, mask, extrapolate):
 def pixel_diffusivity(u, row, kind, mask):
     """The diffusivity g (B, D, H, W) of each pixel, by central differences over all channels.
 
-    A neighbour beyond the border or the mask is taken to equal the pixel itself. Parameters are
-    those of `step`.
+    A neighbour outside the image or the mask is taken to equal the pixel itself. The parameters
+    are those of `step`.
     """
     q = torch.zeros_like(u)
     for axis, inverse in zip((-3, -2, -1), row[5:8], strict=True):
@@ -65,7 +64,7 @@ def pixel_diffusivity(u, row, kind, mask):
         d = far - near
         if mask is not None:
             d = d * _open(mask[:, None], axis)
-        twice = torch.zeros_like(u)  # the difference to the one neighbour and to the other
+        twice = torch.zeros_like(u)  # the sum of the differences across both faces
         before, after = _neighbours(twice, axis)
         before += d
         after += d
@@ -74,7 +73,7 @@ def pixel_diffusivity(u, row, kind, mask):
 
 
 def diffusivity(kind, q):
-    """g(s) of q = (s/κ)²."""
+    """The diffusivity g(s), given q = (s/κ)²."""
     if kind == kernels.EXPONENTIAL:
         return torch.exp(-q)
     if kind == kernels.RATIONAL:
@@ -87,11 +86,12 @@ def diffusivity(kind, q):
 
 
 def _neighbours(a, axis):
-    """Every pixel but the last along an axis, and the next neighbour of each."""
+    """All pixels but the last along an axis, and the next neighbour of each."""
     faces = a.shape[axis] - 1
     return a.narrow(axis, 0, faces), a.narrow(axis, 1, faces)
 
 
 def _open(mask, axis):
+    """Whether both pixels of each face are inside the mask."""
     near, far = _neighbours(mask, axis)
     return near & far

@@ -1,8 +1,8 @@
-"""`torch_graph` in two Triton kernels for CUDA: a step reads the state once and writes it once.
+"""The functions of `torch_steps` as Triton kernels for CUDA, which read and write the state once.
 
-A program makes the new state of a tile of ROWS × COLUMNS pixels of one plane, in all channels. It
-computes the flux through every face of its pixels, so each flux is computed twice, with either
-sign and otherwise alike, and no program waits for another. Neighbours come out of the caches.
+A program updates a tile of ROWS × COLUMNS pixels of one plane, in all channels. It computes the
+flux through every face of its pixels, so that each flux is computed twice, with opposite signs, and
+no program waits for another. Neighbours are read from the caches.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WEICKERT_C = tl.constexpr(kernels.WEICKERT_C)
 
 
 def step(u, v, row, kind, g, mask, extrapolate):
-    """`torch_graph.step`."""
+    """See `torch_steps.step`."""
     rows, programs = _tiles(u)
     step_kernel[programs](
         u, v, row, u if g is None else g, u if mask is None else mask, *_sizes(u),
@@ -36,7 +36,7 @@ def step(u, v, row, kind, g, mask, extrapolate):
 
 
 def pixel_diffusivity(u, row, kind, mask):
-    """`torch_graph.pixel_diffusivity`."""
+    """See `torch_steps.pixel_diffusivity`."""
     g = u.new_empty((u.shape[0], *u.shape[2:]))
     rows, programs = _tiles(u)
     pixel_diffusivity_kernel[programs](
@@ -47,14 +47,14 @@ def pixel_diffusivity(u, row, kind, mask):
 
 
 def _tiles(u):
-    """The lines of a tile, as many as there are registers for, and the number of programs."""
+    """The number of lines of a tile, limited by the registers, and the number of programs."""
     batch, _, depth, height, width = u.shape
     rows = 32 // u.element_size()
     return rows, (batch * depth * triton.cdiv(height, rows) * triton.cdiv(width, COLUMNS),)
 
 
 def _sizes(u):
-    """D, H and W, and the pixels of a plane and of a volume."""
+    """D, H and W, and the numbers of pixels of a plane and of a volume."""
     depth, height, width = u.shape[2:]
     return depth, height, width, height * width, depth * height * width
 
@@ -135,20 +135,20 @@ def pixel_diffusivity_kernel(
 
 @triton.jit
 def place(depth, height, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Where this program's tile lies: its image, plane, lines and columns."""
+    """The image, plane, lines and columns of this program's tile."""
     program = tl.program_id(0)
     across, down = tl.cdiv(width, COLUMNS), tl.cdiv(height, ROWS)
     x = program % across * COLUMNS + tl.arange(0, COLUMNS)[None, :]
     y = program // across % down * ROWS + tl.arange(0, ROWS)[:, None]
     z = program // across // down % depth
     b = program // across // down // depth
-    # (In 64 bits, for what is multiplied by a width may be beyond 32.)
+    # (In 64 bits, as products with a width may exceed 32.)
     return b.to(tl.int64), z.to(tl.int64), y.to(tl.int64), x
 
 
 @triton.jit
 def opened(mask, pixel, by, face, MASKED: tl.constexpr):
-    """Which faces, of those that there are, diffusion goes through."""
+    """The faces, of those inside the image, that are inside the mask as well."""
     if MASKED:
         here = tl.load(mask + pixel, mask=face, other=0)
         face = face & (here & tl.load(mask + pixel + by, mask=face, other=0) != 0)
@@ -158,7 +158,7 @@ def opened(mask, pixel, by, face, MASKED: tl.constexpr):
 @triton.jit
 def difference(at, by, face, inside):
     """u(neighbour) - u(pixel) across open faces, 0 across others."""
-    # (The load of the pixels, the same for all faces, is done once.)
+    # (The compiler merges the loads of the pixels, which are the same for all faces.)
     d = tl.load(at + by, mask=face, other=0.0) - tl.load(at, mask=inside, other=0.0)
     return tl.where(face, d, 0.0)
 
@@ -168,7 +168,7 @@ def weight(
     u, g, pixel, by, face, inside, volume, row, AXIS: tl.constexpr,
     KIND: tl.constexpr, CHANNELS: tl.constexpr, PER_PIXEL: tl.constexpr,
 ):  # fmt: skip
-    """α τ/h² · g of the faces towards the neighbours on one side."""
+    """α τ/h² · g of the faces on one side."""
     rate, inverse = tl.load(row + 2 + AXIS), tl.load(row + 5 + AXIS)
     if KIND == CONSTANT:
         w = rate
@@ -189,7 +189,7 @@ def weight(
 
 @triton.jit
 def diffusivity(q, KIND: tl.constexpr):
-    """g(s) of q = (s/κ)²."""
+    """The diffusivity g(s), given q = (s/κ)²."""
     if KIND == EXPONENTIAL:
         g = tl.exp(-q)
     elif KIND == RATIONAL:

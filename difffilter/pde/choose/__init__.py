@@ -1,1 +1,1 @@
-"""Parameters from the noisy image: the risk (SURE), rules for κ."""
+"""Choice of parameters from the noisy image: estimated risk (SURE), rules for κ."""

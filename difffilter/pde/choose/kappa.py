@@ -12,13 +12,14 @@ __all__ = ["KAPPA_RULES", "check_kappa", "contrast"]
 
 KAPPA_RULES = ("mad", "quantile", "sigma")
 
-# The share of the gradients that are below κ.
+# The fraction of the gradients that are below κ by the rule "quantile".
 QUANTILE = 0.9
 
-# The median of |x| times this is the standard deviation of a Gaussian x.
+# The standard deviation of a Gaussian x, as a multiple of the median of |x|.
 MAD_TO_SIGMA = 1.4826022185056018
 
-# κ over the gradient s at which the flux s·g(s) is greatest. Charbonnier's has no such s.
+# κ as a multiple of the gradient s at which the flux s·g(s) is greatest. (Charbonnier's flux has no
+# maximum.)
 PEAKS = {
     "exponential": math.sqrt(2),
     "rational": 1.0,
@@ -27,12 +28,17 @@ PEAKS = {
     "weickert": 1.0,
 }
 
-# κ where all is flat, in units of intensity per unit of length.
+# κ for a constant image, in units of intensity per unit of length.
 LEAST = 1e-6
 
 
 def check_kappa(kappa: float | str | None) -> None:
-    """None, a number above 0, or the name of a rule.
+    """Check that κ is None, a number above 0, or the name of a rule.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none of these.
 
     Examples
     --------
@@ -51,35 +57,35 @@ def check_kappa(kappa: float | str | None) -> None:
 
 
 def contrast(rule, u, sigma, spacing, *, mask=None, presmoothed=False, gain=None, peak=1.0):
-    """κ by a rule.
+    """The contrast parameter κ by a rule.
 
     Parameters
     ----------
     rule : {"mad", "quantile", "sigma"}
         ``"mad"``: the flux s·g(s) is greatest where s is the robust standard deviation 1.4826 ·
-        median of |differences| [1]_. ``"quantile"``: 90 % of the gradients are below κ [2]_, after
-        the noise estimate of [3]_. ``"sigma"``: what the noise gives to the gradient as its
-        standard deviation, which is √2 σ/h for differences between neighbours.
+        median of |differences| [1]_. ``"quantile"``: 90 % of the gradients are below κ [2]_,
+        following the noise estimate of [3]_. ``"sigma"``: κ is the standard deviation of the noise
+        in the gradient, which is √2 σ/h for differences between neighbours.
     u : ndarray (B, C, D, H, W)
-        The image; if the gradient is that of a smoothed one, the smoothed one.
+        The image; the presmoothed one if gradients are taken of that.
     sigma : float or None
         Standard deviation of the noise; only for ``"sigma"``.
     spacing : tuple of 3 float
         h for the axes z, y, x.
     mask : ndarray (M, D, H, W) of bool, optional
-        Where to look; ``None``: everywhere.
-    presmoothed : bool
-        Whether the diffusivity looks at |∇u| at pixels, by central differences, and not at the
-        differences across faces.
+        The pixels to use; ``None``: all.
+    presmoothed : bool, default False
+        Whether the diffusivity depends on |∇u| at pixels, by central differences, rather than on
+        the differences across faces.
     gain : float, optional
-        The standard deviation of a measured derivative of white noise with σ = 1; ``None``: √2/h.
-    peak : float
-        κ over the gradient of the greatest flux; only for ``"mad"``.
+        Standard deviation of the discrete derivative of white noise with σ = 1; ``None``: √2/h.
+    peak : float, default 1
+        κ as a multiple of the gradient of the greatest flux; only for ``"mad"``.
 
     Returns
     -------
     float
-        In units of intensity per unit of length, to four digits; above 0.
+        κ > 0, in units of intensity per unit of length, to four digits.
 
     References
     ----------
@@ -112,7 +118,7 @@ def contrast(rule, u, sigma, spacing, *, mask=None, presmoothed=False, gain=None
 
 
 def _differences(u, spacing, mask):
-    """|u(neighbour) - u(pixel)| / h over the channels, for all faces within the mask."""
+    """|u(neighbour) - u(pixel)| / h over all channels, for the faces inside the mask."""
     found = [np.zeros(0)]
     for axis, h in enumerate(spacing, 2):
         slopes = np.sqrt(np.square(np.diff(u, axis=axis) / h).sum(axis=1))
@@ -126,7 +132,7 @@ def _differences(u, spacing, mask):
 
 
 def _gradients(u, spacing, mask):
-    """|∇u| over the channels, for all pixels within the mask."""
+    """|∇u| over all channels, for the pixels inside the mask."""
     axes = [(axis, h) for axis, h in enumerate(spacing, 2) if u.shape[axis] > 1]
     square = sum(np.square(np.gradient(u, h, axis=axis)).sum(axis=1) for axis, h in axes)
     slopes = np.sqrt(square + np.zeros((len(u), *u.shape[2:])))

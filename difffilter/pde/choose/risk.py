@@ -1,4 +1,4 @@
-"""How to diffuse and how long, from the noisy image alone: the least risk, by Monte Carlo SURE."""
+"""Choice of the evolution and its stopping time by the least estimated risk (Monte Carlo SURE)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from difffilter.pde.solve.tiles import sample
 
 __all__ = ["OneByOne", "SideBySide", "least", "least_risk"]
 
-# The probe's size, as a share of σ: small against the contrasts that κ tells apart, large against
-# float32 rounding.
+# The size of the probe, as a multiple of σ: small compared with the contrasts that κ separates, and
+# large compared with rounding in float32.
 PROBE = 0.1
 
 
@@ -33,40 +33,40 @@ def least_risk(
     weight: NDArray | None = None,
     contest: type[OneByOne] | type[SideBySide] | None = None,
 ) -> tuple[Evolution, float]:
-    """The evolution and the stopping time of least risk.
+    """Choose the evolution and the stopping time of least risk.
 
     Stein's unbiased estimate of the mean squared error of f(y), for Gaussian noise of standard
     deviation σ that is independent from pixel to pixel, is the mean over the pixels of
 
         (f(y) - y)² - σ² + 2 σ² ∂f/∂y,
 
-    with b·(f(y + εσb) - f(y))/(εσ) in place of the divergence for one vector b of random signs [1]_.
-    It is followed along each evolution by diffusing y and y + εσb beside each other: all
-    candidates on a small part of the image, the best of them on a larger one. σ may vary from
-    pixel to pixel; it then stands under the sums.
+    where b·(f(y + εσb) - f(y))/(εσ), with one vector b of random signs, estimates the divergence
+    [1]_. Each candidate evolves y together with y + εσb, and the risk is estimated along the way:
+    for all candidates on a small sample of the image, for the best of them on a larger one. If σ
+    varies from pixel to pixel, it is a factor inside the sums.
 
     Parameters
     ----------
     state : ndarray (B, C, D, H, W)
         The noisy image.
     sigma : float or ndarray (B, C, D, H, W)
-        Standard deviation of its noise, above 0; or that of each pixel.
+        Standard deviation of the noise, above 0; of all pixels, or of each.
     candidates : iterable of Evolution
-        What to choose from; the first of equals wins.
+        The evolutions to choose from; of equal ones the first wins.
     time : float, optional
-        The stopping time, if it is given; ``None``: chosen as well.
-    fidelity : float
+        The stopping time; ``None``: chosen as well.
+    fidelity : float, default 0
         λ of the fidelity term (see `WithFidelity`).
     weight : ndarray (B, C, D, H, W), optional
-        How much the squared error of each pixel counts; ``None``: 1.
+        The weight of the squared error of each pixel; ``None``: 1.
     contest : type, optional
-        How the candidates evolve: `SideBySide` for diffusions, with one σ and neither fidelity nor
-        weight; ``None``: `OneByOne`.
+        How the candidates are evolved: `SideBySide` for diffusions with a single σ and neither
+        fidelity nor weight; ``None``: `OneByOne`.
 
     Returns
     -------
     tuple of (Evolution, float)
-        The winner, and its time, to four digits if it was chosen.
+        The evolution, and the stopping time, rounded to four digits if it was chosen.
 
     References
     ----------
@@ -76,34 +76,34 @@ def least_risk(
     """
     contest = OneByOne if contest is None else contest
     candidates = list(candidates)
-    for enough, sides, keep in contest.ROUNDS:
-        y, tile = sample(state, enough, sides[2 if state.shape[2] == 1 else 3])
+    for pixels, sides, keep in contest.ROUNDS:
+        y, tile = sample(state, pixels, sides[2 if state.shape[2] == 1 else 3])
         deviation = tile(sigma) if isinstance(sigma, np.ndarray) else sigma
         found = []
-        for alike in contest.groups(candidates):
-            tiled = [candidate.tiled(tile) for candidate in alike]
+        for group in contest.groups(candidates):
+            tiled = [candidate.tiled(tile) for candidate in group]
             evolving = contest(y, deviation, tiled, fidelity, tile(weight))
-            lowest = _follow(evolving, len(alike), time)
-            found += [(risk, at, each) for (at, risk), each in zip(lowest, alike, strict=True)]
+            lowest = _follow(evolving, len(group), time)
+            found += [(risk, at, each) for (at, risk), each in zip(lowest, group, strict=True)]
         found.sort(key=lambda each: each[0])
         candidates = [candidate for *_, candidate in found[:keep]]
-        if y is state:  # the next round would see no more
+        if y is state:  # the next round would use the same pixels
             break
     _, at, best = found[0]
     return best, (float(f"{at:.4g}") if time is None else time)
 
 
 def _follow(evolving, count, time):
-    """For each of the evolutions the time of least risk, and that risk; stops when all are past it."""
+    """The time and the value of the least risk of each evolution; stops when all are past it."""
     moving = np.arange(count)
     times, risks = [], []
-    for now in evolving.looks() if time is None else [time]:
+    for now in evolving.times() if time is None else [time]:
         evolving.advance(now)
         times.append(now)
         risks.append(np.full(count, np.inf))
         risks[-1][moving] = evolving.risks()
-        turn = np.take(times, np.argmin(risks, axis=0)[moving])
-        going = now <= evolving.PATIENCE * turn + 2 * evolving.unit
+        best = np.take(times, np.argmin(risks, axis=0)[moving])
+        going = now <= evolving.PATIENCE * best + 2 * evolving.unit
         if not going.any():
             break
         if not going.all():
@@ -113,7 +113,23 @@ def _follow(evolving, count, time):
 
 
 def least(times: Sequence[float], risks: NDArray, unit: float) -> tuple[float, float]:
-    """Where and how low the risk is least: by a parabola in log(time + unit) about the least seen."""
+    """The time and the value of the minimum of the risk.
+
+    The minimum is that of a parabola in log(time + unit) through the least value and its neighbours.
+
+    Parameters
+    ----------
+    times : sequence of float
+        The times in ascending order.
+    risks : ndarray
+        The risk at each of them; infinity where it was not computed.
+    unit : float
+        The length of a short step.
+
+    Returns
+    -------
+    tuple of (float, float)
+    """
     k = int(np.argmin(risks))
     if not 0 < k < len(risks) - 1 or not np.isfinite(risks[k + 1]):
         return times[k], risks[k]
@@ -127,27 +143,27 @@ def least(times: Sequence[float], risks: NDArray, unit: float) -> tuple[float, f
 
 
 def _signs(y):
-    """b: signs at random, the same each time."""
+    """The probe b: random signs, the same each time."""
     sign = np.random.default_rng(0).integers(0, 2, y.shape, np.int8) * 2 - 1
     return sign.astype(y.dtype)
 
 
 class OneByOne:
-    """An evolution of any kind of the image and, beside it, of the image with the probe."""
+    """Candidates of any kind, each evolved by itself, with and without the probe."""
 
-    # On how many pixels, in evenly spread tiles of which side in 2-D and 3-D if the image has more,
-    # and how many of the candidates go on.
+    # For each round: the number of pixels to sample, the shape of a tile in 2-D and 3-D, and the
+    # number of candidates that go on to the next round.
     ROUNDS: ClassVar = (
         (1 << 15, {2: (1, 64, 64), 3: (16, 32, 32)}, 2),
         (1 << 17, {2: (1, 64, 64), 3: (16, 32, 32)}, 1),
     )
-    # How far past its minimum the risk is followed.
+    # The evolution goes on to this multiple of the time of least risk so far.
     PATIENCE: ClassVar = 1.2
-    # How much later each look is than the last, and the last than the first.
-    LATER, LAST = 1.4, 1200
+    # The ratio of successive times at which the risk is estimated, and of the last to the first.
+    RATIO, LAST = 1.4, 1200
 
-    def __init__(self, y, sigma, alike, fidelity, weight):
-        [evolution] = alike
+    def __init__(self, y, sigma, group, fidelity, weight):
+        [evolution] = group
         self.y, self.sigma, self.sign = y, sigma, _signs(y)
         self.weight = 1.0 if weight is None else weight
         self.u = np.concatenate([y, y + PROBE * sigma * self.sign])
@@ -159,24 +175,24 @@ class OneByOne:
 
     @staticmethod
     def groups(candidates: Sequence[Evolution]) -> Iterable[Sequence[Evolution]]:
-        """Each alone."""
+        """Groups of one candidate each."""
         return [[candidate] for candidate in candidates]
 
-    def looks(self) -> Iterator[float]:
-        """0, then ever larger times."""
+    def times(self) -> Iterator[float]:
+        """The times at which to estimate the risk: 0, then a geometric sequence."""
         yield 0.0
         time = self.unit
         while time < self.LAST * self.unit:
             yield time
-            time *= self.LATER
+            time *= self.RATIO
 
     def advance(self, to: float) -> None:
-        """Evolve until a time."""
+        """Evolve to a time."""
         self.u = self.evolution.evolve(self.u, to - self.now)
         self.now = to
 
     def risks(self) -> NDArray:
-        """The estimate of the mean squared error now."""
+        """The estimated mean squared error at the present time, of each evolution."""
         u, v = self.u[: len(self.y)], self.u[len(self.y) :]
         residual = np.mean(self.weight * np.square(u - self.y), dtype=np.float64)
         # σ² times the divergence.
@@ -184,14 +200,15 @@ class OneByOne:
         return residual - self.variance + 2 * spread
 
     def keep(self, going: NDArray) -> None:
-        """Go on with some evolutions only; here there is one."""
+        """Drop the evolutions where `going` is false; here there is only one."""
 
 
 class SideBySide:
-    """Diffusions that differ in κ alone, all in one state.
+    """Diffusions that differ only in κ, evolved as the images of a single state.
 
-    With a contrast parameter κ, u moves as u/κ does with one of 1: so one call of the kernel
-    evolves all of them, which on small tiles is several times as fast as one call for each.
+    Diffusion of u with contrast parameter κ equals κ times that of u/κ with contrast parameter 1, so
+    one call of the kernel evolves all of them. On small tiles this is several times as fast as a
+    call for each.
     """
 
     ROUNDS: ClassVar = (
@@ -201,27 +218,27 @@ class SideBySide:
     PATIENCE: ClassVar = 1.3
     MOST = 320  # steps
 
-    def __init__(self, y, sigma, alike, fidelity, weight):
+    def __init__(self, y, sigma, group, fidelity, weight):
         self.y, self.sigma, self.sign = y, sigma, _signs(y)
         pair = np.stack([y, y + y.dtype.type(PROBE * sigma) * self.sign])
-        self.kappas = np.asarray([diffusion.kappa for diffusion in alike], y.dtype)
+        self.kappas = np.asarray([diffusion.kappa for diffusion in group], y.dtype)
         scaled = pair[:, None] / self.kappas[:, None, None, None, None, None]
         self.u = scaled.reshape(-1, *y.shape[1:])
         self.spare = np.empty_like(self.u)
-        self.diffusion = replace(alike[0], kappa=1.0)
+        self.diffusion = replace(group[0], kappa=1.0)
         self.bound = stability_bound(y.shape[2:], self.diffusion.spacing)
         self.unit, self.now = SAFETY * self.bound, 0.0
 
     @staticmethod
     def groups(candidates: Sequence[Any]) -> Iterable[Sequence[Any]]:
-        """Lists of those that differ in nothing but κ."""
+        """Groups of candidates that differ only in κ."""
         groups: dict = {}
         for diffusion in candidates:
             groups.setdefault((diffusion.kind, diffusion.presmooth), []).append(diffusion)
         return groups.values()
 
-    def looks(self):
-        """Times after 0, 1, 2, ... steps, then a third more each time."""
+    def times(self):
+        """The times after 0, 1, 2, ... steps, then a third more each time."""
         count = 0
         while count <= self.MOST:
             yield count * self.unit
@@ -231,7 +248,7 @@ class SideBySide:
         time = to - self.now
         steps, size = equal_steps(time, self.unit)
         cycle = cycle_steps(time, self.bound)
-        if cycle < steps and self.now > 0:  # short against what was: a cycle is accurate enough
+        if cycle < steps and self.now > 0:  # short compared with `now`: a cycle is accurate enough
             self.u, self.spare = self.diffusion.semi_iterative(self.u, self.spare, 1, cycle, time)
         else:
             self.diffusion.explicit(self.u, steps, size)

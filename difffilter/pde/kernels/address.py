@@ -51,7 +51,7 @@ class AddressType(types.Type):
 
 
 def _fits(given, kind):
-    """Whether code compiled for one type can be handed a value of another without a conversion."""
+    """Whether code compiled for one type accepts a value of another without a conversion."""
     if isinstance(given, types.Array) and isinstance(kind, types.Array) and not kind.mutable:
         given = given.copy(readonly=True)  # read-only parameters take writable arrays, too
     return given == kind
@@ -93,13 +93,13 @@ def address_of(function, **kinds):
     ----------
     function : Dispatcher
     **kinds : Numba type, Address, or tuple of Address
-        The types of the parameters, by name, an address standing for its own type; those left out
+        The types of the parameters by name, an `Address` standing for its type; parameters left out
         are ``int64``.
 
     Returns
     -------
     Address
-        Where Numba compiles nothing, the function itself.
+        The function itself if Numba's compiler is disabled.
     """
     if config.DISABLE_JIT:
         return function
@@ -139,7 +139,7 @@ def by_address(typing, address, arguments):
 
 
 def directly(function, arguments):
-    """Call a function with a tuple of arguments, where nothing is compiled."""
+    """Call a function with a tuple of arguments (if Numba's compiler is disabled)."""
     function(*arguments)
 
 

@@ -152,7 +152,7 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     link : array (B, H·W, 6) of int32, written to
         The pixels at + e_k and - e_k, one after the other; the pixel itself where there is none.
     workers : int
-        How many share the work.
+        Number of workers.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def pieces(size, reach):
 
 @parallel
 def largest_sum(weight, link, reach):
-    """The largest sum of the weights of all links of a pixel, its own and others'."""
+    """The largest sum of the weights of all links of a pixel, in either direction."""
     batch, size, terms = weight.shape
     total = np.zeros((batch, size))
     piece = pieces(size, reach)

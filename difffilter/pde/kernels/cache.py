@@ -1,4 +1,4 @@
-"""Compiled functions on disk: never stale, and never in the way."""
+"""The on-disk cache of compiled functions, which is never stale and never raises an error."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["cache"]
 
 
 class Cache(FunctionCache):
-    """Numba's cache, but for three things.
+    """Numba's cache, invalidated by a change in any file of this folder, and safe in several processes.
 
-    It notices a change in any file of the folder. Numba compiles a jitted function into its callers,
-    but takes a caller's code for fresh as long as the caller's own file has not changed.
+    Numba compiles a jitted function into its callers, but considers a caller's code up to date as
+    long as the caller's own file is unchanged. Here the stamp that it compares includes `_sources`.
 
-    It has files of their own for each signature. Numba's index of all signatures is read, extended
-    and written back, so that of two processes which do so at once one might find the other's code
-    under the name that it has given to its own.
+    Numba reads, extends and writes back one index of all signatures, so that of two processes which
+    do so at once one might find the other's code under the name it gave to its own. Here each
+    signature has its own files.
 
-    It only saves time: if it is damaged or its folder is full, functions are compiled anew.
+    If the cache is damaged or its folder is full, functions are compiled again.
     """
 
     def __init__(self, function):
@@ -46,7 +46,7 @@ class Cache(FunctionCache):
         self._use_file_of(signature)
         try:
             return super().load_overload(signature, context)
-        except Exception:  # of any type: what is read may be anything
+        except Exception:  # unpickling a damaged file may raise anything
             with suppress(OSError):
                 self.flush()
             return None
@@ -68,9 +68,9 @@ def _sources():
 
 
 def cache(compiled):
-    """Cache where Numba does: in NUMBA_CACHE_DIR, `__pycache__` or the user's cache folder.
+    """Cache a function where Numba does: NUMBA_CACHE_DIR, `__pycache__` or the user's cache folder.
 
-    If none of them can be written to, in a temporary folder; if there is none, not at all.
+    If none of these can be written, a temporary folder is used; failing that, there is no cache.
     """
     try:
         compiled._cache = Cache(compiled.py_func)
@@ -88,9 +88,9 @@ def cache(compiled):
 
 @functools.cache
 def _temporary_folder():
-    """This user's own temporary folder, the same in every process, or None.
+    """A temporary folder that only this user can write, the same in every process, or None.
 
-    Code is loaded from it, so nobody else may be able to write there.
+    Code is loaded from it, so a folder that others can write is not accepted.
     """
     try:
         user = os.getuid() if hasattr(os, "getuid") else "cache"

@@ -1,8 +1,8 @@
-"""What the kernels share: how they are compiled, diffusivities, rows of pixels.
+"""Decorators, diffusivities and rows of pixels, shared by the kernels.
 
-Five decorators, all with the same options: `kernel` for what Python calls, `parallel` for what
-Python calls and has parallel loops, and three for what only other jitted functions call: `inner`,
-`inlined`, `part`. Each takes further options of `numba.njit`, as in ``@inlined(fastmath=False)``.
+There are five decorators with the same options: `kernel` for functions that Python calls, `parallel`
+for those with parallel loops, and `inner`, `inlined` and `part` for functions that only other jitted
+functions call. Each takes further options of `numba.njit`, as in ``@inlined(fastmath=False)``.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numba.extending import overload
 from difffilter.pde.kernels.cache import cache
 from difffilter.pde.kernels.threads import run
 
-# Division must not check for zero, or loops do not vectorise; multiply-adds may be fused. Neither
+# Loops vectorise only if division does not check for zero; multiply-adds may be fused. Neither option
 # lets the compiler assume that numbers are finite.
 OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 
-# Without the wrappers through which Python and C would call it, a function compiles faster.
+# A function compiles faster without the wrappers through which Python and C would call it.
 INTERNAL = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
@@ -36,15 +36,15 @@ def inner(function=None, **options):
 
 
 def inlined(function=None, **options):
-    """`inner`, compiled into each caller by LLVM.
+    """As `inner`, but inlined by LLVM.
 
-    Passing some hundred words of arguments takes longer than working on a short line.
+    Passing a hundred words of arguments takes longer than processing a short line.
     """
     return _compile(function, INTERNAL | {"forceinline": True} | options)
 
 
 def part(function=None, **options):
-    """`inner`, inlined by Numba: a function with one caller compiles faster as a part of it."""
+    """As `inner`, but inlined by Numba: a function with one caller compiles faster this way."""
     return _compile(function, INTERNAL | {"inline": "always"} | options)
 
 
@@ -53,7 +53,7 @@ def parallel(function=None, **options):
     if function is None:
         return functools.partial(parallel, **options)
     compiled = _compile(function, OPTIONS | {"parallel": True} | options)
-    if config.DISABLE_JIT:  # compiled code does not warn of an overflow in what it works in
+    if config.DISABLE_JIT:  # compiled code does not warn of overflows either
         return np.errstate(all="ignore")(compiled)
 
     @functools.wraps(function)
@@ -133,9 +133,9 @@ def _decay(rate, s, inverse):
 def exp_minus(x):
     """exp(-x) for x ≥ 0, in a form that the compiler vectorises in float32.
 
-    It takes more steps than `decay`, from which it differs in the last bits: the tensors keep it so
-    that their results stay as they are. It is accurate relative to its value down to exp(-87), and
-    in float64 it is the library's.
+    It is slower than `decay` and differs from it in the last bits; the tensor kernels use it so that
+    their results stay the same. The relative error is small down to exp(-87); in float64 it is the
+    library's exp.
     """
     return math.exp(-x)
 
@@ -192,16 +192,16 @@ def diffusivity_row(kind, q, n, inverse, rate):
 
 # --- rows of pixels -------------------------------------------------------------------------
 
-# Bytes of a cache line. Loading a vector that lies across two of them takes twice as long.
+# Bytes of a cache line. Loading a vector that straddles two of them takes twice as long.
 CACHE_LINE = 64
 
-# Pixels of consecutive lines that go through the loops together.
+# Number of pixels of consecutive lines that are processed together.
 RUN = 4096
 
 
 @kernel
 def lines_of_run(height, width):
-    """Lines of a run, of an image of so many lines at most."""
+    """The number of lines of a run, at most ``height``."""
     return min(max(1, RUN // width), height)
 
 
@@ -213,7 +213,7 @@ def up_to_line(count, itemsize):
 
 
 def empty(shape, dtype):
-    """An uninitialised array that begins with a cache line (NumPy's own begin anywhere)."""
+    """An uninitialised array aligned to a cache line (NumPy's arrays need not be)."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.empty(size + CACHE_LINE, np.uint8)
     start = -raw.ctypes.data % CACHE_LINE
@@ -228,7 +228,7 @@ def flat(a):
 
 @inner
 def padded(row, line):
-    """Copy a row to ``line``, which is two longer, with its ends repeated."""
+    """Copy a row to ``line``, which is longer by two, repeating the first and the last pixel."""
     n = row.size
     line[1 : n + 1] = row
     line[0], line[n + 1] = row[0], row[n - 1]

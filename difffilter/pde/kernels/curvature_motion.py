@@ -24,7 +24,7 @@ def explicit(u, v, step, inverse, axes, epsilon, workers):
     axes : int
         How many axes are longer than 1.
     workers : int
-        How many share the work.
+        Number of workers.
     """
     count, depth, height, width = u.shape
     rows = count * depth * height

@@ -1,11 +1,11 @@
-"""Gaussian blur by convolution along each axis, the image being reflected beyond its border."""
+"""Gaussian blur by convolution along each axis, with reflection at the border."""
 
 import numpy as np
 from numba import prange
 
 from difffilter.pde.kernels.common import inner, parallel, reflected
 
-# Pixels for which all terms of a sum are added up together, in the first-level cache.
+# Number of pixels whose sums are accumulated together, in the first-level cache.
 STRETCH = 2048
 
 

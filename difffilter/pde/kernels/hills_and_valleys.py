@@ -1,4 +1,4 @@
-"""Several steps on a part of the image before the next part is loaded, or memory would set the pace.
+"""Several steps on one part of the image before the next is loaded, so that memory is not the limit.
 
 An image is cut into strips of lines. A step needs the lines next to its own, so each further step of
 a strip leaves out one more line at either end: with time drawn upwards, the strip becomes a *hill*.

@@ -1,7 +1,7 @@
-"""Implicit steps along one axis: a tridiagonal system for every column of pixels, many side by side.
+"""Implicit steps along one axis: a tridiagonal system for every column of pixels.
 
-The weights of the faces are those of `perona_malik.step`, from `face_flux`. Columns that are next to
-each other are solved together, so that all loops run over consecutive pixels and vectorise.
+The weights of the faces are those of `perona_malik.step`, from `face_flux`. Neighbouring columns are
+solved together, so that all loops run over consecutive pixels and vectorise.
 """
 
 from functools import cache

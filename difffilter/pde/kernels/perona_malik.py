@@ -33,7 +33,7 @@ __all__ = ["diffusivity", "step"]
 
 @kernel
 def diffusivity(kind, q):
-    """g(s) for q = (s/κ)²."""
+    """The diffusivity g(s), given q = (s/κ)²."""
     if kind == EXPONENTIAL:
         return math.exp(-q)
     if kind == RATIONAL:
@@ -54,7 +54,7 @@ def step(u, v, kind, inverse, rate, g, mask):
     Parameters
     ----------
     u, v : array (B, C, D, H, W)
-        The state, and the array that receives the next.
+        The state, and the output.
     kind : int
         Code of the diffusivity.
     inverse : array (3,)
@@ -62,8 +62,8 @@ def step(u, v, kind, inverse, rate, g, mask):
     rate : array (3,)
         τ/h² for the axes z, y, x.
     g : array (B, D, H, W)
-        The diffusivity of each pixel, a face taking the mean of its two; if empty, it follows from
-        the difference across the face.
+        The diffusivity at pixels, averaged at each face; if empty, it follows from the difference
+        across the face.
     mask : array (M, D, H, W), bool
         True where diffusion takes place, image b using mask b mod M; if empty: everywhere.
     """
@@ -91,7 +91,7 @@ def step(u, v, kind, inverse, rate, g, mask):
 
 @inner
 def is_open(b, here, there, u, mask):
-    """Whether intensity may move from one pixel to the other."""
+    """Whether intensity can move from one pixel to the other."""
     z, y, x = there
     if not (0 <= z < u.shape[2] and 0 <= y < u.shape[3] and 0 <= x < u.shape[4]):
         return False

@@ -1,6 +1,6 @@
 """The diffusivity g of every pixel, from the gradient of a (smoothed) image by central differences.
 
-`face_flux` has the alternative, g from the difference across each face.
+The alternative, g from the difference across each face, is in `face_flux`.
 """
 
 from functools import cache
@@ -89,7 +89,7 @@ def masked_gradient(u, b, z, first, last, width, inverse, mask, q):
 
 @inner
 def diffusivity_lines(row, u, b, first, last, width, lines, kind, inverse, mask, g):
-    """`pixel_diffusivity` of the lines from ``first`` to ``last`` of image b, so many ``lines`` at a time.
+    """`pixel_diffusivity` of the lines from ``first`` to ``last`` of image b, ``lines`` at a time.
 
     ``row`` is the address of `diffusivity_row`.
     """

@@ -188,14 +188,14 @@ def run_sweeps(
 
 
 def layout(shape, itemsize, blurs, steps, workers):
-    """How to go through images (B, C, layers, lines of a layer, pixels of a line).
+    """Choose the order of the work for a state (B, C, layers, lines of a layer, pixels of a line).
 
     Returns
     -------
     tuple of int
-        Strips of layers and blocks of lines that an image is cut into, steps at once, layers that a
-        stage takes at a time, layers of a ring, and rings of each kind. The result does not depend
-        on them.
+        The numbers of strips of layers and of blocks of lines of an image, of steps at once, of
+        layers that a stage processes at a time, of layers of a ring, and of rings of each kind. The
+        result does not depend on them.
     """
     batch, channels, depth, height, width = shape
     stages, share = blurs + 2, workers // math.gcd(batch, workers)
@@ -227,15 +227,15 @@ def evolve_presmoothed(u, v, steps, blurs, alpha, kind, inverse, rate, blur_rate
         The state, and space for the last one of a cycle; for the explicit scheme both are the same
         array.
     steps : int
-        How many to take, beginning with the first of a cycle.
+        Number of steps, beginning with the first of a cycle.
     blurs : int
-        How many steps of the heat equation smooth the state.
+        Number of steps of the heat equation that smooth the state.
     alpha, kind, rate
         As in `strips.evolve`.
     inverse, blur_rate : array (3,), of u's dtype
         1/(2κh)², and τ/h² of the steps that smooth, for the axes z, y, x.
     workers : int
-        How many share the work; as many as there are threads.
+        Number of workers, equal to the number of threads.
 
     Returns
     -------

@@ -124,7 +124,7 @@ def write_layers(a, ring, n, skip, u, b, z, layers, top, lines, width, pitch, la
 
 @inner
 def copy_beside(u, b, first, last, lines, beside):
-    """Copy so many lines before the first and after the last, outwards, as far as there are any."""
+    """Copy ``lines`` lines before the first and after the last, outwards, as far as they exist."""
     for c in range(u.shape[1]):
         for distance in range(lines):
             for side, y in ((0, first - 1 - distance), (1, last + distance)):

@@ -27,7 +27,7 @@ def diffusivity(u, weight, unbiased, q0, tiny, g, workers):
     g : array (B, D, H, W)
         The result.
     workers : int
-        How many share the work.
+        Number of workers.
     """
     batch, channels, depth, height, width = u.shape
     one = u.dtype.type(1.0)

@@ -10,8 +10,8 @@ import numpy as np
 from difffilter.pde.kernels.common import CACHE_LINE, inner
 from difffilter.pde.kernels.face_flux import face_flux
 
-# How a step makes the new state: in the place of the old one; beside it, as the first step of a
-# cycle; or from the last two.
+# Where a step writes the new state: over the old one (`IN_PLACE`); to another array, as the first
+# step of a cycle (`FIRST`); or over the last but one, from the last two (`LATER`).
 IN_PLACE, FIRST, LATER = range(3)
 
 
@@ -32,14 +32,14 @@ def step_lines(
 ):  # fmt: skip
     """Step s, the k-th of a cycle, of the lines from ``first`` to ``last`` of plane z of image b.
 
-    A run has so many ``lines``. ``south[c, :width]`` holds the flux in from the line above, and in
-    the end the flux out to the line below; if the lower end is ``closed`` that is ``floor[s, z, c]``,
-    else it is computed. ``front[s, c]`` holds the flux in from the plane before, and in the end the
-    flux out to the next one; q, east and back are scratch. The new state goes to v and follows from u
-    and, if ``mode`` is `LATER`, from what v held.
+    A run has ``lines`` lines. ``south[c, :width]`` holds the flux in from the line above, and at the
+    end the flux out to the line below; if the lower end is ``closed``, that is ``floor[s, z, c]``,
+    otherwise it is computed. ``front[s, c]`` holds the flux in from the plane before, and at the end
+    the flux out to the next one; q, east and back are scratch. The new state is written to v; it
+    follows from u and, if ``mode`` is `LATER`, from the previous contents of v.
     """
     channels, depth, size = u.shape[1:]
-    margin = CACHE_LINE // u.itemsize  # one number would do, but loads are faster from a whole line
+    margin = CACHE_LINE // u.itemsize  # one number would do, but aligned loads are faster
     step, beta = alpha[k], u.dtype.type(1.0) - alpha[k]
     for c in range(channels):
         east[c, margin - 1] = 0  # nothing flows in on the left of the first column

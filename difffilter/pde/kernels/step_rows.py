@@ -21,7 +21,7 @@ from difffilter.pde.kernels.common import (
 )
 from difffilter.pde.kernels.step_lines import FIRST, IN_PLACE
 
-# The width from which on `step_rows` is faster than `step_lines`.
+# The least width at which `step_rows` is faster than `step_lines`.
 WIDE = 128
 
 

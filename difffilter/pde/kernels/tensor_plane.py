@@ -49,7 +49,7 @@ DERIVATIVE = 2
 
 @kernel
 def block_count(height, stride):
-    """How many blocks of lines an image is cut into."""
+    """Number of blocks of lines of an image."""
     lines = max(8, BLOCK // stride)
     return (height + lines - 1) // lines
 

@@ -1,1 +1,1 @@
-"""Stepping in time: states, schemes, stability, tiles."""
+"""Time stepping: states, schemes, stability, halos and sample tiles."""

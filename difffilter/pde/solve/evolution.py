@@ -1,4 +1,4 @@
-"""∂u/∂t = F(u), discretised in space and time; and the same with a fidelity term."""
+"""∂u/∂t = F(u), discretised in space and time, with or without a fidelity term."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from difffilter.pde.solve.stability import check_step, equal_steps
 
 __all__ = ["Evolution", "WithFidelity", "fidelity_steps"]
 
-# How far the fidelity term may go at once, as a share of the way back to its image.
+# Largest share of the difference from its image that the fidelity term may remove in one step.
 BIAS = 0.05
 
 
 class Evolution:
-    """What moves a state through time; subclasses are frozen dataclasses.
+    """A discretised PDE, which evolves a state in time; subclasses are frozen dataclasses.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Evolution:
 
     @property
     def first(self) -> float:
-        """A time after which a little has happened: the first at which to estimate the risk."""
+        """The first time > 0 at which to estimate the risk: the image has changed only a little."""
         return 0.05 * min(self.spacing[-2:]) ** 2
 
     def largest_step(self, volume: Sequence[int]) -> float:
@@ -40,36 +40,45 @@ class Evolution:
         return check_step(self.step, volume, self.spacing)
 
     def steps(self, volume: Sequence[int], time: float) -> tuple[int, float]:
-        """How many equal steps take a state of shape (D, H, W) through `time`, and their size."""
+        """The number of equal steps for a state of shape (D, H, W) and a time, and their size."""
         return equal_steps(time, self.largest_step(volume))
 
     def count(self, volume: Sequence[int], time: float) -> int:
-        """How many steps that is in all, those of cycles included."""
+        """The total number of steps, counting those within cycles."""
         return self.steps(volume, time)[0]
 
     def evolve(self, u: NDArray, time: float) -> NDArray:
-        """The state that ``u`` (B, C, D, H, W) becomes after `time`; ``u`` may be written to.
+        """Evolve a state.
 
-        The images b evolve each on its own.
+        Parameters
+        ----------
+        u : ndarray (B, C, D, H, W)
+            B images, independent of each other; may be overwritten.
+        time : float
+            The duration.
+
+        Returns
+        -------
+        ndarray (B, C, D, H, W)
         """
         raise NotImplementedError
 
     def with_step(self, step: float) -> Evolution:
-        """The same by steps of at most this size."""
+        """A copy with another largest time step."""
         return replace(self, step=step)  # type: ignore[type-var]
 
     def tiled(self, tile: Callable[[NDArray | None], NDArray | None]) -> Evolution:
-        """The same where the image is replaced by some tiles of it, a mask by `tile` of it."""
+        """A copy for tiles of the image; `tile` cuts the same tiles out of a mask."""
         return self
 
 
 @dataclass(frozen=True)
 class WithFidelity(Evolution):
-    """∂u/∂t = F(u) + λ(f - u): an evolution held back by the image it started from [1]_.
+    """∂u/∂t = F(u) + λ(f - u): an evolution with a fidelity term for its initial image f [1]_.
 
-    The image moves in turns, for a short time each, by F alone and by the fidelity term alone,
-    which takes it exactly from u to f + (u - f) exp(-λt). The first and the last piece of F are
-    half as long as the others, which makes the error one of second order (Strang's splitting [2]_).
+    Short steps of F alone alternate with steps of the fidelity term alone, whose exact solution is
+    f + (u - f) exp(-λt). The first and the last step of F are half as long as the others, which
+    makes the scheme one of second order (Strang splitting [2]_).
 
     Attributes
     ----------
@@ -78,7 +87,7 @@ class WithFidelity(Evolution):
     fidelity : float
         λ, in units of one over time.
     source : ndarray (B, C, D, H, W)
-        f.
+        The initial image f.
 
     References
     ----------
@@ -117,5 +126,5 @@ class WithFidelity(Evolution):
 
 
 def fidelity_steps(time: float, step: float, fidelity: float) -> tuple[int, float]:
-    """How many turns F and the fidelity term take, and how long each is, as `equal_steps`."""
+    """The number of splitting steps, and their size, for steps of F of at most `step`."""
     return equal_steps(time, 1 / max(1 / step, fidelity / BIAS))

@@ -1,4 +1,4 @@
-"""How far a solution depends on the image around it: what a block needs to come out as in the whole."""
+"""The halo of a block: how many pixels around it the solution depends on."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from difffilter.pde.solve.stability import equal_steps
 
 __all__ = ["FARTHEST", "aos_halo", "explicit_halo", "heat_halo", "steps_taken"]
 
-# What diffusion may carry past a halo, as a share of what is there.
+# Largest share of an intensity that diffusion may carry across the whole width of a halo.
 LEAK = 1e-7
 
-# Pixels: where the exact dependence goes farther, the halo ends where next to nothing arrives.
+# The widest exact halo, in pixels, in 2-D and 3-D. If the exact domain of dependence is larger, the
+# halo ends where the influence falls below LEAK.
 FARTHEST = {2: 512, 3: 64}
 
 
 def steps_taken(time: float, step: float, fidelity: float) -> tuple[int, float]:
-    """How many steps there are, and how long they are at most.
+    """The number of steps, fidelity term included, and the largest size of one.
 
-    The fidelity term itself looks nowhere, but the steps between its turns are shorter, and the
-    first of them is cut in two. (It weakens what comes from afar.)
+    The fidelity term itself is pointwise and only weakens the influence of distant pixels, but it
+    makes the steps of F shorter and splits the first in two.
     """
     count, size = equal_steps(time, step)
     if not (fidelity and count):
@@ -33,10 +34,10 @@ def steps_taken(time: float, step: float, fidelity: float) -> tuple[int, float]:
 
 
 def heat_halo(time: float, spacing: Sequence[float]) -> tuple[int, ...]:
-    """For each axis the least n for which linear diffusion carries at most `LEAK` past n pixels.
+    """The halo of linear diffusion: for each axis the least n such that at most `LEAK` gets past n.
 
-    By Chernoff's bound: what a dot becomes after time t has the sum exp(2t (cosh θ - 1)) with the
-    weights exp(θ x), for any θ.
+    This is Chernoff's bound: for any θ, the impulse response at time t, summed with weights
+    exp(θx), gives exp(2t (cosh θ - 1)).
 
     Examples
     --------
@@ -50,7 +51,17 @@ def heat_halo(time: float, spacing: Sequence[float]) -> tuple[int, ...]:
 
 
 def aos_halo(steps: int, size: float, spacing: Sequence[float]) -> tuple[int, ...]:
-    """The same for steps that are the mean over the axes of (1 - d τ ∂²/h²)⁻¹ along each."""
+    """The halo of additive operator splitting, whose step is the mean of (1 - d τ ∂²/h²)⁻¹ by axis.
+
+    Parameters
+    ----------
+    steps : int
+        Number of steps.
+    size : float
+        Their size τ.
+    spacing : sequence of float
+        h for each of the d spatial axes.
+    """
     axes = len(spacing)
     theta = np.geomspace(1e-4, 20, 2000)
 
@@ -64,18 +75,19 @@ def aos_halo(steps: int, size: float, spacing: Sequence[float]) -> tuple[int, ..
 
 
 def explicit_halo(
-    steps: int, look: int, time: float, spacing: Sequence[float], widen: int = 1
+    steps: int, radius: int, time: float, spacing: Sequence[float], widen: int = 1
 ) -> tuple[int, ...]:
-    """Explicit steps, each of which looks so many pixels far.
+    """The halo of explicit steps with stencils of a radius.
 
-    Exact up to `FARTHEST`; beyond, it ends where `widen` times the halo of linear diffusion of the
-    same time does (g = 1, as fast as it gets).
+    It is exact up to `FARTHEST` pixels; beyond that it is at most `widen` times the halo of linear
+    diffusion for the same time, the fastest that there is (g = 1).
     """
-    exact = steps * look
+    exact = steps * radius
     if exact <= FARTHEST[len(spacing)]:
         return (exact,) * len(spacing)
     return tuple(min(exact, widen * tail) for tail in heat_halo(time, spacing))
 
 
 def _chernoff(theta, log_moment):
+    """The least n for which Chernoff's bound is below `LEAK`, minimised over θ."""
     return math.ceil(((math.log(2 / LEAK) + log_moment) / theta).min())

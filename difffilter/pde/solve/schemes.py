@@ -1,4 +1,4 @@
-"""∂u/∂t = div(g ∇u) stepped through time: explicit steps, cycles of them, implicit steps."""
+"""Schemes for ∂u/∂t = div(g ∇u): explicit steps, fast semi-iterative cycles, implicit steps."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ DIFFUSIVITIES = {
 
 SCHEMES = ("explicit", "fsi", "aos")
 
-# Columns that the implicit scheme solves side by side.
+# Number of columns that the implicit scheme solves at the same time.
 COLUMNS = 128
 
 
 def cycle_steps(time: float, bound: float) -> int:
-    """The least n for which a cycle of n steps, n(n+1)/3 times as long as one, covers the time.
+    """The number of steps of a cycle that covers a time.
+
+    A cycle of n steps is n(n+1)/3 times as long as an explicit step at the stability bound.
 
     Examples
     --------
@@ -46,9 +48,20 @@ def cycle_steps(time: float, bound: float) -> int:
 
 
 def cycle_weights(steps: int, time: float) -> tuple[NDArray, float]:
-    """α_k of the steps of a cycle of the fast semi-iterative scheme, and the size of each step.
+    """The weights α_k of a cycle of the fast semi-iterative scheme, and the step size τ.
 
-    Step k makes α_k (u + τ F(u)) + (1 - α_k) u' of the last two states u and u' [1]_.
+    Step k computes α_k (u + τ F(u)) + (1 - α_k) u' from the last two states u and u' [1]_.
+
+    Parameters
+    ----------
+    steps : int
+        Number of steps of the cycle.
+    time : float
+        Length of the cycle.
+
+    Returns
+    -------
+    tuple of (ndarray (steps,), float)
 
     References
     ----------
@@ -61,19 +74,19 @@ def cycle_weights(steps: int, time: float) -> tuple[NDArray, float]:
 
 @dataclass(frozen=True)
 class Diffusion(Evolution):
-    """∂u/∂t = div(g ∇u), discretised in space, and the scheme that steps it through time.
+    """∂u/∂t = div(g ∇u), discretised in space, with a scheme for the time.
 
     Attributes
     ----------
     kind : int
         Code of the diffusivity (`kernels.CONSTANT` for linear diffusion).
     kappa : float
-        Its contrast parameter κ, in units of intensity per unit of length.
+        Contrast parameter κ, in units of intensity per unit of length.
     spacing : tuple of 3 float
         h for the axes z, y, x.
     presmooth : float
-        The standard deviation of the Gaussian that precedes the gradient, in units of length;
-        0: g comes from the difference across each face.
+        Standard deviation, in units of length, of the Gaussian by which u is smoothed before the
+        gradient is taken; 0: g follows from the difference across each face.
     mask : ndarray (M, D, H, W) of bool, or None
         True where diffusion takes place; ``None``: everywhere.
     scheme : {"explicit", "fsi", "aos"}
@@ -118,13 +131,13 @@ class Diffusion(Evolution):
         return self.semi_iterative(u, spare, count, steps, size)[0]
 
     def explicit(self, u, steps, step):
-        """`steps` explicit steps of size `step` on ``u`` (B, C, D, H, W), C-contiguous, in place."""
+        """Take explicit steps of size `step` in place, on a C-contiguous ``u`` (B, C, D, H, W)."""
         self._evolve(u, u, steps, np.ones(1), step)
 
     def semi_iterative(self, u, spare, cycles, steps, time):
-        """`cycles` cycles of the fast semi-iterative scheme, of `steps` steps and length `time` each.
+        """Take cycles of the fast semi-iterative scheme, of `steps` steps and length `time` each.
 
-        Both ``u`` and ``spare`` are written to; returns the one with the result, and the other.
+        Both ``u`` and ``spare`` are overwritten; returns the one with the result, and the other.
         """
         if steps == 1:
             self.explicit(u, cycles, time)
@@ -133,9 +146,9 @@ class Diffusion(Evolution):
         return self._evolve(u, spare, cycles * steps, alpha, step)
 
     def implicit(self, u, spare, steps, step):
-        """`steps` steps by additive operator splitting: (1/d) Σ_axes (1 - d τ A_axis)⁻¹ u.
+        """Take steps by additive operator splitting: (1/d) Σ_axes (1 - d τ A_axis)⁻¹ u.
 
-        Both ``u`` and ``spare`` are written to; returns the one with the result, and the other.
+        Both ``u`` and ``spare`` are overwritten; returns the one with the result, and the other.
         """
         axes = [axis for axis in range(3) if u.shape[2 + axis] > 1]
         inverse, mask = self._inverse(u.dtype), self._mask()
@@ -147,20 +160,21 @@ class Diffusion(Evolution):
             spare[:] = 0
             for axis in axes:
                 rate = u.dtype.type(len(axes) * step / self.spacing[axis] ** 2)
-                # With this axis in the place of y; g is turned on, so that there are never three of it.
+                # Transposed so that this axis takes the place of y. Transposing g again each time,
+                # rather than from the original, saves the memory of a third copy.
                 g = np.ascontiguousarray(np.swapaxes(np.swapaxes(g, place, -2), axis - 3, -2))
                 place = axis - 3
                 solved, turned_mask = (np.swapaxes(array, place, -2).copy() for array in (u, mask))
                 ratio = np.empty((workers, solved.shape[-2], COLUMNS), u.dtype)
                 implicit(solved, self.kind, inverse[axis], rate, g, turned_mask, ratio, weights)
                 spare += np.swapaxes(solved, place, -2)
-                del solved, turned_mask  # before the next ones take their room
+                del solved, turned_mask  # freed before the next ones are allocated
             spare /= len(axes)
             u, spare = spare, u
         return u, spare
 
     def _evolve(self, u, v, steps, alpha, step):
-        """Steps as `strips.evolve` takes them; the array with the result, and the other."""
+        """Take steps as `strips.evolve` does; returns the array with the result, and the other."""
         rate = (alpha[:, None] * step / np.square(self.spacing)).astype(u.dtype)
         alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
@@ -187,7 +201,7 @@ class Diffusion(Evolution):
 
     def _inverse(self, dtype):
         """1/(κh)² for the axes z, y, x."""
-        # It must not vanish nor overflow in float32: far beyond any contrast it makes no difference.
+        # The limits, far beyond any contrast, keep it from vanishing or overflowing in float32.
         inverse = (self.kappa * np.asarray(self.spacing)) ** -2.0
         return np.clip(inverse, np.finfo(dtype).tiny, 1e37).astype(dtype)
 
@@ -196,15 +210,15 @@ class Diffusion(Evolution):
 
     @property
     def _presmoothed(self):
-        """Whether there is a g for each pixel."""
+        """Whether g is computed at pixels rather than at faces."""
         return self.presmooth > 0 and self.kind != kernels.CONSTANT
 
     def _diffusivity(self, u):
-        """Room for g at each pixel; empty if it is not needed."""
+        """An uninitialised array for g at each pixel; empty if it is not needed."""
         return empty((len(u) if self._presmoothed else 0, *u.shape[2:]), u.dtype)
 
     def _update(self, g, u, smooth):
-        """g of the presmoothed u, if it is needed; ``smooth`` is scratch."""
+        """Write the diffusivity of the presmoothed ``u`` to ``g``; ``smooth`` is scratch."""
         if len(g):
             self.smooth(u, smooth)
             inverse = self._inverse(u.dtype) / 4
@@ -212,14 +226,14 @@ class Diffusion(Evolution):
             pixel_diffusivity(smooth, self.kind, inverse, self._mask(), g, workers)
 
     def smooth(self, u, result):
-        """``u`` after a Gaussian of standard deviation `presmooth`, to ``result``.
+        """Write ``u``, smoothed by a Gaussian of standard deviation `presmooth`, to ``result``.
 
-        That is the heat equation at time presmooth²/2, which respects mask and border.
+        The smoothing is the heat equation at time presmooth²/2, which respects mask and border.
         """
         np.copyto(result, u)
         replace(self, kind=kernels.CONSTANT).explicit(result, *self._blur(u))
 
     def _blur(self, u):
-        """How many steps `smooth` takes, and of which size."""
-        # Half the stable step leaves no frequency with a negative factor.
+        """The number of steps of `smooth`, and their size."""
+        # With half the stable step, no frequency gets a negative factor.
         return equal_steps(self.presmooth**2 / 2, stability_bound(u.shape[2:], self.spacing) / 2)

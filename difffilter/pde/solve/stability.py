@@ -1,4 +1,4 @@
-"""Stable time steps, and how many of them make up a time."""
+"""Stability bounds and step sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from difffilter.checks import check_number
 
 __all__ = ["SAFETY", "check_step", "equal_steps", "stability_bound"]
 
-# At the bound itself a checkerboard only changes its sign; at 0.8 of it, it decays.
+# At the bound itself a checkerboard pattern only alternates its sign; at 0.8 of the bound it decays.
 SAFETY = 0.8
 
 
@@ -26,7 +26,7 @@ def stability_bound(shape: Sequence[int], spacing: Sequence[float]) -> float:
 
 
 def check_step(step: float | None, shape: Sequence[int], spacing: Sequence[float]) -> float:
-    """An explicit step within the stability bound; ``None``: 0.8 of the bound."""
+    """Check that an explicit step is within the stability bound; ``None``: 0.8 of the bound."""
     bound = stability_bound(shape, spacing)
     if step is None:
         return SAFETY * bound
@@ -37,7 +37,7 @@ def check_step(step: float | None, shape: Sequence[int], spacing: Sequence[float
 
 
 def equal_steps(time: float, step: float) -> tuple[int, float]:
-    """The number of equal steps, none above `step`, that make up `time`; and their size.
+    """The number of equal steps of at most `step` that add up to `time`, and their size.
 
     Examples
     --------

@@ -15,9 +15,9 @@ __all__ = ["as_image", "as_state", "check_mask", "check_spacing", "spatial_shape
 
 
 def as_state(image: NDArray, channel_axis: int | None, *, coupled: bool = True) -> NDArray:
-    """A fresh C-contiguous ``(B, C, D, H, W)`` of an image.
+    """Copy an image to a C-contiguous state ``(B, C, D, H, W)``.
 
-    Channels that are not coupled become images of their own.
+    Channels that are not coupled become separate images b.
     """
     planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)
     planes = planes.reshape(len(planes), *(1,) * (4 - planes.ndim), *planes.shape[1:])
@@ -28,7 +28,7 @@ def as_state(image: NDArray, channel_axis: int | None, *, coupled: bool = True) 
 
 
 def as_image(state: NDArray, shape: Sequence[int], channel_axis: int | None) -> NDArray:
-    """Undo `as_state`: a C-contiguous image of the given shape, which may share the memory."""
+    """Undo `as_state`: a C-contiguous image of the given shape, which may share memory."""
     if channel_axis is None:
         return state.reshape(shape)
     lengths = list(shape)
@@ -37,7 +37,7 @@ def as_image(state: NDArray, shape: Sequence[int], channel_axis: int | None) -> 
 
 
 def spatial_shape(image: Any, channel_axis: int | None) -> tuple[int, ...]:
-    """The shape without the channels."""
+    """The shape of an image without its channels."""
     shape = list(image.shape)
     if channel_axis is not None:
         del shape[channel_axis]
@@ -45,7 +45,7 @@ def spatial_shape(image: Any, channel_axis: int | None) -> tuple[int, ...]:
 
 
 def check_spacing(spacing: float | Sequence[float] | None, axes: int) -> tuple[float, ...]:
-    """h for each spatial axis; ``None``: 1, a number: the same for all."""
+    """Check `spacing`, and return h for each spatial axis; ``None``: 1, a number: the same for all."""
     if spacing is None:
         return (1.0,) * axes
     values = (spacing,) * axes if isinstance(spacing, (int, float)) else tuple(np.ravel(spacing))
@@ -57,7 +57,7 @@ def check_spacing(spacing: float | Sequence[float] | None, axes: int) -> tuple[f
 
 
 def check_mask(mask: ArrayLike | None, shape: Sequence[int]) -> NDArray | None:
-    """A boolean ``(1, D, H, W)``, or None."""
+    """Check a mask, and return it as a boolean ``(1, D, H, W)``, or None."""
     if mask is None:
         return None
     mask = np.asarray(mask)
@@ -66,5 +66,5 @@ def check_mask(mask: ArrayLike | None, shape: Sequence[int]) -> NDArray | None:
             f"mask has shape {mask.shape}; expected the image's spatial shape {tuple(shape)}"
         )
     if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
-        raise ValueError(f"mask holds {mask.dtype} values; expected booleans (or 0 and 1)")
+        raise ValueError(f"mask has dtype {mask.dtype}; expected booleans (or 0 and 1)")
     return np.ascontiguousarray(mask.reshape((1,) * (4 - mask.ndim) + mask.shape), np.bool_)

@@ -1,4 +1,4 @@
-"""Evenly spread tiles that stand for a large image."""
+"""Evenly spread tiles as a sample of a large image."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ __all__ = ["sample", "spread"]
 
 
 def spread(shape: Sequence[int], side: Sequence[int], wanted: int) -> list[tuple[int, ...]]:
-    """Corners of `wanted` tiles that do not overlap, evenly spread over an array.
+    """The corners of tiles without overlap, evenly spread over an array.
 
     Parameters
     ----------
     shape, side : sequence of int
-        Of the array and of a tile, which fits at least once.
+        The shapes of the array and of a tile, which fits at least once.
     wanted : int
-        How many; there are fewer where no more fit.
+        Number of tiles; if fewer fit, there are fewer.
+
+    Returns
+    -------
+    list of tuple of int
 
     Examples
     --------
@@ -29,8 +33,8 @@ def spread(shape: Sequence[int], side: Sequence[int], wanted: int) -> list[tuple
     """
     fit = [n // s for n, s in zip(shape, side, strict=True)]
     count = math.prod(fit)
-    # Steps by the golden section leave no large gap, and meet no tile twice as long as they have
-    # no divisor in common with the number of tiles; nor do they keep to one column.
+    # Steps of a golden section leave no large gap and do not stay in one column; having no common
+    # divisor with the number of tiles, they meet each tile once.
     stride = next(s for s in itertools.count(round(0.618 * count)) if math.gcd(s, count) == 1)
     corners = []
     for k in range(min(wanted, count)):
@@ -45,30 +49,32 @@ def spread(shape: Sequence[int], side: Sequence[int], wanted: int) -> list[tuple
 
 
 def sample(
-    state: NDArray, enough: int, side: Sequence[int]
+    state: NDArray, pixels: int, side: Sequence[int]
 ) -> tuple[NDArray, Callable[[NDArray | None], NDArray | None]]:
-    """The state, or evenly spread tiles of it if it is large; and what tiles its mask likewise.
+    """Sample a large state by evenly spread tiles; a small one is returned whole.
 
     Parameters
     ----------
     state : ndarray (B, C, D, H, W)
         The image.
-    enough : int
-        Pixels to take, about.
+    pixels : int
+        Approximate number of pixels to sample.
     side : tuple of int
         (D, H, W) of a tile, which is cut down to the image.
 
     Returns
     -------
     ndarray (N, C, d, h, w)
+        The tiles.
     callable
-        For a mask ``(1, D, H, W)`` or None, the same tiles of it.
+        A function that cuts the same tiles out of a mask ``(1, D, H, W)``, and returns None for
+        None.
     """
     volume = state.shape[2:]
-    if math.prod(volume) * state.shape[0] <= enough:
+    if math.prod(volume) * state.shape[0] <= pixels:
         return state, lambda mask: mask
     side = tuple(min(s, n) for s, n in zip(side, volume, strict=True))
-    wanted = max(1, enough // (state.shape[0] * math.prod(side)))
+    wanted = max(1, pixels // (state.shape[0] * math.prod(side)))
     corners = spread(volume, side, wanted)
 
     def tile(array):
@@ -78,7 +84,8 @@ def sample(
             array[(..., *(slice(a, a + s) for a, s in zip(corner, side, strict=True)))]
             for corner in corners
         ]
-        # All tiles of one image, then those of the next: kernels give image b the mask b mod M.
+        # All tiles of one image come before those of the next, since the kernels apply mask b mod M
+        # to image b.
         return np.ascontiguousarray(np.stack(cut, axis=1).reshape(-1, *cut[0].shape[1:]))
 
     return tile(state), tile

@@ -1,7 +1,7 @@
 """The PDEs on tensors give what they give on arrays.
 
 Tensors in the CPU's memory are filtered as arrays are. What a GPU would do is tried here, too, with
-PyTorch's operations on the CPU: `elsewhere` has tensors go that way.
+PyTorch's operations on the CPU: `on_device` has tensors go that way.
 """
 
 import subprocess
@@ -29,7 +29,7 @@ OTHERS = [df.tv_flow, df.edge_enhancing, df.coherence_enhancing, df.curvature_mo
 
 
 @pytest.fixture
-def elsewhere(monkeypatch):
+def on_device(monkeypatch):
     """Make tensors, and arrays with a device, be filtered as if they were on a GPU."""
 
     def backend_of(image, device=None):
@@ -81,7 +81,7 @@ def test_extreme_contrasts(dtype, kappa, photo):
     "dtype",
     ["bool", "uint8", "int16", "uint16", "float16", "bfloat16", "float32", "float64"],
 )
-@pytest.mark.parametrize("where", ["here", "elsewhere"])
+@pytest.mark.parametrize("where", ["cpu", "on_device"])
 def test_dtypes_are_those_of_arrays(dtype, where, request, rng):
     numbers = torch.from_numpy(rng.random((20, 30)))
     kind = getattr(torch, dtype)
@@ -90,8 +90,8 @@ def test_dtypes_are_those_of_arrays(dtype, where, request, rng):
     tensor = (numbers > 0.5) if dtype == "bool" else numbers.to(kind)
     array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()
     expected = textbook(array, 2.0, kappa=0.3), df.heat(array, 2.0)
-    if where == "elsewhere":
-        request.getfixturevalue("elsewhere")
+    if where == "on_device":
+        request.getfixturevalue("on_device")
     results = textbook(tensor, 2.0, kappa=0.3), df.heat(tensor, 2.0)
     for result, known in zip(results, expected, strict=True):
         assert result.dtype == (torch.float64 if dtype == "float64" else torch.float32)
@@ -114,7 +114,7 @@ def test_on_the_cpu_bit_for_bit(colour_photo, rng):
         np.testing.assert_array_equal(result.numpy(), expected)
 
 
-def test_device_cpu_is_the_usual_way(photo):
+def test_device_cpu_equals_the_default(photo):
     expected = textbook(photo, 2.0, kappa=0.1)
     for device in ("cpu", torch.device("cpu")):
         np.testing.assert_array_equal(textbook(photo, 2.0, kappa=0.1, device=device), expected)
@@ -122,13 +122,13 @@ def test_device_cpu_is_the_usual_way(photo):
     np.testing.assert_array_equal(result.numpy(), df.heat(photo, 2.0))
 
 
-# --- tensors elsewhere ----------------------------------------------------------------------
+# --- tensors on a device ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1, -1])
 @pytest.mark.parametrize("coupled", [True, False])
 @pytest.mark.parametrize("shape", [(24, 31), (5, 12, 9)])
-def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
+def test_tensors_on_a_device_agree_with_arrays(axis, coupled, shape, rng, request):
     image = rng.random(shape) if axis is None else np.stack([rng.random(shape)] * 2, axis) ** 2
     options = {
         "channel_axis": axis, "coupled": coupled, "presmooth": 0.7, "diffusivity": "rational",
@@ -136,7 +136,7 @@ def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
         "full_output": True,
     }  # fmt: skip
     expected, known = textbook(image, 6.0, kappa=0.2, **options)
-    request.getfixturevalue("elsewhere")
+    request.getfixturevalue("on_device")
     before = image.copy()
     result, chosen = textbook(torch.from_numpy(image), 6.0, kappa=0.2, **options)
     assert isinstance(result, torch.Tensor)
@@ -150,12 +150,12 @@ def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
     np.testing.assert_array_equal(array, result.numpy())
 
 
-def test_elsewhere_chooses_as_with_arrays(photo, rng, request):
+def test_choice_for_tensors_agrees_with_arrays(photo, rng, request):
     noisy = (photo + rng.normal(0, 0.08, photo.shape)).astype(np.float32)
     expected, known = df.perona_malik(noisy, full_output=True)
     denoisers = [df.Heat(), df.PeronaMalik()]
     chosen = [d.choose(noisy) for d in denoisers]
-    request.getfixturevalue("elsewhere")
+    request.getfixturevalue("on_device")
     tensor = torch.from_numpy(noisy)
     result, found = df.perona_malik(tensor, full_output=True)
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-5)
@@ -164,26 +164,29 @@ def test_elsewhere_chooses_as_with_arrays(photo, rng, request):
     assert torch.equal(chosen[1](tensor), df.PeronaMalik()(tensor))
 
 
-def test_of_large_images_a_sample_is_looked_at(request, rng):
+def test_large_tensors_are_sampled(request, rng):
     scene = np.kron(rng.random((13, 17)), np.ones((80, 80)))  # 1040×1360
     noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
     mask = np.ones(scene.shape, bool)
-    noisy[:500], mask[:500] = 0.5 + 0.1 * (noisy[:500] - 0.5), False  # calm where nobody looks
-    assert noisy.size > tensors.SHOWN
+    noisy[:500], mask[:500] = 0.5 + 0.1 * (noisy[:500] - 0.5), False  # nearly flat outside the mask
+    assert noisy.size > tensors.IMAGE_PIXELS
     known = df.PeronaMalik().choose(noisy, 0.1)
     time = df.Heat().choose(noisy, 0.1).time
-    request.getfixturevalue("elsewhere")
+    request.getfixturevalue("on_device")
     tensor = torch.from_numpy(noisy)
     assert df.PeronaMalik().choose(tensor, 0.1) == known
     assert df.Heat().choose(tensor, 0.1).time == pytest.approx(time, rel=0.3)
-    home = tensors.Tensors(CPU, CPU)
-    assert home.estimate_sigma(tensor, None, mask[None]) == pytest.approx(0.1, rel=0.03)
+    backend = tensors.Tensors(CPU, CPU)
+    assert backend.estimate_sigma(tensor, None, mask[None]) == pytest.approx(0.1, rel=0.03)
     colour = torch.stack([tensor, tensor, tensor])
-    assert home.estimate_sigma(colour, 0, mask[None]) == pytest.approx(0.1, rel=0.03)
+    assert backend.estimate_sigma(colour, 0, mask[None]) == pytest.approx(0.1, rel=0.03)
 
 
-def test_what_is_copied_is_enough_for_every_choice():
-    assert max(planning.ENOUGH, *(size for size, *_ in risk.SideBySide.ROUNDS)) <= tensors.JUDGED
+def test_the_copied_sample_suffices_for_every_choice():
+    assert (
+        max(planning.SAMPLE_PIXELS, *(size for size, *_ in risk.SideBySide.ROUNDS))
+        <= tensors.STATE_PIXELS
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -205,11 +208,11 @@ def test_exact_heat(dtype, data):
 
 
 @pytest.mark.parametrize("scheme", ["exact", "explicit"])
-def test_heat_elsewhere(scheme, colour_photo, request):
+def test_heat_on_a_device(scheme, colour_photo, request):
     image = np.moveaxis(colour_photo, -1, 1)
     options = {"channel_axis": 1, "spacing": (2.0, 0.7), "scheme": scheme}
     expected = df.heat(image, 3.0, **options)
-    request.getfixturevalue("elsewhere")
+    request.getfixturevalue("on_device")
     result = df.heat(torch.from_numpy(image), 3.0, **options)
     np.testing.assert_allclose(result.numpy(), expected, atol=1e-12)
     array = df.heat(image.astype(np.float32), 3.0, device="cuda", **options)
@@ -217,8 +220,8 @@ def test_heat_elsewhere(scheme, colour_photo, request):
     np.testing.assert_allclose(array, expected, atol=1e-6)
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_callback_elsewhere(photo):
+@pytest.mark.usefixtures("on_device")
+def test_callback_on_a_device(photo):
     tensor, seen = torch.from_numpy(photo), []
 
     def watch(time, image):
@@ -236,8 +239,8 @@ def test_callback_elsewhere(photo):
     assert torch.equal(cycles[0], textbook(tensor, 5.0, kappa=0.1, **options))
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_the_input_stays_and_is_not_returned(rng):
+@pytest.mark.usefixtures("on_device")
+def test_the_input_is_neither_changed_nor_returned(rng):
     weights = torch.from_numpy(rng.random((12, 30)))[:, ::2].requires_grad_()
     before = weights.detach().clone()
     for result in (
@@ -270,30 +273,30 @@ def test_the_input_stays_and_is_not_returned(rng):
         (np.zeros((8, 8)), {"scheme": "magic"}),
     ],
 )
-@pytest.mark.parametrize("where", ["here", "elsewhere"])
+@pytest.mark.parametrize("where", ["cpu", "on_device"])
 def test_errors_are_those_of_arrays(image, options, where, request):
     with pytest.raises((TypeError, ValueError)) as of_arrays:
         textbook(image, 1.0, kappa=0.1, **options)
-    if where == "elsewhere":
-        request.getfixturevalue("elsewhere")
+    if where == "on_device":
+        request.getfixturevalue("on_device")
     with pytest.raises(of_arrays.type) as of_tensors:
         textbook(torch.from_numpy(image), 1.0, kappa=0.1, **options)
     assert str(of_tensors.value) == str(of_arrays.value)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_device")
 def test_large_values_are_finite():
     """Though their sum is not."""
     image = torch.full((4, 4), 3e38)
     torch.testing.assert_close(textbook(image, 0.0, kappa=1.0), image)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_device")
 def test_wide_ranges_may_have_large_sigma(rng):
     df.perona_malik(torch.from_numpy(100 * rng.random((8, 8))), 1.0, sigma=10)
 
 
-@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.usefixtures("on_device")
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -308,13 +311,13 @@ def test_wide_ranges_may_have_large_sigma(rng):
         ({"fidelity": 0.1}, "fidelity is 0.1, which works on the CPU only; expected 0 on cpu"),
     ],
 )
-def test_what_does_not_work_elsewhere(options, message):
+def test_arguments_not_supported_on_a_device(options, message):
     with pytest.raises(ValueError, match=message):
         df.perona_malik(torch.zeros(8, 8), **{"time": 1.0, "kappa": 0.1} | options)
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_no_fidelity_in_heat_elsewhere():
+@pytest.mark.usefixtures("on_device")
+def test_heat_on_a_device_has_no_fidelity_term():
     with pytest.raises(
         ValueError, match=r"fidelity is 0\.1, which works on the CPU only; expected 0 on cpu"
     ):
@@ -322,7 +325,7 @@ def test_no_fidelity_in_heat_elsewhere():
 
 
 @pytest.mark.parametrize("options", [{"kappa": "mad"}, {"kappa": 0.1, "fidelity": 0.2}])
-def test_on_the_cpu_all_works(options, photo):
+def test_tensors_on_the_cpu_support_everything(options, photo):
     result = df.perona_malik(torch.from_numpy(photo), 2.0, **options)
     np.testing.assert_array_equal(result.numpy(), df.perona_malik(photo, 2.0, **options))
     fidelity = options.get("fidelity", 0.0)
@@ -331,7 +334,7 @@ def test_on_the_cpu_all_works(options, photo):
 
 
 @pytest.mark.parametrize("filter", OTHERS, ids=lambda f: f.__name__)
-def test_the_others_say_who_takes_tensors(filter):
+def test_other_filters_name_those_that_take_tensors(filter):
     with pytest.raises(TypeError) as caught:
         filter(torch.zeros(8, 8))
     assert str(caught.value) == (
@@ -340,7 +343,7 @@ def test_the_others_say_who_takes_tensors(filter):
     )
 
 
-def test_no_such_device_and_no_pytorch(monkeypatch):
+def test_unknown_device_and_missing_pytorch(monkeypatch):
     with pytest.raises(ValueError, match="device is 'quantum', which cannot be used here"):
         df.heat(np.zeros((8, 8)), 1.0, device="quantum")
     monkeypatch.setitem(sys.modules, "torch", None)
@@ -361,7 +364,7 @@ def test_arrays_do_not_import_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_benchmark_rehearses():
+def test_the_benchmark_runs_without_a_gpu():
     import speed_cuda
 
     text = speed_cuda.report("cpu", repeats=1)

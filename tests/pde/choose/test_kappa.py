@@ -64,7 +64,7 @@ def test_follows_contrast_spacing_and_mask(rule, options, photo):
 
 @pytest.mark.parametrize("method", ["perona_malik", "forward_backward"])
 @pytest.mark.parametrize("rule", DIFFERENCES)
-def test_is_a_number_once_chosen(method, rule, photo, rng):
+def test_a_rule_becomes_a_number(method, rule, photo, rng):
     noisy = photo + rng.normal(0, 0.05, photo.shape)
     method = df.make(method, kappa=rule)
     chosen = method.choose(noisy)

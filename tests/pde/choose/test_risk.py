@@ -24,7 +24,7 @@ def test_finds_the_vertex_of_a_parabola():
         ([1.0, 1.0, 1.0, 1.0], (0.0, 1.0)),
     ],
 )
-def test_takes_what_was_seen_where_there_is_no_parabola(risks, found):
+def test_takes_the_least_sample_if_there_is_no_parabola(risks, found):
     assert least(range(len(risks)), np.array(risks), 1.0) == found
 
 
@@ -33,7 +33,7 @@ def test_takes_what_was_seen_where_there_is_no_parabola(risks, found):
     st.floats(1.01, 3.0),
     st.floats(1e-3, 10.0),
 )
-def test_is_not_above_what_was_seen_nor_far_from_it(risks, later, unit):
+def test_minimum_is_not_above_the_samples_nor_far_from_them(risks, later, unit):
     times = unit * (later ** np.arange(len(risks)) - 1)
     k = np.argmin(risks)
     time, risk = least(times, np.array(risks), unit)

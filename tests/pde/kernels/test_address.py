@@ -64,7 +64,7 @@ def test_one_address_for_one_signature():
     assert address_of(double, line=LINE) is address_of(double, line=LINE)
 
 
-def test_an_address_of_other_parameters_is_refused():
+def test_an_address_with_other_parameters_is_refused():
     @njit
     def outer(inner, line):
         call(inner, (line, 0))
@@ -110,14 +110,14 @@ def test_errors_come_through():
     ],
 )
 def test_an_argument_of_another_type_is_refused(line, at, said):
-    # (A function of its own, for a refusal is remembered.)
+    # (A separate function, as Numba remembers a failed compilation.)
     caller = njit(for_one.py_func)
     with pytest.raises(TypingError) as error:
         caller(address_of(double, line=LINE), line, at)
     assert said in str(error.value)
 
 
-def test_a_parameter_too_many_is_refused():
+def test_an_extra_argument_is_refused():
     @njit
     def lacking(address, line):
         call(address, (line,))
@@ -126,12 +126,12 @@ def test_a_parameter_too_many_is_refused():
         lacking(address_of(double, line=LINE), np.zeros(2))
 
 
-def test_a_number_is_no_address():
+def test_a_number_is_not_an_address():
     with pytest.raises(TypingError, match=r"address is int64; expected an Address"):
         njit(for_one.py_func)(3, np.zeros(2), 0)
 
 
-def test_read_only_arrays_go_where_nothing_is_written():
+def test_read_only_arrays_are_accepted_for_input():
     source, target = np.ones(1), np.zeros(1)
     source.flags.writeable = False
     njit(for_one.py_func)(address_of(copy, source=READ_ONLY, target=LINE), source, target)

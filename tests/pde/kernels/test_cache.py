@@ -50,7 +50,7 @@ def kernels(tmp_path):
 
 
 def call(kernels, *command, argument="0.5", **environment):
-    """What the kernel returns in a process of its own, cache hits, and where the cache is."""
+    """The result of the kernel in a separate process, its cache hits, and the cache folder."""
     copy = kernels.parents[2]
     clean = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     result = subprocess.run(
@@ -72,7 +72,7 @@ def test_a_change_in_another_file_is_noticed(kernels):
     assert call(kernels) == (2.5, 1, place)
 
 
-def test_a_damaged_cache_is_made_anew(kernels):
+def test_a_damaged_cache_is_rebuilt(kernels):
     call(kernels)
     for kind in ("nbi", "nbc"):
         (file,) = kernels.glob(f"__pycache__/caller.*.{kind}")
@@ -107,7 +107,7 @@ def read_only(kernels, tmp_path):
         folder.chmod(0o755)
 
 
-def test_a_temporary_folder_where_no_other_can_be_written_to(read_only, tmp_path):
+def test_a_temporary_folder_if_no_other_can_be_written(read_only, tmp_path):
     place = str(tmp_path / "tmp" / f"difffilter-{os.getuid()}")
     value, hits, path = read_only()
     assert (value, hits) == (1.5, 0)
@@ -116,7 +116,7 @@ def test_a_temporary_folder_where_no_other_can_be_written_to(read_only, tmp_path
     assert Path(place).stat().st_mode & 0o777 == 0o700
 
 
-def test_no_cache_in_a_folder_that_others_may_write_to(read_only, tmp_path):
+def test_no_cache_in_a_folder_that_others_can_write(read_only, tmp_path):
     place = tmp_path / "tmp" / f"difffilter-{os.getuid()}"
     place.mkdir()
     place.chmod(0o777)
@@ -125,7 +125,7 @@ def test_no_cache_in_a_folder_that_others_may_write_to(read_only, tmp_path):
     assert not list(place.iterdir())
 
 
-def test_a_cache_folder_that_is_none_is_no_obstacle(read_only, tmp_path):
+def test_an_invalid_cache_folder_does_no_harm(read_only, tmp_path):
     (tmp_path / "file").touch()
     assert read_only(NUMBA_CACHE_DIR=str(tmp_path / "file"))[0] == 1.5
 

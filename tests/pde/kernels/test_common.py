@@ -33,7 +33,7 @@ def test_is_the_exponential_function(real, error, end):
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
-def test_starts_at_the_rate_and_ends_at_next_to_nothing(real):
+def test_starts_at_the_rate_and_ends_near_zero(real):
     start, *end = decayed(0.2, np.array([0, 1e4, 1e30, np.inf], real), 1)
     assert start == real(0.2)
     assert all(0 <= value < 1e-25 for value in end)

@@ -102,7 +102,7 @@ def test_auto_takes_cycles_for_long_times_and_explicit_steps_for_short_ones(nois
 
 
 @pytest.mark.parametrize("scheme", ["explicit", "fsi", "aos"])
-def test_no_more_steps_than_the_tolerance_asks_for(noisy, scheme):
+def test_no_more_steps_than_the_tolerance_requires(noisy, scheme):
     time = 2.0 if scheme == "aos" else 10.0  # its steps are short, and many
     tolerances = np.geomspace(0.3, 0.03, 9) / 255
     steps = [
@@ -166,10 +166,10 @@ OWN_WAYS = [(1, kind) for kind in ROWS] + [(3, kind) for kind in COLOURS]
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("channels", "kind"), OWN_WAYS)
 @pytest.mark.parametrize("scheme", ["explicit", "semi_iterative"])
-def test_ways_of_their_own_lead_where_all_others_do(
+def test_specialised_steps_agree_with_the_general_one(
     width, channels, kind, scheme, rng, monkeypatch
 ):
-    """Rows and colours. (A mask that is open everywhere leads the way of all other images.)"""
+    """Rows and colours. (A mask that is true everywhere selects the general step.)"""
     monkeypatch.setattr(strips, "WIDE", 1)
     state = rng.random((2, channels, 1, 21, width), np.float32)
     results = []
@@ -183,7 +183,7 @@ def test_ways_of_their_own_lead_where_all_others_do(
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(("channels", "kind"), OWN_WAYS)
 @pytest.mark.parametrize("scheme", ["explicit", "semi_iterative"])
-def test_ways_of_their_own_do_not_depend_on_the_pieces(
+def test_specialised_steps_do_not_depend_on_the_strips(
     width, channels, kind, scheme, dtype, rng, monkeypatch
 ):
     monkeypatch.setattr(strips, "WIDE", 1)
@@ -224,7 +224,7 @@ def test_presmoothed_steps_do_not_depend_on_the_layout(data):
         patch.setattr(presmoothed_kernels, "layout", layout)
         results.append(evolved(state, diffusion, scheme))
     np.testing.assert_array_equal(*results)
-    # A mask that is open everywhere leads the way of all other images.
+    # A mask that is true everywhere selects the general step.
     open_ = replace(diffusion, mask=np.ones((1, *state.shape[2:]), bool))
     tolerance = 2e-6 if dtype == np.float32 else 1e-13
     np.testing.assert_allclose(results[0], evolved(state, open_, scheme), atol=tolerance)
@@ -240,7 +240,7 @@ def evolved(state, diffusion, scheme):
 
 
 @given(evolutions(), st.data())
-def test_results_do_not_depend_on_the_pieces(evolution, data):
+def test_results_do_not_depend_on_the_strips(evolution, data):
     state, evolve = evolution
     height = state.shape[3]
     results = []
@@ -259,7 +259,7 @@ def test_results_do_not_depend_on_the_pieces(evolution, data):
 
 @given(st.tuples(*[st.integers(1, 4)] * 2, *[st.integers(1, 9000)] * 3),
        st.sampled_from([4, 8, 16]), st.integers(1, 64))  # fmt: skip
-def test_strips_have_lines_enough(shape, size, workers):
+def test_strips_have_enough_lines(shape, size, workers):
     count, at_once = pieces(shape, size, workers)
     assert count >= 1
     assert at_once >= 1
@@ -281,7 +281,7 @@ def test_runs_of_many_lines_and_of_one(rng):
         np.testing.assert_allclose(result, turned.T, atol=1e-13)
 
 
-def test_tiles_of_every_image_have_the_mask_of_their_place():
+def test_tiles_have_the_mask_of_their_position():
     places = np.arange(96 * 96.0).reshape(1, 1, 1, 96, 96)
     tiles, tile = sample(np.concatenate([places, places + 1e4, places + 2e4]), 1 << 13, (1, 32, 32))
     masks = tile(places[0])
