@@ -89,7 +89,8 @@ def denoise(
     if not full_output:
         return denoiser(image, sigma, channel_axis=channel_axis)
     chosen = _chosen(denoiser, image, sigma, channel_axis)
-    return chosen.method(image, chosen.sigma, channel_axis=channel_axis), chosen
+    needed = None if chosen.method.is_settled() else chosen.sigma
+    return chosen.method(image, needed, channel_axis=channel_axis), chosen
 
 
 def _denoiser(method, parameters, volume) -> Denoiser:
@@ -155,10 +156,10 @@ class Parameters(Mapping):
 
 def estimate_parameters(
     image: Any,
-    method: str | Denoiser | None = None,
     sigma: float | None = None,
-    channel_axis: int | None = None,
+    method: str | Denoiser | None = None,
     *,
+    channel_axis: int | None = None,
     noise: str | None = None,
     **parameters: Any,
 ) -> Parameters:
@@ -168,12 +169,12 @@ def estimate_parameters(
     ----------
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    method : str or Denoiser, optional
-        What `make` takes, or a Denoiser, whose parameters stay where they are given; ``None``: as
-        for `denoise`.
     sigma : float, optional
         Standard deviation of the noise in units of intensity, for Poisson noise and speckle where
         the image is 1; ``None``: estimated from the image.
+    method : str or Denoiser, optional
+        What `make` takes, or a Denoiser, whose parameters stay where they are given; ``None``: as
+        for `denoise`.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional
@@ -197,7 +198,7 @@ def estimate_parameters(
     >>> import numpy as np
     >>> from difffilter import perona_malik
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
-    >>> chosen = estimate_parameters(noisy, "perona_malik(diffusivity='rational')")
+    >>> chosen = estimate_parameters(noisy, method="perona_malik(diffusivity='rational')")
     >>> round(chosen.sigma, 1), chosen["diffusivity"]
     (0.1, 'rational')
     >>> bool(np.array_equal(perona_malik(noisy, **chosen), chosen.method(noisy)))

@@ -52,6 +52,8 @@ def check_number(
     limits += [f"≤ {most:g}"] if most is not None else []
     expected = " ".join(["a finite number", " and ".join(limits)]).strip()
     try:
+        if isinstance(value, str):
+            raise TypeError
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} is {value!r}; expected {expected}") from None

@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from difffilter.image import as_float, mosaic
 from difffilter.noise.estimation import check_sigma, estimate_sigma
 
-__all__ = ["Box", "Denoiser", "Identity", "as_denoiser", "can_be_called", "prepare"]
+__all__ = [
+    "Box",
+    "Denoiser",
+    "Identity",
+    "as_denoiser",
+    "can_be_called",
+    "choose_and_apply",
+    "prepare",
+]
 
 # (start, stop) along each spatial axis.
 Box = tuple[tuple[int, int], ...]
@@ -128,7 +136,7 @@ class Denoiser:
 
     def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
         """The strength σ of the noise, estimated for the kind of noise that this removes."""
-        return estimate_sigma(noisy, channel_axis, noise=self.noise)
+        return estimate_sigma(noisy, channel_axis=channel_axis, noise=self.noise)
 
     def halo(self, axes: int) -> tuple[int, ...] | None:
         """The number of pixels around a block that its result depends on.
@@ -278,6 +286,34 @@ def can_be_called(candidate: type) -> bool:
     return any("__call__" in vars(base) for base in candidate.__mro__)
 
 
+def choose_and_apply(
+    denoiser: Denoiser,
+    noisy: ArrayLike,
+    sigma: float | None = None,
+    *,
+    channel_axis: int | None = None,
+) -> tuple[NDArray, Denoiser, float | None]:
+    """Denoise an image, and say by which parameters.
+
+    Returns
+    -------
+    result : ndarray
+    settled : Denoiser
+        With every parameter set.
+    sigma : float or None
+        As given or as estimated; ``None``: it was not needed.
+    """
+    image = as_float(noisy, channel_axis)
+    if sigma is not None:
+        sigma = check_sigma(sigma, image)
+    elif not denoiser.is_settled():
+        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
+    # (A filter of the user's own may have no field for σ.)
+    needed = None if settled.is_settled() else sigma
+    return settled(image, needed, channel_axis=channel_axis), settled, sigma
+
+
 def prepare(
     noisy: ArrayLike, sigma: float | None, channel_axis: int | None
 ) -> tuple[NDArray, float]:
@@ -290,7 +326,7 @@ def prepare(
     """
     image = as_float(noisy, channel_axis)
     if sigma is None:
-        return image, estimate_sigma(image, channel_axis)
+        return image, estimate_sigma(image, channel_axis=channel_axis)
     return image, check_sigma(sigma, image)
 
 

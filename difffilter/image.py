@@ -76,6 +76,8 @@ def as_float(
 def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
     """Raise ValueError unless a shape is that of an image; parameters are those of `as_float`."""
     dimensions = len(shape)
+    if channel_axis is not None and not isinstance(channel_axis, (int, np.integer)):
+        raise TypeError(f"channel_axis is {channel_axis!r}; expected a whole number or None")
     if channel_axis is not None and not -dimensions <= channel_axis < dimensions:
         raise ValueError(
             f"channel_axis is {channel_axis}; expected one of the {dimensions} axes of {name}"

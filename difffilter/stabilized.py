@@ -173,10 +173,10 @@ class Stabilized(Denoiser):
         if sigma is not None:
             sigma = check_sigma(sigma, image)
         if self.read is None:
-            both = estimate_noise(image, channel_axis, noise=self.noise)
+            both = estimate_noise(image, channel_axis=channel_axis, noise=self.noise)
             return both[0] if sigma is None else sigma, float(f"{both[1]:.4g}")
         if sigma is None:
-            sigma = estimate_sigma(image, channel_axis, noise=self.noise)
+            sigma = estimate_sigma(image, channel_axis=channel_axis, noise=self.noise)
         return sigma, self.read
 
     def _with_noise(self, image, sigma, channel_axis):

@@ -14,8 +14,8 @@ import numpy as np
 
 from difffilter.blocks.run import smooth_blocks
 from difffilter.catalog import spell
-from difffilter.denoiser import Denoiser, as_denoiser
-from difffilter.image import as_float, like
+from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
+from difffilter.image import like
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
@@ -173,26 +173,16 @@ def smooth_file(
     results, notes = np.empty_like(stacks), []
     for k, stack in enumerate(stacks):
         try:
-            result, note = _denoise(stack, denoiser, sigma, picture.channel_axis)
+            result, settled, strength = choose_and_apply(
+                denoiser, stack, sigma, channel_axis=picture.channel_axis
+            )
         except (TypeError, ValueError) as error:
             where = f"page {k + 1} of {task.source}" if len(stacks) > 1 else task.source
             raise ValueError(f"{where}: {error}") from error
         results[k] = like(result, stack)
-        notes.append(note)
+        notes.append(_note(strength, settled))
     write(task.target, picture.with_volumes(results) if volume else picture.with_pages(results))
     return notes
-
-
-def _denoise(image, denoiser, sigma, channel_axis):
-    image = as_float(image, channel_axis)
-    if sigma is not None:
-        sigma = check_sigma(sigma, image)
-    elif not denoiser.is_settled():
-        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
-    settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
-    # (A filter of the user's own may have no field for σ.)
-    needed = None if settled.is_settled() else sigma
-    return settled(image, needed, channel_axis=channel_axis), _note(sigma, settled)
 
 
 def _note(sigma, denoiser):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from difffilter.catalog import spell
-from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
 from difffilter.image import as_float
 from difffilter.metrics import psnr, ssim
 from difffilter.noise.estimation import check_sigma
@@ -81,8 +81,7 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
         denoiser = as_denoiser(denoiser)
         _warm_up(denoiser, image, channel_axis)
         start = time.perf_counter()
-        settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
-        result = settled(image, sigma, channel_axis=channel_axis)
+        result, settled, _ = choose_and_apply(denoiser, image, sigma, channel_axis=channel_axis)
         seconds = time.perf_counter() - start
         result = np.clip(result, 0, 1)
         scores = {}

@@ -72,8 +72,8 @@ def check_sigma(sigma: float, image: NDArray | None = None) -> float:
 
 def estimate_sigma(
     image: ArrayLike,
-    channel_axis: int | None = None,
     *,
+    channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     noise: str = "gaussian",
 ) -> float:
@@ -155,7 +155,7 @@ def estimate_sigma(
 
 
 def estimate_noise(
-    image: ArrayLike, channel_axis: int | None = None, *, noise: str = "poisson"
+    image: ArrayLike, *, channel_axis: int | None = None, noise: str = "poisson"
 ) -> tuple[float, float]:
     """Estimate noise that grows with the image together with noise that does not.
 
@@ -205,7 +205,7 @@ def estimate_noise(
     planes = image if channel_axis is None else np.moveaxis(image, channel_axis, 0)
     patches = _patches(planes.reshape((-1, *planes.shape[-2:])), None, darkest=False)
     if exponent == 0 or len(patches) < 64 * CLASSES:
-        return estimate_sigma(image, channel_axis, noise=noise), 0.0
+        return estimate_sigma(image, channel_axis=channel_axis, noise=noise), 0.0
     low, high = _dct_halves()
     mean = patches.mean(axis=1)
     points = []

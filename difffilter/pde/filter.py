@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -64,8 +64,9 @@ class PDEFilter(Denoiser):
         spacing: Spacing
 
     def __post_init__(self):
+        optional = {field.name for field in fields(self) if field.default is None}
         for name, value in self.parameters.items():
-            if name in self.LIMITS and value is not None:
+            if name in self.LIMITS and not (value is None and name in optional):
                 check_number(name, value, **self.LIMITS[name])
             if name == "kappa":
                 check_kappa(value)
@@ -132,6 +133,8 @@ class PDEFilter(Denoiser):
 
         Parameters are those of the filter's function.
         """
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback is {callback!r}; expected a function of time and image")
         problem = self._pose(image, sigma, channel_axis, mask)
         chosen, evolution = self._settle(problem)
         result, time, steps = chosen._solution(problem, evolution, callback)

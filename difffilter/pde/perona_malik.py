@@ -222,6 +222,8 @@ class PeronaMalik(PDEFilter):
         if self.diffusivity is not None:
             check_choice("diffusivity", self.diffusivity, DIFFUSIVITIES)
         check_choice("scheme", self.scheme, SCHEMES)
+        if not isinstance(self.coupled, bool | np.bool_):
+            raise TypeError(f"coupled is {self.coupled!r}; expected True or False")
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         return self._chosen(self._pose(noisy, sigma, channel_axis))

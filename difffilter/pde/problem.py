@@ -83,7 +83,9 @@ class Problem:
             if self.noise == "gaussian":
                 self.sigma = self.backend.estimate_sigma(self.image, self.channel_axis, self.mask)
             else:
-                self.sigma = estimate_sigma(self.image, self.channel_axis, noise=self.noise)
+                self.sigma = estimate_sigma(
+                    self.image, channel_axis=self.channel_axis, noise=self.noise
+                )
         return self.sigma
 
     def as_state(self, array: NDArray | None) -> NDArray | None:

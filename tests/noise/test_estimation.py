@@ -65,7 +65,7 @@ def test_only_pixels_in_the_mask_are_used(rng):
     noisy[:, :48] = rng.normal(0.5, 0.05, (96, 48))
     mask = np.arange(96) < 48
     for image, axis in ((noisy, None), (np.stack([noisy] * 3), 0)):
-        sigma = df.estimate_sigma(image, axis, mask=np.broadcast_to(mask, (96, 96)))
+        sigma = df.estimate_sigma(image, channel_axis=axis, mask=np.broadcast_to(mask, (96, 96)))
         assert sigma == pytest.approx(0.05, rel=0.1)
 
 

@@ -90,3 +90,23 @@ def test_a_mask_keeps_pixels_or_is_refused(name, photo):
     else:
         with pytest.raises(ValueError, match=r"mask is given, which .* expected heat or perona"):
             equation(photo, mask=mask)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: df.Heat(time="2"), "time is '2'; expected a finite number ≥ 0"),
+        (lambda: df.TVFlow(step=None), "step is None; expected a finite number > 0"),
+        (lambda: df.CoherenceEnhancing(presmooth=None),
+         "presmooth is None; expected a finite number ≥ 0"),
+        (lambda: df.PeronaMalik(coupled="no"), "coupled is 'no'; expected True or False"),
+        (lambda: df.heat(np.eye(4), 1.0, callback=3),
+         "callback is 3; expected a function of time and image"),
+        (lambda: df.heat(np.eye(4), 1.0, channel_axis="x"),
+         "channel_axis is 'x'; expected a whole number or None"),
+    ],
+)  # fmt: skip
+def test_wrong_types_are_named(make, message):
+    with pytest.raises(TypeError) as caught:
+        make()
+    assert str(caught.value) == message

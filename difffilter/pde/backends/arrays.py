@@ -37,7 +37,7 @@ class Arrays:
 
     def estimate_sigma(self, image, channel_axis, mask):
         """Estimate σ where the mask (1, D, H, W) is true."""
-        return estimate_sigma(image, channel_axis, mask=mask)
+        return estimate_sigma(image, channel_axis=channel_axis, mask=mask)
 
     def host_state(self, state):
         """The state as an array, or as an object that `sample` can cut tiles out of."""

@@ -128,12 +128,12 @@ class Tensors:
     def estimate_sigma(self, image, channel_axis, mask):
         planes = _planes(image, channel_axis)
         if planes[0].numel() <= IMAGE_PIXELS:
-            return estimate_sigma(image.cpu().numpy(), channel_axis, mask=mask)
+            return estimate_sigma(image.cpu().numpy(), channel_axis=channel_axis, mask=mask)
         side = TILE[2 if planes.shape[1] == 1 else 3]
         tiles, tile = sample(_OnDevice(planes[None]), IMAGE_PIXELS, side)
         # (C, N, D, H, W), as all channels have the same mask.
         tiles, mask = tiles.swapaxes(0, 1), tile(mask)
-        return estimate_sigma(tiles.reshape(-1, *tiles.shape[2:]), 0, mask=mask)
+        return estimate_sigma(tiles.reshape(-1, *tiles.shape[2:]), channel_axis=0, mask=mask)
 
     def host_state(self, state):
         if state[0, 0].numel() * len(state) <= STATE_PIXELS:
