@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -242,6 +242,8 @@ class TensorDiffusion(Evolution):
         How long one D is used, at most, in units of time.
     spacing : tuple of 3 float
         h for the axes z, y, x.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves; ``None``: everywhere.
     """
 
     kind: int
@@ -251,6 +253,7 @@ class TensorDiffusion(Evolution):
     alpha: float
     step: float
     spacing: tuple[float, float, float]
+    mask: NDArray | None = None
 
     def largest_step(self, volume):
         return self.step
@@ -260,7 +263,7 @@ class TensorDiffusion(Evolution):
         # weights of its links, go on: no step makes a new extremum. There are as many of them
         # wherever the weights sum up to no more than `usual_sum`.
         square = u.shape[2] == 1 and self.spacing[1] == self.spacing[2]
-        if square and self.alpha >= 1 / max(plane.ENOUGH):
+        if square and self.alpha >= 1 / max(plane.ENOUGH) and self.mask is None:
             return self._evolve_plane(u, time)
         batch, channels, *volume = u.shape
         size, terms = math.prod(volume), 3 if volume[0] == 1 else 6
@@ -269,15 +272,21 @@ class TensorDiffusion(Evolution):
         link = np.empty((batch, size, 2 * terms), np.int32)
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
         taps = np.multiply.outer(1 / h, DERIVATIVE).astype(u.dtype)
-        spare = np.empty_like(u)
+        spare, mask = np.empty_like(u), self.masks(u)
         make_links = (kernels if terms == 3 else volume_kernels).make_links
         count, span = self.steps(u.shape[2:], time)
         for _ in range(count):
-            kernels.structure(self._blurred(u, self.presmooth), taps, tensor, workers)
+            smooth = self._blurred_within(mask, u, self.presmooth)
+            if mask.size:
+                kernels.structure_within(smooth, mask, taps, tensor, workers)
+            else:
+                kernels.structure(smooth, taps, tensor, workers)
             reach = make_links(
-                self._blurred(tensor, self.integration),
+                self._blurred_within(mask, tensor, self.integration),
                 self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
+            if mask.size:
+                kernels.cut_links(link, mask)
             largest = max(kernels.largest_sum(weight, link, reach), self.usual_sum(volume))
             steps, size = equal_steps(span, 1 / largest)
             swapped = kernels.explicit(
@@ -327,6 +336,14 @@ class TensorDiffusion(Evolution):
             self.usual_sum((1, height, width)), before, after, vectors, space,
         )  # fmt: skip
         return np.ascontiguousarray(flat.reshape(state.shape)[:, :, None, *inside])
+
+    def _blurred_within(self, mask, a, deviation):
+        """`_blurred`, with the Gaussian's weights of a mask's pixels alone, and their sum being 1."""
+        if not mask.size:
+            return self._blurred(a, deviation)
+        share = mask[:, None].astype(a.dtype)
+        blurred = self._blurred(a * share, deviation)
+        return blurred / np.maximum(self._blurred(share, deviation), np.finfo(a.dtype).tiny)
 
     def _blurred(self, a, deviation):
         """``a[b, c, z, y, x]`` after a Gaussian cut off at 3.5 standard deviations."""

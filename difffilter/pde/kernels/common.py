@@ -239,3 +239,45 @@ def reflected(i, n):
     """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
+
+
+# --- masks ----------------------------------------------------------------------------------
+
+
+@inner
+def moved(place, axis, by):
+    """The pixel ``by`` steps from a place (z, y, x) along an axis."""
+    z, y, x = place
+    return (z + by * int(axis == 0), y + by * int(axis == 1), x + by * int(axis == 2))
+
+
+@inner
+def inside(mask, place):
+    """Whether a pixel is in the image and in its mask (D, H, W)."""
+    z, y, x = place
+    depth, height, width = mask.shape
+    return 0 <= z < depth and 0 <= y < height and 0 <= x < width and mask[z, y, x]
+
+
+@inner
+def seen(u, mask, z, y, axis, way, far, out):
+    """out[x] = u as pixel x of a row sees it, ``far`` steps along an axis: forwards or backwards.
+
+    Beyond the border or the mask it sees the reflected image, and from outside the mask itself.
+    """
+    for x in range(len(out)):
+        here, k = (z, y, x), 0
+        while k < far and inside(mask, moved(here, axis, way * (k + 1))):
+            k += 1
+        if k < far:
+            k = 2 * k + 1 - far
+            if k < 0 and not inside(mask, moved(here, axis, way * k)):
+                k = 0
+        out[x] = u[moved(here, axis, way * k) if mask[here] else here]
+
+
+@inner
+def neighbours(u, mask, z, y, rows):
+    """``rows``: the neighbours of a row of pixels in front, back, up, down, left and right."""
+    for k in range(6):
+        seen(u, mask, z, y, k // 2, 2 * (k % 2) - 1, 1, rows[k])
