@@ -276,13 +276,13 @@ class TensorDiffusion(Evolution):
         make_links = (kernels if terms == 3 else volume_kernels).make_links
         count, span = self.steps(u.shape[2:], time)
         for _ in range(count):
-            smooth = self._blurred_within(mask, u, self.presmooth)
+            smooth = self._blurred(u, self.presmooth, mask)
             if mask.size:
                 kernels.structure_within(smooth, mask, taps, tensor, workers)
             else:
                 kernels.structure(smooth, taps, tensor, workers)
             reach = make_links(
-                self._blurred_within(mask, tensor, self.integration),
+                self._blurred(tensor, self.integration, mask),
                 self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
             if mask.size:
@@ -337,15 +337,7 @@ class TensorDiffusion(Evolution):
         )  # fmt: skip
         return np.ascontiguousarray(flat.reshape(state.shape)[:, :, None, *inside])
 
-    def _blurred_within(self, mask, a, deviation):
-        """`_blurred`, with the Gaussian's weights of a mask's pixels alone, and their sum being 1."""
-        if not mask.size:
-            return self._blurred(a, deviation)
-        share = mask[:, None].astype(a.dtype)
-        blurred = self._blurred(a * share, deviation)
-        return blurred / np.maximum(self._blurred(share, deviation), np.finfo(a.dtype).tiny)
-
-    def _blurred(self, a, deviation):
+    def _blurred(self, a, deviation, mask):
         """``a[b, c, z, y, x]`` after a Gaussian cut off at 3.5 standard deviations."""
         if not deviation:
             return a
@@ -355,6 +347,11 @@ class TensorDiffusion(Evolution):
             for n, h in zip(a.shape[2:], self.spacing, strict=True)
         )
         result, workers = np.empty_like(a), numba.get_num_threads()
+        if mask.size:
+            for axis, half in enumerate((depth, height, width)):
+                a, source = np.empty_like(a), a
+                gaussian.blur_within(source, mask, half, axis, a, workers)
+            return a
         gaussian.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
         if len(depth) > 1:
             source, result = result, np.empty_like(a)

@@ -127,10 +127,14 @@ class ForwardBackwardDiffusion(Evolution):
         g = np.empty((u.shape[0], *u.shape[2:]), u.dtype)
         count, size = self.steps(u.shape[2:], time)
         for _ in range(count):
-            kernels.diffusivity(
-                u, mask, inverse.astype(u.dtype), number(self.kappa), number(2 * self.kappa),
-                number(self.kappa / 2), number(self.alpha), g, workers,
+            given = (
+                inverse.astype(u.dtype), number(self.kappa), number(2 * self.kappa),
+                number(self.kappa / 2), number(self.alpha), g,
             )  # fmt: skip
+            if mask.size:
+                kernels.diffusivity_within(u, mask, *given)
+            else:
+                kernels.diffusivity(u, *given, workers)
             u, v = kernels.step(u, v, mask, g, (size * inverse).astype(u.dtype), workers)
         return u
 

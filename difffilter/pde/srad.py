@@ -140,9 +140,11 @@ class SpeckleDiffusion(Evolution):
         g = np.empty((u.shape[0], *volume), u.dtype)
         count, size = self.steps(volume, time)
         for _ in range(count):
-            kernels.diffusivity(
-                u, mask, weight.astype(u.dtype), unbiased, number(self.q0), number(1e-37), g, workers
-            )
+            given = weight.astype(u.dtype), unbiased, number(self.q0), number(1e-37), g
+            if mask.size:
+                kernels.diffusivity_within(u, mask, *given)
+            else:
+                kernels.diffusivity(u, *given, workers)
             u, v = flux_kernels.step(u, v, mask, g, (size * inverse).astype(u.dtype), workers)
         return u
 

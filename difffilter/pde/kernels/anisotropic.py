@@ -27,6 +27,9 @@ EDGE, COHERENCE = range(2)
 # Pixels of a piece of work, at least.
 PIECE = 4096
 
+# The pixels that a derivative looks at, seen from where it is.
+FROM = (-2, -1, 1, 2)
+
 # --- D from the structure tensor ------------------------------------------------------------
 
 
@@ -95,8 +98,7 @@ def structure_within(u, mask, taps, tensor, workers):
                 k = 0
                 for i in range(3 if depth > 1 else 2):  # x, y, z
                     for n in range(4):
-                        way, far = 2 * (n // 2) - 1, 1 + int(n % 3 == 0)
-                        seen(u[b, c], mask[b], z, y, 2 - i, way, far, near[n])
+                        seen(u[b, c], mask[b], z, y, 2 - i, FROM[n], near[n])
                     differences(near[0], near[1], near[2], near[3], taps[2 - i], slope[i])
                     for j in range(i + 1):
                         for x in range(width):

@@ -260,24 +260,43 @@ def inside(mask, place):
 
 
 @inner
-def seen(u, mask, z, y, axis, way, far, out):
-    """out[x] = u as pixel x of a row sees it, ``far`` steps along an axis: forwards or backwards.
+def side(u, mask, here, axis, way):
+    """The neighbour of a pixel; the pixel itself if that is beyond the border or the mask."""
+    there = moved(here, axis, way)
+    return u[there] if inside(mask, there) else u[here]
+
+
+@inner
+def reflected_within(here, axis, before, after, by):
+    """The pixel ``by`` steps along an axis in a line of pixels, reflected at its ends.
+
+    The line reaches from ``before`` pixels before this one to ``after`` pixels after it.
+    """
+    place, n = before + by, before + after + 1
+    return moved(here, axis, (place if 0 <= place < n else reflected(place, n)) - before)
+
+
+@inner
+def room_around(mask, here, axis, most):
+    """How many pixels before and after one are in the mask, without a gap; at most so many."""
+    before = after = 0
+    while before < most and inside(mask, moved(here, axis, -1 - before)):
+        before += 1
+    while after < most and inside(mask, moved(here, axis, 1 + after)):
+        after += 1
+    return before, after
+
+
+@inner
+def seen(u, mask, z, y, axis, by, out):
+    """out[x] = u as pixel x of a row sees it, ``by`` steps along an axis.
 
     Beyond the border or the mask it sees the reflected image, and from outside the mask itself.
     """
     for x in range(len(out)):
-        here, k = (z, y, x), 0
-        while k < far and inside(mask, moved(here, axis, way * (k + 1))):
-            k += 1
-        if k < far:
-            k = 2 * k + 1 - far
-            if k < 0 and not inside(mask, moved(here, axis, way * k)):
-                k = 0
-        out[x] = u[moved(here, axis, way * k) if mask[here] else here]
-
-
-@inner
-def neighbours(u, mask, z, y, rows):
-    """``rows``: the neighbours of a row of pixels in front, back, up, down, left and right."""
-    for k in range(6):
-        seen(u, mask, z, y, k // 2, 2 * (k % 2) - 1, 1, rows[k])
+        here = (z, y, x)
+        if mask[here]:
+            before, after = room_around(mask, here, axis, abs(by))
+            out[x] = u[reflected_within(here, axis, before, after, by)]
+        else:
+            out[x] = u[here]

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inner, inside, moved, parallel
+from difffilter.pde.kernels.common import inner, inside, moved, parallel, side
 
 
 @parallel
@@ -83,13 +83,6 @@ def explicit(u, v, step, inverse, axes, epsilon, workers):
                 out[i] = here1[i] + step * (
                     laplacian - (along + mean * laplacian) / (x * x + y_ * y_ + z_ * z_ + tiny)
                 )
-
-
-@inner
-def side(u, mask, here, axis, way):
-    """The neighbour of a pixel; the pixel itself if that is beyond the border or the mask."""
-    there = moved(here, axis, way)
-    return u[there] if inside(mask, there) else u[here]
 
 
 @inner

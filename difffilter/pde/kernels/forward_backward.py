@@ -1,61 +1,69 @@
 """Forward-and-backward diffusion ∂u/∂t = div(g ∇u): g, negative in a band of slopes, and the step.
 
-A state is ``u[b, c, z, y, x]`` as in `perona_malik`. `srad` takes the same `step`. Masks are
-(B, D, H, W), true where the image moves, or empty.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. `srad` takes the same `step`.
 """
+
+import math
 
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import CONSTANT, inlined, neighbours, padded, parallel
+from difffilter.pde.kernels.common import CONSTANT, padded, parallel, side
 from difffilter.pde.kernels.strips import evolve, pieces, room
 
 
-@inlined
-def add_slopes(front, back, up, down, left, right, here, inverse, q):
-    """q += Σ_axes max(d₊ d₋, 0), for a row and its neighbours."""
-    zero = q.dtype.type(0.0)
-    iz, iy, ix = inverse
-    for i in range(len(q)):
-        a = here[i]
-        q[i] += (
-            max((right[i] - a) * (a - left[i]), zero) * ix
-            + max((down[i] - a) * (a - up[i]), zero) * iy
-            + max((back[i] - a) * (a - front[i]), zero) * iz
-        )
-
-
 @parallel
-def diffusivity(u, mask, inverse, kappa, backward, width_, alpha, g, workers):
+def diffusivity(u, inverse, kappa, backward, width_, alpha, g, workers):
     """g[b, z, y, x] = 1/(1 + (s/κ)⁴) - α/(1 + ((s - s_b)/w)²).
 
     s² is the sum over axes and channels of max(d₊ d₋, 0), d₊ and d₋ being the forward and the
     backward difference over h: 0 at every extremum. ``inverse`` is 1/h² for the axes z, y, x.
     """
     batch, channels, depth, height, width = u.shape
-    one = u.dtype.type(1.0)
+    zero, one = u.dtype.type(0.0), u.dtype.type(1.0)
+    iz, iy, ix = inverse
     rows = batch * depth * height
     for worker in prange(workers):
-        line, near = np.empty(width + 2, u.dtype), np.empty((6, width), u.dtype)
+        line = np.empty(width + 2, u.dtype)
         for row in range(worker * rows // workers, (worker + 1) * rows // workers):
             b, z, y = row // (depth * height), row // height % depth, row % height
             q = g[b, z, y]
             q[:] = 0
             for c in range(channels):
-                if mask.size:
-                    neighbours(u[b, c], mask[b], z, y, near)
-                    add_slopes(near[0], near[1], near[2], near[3], near[4], near[5],
-                               u[b, c, z, y], inverse, q)  # fmt: skip
-                    continue
                 padded(u[b, c, z, y], line)
+                left, here, right = line, line[1:], line[2:]
                 up, down = u[b, c, z, max(y - 1, 0)], u[b, c, z, min(y + 1, height - 1)]
                 front, back = u[b, c, max(z - 1, 0), y], u[b, c, min(z + 1, depth - 1), y]
-                add_slopes(front, back, up, down, line, line[2:], line[1:], inverse, q)
+                for i in range(width):
+                    a = here[i]
+                    q[i] += (
+                        max((right[i] - a) * (a - left[i]), zero) * ix
+                        + max((down[i] - a) * (a - up[i]), zero) * iy
+                        + max((back[i] - a) * (a - front[i]), zero) * iz
+                    )
             for i in range(width):
                 s = np.sqrt(q[i])
                 forward, distance = s / kappa, (s - backward) / width_
                 forward *= forward
                 q[i] = one / (one + forward * forward) - alpha / (one + distance * distance)
+
+
+@parallel
+def diffusivity_within(u, mask, inverse, kappa, backward, width, alpha, g):
+    """`diffusivity` within masks (B, D, H, W)."""
+    batch, channels, depth, height, _ = u.shape
+    for row in prange(batch * depth * height):
+        b, z, y = row // (depth * height), row // height % depth, row % height
+        for x in range(u.shape[4]):
+            here, square = (z, y, x), 0.0
+            for c in range(channels):
+                a = u[b, c]
+                for axis in range(3):
+                    before = a[here] - side(a, mask[b], here, axis, -1)
+                    after = side(a, mask[b], here, axis, 1) - a[here]
+                    square += max(after * before, 0.0) * inverse[axis]
+            s = math.sqrt(square)
+            g[b, z, y, x] = 1 / (1 + (s / kappa) ** 4) - alpha / (1 + ((s - backward) / width) ** 2)
 
 
 @parallel
@@ -97,12 +105,15 @@ def explicit(u, v, g, rate, workers):
 
 
 def step(u, v, mask, g, rate, workers):
-    """The state after an `explicit` step, and the other of two arrays ``u`` and ``v``."""
+    """The state after an `explicit` step, and the other of two arrays ``u`` and ``v``.
+
+    ``mask`` is (B, D, H, W), true where the image moves, or empty.
+    """
     if not mask.size:
         explicit(u, v, g, rate, workers)
         return v, u
     strips, _ = pieces(u.shape, u.itemsize, workers)
-    one, slopes_and_space = np.ones(1, u.dtype), room(u.shape, u.dtype, strips, 1, workers)
-    # (With a g of each pixel, differences say nothing of it.)
-    evolve(u, u, 0, 1, one, CONSTANT, rate, rate[None], g, mask, *slopes_and_space)
+    one, spaces = np.ones(1, u.dtype), room(u.shape, u.dtype, strips, 1, workers)
+    # (With a g of each pixel, it does not follow from the differences: kind and κ have no say.)
+    evolve(u, u, 0, 1, one, CONSTANT, rate, rate[None], g, mask, *spaces)
     return u, v

@@ -6,27 +6,11 @@ A state is ``u[b, c, z, y, x]`` as in `perona_malik`. The step is `forward_backw
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inlined, neighbours, padded, parallel
-
-
-@inlined
-def add_moments(front, back, up, down, left, right, here, weight, unbiased, variance, power):
-    """Add the variance and the squared mean of the neighbours of a row of pixels."""
-    wz, wy, wx = weight
-    for i in range(len(variance)):
-        a = here[i]
-        x0, x1, y0, y1 = left[i] - a, right[i] - a, up[i] - a, down[i] - a
-        z0, z1 = front[i] - a, back[i] - a
-        shift = wx * (x0 + x1) + wy * (y0 + y1) + wz * (z0 + z1)
-        spread = (
-            wx * (x0 * x0 + x1 * x1) + wy * (y0 * y0 + y1 * y1) + wz * (z0 * z0 + z1 * z1)
-        )
-        variance[i] += max(spread - shift * shift, variance.dtype.type(0.0)) * unbiased
-        power[i] += (a + shift) * (a + shift)
+from difffilter.pde.kernels.common import padded, parallel, side
 
 
 @parallel
-def diffusivity(u, mask, weight, unbiased, q0, tiny, g, workers):
+def diffusivity(u, weight, unbiased, q0, tiny, g, workers):
     """g[b, z, y, x] = min(1, (q₀² + q₀⁴) / (q² + q₀⁴)), q² = Σ_c variance_c / Σ_c mean_c².
 
     Mean and variance are those of a pixel's neighbours, two for each axis, of weight w. With d the
@@ -36,8 +20,6 @@ def diffusivity(u, mask, weight, unbiased, q0, tiny, g, workers):
     ----------
     u : array (B, C, D, H, W)
         The state.
-    mask : array (B, D, H, W) of bool
-        Beyond it, as beyond the border, a pixel itself counts as its neighbour; if empty: none.
     weight : array (3,), of u's dtype
         w for the axes z, y, x; 2 Σ w = 1, and 0 for an axis of length 1.
     unbiased, q0, tiny : float, of u's dtype
@@ -49,28 +31,56 @@ def diffusivity(u, mask, weight, unbiased, q0, tiny, g, workers):
     """
     batch, channels, depth, height, width = u.shape
     one = u.dtype.type(1.0)
+    wz, wy, wx = weight
     square = q0 * q0
     fourth = square * square
     rows = batch * depth * height
     for worker in prange(workers):
         line, power = np.empty(width + 2, u.dtype), np.empty(width, u.dtype)
-        near = np.empty((6, width), u.dtype)
         for row in range(worker * rows // workers, (worker + 1) * rows // workers):
             b, z, y = row // (depth * height), row // height % depth, row % height
             variance = g[b, z, y]
             variance[:] = 0
             power[:] = 0
             for c in range(channels):
-                if mask.size:
-                    neighbours(u[b, c], mask[b], z, y, near)
-                    add_moments(near[0], near[1], near[2], near[3], near[4], near[5],
-                                u[b, c, z, y], weight, unbiased, variance, power)  # fmt: skip
-                    continue
                 padded(u[b, c, z, y], line)
+                left, here, right = line, line[1:], line[2:]
                 up, down = u[b, c, z, max(y - 1, 0)], u[b, c, z, min(y + 1, height - 1)]
                 front, back = u[b, c, max(z - 1, 0), y], u[b, c, min(z + 1, depth - 1), y]
-                add_moments(front, back, up, down, line, line[2:], line[1:],
-                            weight, unbiased, variance, power)  # fmt: skip
+                for i in range(width):
+                    a = here[i]
+                    x0, x1, y0, y1 = left[i] - a, right[i] - a, up[i] - a, down[i] - a
+                    z0, z1 = front[i] - a, back[i] - a
+                    shift = wx * (x0 + x1) + wy * (y0 + y1) + wz * (z0 + z1)
+                    spread = (
+                        wx * (x0 * x0 + x1 * x1)
+                        + wy * (y0 * y0 + y1 * y1)
+                        + wz * (z0 * z0 + z1 * z1)
+                    )
+                    variance[i] += max(spread - shift * shift, u.dtype.type(0.0)) * unbiased
+                    power[i] += (a + shift) * (a + shift)
             for i in range(width):
                 c_ = (square + fourth) * power[i] / (variance[i] + fourth * power[i] + tiny)
                 variance[i] = min(c_, one)
+
+
+@parallel
+def diffusivity_within(u, mask, weight, unbiased, q0, tiny, g):
+    """`diffusivity` within masks (B, D, H, W), beyond which a pixel is its own neighbour."""
+    batch, channels, depth, height, width = u.shape
+    square, fourth = q0**2, q0**4
+    for row in prange(batch * depth * height):
+        b, z, y = row // (depth * height), row // height % depth, row % height
+        for x in range(width):
+            here, variance, power = (z, y, x), 0.0, 0.0
+            for c in range(channels):
+                a, shift, spread = u[b, c], 0.0, 0.0
+                for axis in range(3):
+                    for way in (-1, 1):
+                        d = side(a, mask[b], here, axis, way) - a[here]
+                        shift += weight[axis] * d
+                        spread += weight[axis] * d * d
+                variance += max(spread - shift * shift, 0.0) * unbiased
+                power += (a[here] + shift) ** 2
+            ratio = (square + fourth) * power / (variance + fourth * power + tiny)
+            g[b, z, y, x] = min(ratio, 1.0)
