@@ -227,10 +227,11 @@ def tensor_diffusion(u, time, kind, kappa, presmooth, integration, alpha, step, 
 # --- total-variation flow -------------------------------------------------------------------
 
 
-def tv_flow(u, time, epsilon, step, spacing):
+def tv_flow(u, time, epsilon, step, spacing, mask=None):
     """u (C, spatial...) in float64: the mean over the axes of implicit steps along each (AOS)."""
     u = u.astype(np.float64)
     n = u.ndim - 1
+    mask = np.ones(u.shape[1:], bool) if mask is None else mask
     long = [axis for axis in range(n) if u.shape[axis + 1] > 1]
     steps = math.ceil(time / step * (1 - 1e-9))
     for _ in range(steps):
@@ -239,7 +240,7 @@ def tv_flow(u, time, epsilon, step, spacing):
             near, far = neighbours(axis, n)
             forward, backward = np.zeros_like(u), np.zeros_like(u)
             forward[(slice(None), *near)] = backward[(slice(None), *far)] = (
-                np.diff(u, axis=axis + 1) / h
+                np.diff(u, axis=axis + 1) / h * (mask[near] & mask[far])
             )
             slopes.append(np.maximum(forward * backward, 0).sum(axis=0))
         results = []
@@ -247,7 +248,7 @@ def tv_flow(u, time, epsilon, step, spacing):
             near, far = neighbours(axis, n)
             squares = (np.diff(u, axis=axis + 1) ** 2).sum(axis=0) / spacing[axis] ** 2
             squares += sum((s[near] + s[far]) / 2 for a, s in enumerate(slopes) if a != axis)
-            g = 1 / np.sqrt(squares + epsilon**2)
+            g = (mask[near] & mask[far]) / np.sqrt(squares + epsilon**2)
             lines, faces = np.moveaxis(u, axis + 1, -1), np.moveaxis(g, axis, -1)
             solved = np.empty_like(lines)
             for at in np.ndindex(faces.shape[:-1]):
@@ -301,17 +302,18 @@ def curvature_motion(u, time, step, spacing, epsilon):
 # --- forward-and-backward diffusion ---------------------------------------------------------
 
 
-def forward_backward(u, time, kappa, alpha, step, spacing):
+def forward_backward(u, time, kappa, alpha, step, spacing, mask=None):
     """u (C, spatial...) in float64: c of the pixels, a face taking the mean of its two."""
     u = u.astype(np.float64)
+    mask = np.ones(u.shape[1:], bool) if mask is None else mask
     steps = math.ceil(time / step * (1 - 1e-9))
     for _ in range(steps):
         square = np.zeros(u.shape[1:])
         for axis, h in enumerate(spacing):
             near, far = neighbours(axis, u.ndim - 1)
             forward, backward = np.zeros_like(u), np.zeros_like(u)
-            forward[(slice(None), *near)] = np.diff(u, axis=axis + 1) / h
-            backward[(slice(None), *far)] = np.diff(u, axis=axis + 1) / h
+            d = np.diff(u, axis=axis + 1) / h * (mask[near] & mask[far])
+            forward[(slice(None), *near)], backward[(slice(None), *far)] = d, d
             square += np.maximum(forward * backward, 0).sum(axis=0)
         s = np.sqrt(square)
         c = 1 / (1 + (s / kappa) ** 4) - alpha / (1 + ((s - 2 * kappa) / (kappa / 2)) ** 2)
@@ -320,17 +322,18 @@ def forward_backward(u, time, kappa, alpha, step, spacing):
             near, far = neighbours(axis, c.ndim)
             return (c[near] + c[far]) / 2
 
-        u = step_with(u, time / steps, spacing, np.ones(u.shape[1:], bool), face)
+        u = step_with(u, time / steps, spacing, mask, face)
     return u
 
 
 # --- speckle-reducing diffusion -------------------------------------------------------------
 
 
-def srad(u, time, q0, step, spacing):
+def srad(u, time, q0, step, spacing, mask=None):
     """u (C, spatial...) in float64: c from mean and variance of each pixel's listed neighbours."""
     u = u.astype(np.float64)
     shape = u.shape[1:]
+    mask = np.ones(shape, bool) if mask is None else mask
     long = [axis for axis, n in enumerate(shape) if n > 1]
     total = 2 * sum(1 / spacing[axis] ** 2 for axis in long)
     steps = math.ceil(time / step * (1 - 1e-9))
@@ -342,7 +345,7 @@ def srad(u, time, q0, step, spacing):
                 for by in (-1, 1):
                     place = list(at)
                     place[axis] = min(max(place[axis] + by, 0), shape[axis] - 1)
-                    places.append(tuple(place))
+                    places.append(tuple(place) if mask[tuple(place)] else at)
                     weights.append(1 / spacing[axis] ** 2 / total)
             weights = np.array(weights)
             values = np.array([u[(slice(None), *place)] for place in places]).reshape(-1, len(u))
@@ -355,5 +358,5 @@ def srad(u, time, q0, step, spacing):
             near, far = neighbours(axis, c.ndim)
             return (c[near] + c[far]) / 2
 
-        u = step_with(u, time / steps, spacing, np.ones(shape, bool), face)
+        u = step_with(u, time / steps, spacing, mask, face)
     return u

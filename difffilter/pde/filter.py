@@ -162,10 +162,10 @@ class PDEFilter(Denoiser):
 
     def _evolutions(self, problem, sigma):
         """`evolutions` within the problem's mask."""
-        return [
-            replace(evolution, mask=problem.mask)  # type: ignore[type-var]
-            for evolution in self.evolutions(problem.spacing, sigma)
-        ]
+        found = self.evolutions(problem.spacing, sigma)
+        if problem.mask is None:
+            return found
+        return [replace(evolution, mask=problem.mask) for evolution in found]
 
     def _settle(self, problem: Problem) -> tuple[Any, Evolution]:
         """This filter with nothing left to choose, and its evolution."""

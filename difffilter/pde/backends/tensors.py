@@ -128,7 +128,7 @@ class Tensors:
         if planes[0].numel() <= SHOWN:
             return estimate_sigma(image.cpu().numpy(), channel_axis, mask=mask)
         side = TILE[2 if planes.shape[1] == 1 else 3]
-        tiles, tile = sample(_Remote(planes[None]), SHOWN, side)
+        tiles, tile = sample(_Remote(planes[None]), SHOWN, side, mask)
         # (C, N, D, H, W), for each channel has the same mask.
         tiles, mask = tiles.swapaxes(0, 1), tile(mask)
         return estimate_sigma(tiles.reshape(-1, *tiles.shape[2:]), 0, mask=mask)

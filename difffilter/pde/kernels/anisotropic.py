@@ -220,7 +220,7 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
 def cut_links(link, mask):
     """Cut the links on whose way, in the box between their ends, a pixel is beyond the mask."""
     batch, size, ends = link.shape
-    _, depth, height, width = mask.shape
+    height, width = mask.shape[2:]
     for job in prange(batch * size):
         b, at = job // size, job % size
         for k in range(ends):

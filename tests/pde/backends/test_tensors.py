@@ -177,9 +177,9 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
     assert df.PeronaMalik().choose(tensor, 0.1) == known
     assert df.Heat().choose(tensor, 0.1).time == pytest.approx(time, rel=0.3)
     home = tensors.Tensors(CPU, CPU)
-    assert home.estimate_sigma(tensor, None, mask[None]) == pytest.approx(0.1, rel=0.03)
+    assert home.estimate_sigma(tensor, None, mask[None, None]) == pytest.approx(0.1, rel=0.03)
     colour = torch.stack([tensor, tensor, tensor])
-    assert home.estimate_sigma(colour, 0, mask[None]) == pytest.approx(0.1, rel=0.03)
+    assert home.estimate_sigma(colour, 0, mask[None, None]) == pytest.approx(0.1, rel=0.03)
 
 
 def test_what_is_copied_is_enough_for_every_choice():
