@@ -265,22 +265,34 @@ def tv_flow(u, time, epsilon, step, spacing, mask=None):
 # --- curvature motion -----------------------------------------------------------------------
 
 
-def curvature_motion(u, time, step, spacing, epsilon):
-    """u (spatial...) in float64: Δu - nᵀ H n with n = ∇u/|∇u|, all by central differences."""
+def curvature_motion(u, time, step, spacing, epsilon, mask=None):
+    """u (spatial...) in float64: Δu - nᵀ H n with n = ∇u/|∇u|, all by central differences.
+
+    A neighbour that is not there equals the pixel itself, a diagonal one those on the way to it.
+    """
     u = u.astype(np.float64)
     n = u.ndim
+    mask = np.ones(u.shape, bool) if mask is None else mask
     axes = max(1, sum(size > 1 for size in u.shape))
     steps = math.ceil(time / step * (1 - 1e-9))
 
-    def shifted(*by):
-        for axis, s in enumerate(by):
-            by_axis = np.clip(np.arange(u.shape[axis]) + s, 0, u.shape[axis] - 1)
-            yield np.arange(u.shape[axis])[by_axis]
+    def shifted(a, by, **beyond):
+        padded = np.pad(a, 1, **beyond or {"mode": "edge"})
+        return padded[
+            tuple(slice(1 + s, 1 + s + size) for s, size in zip(by, a.shape, strict=True))
+        ]
 
     for _ in range(steps):
 
         def at(*by, u=u):
-            return u[np.ix_(*shifted(*by))]
+            there = shifted(mask, by, constant_values=False)
+            ways = [np.multiply(by, e) for e in np.eye(n, dtype=int) if np.dot(by, e)]
+            if len(ways) == 1:
+                return np.where(there, shifted(u, by), u)
+            open_ = [shifted(mask, way, constant_values=False) for way in ways]
+            total = sum(np.where(o, shifted(u, way), 0) for o, way in zip(open_, ways, strict=True))
+            on_the_way = np.where(sum(open_), total / np.maximum(np.sum(open_, axis=0), 1), u)
+            return np.where(there & (open_[0] | open_[1]), shifted(u, by), on_the_way)
 
         unit = np.eye(n, dtype=int)
         gradient = [(at(*e) - at(*-e)) / (2 * h) for e, h in zip(unit, spacing, strict=True)]
@@ -295,7 +307,7 @@ def curvature_motion(u, time, step, spacing, epsilon):
                 along = along + 2 * gradient[i] * gradient[j] * mixed
         square = sum(g**2 for g in gradient)
         change = laplacian - (along + epsilon**2 * laplacian / axes) / (square + epsilon**2)
-        u = u + time / steps * change
+        u = u + time / steps * change * mask
     return u
 
 
