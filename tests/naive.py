@@ -227,10 +227,11 @@ def tensor_diffusion(u, time, kind, kappa, presmooth, integration, alpha, step, 
 # --- total-variation flow -------------------------------------------------------------------
 
 
-def tv_flow(u, time, epsilon, step, spacing):
+def tv_flow(u, time, epsilon, step, spacing, mask=None):
     """u (C, spatial...) in float64: the mean over the axes of implicit steps along each (AOS)."""
     u = u.astype(np.float64)
     n = u.ndim - 1
+    mask = np.ones(u.shape[1:], bool) if mask is None else mask
     long = [axis for axis in range(n) if u.shape[axis + 1] > 1]
     steps = math.ceil(time / step * (1 - 1e-9))
     for _ in range(steps):
@@ -239,7 +240,7 @@ def tv_flow(u, time, epsilon, step, spacing):
             near, far = neighbours(axis, n)
             forward, backward = np.zeros_like(u), np.zeros_like(u)
             forward[(slice(None), *near)] = backward[(slice(None), *far)] = (
-                np.diff(u, axis=axis + 1) / h
+                np.diff(u, axis=axis + 1) / h * (mask[near] & mask[far])
             )
             slopes.append(np.maximum(forward * backward, 0).sum(axis=0))
         results = []
@@ -247,7 +248,7 @@ def tv_flow(u, time, epsilon, step, spacing):
             near, far = neighbours(axis, n)
             squares = (np.diff(u, axis=axis + 1) ** 2).sum(axis=0) / spacing[axis] ** 2
             squares += sum((s[near] + s[far]) / 2 for a, s in enumerate(slopes) if a != axis)
-            g = 1 / np.sqrt(squares + epsilon**2)
+            g = (mask[near] & mask[far]) / np.sqrt(squares + epsilon**2)
             lines, faces = np.moveaxis(u, axis + 1, -1), np.moveaxis(g, axis, -1)
             solved = np.empty_like(lines)
             for at in np.ndindex(faces.shape[:-1]):
@@ -264,22 +265,34 @@ def tv_flow(u, time, epsilon, step, spacing):
 # --- curvature motion -----------------------------------------------------------------------
 
 
-def curvature_motion(u, time, step, spacing, epsilon):
-    """u (spatial...) in float64: Δu - nᵀ H n with n = ∇u/|∇u|, all by central differences."""
+def curvature_motion(u, time, step, spacing, epsilon, mask=None):
+    """u (spatial...) in float64: Δu - nᵀ H n with n = ∇u/|∇u|, all by central differences.
+
+    A neighbour that is not there equals the pixel itself, a diagonal one those on the way to it.
+    """
     u = u.astype(np.float64)
     n = u.ndim
+    mask = np.ones(u.shape, bool) if mask is None else mask
     axes = max(1, sum(size > 1 for size in u.shape))
     steps = math.ceil(time / step * (1 - 1e-9))
 
-    def shifted(*by):
-        for axis, s in enumerate(by):
-            by_axis = np.clip(np.arange(u.shape[axis]) + s, 0, u.shape[axis] - 1)
-            yield np.arange(u.shape[axis])[by_axis]
+    def shifted(a, by, **beyond):
+        padded = np.pad(a, 1, **beyond or {"mode": "edge"})
+        return padded[
+            tuple(slice(1 + s, 1 + s + size) for s, size in zip(by, a.shape, strict=True))
+        ]
 
     for _ in range(steps):
 
         def at(*by, u=u):
-            return u[np.ix_(*shifted(*by))]
+            there = shifted(mask, by, constant_values=False)
+            ways = [np.multiply(by, e) for e in np.eye(n, dtype=int) if np.dot(by, e)]
+            if len(ways) == 1:
+                return np.where(there, shifted(u, by), u)
+            open_ = [shifted(mask, way, constant_values=False) for way in ways]
+            total = sum(np.where(o, shifted(u, way), 0) for o, way in zip(open_, ways, strict=True))
+            on_the_way = np.where(sum(open_), total / np.maximum(np.sum(open_, axis=0), 1), u)
+            return np.where(there & (open_[0] | open_[1]), shifted(u, by), on_the_way)
 
         unit = np.eye(n, dtype=int)
         gradient = [(at(*e) - at(*-e)) / (2 * h) for e, h in zip(unit, spacing, strict=True)]
@@ -294,24 +307,25 @@ def curvature_motion(u, time, step, spacing, epsilon):
                 along = along + 2 * gradient[i] * gradient[j] * mixed
         square = sum(g**2 for g in gradient)
         change = laplacian - (along + epsilon**2 * laplacian / axes) / (square + epsilon**2)
-        u = u + time / steps * change
+        u = u + time / steps * change * mask
     return u
 
 
 # --- forward-and-backward diffusion ---------------------------------------------------------
 
 
-def forward_backward(u, time, kappa, alpha, step, spacing):
+def forward_backward(u, time, kappa, alpha, step, spacing, mask=None):
     """u (C, spatial...) in float64: c of the pixels, a face taking the mean of its two."""
     u = u.astype(np.float64)
+    mask = np.ones(u.shape[1:], bool) if mask is None else mask
     steps = math.ceil(time / step * (1 - 1e-9))
     for _ in range(steps):
         square = np.zeros(u.shape[1:])
         for axis, h in enumerate(spacing):
             near, far = neighbours(axis, u.ndim - 1)
             forward, backward = np.zeros_like(u), np.zeros_like(u)
-            forward[(slice(None), *near)] = np.diff(u, axis=axis + 1) / h
-            backward[(slice(None), *far)] = np.diff(u, axis=axis + 1) / h
+            d = np.diff(u, axis=axis + 1) / h * (mask[near] & mask[far])
+            forward[(slice(None), *near)], backward[(slice(None), *far)] = d, d
             square += np.maximum(forward * backward, 0).sum(axis=0)
         s = np.sqrt(square)
         c = 1 / (1 + (s / kappa) ** 4) - alpha / (1 + ((s - 2 * kappa) / (kappa / 2)) ** 2)
@@ -320,17 +334,18 @@ def forward_backward(u, time, kappa, alpha, step, spacing):
             near, far = neighbours(axis, c.ndim)
             return (c[near] + c[far]) / 2
 
-        u = step_with(u, time / steps, spacing, np.ones(u.shape[1:], bool), face)
+        u = step_with(u, time / steps, spacing, mask, face)
     return u
 
 
 # --- speckle-reducing diffusion -------------------------------------------------------------
 
 
-def srad(u, time, q0, step, spacing):
+def srad(u, time, q0, step, spacing, mask=None):
     """u (C, spatial...) in float64: c from mean and variance of each pixel's listed neighbours."""
     u = u.astype(np.float64)
     shape = u.shape[1:]
+    mask = np.ones(shape, bool) if mask is None else mask
     long = [axis for axis, n in enumerate(shape) if n > 1]
     total = 2 * sum(1 / spacing[axis] ** 2 for axis in long)
     steps = math.ceil(time / step * (1 - 1e-9))
@@ -342,7 +357,7 @@ def srad(u, time, q0, step, spacing):
                 for by in (-1, 1):
                     place = list(at)
                     place[axis] = min(max(place[axis] + by, 0), shape[axis] - 1)
-                    places.append(tuple(place))
+                    places.append(tuple(place) if mask[tuple(place)] else at)
                     weights.append(1 / spacing[axis] ** 2 / total)
             weights = np.array(weights)
             values = np.array([u[(slice(None), *place)] for place in places]).reshape(-1, len(u))
@@ -355,5 +370,5 @@ def srad(u, time, q0, step, spacing):
             near, far = neighbours(axis, c.ndim)
             return (c[near] + c[far]) / 2
 
-        u = step_with(u, time / steps, spacing, np.ones(shape, bool), face)
+        u = step_with(u, time / steps, spacing, mask, face)
     return u

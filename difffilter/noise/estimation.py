@@ -139,19 +139,23 @@ def estimate_sigma(
     planes = image.reshape((-1, *image.shape[-2:]))
     exponent = EXPONENTS[check_noise(noise)]
     mask = None if mask is None else _mask_planes(mask, planes)
+    inside = planes if mask is None else planes[mask]
+    if not inside.size:
+        return 0.0
     patches = _patches(planes, mask, darkest=exponent == 0)
     if exponent:
         mean = patches.mean(axis=1)
         bright = mean > DARK * mean.max(initial=0.0)
         patches = patches[bright] / mean[bright, None] ** exponent
     if len(patches) < 64:
-        return _difference_sigma(planes / (max(float(planes.mean()), 0.0) ** exponent or 1.0))
+        level = max(float(inside.mean()), 0.0) ** exponent
+        return _difference_sigma(planes / (level or 1.0), mask)
     low, high = _dct_halves(LOWEST[noise])
     flat = patches[_least_energy(patches, low, max(64, len(patches) // 20))].astype(np.float64)
     variances = np.concatenate([np.square(batch @ high) for batch in _batches(flat)]).mean(axis=0)
     sigma = float(np.sqrt(np.median(variances)))
     # Frequencies that JPEG has removed leave nothing but rounding errors.
-    return sigma if sigma > 1e-6 * max(-planes.min(), planes.max()) else 0.0
+    return sigma if sigma > 1e-6 * max(-inside.min(), inside.max()) else 0.0
 
 
 def estimate_noise(
@@ -236,9 +240,10 @@ def _patches(planes, mask, most=1 << 16, *, darkest=True):
     # Every third position holds nearly all of the information; small images need every one.
     step = 1 if positions < 1 << 12 else max(3, math.ceil(math.sqrt(positions / most)))
 
-    bad = planes == planes.max()
+    inside = planes if mask is None else planes[mask]
+    bad = planes == inside.max()
     if darkest:
-        bad |= planes == planes.min()
+        bad |= planes == inside.min()
     if mask is not None:
         bad |= ~mask
     for axis in (1, 2):  # first along columns, then along lines: an eighth of the work
@@ -279,11 +284,14 @@ def _batches(patches):
     return (patches[first : first + 96] for first in range(0, len(patches), 96))
 
 
-def _difference_sigma(planes):
+def _difference_sigma(planes, mask=None):
     """Median of |(a - b - c + d)/2| over squares (a b; c d) of pixels, relative to that of σ = 1."""
     for axis in (1, 2):
         if planes.shape[axis] > 1:
             planes = np.diff(planes, axis=axis) / math.sqrt(2)
+            if mask is not None:
+                mask = np.delete(mask, -1, axis) & np.delete(mask, 0, axis)
         elif planes.shape[1] == planes.shape[2] == 1:
             return 0.0  # a single pixel has no differences
-    return float(np.median(np.abs(planes)) / 0.6744897501960817)
+    inside = planes if mask is None else planes[mask]
+    return float(np.median(np.abs(inside)) / 0.6744897501960817) if inside.size else 0.0

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -242,6 +242,8 @@ class TensorDiffusion(Evolution):
         How long one D is used, at most, in units of time.
     spacing : tuple of 3 float
         h for the axes z, y, x.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves; ``None``: everywhere.
     """
 
     kind: int
@@ -251,6 +253,7 @@ class TensorDiffusion(Evolution):
     alpha: float
     step: float
     spacing: tuple[float, float, float]
+    mask: NDArray | None = None
 
     def largest_step(self, volume):
         return self.step
@@ -260,7 +263,7 @@ class TensorDiffusion(Evolution):
         # weights of its links, go on: no step makes a new extremum. There are as many of them
         # wherever the weights sum up to no more than `usual_sum`.
         square = u.shape[2] == 1 and self.spacing[1] == self.spacing[2]
-        if square and self.alpha >= 1 / max(plane.ENOUGH):
+        if square and self.alpha >= 1 / max(plane.ENOUGH) and self.mask is None:
             return self._evolve_plane(u, time)
         batch, channels, *volume = u.shape
         size, terms = math.prod(volume), 3 if volume[0] == 1 else 6
@@ -269,15 +272,21 @@ class TensorDiffusion(Evolution):
         link = np.empty((batch, size, 2 * terms), np.int32)
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
         taps = np.multiply.outer(1 / h, DERIVATIVE).astype(u.dtype)
-        spare = np.empty_like(u)
+        spare, mask = np.empty_like(u), self.masks(u)
         make_links = (kernels if terms == 3 else volume_kernels).make_links
         count, span = self.steps(u.shape[2:], time)
         for _ in range(count):
-            kernels.structure(self._blurred(u, self.presmooth), taps, tensor, workers)
+            smooth = self._blurred(u, self.presmooth, mask)
+            if mask.size:
+                kernels.structure_within(smooth, mask, taps, tensor, workers)
+            else:
+                kernels.structure(smooth, taps, tensor, workers)
             reach = make_links(
-                self._blurred(tensor, self.integration),
+                self._blurred(tensor, self.integration, mask),
                 self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
+            if mask.size:
+                kernels.cut_links(link, mask)
             largest = max(kernels.largest_sum(weight, link, reach), self.usual_sum(volume))
             steps, size = equal_steps(span, 1 / largest)
             swapped = kernels.explicit(
@@ -328,7 +337,7 @@ class TensorDiffusion(Evolution):
         )  # fmt: skip
         return np.ascontiguousarray(flat.reshape(state.shape)[:, :, None, *inside])
 
-    def _blurred(self, a, deviation):
+    def _blurred(self, a, deviation, mask):
         """``a[b, c, z, y, x]`` after a Gaussian cut off at 3.5 standard deviations."""
         if not deviation:
             return a
@@ -338,6 +347,11 @@ class TensorDiffusion(Evolution):
             for n, h in zip(a.shape[2:], self.spacing, strict=True)
         )
         result, workers = np.empty_like(a), numba.get_num_threads()
+        if mask.size:
+            for axis, half in enumerate((depth, height, width)):
+                a, source = np.empty_like(a), a
+                gaussian.blur_within(source, mask, half, axis, a, workers)
+            return a
         gaussian.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
         if len(depth) > 1:
             source, result = result, np.empty_like(a)

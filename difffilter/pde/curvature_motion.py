@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
@@ -98,10 +98,13 @@ class LevelLineMotion(Evolution):
         Largest time step; ``None``: 0.8 of the stability bound.
     spacing : tuple of 3 float
         h for the axes z, y, x.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves; ``None``: everywhere.
     """
 
     step: float | None
     spacing: tuple[float, float, float]
+    mask: NDArray | None = None
 
     def evolve(self, u, time):
         volume = u.shape[2:]
@@ -110,11 +113,14 @@ class LevelLineMotion(Evolution):
         axes = max(1, sum(n > 1 for n in volume))
         a = u.reshape(-1, *volume)
         b = np.empty_like(a)
+        mask = np.repeat(self.masks(u), u.shape[1], axis=0)
         count, size = self.steps(volume, time)
         for _ in range(count):
-            kernels.explicit(
-                a, b, number(size), inverse, axes, number(EPSILON), numba.get_num_threads()
-            )
+            given = number(size), inverse, axes, number(EPSILON), numba.get_num_threads()
+            if mask.size:
+                kernels.explicit_within(a, b, mask, *given)
+            else:
+                kernels.explicit(a, b, *given)
             a, b = b, a
         return a.reshape(u.shape)
 

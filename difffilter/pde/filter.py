@@ -43,7 +43,6 @@ class PDEFilter(Denoiser):
     """
 
     CHOSEN: ClassVar[tuple[str, ...]] = ()
-    MASKS: ClassVar[bool] = False  # whether a mask can be given
     RADIUS: ClassVar[int | None] = None  # radius in pixels of an explicit step's stencil
     # The limits of parameters, for filters that have one of this name.
     LIMITS: ClassVar[dict[str, dict[str, float]]] = {
@@ -159,31 +158,34 @@ class PDEFilter(Denoiser):
 
     def _pose(self, image, sigma, channel_axis, mask=None) -> Problem:
         arrays_only(image)
-        if mask is not None and not self.MASKS:
-            raise ValueError(
-                f"mask is given, which {type(self).__name__} cannot use; expected heat or perona_malik"
-            )
         problem = pose(
             image, sigma, channel_axis, spacing=self.spacing, mask=mask, noise=self.noise
         )
         return with_ample_range(problem)
+
+    def _evolutions(self, problem, sigma):
+        """`evolutions` within the problem's mask."""
+        found = self.evolutions(problem.spacing, sigma)
+        if problem.mask is None:
+            return found
+        return [replace(evolution, mask=problem.mask) for evolution in found]
 
     def _settle(self, problem: Problem) -> tuple[Any, Evolution]:
         """This filter with nothing left to choose, and its evolution."""
         kappa = self.parameters.get("kappa")
         if isinstance(kappa, str):
             sigma = problem.strength() if kappa == "sigma" else problem.sigma
-            kappa = contrast(kappa, problem.state, sigma, problem.spacing)
+            kappa = contrast(kappa, problem.state, sigma, problem.spacing, mask=problem.mask)
             return self.replace(kappa=kappa)._settle(problem)
         if self.is_settled():
-            return self, self.evolutions(problem.spacing, 1.0)[0]
+            return self, self._evolutions(problem, 1.0)[0]
         sigma = problem.strength()
         if sigma == 0:  # nothing to remove
-            evolution, time = self.evolutions(problem.spacing, 1.0)[0], self.time or 0.0
+            evolution, time = self._evolutions(problem, 1.0)[0], self.time or 0.0
         else:
             # κ is held against a gradient that adds up over the channels, as does its noise.
             together = math.sqrt(problem.channels) if "kappa" in self.CHOSEN else 1.0
-            candidates = self.evolutions(problem.spacing, together * sigma)
+            candidates = self._evolutions(problem, together * sigma)
             evolution, time = least_risk(
                 problem.state,
                 local_deviation(problem, sigma),
@@ -224,7 +226,14 @@ def local_deviation(problem: Problem, sigma: float) -> float | NDArray:
 
     state, spacing = problem.state, problem.spacing
     widths = [LOCAL * min(spacing[-2:]) / h for h in spacing]
-    mean = gaussian_filter(state, (0, 0, *widths), mode="reflect", truncate=3.0)
+
+    def blurred(a):
+        return gaussian_filter(a, (0, 0, *widths), mode="reflect", truncate=3.0)
+
+    mean = blurred(state)
+    if problem.mask is not None:  # beyond it the state is 0
+        share = blurred(problem.mask[:, None].astype(state.dtype))
+        mean /= np.maximum(share, np.finfo(state.dtype).tiny)
     return state.dtype.type(sigma) * np.clip(mean, 0, None) ** state.dtype.type(exponent)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -110,25 +110,32 @@ class ForwardBackwardDiffusion(Evolution):
         Largest time step; ``None``: 0.8 of the stability bound.
     spacing : tuple of 3 float
         h for the axes z, y, x.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves; ``None``: everywhere.
     """
 
     kappa: float
     alpha: float
     step: float | None
     spacing: tuple[float, float, float]
+    mask: NDArray | None = None
 
     def evolve(self, u, time):
         number, workers = u.dtype.type, numba.get_num_threads()
         inverse = 1 / np.asarray(self.spacing) ** 2
-        g, v = np.empty((u.shape[0], *u.shape[2:]), u.dtype), np.empty_like(u)
+        mask, v = self.masks(u), np.empty_like(u)
+        g = np.empty((u.shape[0], *u.shape[2:]), u.dtype)
         count, size = self.steps(u.shape[2:], time)
         for _ in range(count):
-            kernels.diffusivity(
-                u, inverse.astype(u.dtype), number(self.kappa), number(2 * self.kappa),
-                number(self.kappa / 2), number(self.alpha), g, workers,
+            given = (
+                inverse.astype(u.dtype), number(self.kappa), number(2 * self.kappa),
+                number(self.kappa / 2), number(self.alpha), g,
             )  # fmt: skip
-            kernels.explicit(u, v, g, (size * inverse).astype(u.dtype), workers)
-            u, v = v, u
+            if mask.size:
+                kernels.diffusivity_within(u, mask, *given)
+            else:
+                kernels.diffusivity(u, *given, workers)
+            u, v = kernels.step(u, v, mask, g, (size * inverse).astype(u.dtype), workers)
         return u
 
 

@@ -130,7 +130,6 @@ class Heat(PDEFilter):
     spacing: Spacing = None
     device: str | None = None
 
-    MASKS: ClassVar = True
     SEARCH: ClassVar = {"time": Range(1e-3, 1e3)}
 
     def __post_init__(self):

@@ -209,7 +209,6 @@ class PeronaMalik(PDEFilter):
     device: str | None = None
 
     CHOSEN: ClassVar = ("kappa", "diffusivity", "presmooth")
-    MASKS: ClassVar = True
     SEARCH: ClassVar = {
         "diffusivity": Choice(tuple(DIFFUSIVITIES)),
         "presmooth": Choice((0.0, 0.5, 0.7)),

@@ -44,6 +44,8 @@ class Problem:
         its noise.
     dtype : dtype or None
         Of the result; ``None``: that of `image`.
+    kept : ndarray or Tensor
+        What stands beyond the mask, once there is a `state`.
     """
 
     image: Any
@@ -57,11 +59,21 @@ class Problem:
     weight: NDArray | None = None
     deviation: NDArray | None = None
     dtype: Any = None
+    kept: Any = None
 
     @cached_property
     def state(self):
-        """The image as a state (B, C, D, H, W), which an evolution may write to."""
-        return self.backend.as_state(self.image, self.channel_axis, coupled=self.coupled)
+        """The image as a state (B, C, D, H, W), which an evolution may write to.
+
+        Beyond the mask it is 0, so that what stands there makes no difference, by rounding or
+        otherwise. Such pixels add the same to the estimated risk of every candidate at every time.
+        """
+        state = self.backend.as_state(self.image, self.channel_axis, coupled=self.coupled)
+        if self.mask is not None:
+            outside = ~self.mask[0]
+            self.kept = state[:, :, outside]
+            state[:, :, outside] = 0
+        return state
 
     @cached_property
     def host_state(self):
@@ -84,7 +96,10 @@ class Problem:
                 self.sigma = self.backend.estimate_sigma(self.image, self.channel_axis, self.mask)
             else:
                 self.sigma = estimate_sigma(
-                    self.image, channel_axis=self.channel_axis, noise=self.noise
+                    self.image,
+                    channel_axis=self.channel_axis,
+                    mask=self.mask,
+                    noise=self.noise,
                 )
         return self.sigma
 
@@ -96,6 +111,8 @@ class Problem:
 
     def as_image(self, state):
         """The result: a state as an image of the shape and dtype that came in."""
+        if self.mask is not None:
+            state[:, :, ~self.mask[0]] = self.kept
         image = self.backend.as_image(state, self.image.shape, self.channel_axis)
         return image if self.dtype is None else image.astype(self.dtype, copy=False)
 
@@ -143,6 +160,8 @@ def arrays_only(image: Any) -> None:
 def with_ample_range(problem: Problem) -> Problem:
     """The problem in float64 if products of gradients would overflow float32."""
     image = problem.image
-    if image.dtype == np.float32 and max(-image.min(), image.max()) > 1e9:
+    seen = image if problem.mask is None else problem.state
+    if image.dtype == np.float32 and max(-seen.min(), seen.max()) > 1e9:
         problem.dtype, problem.image = image.dtype, image.astype(np.float64)
+        vars(problem).pop("state", None)  # to be made anew
     return problem

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -60,7 +60,8 @@ def srad(
     channel_axis : int, optional
         The axis of the channels, which share q; ``None``: no channels.
     mask : array_like of bool, optional
-        Not supported by this filter, only by `heat` and `perona_malik`: a ValueError.
+        Of the image's spatial shape. Nothing changes where it is false, and nothing flows through;
+        σ and the parameters are chosen by the pixels where it is true.
     callback : callable, optional
         Called as ``callback(time, image)`` after every time step, with a copy of the image so far;
         the evolution stops when it returns a true value.
@@ -119,11 +120,14 @@ class SpeckleDiffusion(Evolution):
         Largest time step; ``None``: 0.8 of the stability bound.
     spacing : tuple of 3 float
         h for the axes z, y, x.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves; ``None``: everywhere.
     """
 
     q0: float
     step: float | None
     spacing: tuple[float, float, float]
+    mask: NDArray | None = None
 
     def evolve(self, u, time):
         volume = u.shape[2:]
@@ -132,14 +136,16 @@ class SpeckleDiffusion(Evolution):
         weight = inverse * (np.asarray(volume) > 1)
         weight /= max(2 * weight.sum(), np.finfo(np.float64).tiny)
         unbiased = number(1 / (1 - 2 * np.square(weight).sum()))
-        g, v = np.empty((u.shape[0], *volume), u.dtype), np.empty_like(u)
+        mask, v = self.masks(u), np.empty_like(u)
+        g = np.empty((u.shape[0], *volume), u.dtype)
         count, size = self.steps(volume, time)
         for _ in range(count):
-            kernels.diffusivity(
-                u, weight.astype(u.dtype), unbiased, number(self.q0), number(1e-37), g, workers
-            )
-            flux_kernels.explicit(u, v, g, (size * inverse).astype(u.dtype), workers)
-            u, v = v, u
+            given = weight.astype(u.dtype), unbiased, number(self.q0), number(1e-37), g
+            if mask.size:
+                kernels.diffusivity_within(u, mask, *given)
+            else:
+                kernels.diffusivity(u, *given, workers)
+            u, v = flux_kernels.step(u, v, mask, g, (size * inverse).astype(u.dtype), workers)
         return u
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
@@ -128,12 +128,15 @@ class TotalVariationDiffusion(Evolution):
         h for the axes z, y, x.
     sigma : float
         Standard deviation of the noise, by which to look for the least risk.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves; ``None``: everywhere.
     """
 
     epsilon: float
     step: float
     spacing: tuple[float, float, float]
     sigma: float
+    mask: NDArray | None = None
 
     @property
     def first(self):
@@ -149,18 +152,23 @@ class TotalVariationDiffusion(Evolution):
         # Each step is the mean over the axes of implicit ones along each axis alone (AOS), with the
         # diffusivity of the state before it.
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
-        epsilon = u.dtype.type(self.epsilon)
+        epsilon, masked = u.dtype.type(self.epsilon), self.mask is not None
         batch, channels, depth, height, width = u.shape
         inverse = (1 / h**2).astype(u.dtype)
         slope = np.empty((batch, 3, depth, height, width), u.dtype)
         g = np.empty((batch, depth, height, width), u.dtype)
         long = [axis for axis in range(3) if u.shape[2 + axis] > 1]
+        between = [_open_faces(self.masks(u), axis) for axis in range(3)] if masked else []
         count, size = self.steps(u.shape[2:], time)
         for _ in range(count):
             kernels.slopes(u, inverse, slope)
+            for axis, open_ in enumerate(between):  # a slope has two faces
+                slope[:, axis] *= open_ & np.roll(open_, 1, axis + 1)
             v = u.copy()
             for axis in long:
                 kernels.face_diffusivity(u, slope, axis, inverse, epsilon, g)
+                if masked:
+                    g *= between[axis]
                 rate = u.dtype.type(len(long) * size / h[axis] ** 2)
                 share = u.dtype.type(1 / len(long))
                 if axis == 2:
@@ -175,6 +183,13 @@ class TotalVariationDiffusion(Evolution):
                     )  # fmt: skip
             u = v
         return u
+
+
+def _open_faces(mask, axis):
+    """Whether each pixel and the next along an axis both are in the mask; the border is closed."""
+    open_ = mask & np.roll(mask, -1, axis + 1)
+    open_.swapaxes(0, axis + 1)[-1] = False
+    return open_
 
 
 @dataclass(frozen=True, kw_only=True)

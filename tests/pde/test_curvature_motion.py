@@ -26,8 +26,10 @@ def test_agrees_with_the_oracle(dtype, data):
     )
     step = 0.8 / (2 * sum(1 / h**2 for h in spacing))
     time = data.draw(st.floats(0, 3)) * step
-    result = df.curvature_motion(image, time, spacing=spacing, step=step)
-    expected = naive.curvature_motion(image, time, step, spacing, EPSILON)
+    options = {"step": step, "spacing": spacing}
+    options["mask"] = data.draw(st.sampled_from([None, rng.random(shape) < 0.7]))
+    result = df.curvature_motion(image, time, **options)
+    expected = naive.curvature_motion(image, time, epsilon=EPSILON, **options)
     assert result.dtype == dtype
     tolerance = {np.float32: 2e-3, np.float64: 1e-9}[dtype]  # errors grow where ∇u vanishes
     np.testing.assert_allclose(result, expected, atol=tolerance)

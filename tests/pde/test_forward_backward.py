@@ -26,6 +26,7 @@ def test_agrees_with_the_oracle(dtype, data):
     step = 0.9 / (2 * sum(1 / h**2 for h in spacing))
     time, kappa = data.draw(st.floats(0, 4)) * step, data.draw(st.floats(0.05, 1))
     options = {"alpha": data.draw(st.floats(0, 1)), "spacing": spacing, "step": step}
+    options["mask"] = data.draw(st.sampled_from([None, rng.random(shape) < 0.7]))
     result = df.forward_backward(colour, time, kappa=kappa, channel_axis=-1, **options)
     expected = naive.forward_backward(np.moveaxis(colour, -1, 0), time, kappa, **options)
     assert result.dtype == dtype

@@ -77,21 +77,6 @@ def test_callback_sees_every_step_and_can_stop(name, photo):
     np.testing.assert_allclose(last[-1], whole, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", EQUATIONS)
-def test_a_mask_keeps_pixels_or_is_refused(name, photo):
-    equation = EQUATIONS[name]
-    mask = np.ones(photo.shape, bool)
-    mask[40:60, 30:50] = False
-    if name in ("heat", "perona_malik"):
-        result = equation(photo, mask=mask)
-        np.testing.assert_array_equal(result[~mask], photo[~mask])
-        other = np.where(mask, photo, 0.5)  # nothing leaks out
-        np.testing.assert_array_equal(equation(other, mask=mask)[mask], result[mask])
-    else:
-        with pytest.raises(ValueError, match=r"mask is given, which .* expected heat or perona"):
-            equation(photo, mask=mask)
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [

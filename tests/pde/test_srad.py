@@ -25,8 +25,10 @@ def test_agrees_with_the_oracle(dtype, data):
     )
     step = 0.9 / (2 * sum(1 / h**2 for h in spacing))
     time, q0 = data.draw(st.floats(0, 3)) * step, data.draw(st.floats(0.05, 1))
-    result = df.srad(colour, time, q0=q0, spacing=spacing, step=step, channel_axis=-1)
-    expected = naive.srad(np.moveaxis(colour, -1, 0), time, q0, step, spacing)
+    options = {"q0": q0, "spacing": spacing, "step": step}
+    options["mask"] = data.draw(st.sampled_from([None, rng.random(shape) < 0.7]))
+    result = df.srad(colour, time, channel_axis=-1, **options)
+    expected = naive.srad(np.moveaxis(colour, -1, 0), time, **options)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(result, np.moveaxis(expected, 0, -1), atol=tolerance)
 

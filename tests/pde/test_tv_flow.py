@@ -25,8 +25,10 @@ def test_agrees_with_the_oracle(dtype, data):
         st.sampled_from([(1.0,) * len(shape), tuple(rng.uniform(0.5, 2, len(shape)))])
     )
     time, epsilon = data.draw(st.floats(0, 0.3)), data.draw(st.floats(0.01, 0.1))
-    result = df.tv_flow(colour, time, epsilon=epsilon, spacing=spacing, channel_axis=-1, step=0.1)
-    expected = naive.tv_flow(np.moveaxis(colour, -1, 0), time, epsilon, 0.1, spacing)
+    options = {"epsilon": epsilon, "spacing": spacing, "step": 0.1}
+    options["mask"] = data.draw(st.sampled_from([None, rng.random(shape) < 0.7]))
+    result = df.tv_flow(colour, time, channel_axis=-1, **options)
+    expected = naive.tv_flow(np.moveaxis(colour, -1, 0), time, **options)
     assert result.dtype == dtype
     tolerance = {np.float32: 1e-5, np.float64: 1e-11}[dtype]
     np.testing.assert_allclose(result, np.moveaxis(expected, 0, -1), atol=tolerance)

@@ -130,7 +130,7 @@ class Tensors:
         if planes[0].numel() <= IMAGE_PIXELS:
             return estimate_sigma(image.cpu().numpy(), channel_axis=channel_axis, mask=mask)
         side = TILE[2 if planes.shape[1] == 1 else 3]
-        tiles, tile = sample(_OnDevice(planes[None]), IMAGE_PIXELS, side)
+        tiles, tile = sample(_OnDevice(planes[None]), IMAGE_PIXELS, side, mask)
         # (C, N, D, H, W), as all channels have the same mask.
         tiles, mask = tiles.swapaxes(0, 1), tile(mask)
         return estimate_sigma(tiles.reshape(-1, *tiles.shape[2:]), channel_axis=0, mask=mask)

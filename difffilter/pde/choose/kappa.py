@@ -132,9 +132,15 @@ def _differences(u, spacing, mask):
 
 
 def _gradients(u, spacing, mask):
-    """|∇u| over all channels, for the pixels inside the mask."""
+    """|∇u| over all channels, for the pixels inside the mask whose neighbours are inside as well."""
     axes = [(axis, h) for axis, h in enumerate(spacing, 2) if u.shape[axis] > 1]
     square = sum(np.square(np.gradient(u, h, axis=axis)).sum(axis=1) for axis, h in axes)
     slopes = np.sqrt(square + np.zeros((len(u), *u.shape[2:])))
-    inside = slopes if mask is None else slopes[np.broadcast_to(mask, slopes.shape)]
+    if mask is None:
+        return slopes
+    for axis, _ in axes:
+        ends = [(int(each == axis - 1),) * 2 for each in range(mask.ndim)]
+        around, n = np.pad(mask, ends, mode="edge"), mask.shape[axis - 1]
+        mask = mask & around.take(range(n), axis - 1) & around.take(range(2, n + 2), axis - 1)
+    inside = slopes[np.broadcast_to(mask, slopes.shape)]
     return inside if inside.size else np.zeros(1)

@@ -77,7 +77,8 @@ def least_risk(
     contest = OneByOne if contest is None else contest
     candidates = list(candidates)
     for pixels, sides, keep in contest.ROUNDS:
-        y, tile = sample(state, pixels, sides[2 if state.shape[2] == 1 else 3])
+        side = sides[2 if state.shape[2] == 1 else 3]
+        y, tile = sample(state, pixels, side, candidates[0].mask)
         deviation = tile(sigma) if isinstance(sigma, np.ndarray) else sigma
         found = []
         for group in contest.groups(candidates):

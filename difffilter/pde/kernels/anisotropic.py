@@ -19,13 +19,16 @@ import math
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import WEICKERT_C, inner, kernel, parallel, reflected
+from difffilter.pde.kernels.common import WEICKERT_C, inner, kernel, parallel, reflected, seen
 
 # Codes of the ways to make D.
 EDGE, COHERENCE = range(2)
 
 # Pixels of a piece of work, at least.
 PIECE = 4096
+
+# The pixels that a derivative looks at, seen from where it is.
+FROM = (-2, -1, 1, 2)
 
 # --- D from the structure tensor ------------------------------------------------------------
 
@@ -78,6 +81,29 @@ def structure(u, taps, tensor, workers):
                         xz[i] += gx[i] * gz[i]
                         yz[i] += gy[i] * gz[i]
                         zz[i] += gz[i] * gz[i]
+
+
+@parallel
+def structure_within(u, mask, taps, tensor, workers):
+    """`structure` within masks (B, D, H, W), beyond which the image is reflected as well."""
+    batch, channels, depth, height, width = u.shape
+    rows = batch * depth * height
+    for worker in prange(workers):
+        near, slope = np.empty((4, width), u.dtype), np.empty((3, width), u.dtype)
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            b, z, y = row // (depth * height), row // height % depth, row % height
+            t = tensor[b, :, z, y]
+            t[:] = 0
+            for c in range(channels):
+                k = 0
+                for i in range(3 if depth > 1 else 2):  # x, y, z
+                    for n in range(4):
+                        seen(u[b, c], mask[b], z, y, 2 - i, FROM[n], near[n])
+                    differences(near[0], near[1], near[2], near[3], taps[2 - i], slope[i])
+                    for j in range(i + 1):
+                        for x in range(width):
+                            t[k, x] += slope[i, x] * slope[j, x]
+                        k += 1
 
 
 @inner
@@ -188,6 +214,25 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
                             far = max(far, abs(offset))
         reach[worker] = far
     return reach.max()
+
+
+@parallel
+def cut_links(link, mask):
+    """Cut the links on whose way, in the box between their ends, a pixel is beyond the mask."""
+    batch, size, ends = link.shape
+    height, width = mask.shape[2:]
+    for job in prange(batch * size):
+        b, at = job // size, job % size
+        for k in range(ends):
+            end, whole = link[b, at, k], True
+            z0, y0, x0 = at // (height * width), at // width % height, at % width
+            z1, y1, x1 = end // (height * width), end // width % height, end % width
+            for z in range(min(z0, z1), max(z0, z1) + 1):
+                for y in range(min(y0, y1), max(y0, y1) + 1):
+                    for x in range(min(x0, x1), max(x0, x1) + 1):
+                        whole &= mask[b, z, y, x]
+            if not whole:
+                link[b, at, k] = at
 
 
 @inner

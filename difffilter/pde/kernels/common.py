@@ -239,3 +239,64 @@ def reflected(i, n):
     """The pixel of n that stands for pixel i beyond the border: ... 1 0 | 0 1 2 ... n-1 | n-1 ..."""
     i %= 2 * n
     return i if i < n else 2 * n - 1 - i
+
+
+# --- masks ----------------------------------------------------------------------------------
+
+
+@inner
+def moved(place, axis, by):
+    """The pixel ``by`` steps from a place (z, y, x) along an axis."""
+    z, y, x = place
+    return (z + by * int(axis == 0), y + by * int(axis == 1), x + by * int(axis == 2))
+
+
+@inner
+def inside(mask, place):
+    """Whether a pixel is in the image and in its mask (D, H, W)."""
+    z, y, x = place
+    depth, height, width = mask.shape
+    return 0 <= z < depth and 0 <= y < height and 0 <= x < width and mask[z, y, x]
+
+
+@inner
+def side(u, mask, here, axis, way):
+    """The neighbour of a pixel; the pixel itself if that is beyond the border or the mask."""
+    there = moved(here, axis, way)
+    return u[there] if inside(mask, there) else u[here]
+
+
+@inner
+def reflected_within(here, axis, before, after, by):
+    """The pixel ``by`` steps along an axis in a line of pixels, reflected at its ends.
+
+    The line reaches from ``before`` pixels before this one to ``after`` pixels after it.
+    """
+    place, n = before + by, before + after + 1
+    return moved(here, axis, (place if 0 <= place < n else reflected(place, n)) - before)
+
+
+@inner
+def room_around(mask, here, axis, most):
+    """How many pixels before and after one are in the mask, without a gap; at most so many."""
+    before = after = 0
+    while before < most and inside(mask, moved(here, axis, -1 - before)):
+        before += 1
+    while after < most and inside(mask, moved(here, axis, 1 + after)):
+        after += 1
+    return before, after
+
+
+@inner
+def seen(u, mask, z, y, axis, by, out):
+    """out[x] = u as pixel x of a row sees it, ``by`` steps along an axis.
+
+    Beyond the border or the mask it sees the reflected image, and from outside the mask itself.
+    """
+    for x in range(len(out)):
+        here = (z, y, x)
+        if mask[here]:
+            before, after = room_around(mask, here, axis, abs(by))
+            out[x] = u[reflected_within(here, axis, before, after, by)]
+        else:
+            out[x] = u[here]

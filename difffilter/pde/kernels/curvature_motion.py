@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import parallel
+from difffilter.pde.kernels.common import inner, inside, moved, parallel, side
 
 
 @parallel
@@ -82,4 +82,54 @@ def explicit(u, v, step, inverse, axes, epsilon, workers):
                 )
                 out[i] = here1[i] + step * (
                     laplacian - (along + mean * laplacian) / (x * x + y_ * y_ + z_ * z_ + tiny)
+                )
+
+
+@inner
+def corner(u, mask, here, i, way_i, j, way_j):
+    """The diagonal neighbour along the axes i and j, as it is seen past the two pixels on the way.
+
+    Where it is beyond the border or the mask, it equals those of the two that are not.
+    """
+    one, other = moved(here, i, way_i), moved(here, j, way_j)
+    there = moved(one, j, way_j)
+    if not inside(mask, one):
+        return u[here] if not inside(mask, other) else side(u, mask, other, i, way_i)
+    if inside(mask, there) or not inside(mask, other):
+        return side(u, mask, one, j, way_j)
+    return 0.5 * (u[one] + u[other])
+
+
+@parallel
+def explicit_within(u, v, mask, step, inverse, axes, epsilon, workers):
+    """`explicit` for the pixels of a mask (N, D, H, W); the others stay as they are."""
+    count, depth, height, width = u.shape
+    rows = count * depth * height
+    tiny = epsilon * epsilon
+    for worker in prange(workers):
+        slope = np.empty(3)
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            n, z, y = row // (depth * height), row // height % depth, row % height
+            a, m = u[n], mask[n]
+            for x in range(width):
+                here = (z, y, x)
+                v[n, z, y, x] = a[here]
+                if not m[here]:
+                    continue
+                laplacian, along, square = 0.0, 0.0, 0.0
+                for i in range(3):
+                    before, after = side(a, m, here, i, -1), side(a, m, here, i, 1)
+                    slope[i] = 0.5 * inverse[i] * (after - before)
+                    second = inverse[i] ** 2 * (after - a[here] - (a[here] - before))
+                    laplacian += second
+                    square += slope[i] ** 2
+                    along += slope[i] ** 2 * second
+                    for j in range(i):
+                        mixed = 0.25 * inverse[i] * inverse[j] * (
+                            corner(a, m, here, i, 1, j, 1) - corner(a, m, here, i, -1, j, 1)
+                            - corner(a, m, here, i, 1, j, -1) + corner(a, m, here, i, -1, j, -1)
+                        )  # fmt: skip
+                        along += 2.0 * slope[i] * slope[j] * mixed
+                v[n, z, y, x] += step * (
+                    laplacian - (along + tiny / axes * laplacian) / (square + tiny)
                 )

@@ -1,12 +1,15 @@
 """Forward-and-backward diffusion ∂u/∂t = div(g ∇u): g, negative in a band of slopes, and the step.
 
-A state is ``u[b, c, z, y, x]`` as in `perona_malik`. `srad` takes the same `explicit` step.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. `srad` takes the same `step`.
 """
+
+import math
 
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import padded, parallel
+from difffilter.pde.kernels.common import CONSTANT, padded, parallel, side
+from difffilter.pde.kernels.strips import evolve, pieces, room
 
 
 @parallel
@@ -46,6 +49,24 @@ def diffusivity(u, inverse, kappa, backward, width_, alpha, g, workers):
 
 
 @parallel
+def diffusivity_within(u, mask, inverse, kappa, backward, width, alpha, g):
+    """`diffusivity` within masks (B, D, H, W)."""
+    batch, channels, depth, height, _ = u.shape
+    for row in prange(batch * depth * height):
+        b, z, y = row // (depth * height), row // height % depth, row % height
+        for x in range(u.shape[4]):
+            here, square = (z, y, x), 0.0
+            for c in range(channels):
+                a = u[b, c]
+                for axis in range(3):
+                    before = a[here] - side(a, mask[b], here, axis, -1)
+                    after = side(a, mask[b], here, axis, 1) - a[here]
+                    square += max(after * before, 0.0) * inverse[axis]
+            s = math.sqrt(square)
+            g[b, z, y, x] = 1 / (1 + (s / kappa) ** 4) - alpha / (1 + ((s - backward) / width) ** 2)
+
+
+@parallel
 def explicit(u, v, g, rate, workers):
     """v = u + Σ over the faces of a pixel of rate · (mean of the two g) · (difference of the two u).
 
@@ -81,3 +102,18 @@ def explicit(u, v, g, rate, workers):
                         + ry * ((k + g_down[i]) * (down[i] - a) - (k + g_up[i]) * (a - up[i]))
                         + rz * ((k + g_back[i]) * (back[i] - a) - (k + g_front[i]) * (a - front[i]))
                     )
+
+
+def step(u, v, mask, g, rate, workers):
+    """The state after an `explicit` step, and the other of two arrays ``u`` and ``v``.
+
+    ``mask`` is (B, D, H, W), true where the image moves, or empty.
+    """
+    if not mask.size:
+        explicit(u, v, g, rate, workers)
+        return v, u
+    strips, _ = pieces(u.shape, u.itemsize, workers)
+    one, spaces = np.ones(1, u.dtype), room(u.shape, u.dtype, strips, 1, workers)
+    # (With a g of each pixel, it does not follow from the differences: kind and κ have no say.)
+    evolve(u, u, 0, 1, one, CONSTANT, rate, rate[None], g, mask, *spaces)
+    return u, v

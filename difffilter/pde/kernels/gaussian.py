@@ -3,7 +3,13 @@
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inner, parallel, reflected
+from difffilter.pde.kernels.common import (
+    inner,
+    parallel,
+    reflected,
+    reflected_within,
+    room_around,
+)
 
 # Number of pixels whose sums are accumulated together, in the first-level cache.
 STRETCH = 2048
@@ -75,3 +81,28 @@ def blur_depth(a, result, half, workers):
                     h = half[k]
                     for i in range(m):
                         out[i] += h * (before[i] + after[i])
+
+
+@parallel
+def blur_within(a, mask, half, axis, result, workers):
+    """Blur ``a[b, c, z, y, x]`` along an axis within masks (B, D, H, W), reflected beyond them too.
+
+    What is outside the masks becomes no number of interest.
+    """
+    batch, channels, depth, height, width = a.shape
+    rows = batch * channels * depth * height
+    for worker in prange(workers):
+        for row in range(worker * rows // workers, (worker + 1) * rows // workers):
+            b, c = row // (channels * depth * height), row // (depth * height) % channels
+            z, y = row // height % depth, row % height
+            for x in range(width):
+                here = (z, y, x)
+                total = half[0] * a[b, c][here]
+                if mask[b][here]:
+                    before, after = room_around(mask[b], here, axis, len(half) - 1)
+                    for k in range(1, len(half)):
+                        total += half[k] * (
+                            a[b, c][reflected_within(here, axis, before, after, -k)]
+                            + a[b, c][reflected_within(here, axis, before, after, k)]
+                        )
+                result[b, c, z, y, x] = total

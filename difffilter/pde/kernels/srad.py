@@ -1,12 +1,12 @@
 """Speckle-reducing diffusion ∂u/∂t = div(g ∇u): g from the coefficient of variation around a pixel.
 
-A state is ``u[b, c, z, y, x]`` as in `perona_malik`. The step is `forward_backward.explicit`.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. The step is `forward_backward.step`.
 """
 
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import padded, parallel
+from difffilter.pde.kernels.common import padded, parallel, side
 
 
 @parallel
@@ -62,3 +62,25 @@ def diffusivity(u, weight, unbiased, q0, tiny, g, workers):
             for i in range(width):
                 c_ = (square + fourth) * power[i] / (variance[i] + fourth * power[i] + tiny)
                 variance[i] = min(c_, one)
+
+
+@parallel
+def diffusivity_within(u, mask, weight, unbiased, q0, tiny, g):
+    """`diffusivity` within masks (B, D, H, W), beyond which a pixel is its own neighbour."""
+    batch, channels, depth, height, width = u.shape
+    square, fourth = q0**2, q0**4
+    for row in prange(batch * depth * height):
+        b, z, y = row // (depth * height), row // height % depth, row % height
+        for x in range(width):
+            here, variance, power = (z, y, x), 0.0, 0.0
+            for c in range(channels):
+                a, shift, spread = u[b, c], 0.0, 0.0
+                for axis in range(3):
+                    for way in (-1, 1):
+                        d = side(a, mask[b], here, axis, way) - a[here]
+                        shift += weight[axis] * d
+                        spread += weight[axis] * d * d
+                variance += max(spread - shift * shift, 0.0) * unbiased
+                power += (a[here] + shift) ** 2
+            ratio = (square + fourth) * power / (variance + fourth * power + tiny)
+            g[b, z, y, x] = min(ratio, 1.0)

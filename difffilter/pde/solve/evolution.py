@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.pde.solve.stability import check_step, equal_steps
@@ -25,10 +26,13 @@ class Evolution:
         h for the axes z, y, x.
     step : float or None
         Largest time step; ``None``: 0.8 of the stability bound of explicit steps.
+    mask : ndarray (M, D, H, W) of bool, or None
+        True where the image moves, image b having mask b mod M; ``None``: everywhere.
     """
 
     spacing: tuple[float, float, float]
     step: float | None
+    mask: NDArray | None
 
     @property
     def first(self) -> float:
@@ -69,7 +73,13 @@ class Evolution:
 
     def tiled(self, tile: Callable[[NDArray | None], NDArray | None]) -> Evolution:
         """A copy for tiles of the image; `tile` cuts the same tiles out of a mask."""
-        return self
+        return replace(self, mask=tile(self.mask))  # type: ignore[type-var]
+
+    def masks(self, u: NDArray) -> NDArray:
+        """The masks of all images of a state: (B, D, H, W), or empty if there are none."""
+        if self.mask is None:
+            return np.empty((0, 0, 0, 0), np.bool_)
+        return np.resize(self.mask, (len(u), *u.shape[2:]))
 
 
 @dataclass(frozen=True)

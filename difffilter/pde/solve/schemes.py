@@ -116,9 +116,6 @@ class Diffusion(Evolution):
             count *= cycle_steps(size, stability_bound(volume, self.spacing))
         return count
 
-    def tiled(self, tile):
-        return replace(self, mask=tile(self.mask))
-
     def evolve(self, u, time):
         count, size = self.steps(u.shape[2:], time)
         if self.scheme == "explicit":

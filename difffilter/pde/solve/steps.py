@@ -100,7 +100,7 @@ def plan_steps(state, diffusion, time, scheme="auto", step=None, tol=None) -> Pl
     if time == 0:
         return Plan("explicit", 0, 0.0)
     tol = TOLERANCE if tol is None else tol
-    y, tile = sample(state, SAMPLE_PIXELS, TILE[2 if shape[0] == 1 else 3])
+    y, tile = sample(state, SAMPLE_PIXELS, TILE[2 if shape[0] == 1 else 3], diffusion.mask)
     diffusion = replace(diffusion, mask=tile(diffusion.mask))
 
     def evolved(scheme, count):

@@ -49,7 +49,7 @@ def spread(shape: Sequence[int], side: Sequence[int], wanted: int) -> list[tuple
 
 
 def sample(
-    state: NDArray, pixels: int, side: Sequence[int]
+    state: NDArray, pixels: int, side: Sequence[int], mask: NDArray | None = None
 ) -> tuple[NDArray, Callable[[NDArray | None], NDArray | None]]:
     """Sample a large state by evenly spread tiles; a small one is returned whole.
 
@@ -61,6 +61,8 @@ def sample(
         Approximate number of pixels to sample.
     side : tuple of int
         (D, H, W) of a tile, which is cut down to the image.
+    mask : ndarray (1, D, H, W) of bool, optional
+        The tiles are taken from the smallest box around it; ``None``: from the whole image.
 
     Returns
     -------
@@ -70,12 +72,14 @@ def sample(
         A function that cuts the same tiles out of a mask ``(1, D, H, W)``, and returns None for
         None.
     """
-    volume = state.shape[2:]
+    start, volume = (0, 0, 0), state.shape[2:]
     if math.prod(volume) * state.shape[0] <= pixels:
         return state, lambda mask: mask
+    if mask is not None and mask.any():
+        start, volume = _box(mask[0])
     side = tuple(min(s, n) for s, n in zip(side, volume, strict=True))
     wanted = max(1, pixels // (state.shape[0] * math.prod(side)))
-    corners = spread(volume, side, wanted)
+    corners = np.add(spread(volume, side, wanted), start)
 
     def tile(array):
         if array is None:
@@ -89,3 +93,10 @@ def sample(
         return np.ascontiguousarray(np.stack(cut, axis=1).reshape(-1, *cut[0].shape[1:]))
 
     return tile(state), tile
+
+
+def _box(mask):
+    """Corner and shape of the smallest box that has all that is true."""
+    axes = range(mask.ndim)
+    true = [np.flatnonzero(mask.any(axis=tuple({*axes} - {axis}))) for axis in axes]
+    return [int(at[0]) for at in true], tuple(int(at[-1] - at[0]) + 1 for at in true)
