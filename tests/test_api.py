@@ -56,7 +56,7 @@ def test_given_parameters_stay(noisy, colour_photo):
         ({"method": "identity"}, ValueError, "method is identity; expected one with parameters to estimate"),
         ({"method": "het"}, ValueError, "unknown method 'het'; did you mean 'heat'?"),
         ({"method": df.Heat(), "time": 3}, TypeError,
-         "method is Heat(time=None, scheme='exact', step=None, fidelity=0.0, spacing=None, device=None) "
+         "method is Heat(time=None, fidelity=0.0, spacing=None, scheme='exact', step=None, device=None) "
          "with parameters time; expected parameters only with the name of a method"),
         ({"noise": "pink"}, ValueError,
          "noise is 'pink'; expected one of gaussian, poisson, speckle"),

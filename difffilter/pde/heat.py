@@ -28,10 +28,10 @@ def heat(
     image: Any,
     time: float | None = None,
     *,
-    scheme: str = "exact",
-    step: float | None = None,
     fidelity: float = 0.0,
     spacing: Spacing = None,
+    scheme: str = "exact",
+    step: float | None = None,
     device: str | None = None,
     sigma: float | None = None,
     channel_axis: int | None = None,
@@ -53,14 +53,14 @@ def heat(
         How long to diffuse, in units of length squared; ``None``: the time of least risk. For a
         linear filter Stein's estimate of the mean squared error is a sum over the cosine modes and
         needs no simulation [2]_.
+    %(fidelity)s
+    %(spacing)s
     scheme : {"exact", "explicit"}
         ``"exact"`` solves the equation discretised in space exactly: the cosine mode k decays by
         e^(-rt) with r = 4 Σ sin²(πk/2N)/h², and with a fidelity term by (λ + r e^(-(λ+r)t))/(λ+r).
         ``"explicit"`` is forward Euler; a mask or a callback implies it.
     step : float, optional
         Largest time step of the explicit scheme, at most 1/(2 Σ 1/h²); ``None``: 0.8 of that.
-    %(fidelity)s
-    %(spacing)s
     device : str, optional
         Where to filter, as for `perona_malik`.
     sigma : float, optional
@@ -104,7 +104,7 @@ def heat(
     0.217
     """
     return Heat(
-        time=time, scheme=scheme, step=step, fidelity=fidelity, spacing=spacing, device=device
+        time=time, fidelity=fidelity, spacing=spacing, scheme=scheme, step=step, device=device
     ).solve(
         image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
         full_output=full_output,
@@ -124,10 +124,10 @@ class Heat(PDEFilter):
     """
 
     time: float | None = None
-    scheme: str = "exact"
-    step: float | None = None
     fidelity: float = 0.0
     spacing: Spacing = None
+    scheme: str = "exact"
+    step: float | None = None
     device: str | None = None
 
     SEARCH: ClassVar = {"time": Range(1e-3, 1e3)}

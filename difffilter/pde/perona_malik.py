@@ -49,11 +49,11 @@ def perona_malik(
     diffusivity: str | None = None,
     presmooth: float | None = None,
     coupled: bool = True,
+    fidelity: float = 0.0,
+    spacing: Spacing = None,
     scheme: str = "auto",
     step: float | None = None,
     tol: float | None = None,
-    fidelity: float = 0.0,
-    spacing: Spacing = None,
     device: str | None = None,
     sigma: float | None = None,
     channel_axis: int | None = None,
@@ -90,6 +90,11 @@ def perona_malik(
     coupled : bool, default True
         Whether one diffusivity, from the norm of the gradient over the channels, serves all of
         them; if not, each channel is filtered as an image of its own (with the same parameters).
+    fidelity : float, default 0
+        λ of a term λ(f - u) that pulls u back to the image f (biased diffusion [8]_), in units of
+        one over time. The evolution then ends in a state that keeps some of the image. The steps
+        of the scheme and of this term take turns (Strang splitting).
+    %(spacing)s
     scheme : {"auto", "explicit", "fsi", "aos"}
         How to step in time; all conserve the mean. ``"explicit"``: forward Euler, the reference,
         which keeps the extrema. ``"fsi"``: cycles of explicit steps that extrapolate, n of them
@@ -105,11 +110,6 @@ def perona_malik(
     tol : float, optional
         Largest root-mean-square error of the time stepping, in units of intensity, as estimated on
         a sample of the image; not used with a step. ``None``: 0.5/255.
-    fidelity : float, default 0
-        λ of a term λ(f - u) that pulls u back to the image f (biased diffusion [8]_), in units of
-        one over time. The evolution then ends in a state that keeps some of the image. The steps
-        of the scheme and of this term take turns (Strang splitting).
-    %(spacing)s
     device : str, optional
         A PyTorch device that filters, such as ``"cuda"``, or ``"auto"``, which is CUDA if available;
         ``None``: the device of the image. Results are arrays for arrays, and for tensors they are
@@ -177,7 +177,7 @@ def perona_malik(
     """
     return PeronaMalik(
         time=time, kappa=kappa, diffusivity=diffusivity, presmooth=presmooth, coupled=coupled,
-        scheme=scheme, step=step, tol=tol, fidelity=fidelity, spacing=spacing, device=device,
+        fidelity=fidelity, spacing=spacing, scheme=scheme, step=step, tol=tol, device=device,
     ).solve(
         image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
         full_output=full_output,
@@ -201,11 +201,11 @@ class PeronaMalik(PDEFilter):
     diffusivity: str | None = None
     presmooth: float | None = None
     coupled: bool = True
+    fidelity: float = 0.0
+    spacing: Spacing = None
     scheme: str = "auto"
     step: float | None = None
     tol: float | None = None
-    fidelity: float = 0.0
-    spacing: Spacing = None
     device: str | None = None
 
     CHOSEN: ClassVar = ("kappa", "diffusivity", "presmooth")
