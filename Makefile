@@ -15,7 +15,7 @@ demo: $(READY)  ## compare the methods on a noisy photograph: demo/compare.png a
 	@$(BIN)/difffilter compare demo/photo.png --sigma 25/255 -o demo/compare.png --overwrite
 
 test: $(READY)  ## run all tests that take seconds
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY)  ## check style
 	$(BIN)/ruff check .

@@ -1,8 +1,8 @@
-"""How good the automatic choice of parameters is: python benchmarks/automatic.py FOLDER -o FILE.md
+"""Quality of the automatic choice of parameters: python benchmarks/automatic.py FOLDER -o FILE.md
 
-Grey images, white Gaussian noise that is neither clipped nor rounded, results clipped to [0, 1],
-PSNR averaged over images. Beside the automatic choice stand oracles that look at the clean image:
-the best of diffusivity, κ and time without presmoothing, and the best with it as well.
+Grey images with white Gaussian noise, neither clipped nor rounded; results clipped to [0, 1]; PSNR
+averaged over images. The automatic choice is compared with oracles that see the clean image: the best
+diffusivity, κ and time without presmoothing, and the best with it as well.
 """
 
 import argparse
@@ -13,13 +13,15 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from machine import describe
+from scripting import describe, table, write_report
 from tqdm import tqdm
 
 import difffilter as df
 from difffilter.image import as_float
-from difffilter.io.files import read, replacing
-from difffilter.pde.solve.schemes import DIFFUSIVITIES, SAFETY, Diffusion, as_state
+from difffilter.io.files import read
+from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
+from difffilter.pde.solve.stability import SAFETY
+from difffilter.pde.solve.state import as_state
 
 LEVELS = (15, 25, 50)
 PLAIN = [(name, 0.0, k) for name in DIFFUSIVITIES for k in (0.5, 0.7, 1.0, 1.4, 2.0, 2.8)]
@@ -31,7 +33,7 @@ def psnr(clean, image):
 
 
 def best_psnr(clean, noisy, sigma, candidates):
-    """The best score along all evolutions."""
+    """The highest PSNR along all evolutions."""
     best = 0.0
     for name, blur, multiple in candidates:
         flow = Diffusion(DIFFUSIVITIES[name], multiple * sigma, presmooth=blur)
@@ -59,7 +61,7 @@ def measure(case):
         "noisy": df.psnr(clean, noisy),
         "heat": psnr(clean, df.denoise(noisy, method="heat")),
         "automatic": psnr(clean, df.denoise(noisy)),
-        "automatic, σ known": psnr(clean, df.denoise(noisy, sigma)),
+        "automatic, σ known": psnr(clean, df.denoise(noisy, sigma=sigma)),
         "oracle, no presmoothing": plain,
         "oracle": max(plain, best_psnr(clean, noisy, sigma, PRESMOOTHED)),
     }
@@ -69,7 +71,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--every", type=int, default=1, help="take each n-th image")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image only")
     options = parser.parse_args()
     files = sorted(options.folder.glob("*.png"))[:: options.every]
     cases = [(file, number, level) for level in LEVELS for number, file in enumerate(files)]
@@ -86,27 +88,28 @@ def main():
         for level in LEVELS
     }
     names = list(scores[0])
+    cells = []
+    for level, row in rows.items():
+        gain = (row["automatic"] - row["noisy"]).mean()
+        loss = (row["oracle, no presmoothing"] - row["automatic"]).mean()
+        means = [row[name].mean() for name in names]
+        cells.append([str(level), *(f"{value:.2f}" for value in (*means, gain, loss))])
+    estimates = "; ".join(
+        f"{level} → {row[names[0]].mean():.2f} ± {row[names[0]].std():.2f}"
+        for level, row in rows.items()
+    )
     lines = [
         f"# The automatic choice on {options.folder.name}, {len(files)} images",
         "",
         f"{describe('numpy', 'numba')}; {date.today()}. Mean PSNR in dB.",
         "",
-        "| σ·255 | "
-        + " | ".join(names)
-        + " | gain over noisy | automatic below oracle, no presmoothing |",
-        "|---" * (len(names) + 3) + "|",
+        *table(
+            ["σ·255", *names, "gain over noisy", "automatic below oracle, no presmoothing"], cells
+        ),
+        "",
+        f"Estimated σ·255: {estimates} (mean ± standard deviation over images).",
     ]
-    for level, row in rows.items():
-        gain = (row["automatic"] - row["noisy"]).mean()
-        loss = (row["oracle, no presmoothing"] - row["automatic"]).mean()
-        means = " | ".join(f"{row[name].mean():.2f}" for name in names)
-        lines.append(f"| {level} | {means} | {gain:.2f} | {loss:.2f} |")
-    lines += ["", "Estimated σ·255: " + "; ".join(
-        f"{level} → {row[names[0]].mean():.2f} ± {row[names[0]].std():.2f}" for level, row in rows.items()
-    ) + " (mean ± standard deviation over images)."]  # fmt: skip
-    with replacing(options.output) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    print("\n".join(lines))
+    write_report(lines, options.output)
 
 
 if __name__ == "__main__":

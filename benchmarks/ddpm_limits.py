@@ -1,8 +1,8 @@
-"""What the weights of the DDPM cannot do: python benchmarks/ddpm_limits.py [-o FILE.md]
+"""Limits of the DDPM's weights: python benchmarks/ddpm_limits.py [-o FILE.md]
 
-On images that scikit-image ships, the middle 256² of each: noise from hardly any to far too much,
-images that are no photographs, σ told wrong, noise that is not Gaussian, and flat areas. Beside it
-the catalog's usual PDE and BM3D, whose results do not depend on what they have seen.
+On the central 256² pixels of images that scikit-image ships: very weak and very strong noise, images
+that are not photographs, wrong σ, noise that is not Gaussian, and flat areas. For comparison
+edge-enhancing diffusion and BM3D, which were not trained.
 """
 
 import argparse
@@ -11,13 +11,12 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from machine import describe
 from peers import BM3D
+from scripting import describe, table, write_report
 from skimage import data
 from tqdm import tqdm
 
 import difffilter as df
-from difffilter.io.files import replacing
 from difffilter.metrics import psnr
 from difffilter.noise.models import add_noise
 
@@ -36,14 +35,14 @@ METHODS = {"ddpm": df.make("ddpm"), "edge_enhancing": df.make("edge_enhancing"),
 
 
 def middle(image):
-    """The middle 256² in [0, 1]."""
+    """The central 256² pixels, in [0, 1]."""
     top, left = (max(0, extent - SIDE) // 2 for extent in image.shape)
     image = image[top : top + SIDE, left : left + SIDE]
     return (image / (1 if image.dtype == bool else 255)).astype(np.float32)
 
 
 def correlated(clean, sigma, rng):
-    """Gaussian noise that its neighbours share: white noise after a Gaussian of 0.8 pixels."""
+    """Correlated noise: white noise after a Gaussian of 0.8 pixels."""
     noise = df.heat(rng.normal(size=clean.shape), 0.8**2 / 2)
     return clean + sigma * noise / noise.std()
 
@@ -69,16 +68,12 @@ NOISES = {
 
 def score(method, clean, noisy, sigma):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # σ beyond what was trained is meant to be
+        warnings.simplefilter("ignore")  # σ is outside the trained range on purpose
         return psnr(clean, np.clip(METHODS[method](noisy, sigma), 0, 1))
 
 
-def table(head, rows):
-    return [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows, ""]
-
-
 def row(name, values):
-    return f"| {name} | " + " | ".join(f"{value:.2f}" for value in values) + " |"
+    return [name, *(f"{value:.2f}" for value in values)]
 
 
 def levels(images):
@@ -96,7 +91,7 @@ def levels(images):
 
 
 def misstated(images):
-    """What is lost, on average, when σ is told wrong."""
+    """The mean loss if the σ given to a method is wrong."""
     rows = []
     for level in (15, 25, 50):
         sigma = level / 255
@@ -113,7 +108,7 @@ def misstated(images):
 
 
 def other_noise(images):
-    """Mean PSNR with noise of another kind and σ·255 = 25, σ being told."""
+    """Mean PSNR with other kinds of noise; σ·255 = 25 is given."""
     sigma, rows = 25 / 255, []
     for name, noise in NOISES.items():
         noisy = {k: noise(clean, sigma, np.random.default_rng(0)) for k, clean in images.items()}
@@ -125,7 +120,7 @@ def other_noise(images):
 
 
 def flat():
-    """255 times the standard deviation that is left on flat images."""
+    """255 times the standard deviation of the result on flat images."""
     rows = []
     for grey in (0.1, 0.5, 0.9):
         clean = np.full((SIDE, SIDE), grey, np.float32)
@@ -144,34 +139,34 @@ def main():
     options = parser.parse_args()
     images = {name: middle(load()) for name, load in IMAGES.items()}
     lines = [
-        "# What the DDPM cannot do",
+        "# Limits of the DDPM",
         "",
         f"{describe('torch', 'bm3d', 'scikit-image')}; {date.today()}. benchmarks/ddpm_limits.py.",
-        f"The middle {SIDE}² of images that scikit-image ships; PSNR in dB; σ is told.",
+        f"The central {SIDE}² pixels of images that scikit-image ships; PSNR in dB; σ is given.",
         "",
         "## PSNR by σ·255",
         "",
         *levels(images),
-        "## σ told wrong",
         "",
-        "What that changes in dB, on average over the images.",
+        "## Wrong σ",
+        "",
+        "Mean change in dB over the images.",
         "",
         *misstated(images),
+        "",
         "## Other noise than Gaussian",
         "",
-        "σ·255 = 25, told; mean PSNR over the images.",
+        "σ·255 = 25 is given; mean PSNR over the images.",
         "",
         *other_noise(images),
+        "",
         "## Flat areas",
         "",
         "255 times the standard deviation of the result.",
         "",
         *flat(),
     ]
-    if options.output:
-        with replacing(options.output) as temporary:
-            temporary.write_text("\n".join(lines), "utf-8")
-    print("\n".join(lines))
+    write_report(lines, options.output)
 
 
 if __name__ == "__main__":

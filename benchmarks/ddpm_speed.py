@@ -1,7 +1,7 @@
-"""What makes the DDPM fast on this machine: python benchmarks/ddpm_speed.py [-o FILE.md]
+"""Options that affect the speed of the DDPM: python benchmarks/ddpm_speed.py [-o FILE.md]
 
-Seconds for a photograph of 512² pixels, one choice changed at a time, and what it costs in PSNR.
-All take turns in one run; medians count.
+Seconds and PSNR for a photograph of 512² pixels, with one option changed at a time: medians over
+interleaved repeats.
 """
 
 import argparse
@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from machine import describe
+from scripting import describe, table, write_report
 from skimage import data
 
 from difffilter.ddpm import DDPM
 from difffilter.ddpm.denoiser import load
-from difffilter.io.files import replacing
 from difffilter.metrics import psnr
 from difffilter.noise.models import add_noise
 
@@ -49,10 +48,10 @@ def compiled(net):
 
 
 def variants(weights, device):
-    """Name to (DDPM, what else holds while it runs)."""
+    """Name to (DDPM, context manager to run it in or None)."""
     usual = {"weights": weights, "device": device}
     net, one = load(weights, device).net, torch.contiguous_format
-    found = {"as it comes": (DDPM(**usual), None)}
+    found = {"default": (DDPM(**usual), None)}
     for dtype in ("float32", "bfloat16", "float16"):
         if not (dtype == "float16" and device == "cpu"):
             found[dtype] = DDPM(**usual, dtype=dtype), None
@@ -78,35 +77,35 @@ def main():
     noisy = add_noise(clean, SIGMA)
     seconds, scores = {}, {}
     runs = variants(options.weights, options.device)
-    for repeat in range(options.repeats + 1):  # the first one warms up
+    for repeat in range(options.repeats + 1):  # the first warms up
         for name, (denoise, held) in runs.items():
             with held() if held else threads(torch.get_num_threads()):
                 if held and repeat:
-                    denoise(noisy, SIGMA)  # what it needs first: memory, code
+                    denoise(noisy, SIGMA)  # warms up: memory, compiled code
                 start = time.perf_counter()
                 result = denoise(noisy, SIGMA)
                 taken = time.perf_counter() - start
             if repeat:
                 seconds.setdefault(name, []).append(taken)
             scores[name] = psnr(clean, result.clip(0, 1))
-    base = statistics.median(seconds["as it comes"])
+    middles = {name: statistics.median(each) for name, each in seconds.items()}
+    base = middles["default"]
     lines = [
-        "# What makes the DDPM fast",
+        "# Speed of the DDPM",
         "",
         f"{options.weights} on {options.device}; {describe('torch')}; {date.today()}. "
         f"Camera, 512², σ·255 = 25; medians of {options.repeats} interleaved repeats. "
         "benchmarks/ddpm_speed.py.",
         "",
-        "| | seconds | times as long | PSNR / dB |",
-        "|---|---|---|---|",
+        *table(
+            ["", "seconds", "relative to the default", "PSNR / dB"],
+            [
+                [name, f"{taken:.3f}", f"{taken / base:.2f}", f"{scores[name]:.3f}"]
+                for name, taken in middles.items()
+            ],
+        ),
     ]
-    for name, taken in seconds.items():
-        taken = statistics.median(taken)
-        lines.append(f"| {name} | {taken:.3f} | {taken / base:.2f} | {scores[name]:.3f} |")
-    if options.output:
-        with replacing(options.output) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    print("\n".join(lines))
+    write_report(lines, options.output)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Measure weights of the DDPM on folders of clean images at σ = 15, 25 and 50 of 255, and what they
-cost.
+"""Quality and cost of weights of the DDPM, on folders of clean images at σ·255 = 15, 25 and 50.
 
     python benchmarks/ddpm_weights.py natural-gray ../data/bsd68 ../data/set12 --write
 
@@ -9,14 +8,13 @@ and is averaged over the images of a folder.
 
 import argparse
 import json
-import statistics
-import time
 import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from scripting import medians
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -51,20 +49,17 @@ def measure(denoise, paths, sigma, channel_axis):
 
 
 def cost(denoise, net):
-    """Multiply-adds a pixel of one call of the network on a tile, and seconds for 512² pixels."""
+    """Multiply-adds per pixel of one call of the network on a tile, and seconds for 512² pixels."""
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         net(torch.zeros(1, net.config.channels, TILE, TILE), torch.tensor([57.0]))
     shape = (512, 512) if net.config.channels == 1 else (512, 512, net.config.channels)
     noisy = np.random.default_rng(0).random(shape, np.float32)
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        denoise(noisy, 25 / 255, channel_axis=None if len(shape) == 2 else -1)
-        seconds.append(time.perf_counter() - start)
+    axis = None if len(shape) == 2 else -1
+    taken = medians({"": lambda: denoise(noisy, 25 / 255, channel_axis=axis)}, 5)
     about = machine()
     return {
         "multiply_adds": round(counter.get_total_flops() / 2 / TILE**2),
-        "seconds": round(statistics.median(seconds[1:]), 3),
+        "seconds": round(taken[""], 3),
         "machine": f"{about['processor']}, {about['cores']} cores",
     }
 
@@ -75,7 +70,7 @@ def main():
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--modes", nargs="+", choices=MODES, default=["mmse"], metavar="MODE")
     parser.add_argument("--steps", type=int, help="of samples; default: all below t(σ)")
-    parser.add_argument("--every", type=int, default=1, help="take every n-th image only")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image only")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int, help="threads on the CPU")
@@ -93,7 +88,7 @@ def main():
         paths = sorted(folder.glob("*.png"))[:: options.every]
         for mode in options.modes:
             denoise = DDPM(
-                options.weights,
+                weights=options.weights,
                 steps=options.steps,
                 device=options.device,
                 dtype=options.dtype,
@@ -115,7 +110,9 @@ def main():
             "parameters": sum(weight.numel() for weight in trained.net.parameters()),
             "bytes": path.stat().st_size,
             "sigma_range": trained.sigma_range,
-            **cost(DDPM(options.weights, device="cpu", dtype=options.dtype), load(path).net),
+            **cost(
+                DDPM(weights=options.weights, device="cpu", dtype=options.dtype), load(path).net
+            ),
             **table,
             "protocol": " ".join(__doc__.split("\n\n")[-1].split()),
         }

@@ -1,4 +1,4 @@
-"""Numbers at the ends of their range, through every filter: finite, within the extrema, not slow."""
+"""Extreme numbers through every filter: results are finite, within the extrema, and not slow."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import difffilter as df
 
 __all__ = ["FILTERS", "IMAGES", "check", "slowdown"]
 
-# A filter with settled parameters, and how far beyond the image's extrema its results may lie, as
-# a share of the image's range. (None: it is meant to sharpen, or draws on what it has learned.)
+# Filters with all parameters given, and how far results may exceed the image's extrema, relative to
+# its range. (None: the filter sharpens, or is learned.)
 FILTERS = {
     "identity": 0.0,
     "heat(time=2)": 1e-5,
@@ -68,7 +68,7 @@ IMAGES = dict(_images())
 
 
 def check(text, name, sigma=0.1):
-    """What is wrong with a filter's result for an image, or an empty text."""
+    """The fault of a filter's result for an image; empty if there is none."""
     image = IMAGES[name]
     filter_, slack = df.make(text), FILTERS.get(text)
     with warnings.catch_warnings():
@@ -79,7 +79,7 @@ def check(text, name, sigma=0.1):
         except Warning as warning:
             return f"warns: {warning}"
         except ValueError as error:
-            # The network says what it is for.
+            # The network may refuse images outside its range.
             return "" if text == "ddpm" and "scale it" in str(error) else f"raises {error}"
     floating = df.Identity()(image)
     if result.shape != image.shape or not np.isfinite(result).all():
@@ -94,20 +94,20 @@ def check(text, name, sigma=0.1):
 
 
 def slowdown(text, side=256):
-    """How much longer a filter takes for subnormal numbers than for those in [0, 1].
+    """The time for subnormal numbers relative to that for numbers in [0, 1].
 
-    For noise of 1e-40, and for a dot of 1e-30, whose surroundings become subnormal.
+    For noise of 1e-40, and for a dot of 1e-30, around which numbers become subnormal.
     """
     noise = np.random.default_rng(0).random((side, side)).astype(np.float32)
     dot = np.zeros((side, side), np.float32)
     dot[side // 2, side // 2] = 1e-30
-    filter_, seconds = df.make(text), []
-    for image in (noise, noise * np.float32(1e-40), dot):
+    filter_, images = df.make(text), (noise, noise * np.float32(1e-40), dot)
+    for image in images:
         filter_(image, 0.1)
-        best = np.inf
-        for _ in range(5):
+    seconds = [np.inf] * len(images)
+    for _ in range(5):  # in turns, so that what else the machine does slows all of them
+        for k, image in enumerate(images):
             start = time.process_time()
             filter_(image, 0.1)
-            best = min(best, time.process_time() - start)
-        seconds.append(best)
+            seconds[k] = min(seconds[k], time.process_time() - start)
     return max(seconds[1:]) / seconds[0]

@@ -1,9 +1,9 @@
-"""The automatic choice of each PDE against an oracle: filters_automatic.py FOLDER -o FILE.md
+"""The automatic choice of each PDE compared with an oracle: filters_automatic.py FOLDER -o FILE.md
 
-Grey images, noise that is neither clipped nor rounded, its kind known and its σ estimated, results
-clipped to [0, 1], PSNR averaged over images. The oracle knows σ and looks at the clean image for
-the best time and, where there are others, the best of the parameters that the choice has and of
-some around them. For Poisson noise and speckle both work on the stabilized image.
+Grey images; noise of known kind and estimated σ, neither clipped nor rounded; results clipped to
+[0, 1]; PSNR averaged over images. The oracle is given σ and the clean image; it takes the best time
+and the best of the other parameters, from those that the choice considers and some around them. For
+Poisson noise and speckle both work on the variance-stabilised image.
 """
 
 import argparse
@@ -14,23 +14,23 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from machine import describe
+from scripting import describe, write_report
 from tqdm import tqdm
 
 import difffilter as df
 from difffilter.image import as_float
-from difffilter.io.files import read, replacing
+from difffilter.io.files import read
 
 LEVELS = (15, 25, 50)
 KINDS = ("gaussian", "poisson", "speckle")
 TIMES = 0.02 * 1.3 ** np.arange(31)  # in units of length squared
 
-# What the oracle chooses from, besides the time, given σ; and the unit of that.
+# The candidates of the oracle given σ, and the unit of time.
 ORACLES = {
     "heat": lambda s: ([df.Heat()], 1),
     "perona_malik": lambda s: (
         [
-            df.PeronaMalik(m * s, None, name, blur, scheme="explicit")
+            df.PeronaMalik(kappa=m * s, time=None, diffusivity=name, presmooth=blur, scheme="explicit")
             for name, blur, multiples in (
                 ("rational", 0.0, (0.5, 0.7, 1.0, 1.4)), ("exponential", 0.0, (1.0, 1.4, 2.0)),
                 ("tukey", 0.0, (1.4, 2.0, 2.8)), ("charbonnier", 0.0, (0.5, 1.0)),
@@ -73,17 +73,17 @@ def psnr(clean, image):
     return df.psnr(clean, np.clip(image, 0, 1))
 
 
-# Filters for one kind of noise alone.
+# Filters for a single kind of noise.
 OWN = {
     "srad": (
         "speckle",
-        lambda s: ([df.SRAD(m * s) for m in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)], 1),
+        lambda s: ([df.SRAD(q0=m * s) for m in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4)], 1),
     )
 }
 
 
 def best_psnr(clean, noisy, methods, unit, back=lambda image: image):
-    """The best score along all evolutions, of what `back` makes of them."""
+    """The highest PSNR along all evolutions, after the inverse transform `back`."""
     best = 0.0
     for method in methods:
         top = 0.0
@@ -138,9 +138,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--every", type=int, default=1, help="take each n-th image")
-    parser.add_argument("--crop", type=int, help="take the middle, so many pixels each way")
-    parser.add_argument("--jobs", type=int, help="processes; by default one for each core")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th image only")
+    parser.add_argument(
+        "--crop", type=int, help="side of the square taken from the middle, in pixels"
+    )
+    parser.add_argument("--jobs", type=int, help="number of processes (default: one for each core)")
     options = parser.parse_args()
     files = sorted(options.folder.glob("*.png"))[:: options.every]
     what = f"{len(files)} images" + (f", {options.crop}² pixels each" if options.crop else "")
@@ -148,8 +150,8 @@ def main():
         f"# The automatic choice of each PDE on {options.folder.name}, {what}",
         "",
         f"{describe('numpy', 'numba')}; {date.today()}. Mean PSNR in dB: automatic (oracle), and how "
-        "much the automatic choice loses. Poisson noise and speckle are as strong as σ says where "
-        "the image is 1.",
+        "much the automatic choice loses. For Poisson noise and speckle, σ is the strength where the "
+        "image is 1.",
     ]
     os.environ["NUMBA_NUM_THREADS"] = "1"
     spawn = multiprocessing.get_context("spawn")
@@ -162,9 +164,7 @@ def main():
             ]
             scores = list(tqdm(pool.map(measure, cases), total=len(cases), desc=kind))
             lines += ["", f"## {kind}", "", *table(scores)]
-    with replacing(options.output) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    print("\n".join(lines))
+    write_report(lines, options.output)
 
 
 if __name__ == "__main__":

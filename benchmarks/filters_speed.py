@@ -1,15 +1,13 @@
-"""Throughput of the other PDEs against their peers: python benchmarks/filters_speed.py [-o FILE.md]
+"""Throughput of the other PDEs and their peers: python benchmarks/filters_speed.py [-o FILE.md]
 
-Iterations on float32 noise; the libraries take turns, and the median of the repeats counts. An
-iteration of tensor diffusion makes the tensor anew. Neither library has edge-enhancing diffusion,
-forward-and-backward diffusion, total-variation flow or SRAD: they are compared with the filter that
-is nearest, tensor diffusion with other eigenvalues, Perona–Malik, which SRAD is with another
-diffusivity, and ITK's div(c ∇u/|∇u|) |∇u|.
+Iterations on float32 noise, medians over interleaved repeats. An iteration of tensor diffusion
+computes the tensor anew. No library has edge-enhancing diffusion, forward-and-backward diffusion,
+total-variation flow or SRAD; they are compared with the nearest filter: tensor diffusion with other
+eigenvalues, Perona–Malik diffusion (which SRAD is with another diffusivity), and ITK's
+div(c ∇u/|∇u|) |∇u|.
 """
 
 import argparse
-import statistics
-import time
 from datetime import date
 from pathlib import Path
 
@@ -17,23 +15,22 @@ import diplib
 import numba
 import numpy as np
 import SimpleITK as sitk
-from machine import describe
+from scripting import describe, medians, table, write_report
 
 import difffilter as df
-from difffilter.io.files import replacing
 
 
 def itk(function, *arguments):
     return lambda image: function(sitk.GetImageFromArray(image), *arguments)
 
 
-# Name: iterations, and a function that does them.
+# Name to the number of iterations and a function that runs them.
 RUNS = {
     "coherence_enhancing": (
         4,
-        lambda u: df.coherence_enhancing(u, 0.4, 0.01, presmooth=1, integration=3, step=0.1),
+        lambda u: df.coherence_enhancing(u, 0.4, kappa=0.01, presmooth=1, integration=3, step=0.1),
     ),
-    "edge_enhancing": (4, lambda u: df.edge_enhancing(u, 0.4, 0.1, presmooth=1, step=0.1)),
+    "edge_enhancing": (4, lambda u: df.edge_enhancing(u, 0.4, kappa=0.1, presmooth=1, step=0.1)),
     "DIPlib, CoherenceEnhancingDiffusion": (
         2,
         lambda u: diplib.CoherenceEnhancingDiffusion(u, 1, 3, 2),
@@ -45,8 +42,8 @@ RUNS = {
         5,
         itk(sitk.CurvatureAnisotropicDiffusion, 0.05, 1.0, 1, 5),
     ),
-    "forward_backward": (30, lambda u: df.forward_backward(u, 1.5, 0.1, step=0.05)),
-    "srad": (30, lambda u: df.srad(u, 1.5, 0.2, step=0.05)),
+    "forward_backward": (30, lambda u: df.forward_backward(u, 1.5, kappa=0.1, step=0.05)),
+    "srad": (30, lambda u: df.srad(u, 1.5, q0=0.2, step=0.05)),
     "DIPlib, PeronaMalikDiffusion": (
         10,
         lambda u: diplib.PeronaMalikDiffusion(u, 10, 0.1, 0.05, "quadratic"),
@@ -57,7 +54,7 @@ RUNS = {
     ),
 }
 
-# Whom each filter is compared with: the fastest of these.
+# The peers of each filter; the fastest counts.
 PEERS = {
     "coherence_enhancing": ["DIPlib, CoherenceEnhancingDiffusion"],
     "edge_enhancing": ["DIPlib, CoherenceEnhancingDiffusion"],
@@ -74,16 +71,10 @@ PEERS = {
 def rates(shape, repeats):
     """Mpixel·iterations/s of every run."""
     image = np.random.default_rng(0).random(shape, np.float32)
-    seconds = {name: [] for name in RUNS}
-    for repeat in range(repeats + 1):  # the first one warms up
-        for name, (_, run) in RUNS.items():
-            start = time.perf_counter()
-            run(image)
-            if repeat:
-                seconds[name].append(time.perf_counter() - start)
+    runs = {name: (lambda run=run: run(image)) for name, (_, run) in RUNS.items()}
     return {
-        name: image.size * RUNS[name][0] / 1e6 / statistics.median(times)
-        for name, times in seconds.items()
+        name: image.size * RUNS[name][0] / 1e6 / taken
+        for name, taken in medians(runs, repeats).items()
     }
 
 
@@ -97,7 +88,12 @@ def main():
     diplib.SetNumberOfThreads(options.threads)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     shapes = [(512, 512), (1024, 1024), (64, 64, 64)]
-    table = [rates(shape, options.repeats) for shape in shapes]
+    found = [rates(shape, options.repeats) for shape in shapes]
+    rows = [[name, *(f"{rate[name]:.3g}" for rate in found)] for name in RUNS]
+    for name, peers in PEERS.items():
+        ratios = [rate[name] / max(rate[peer] for peer in peers) for rate in found]
+        against = f"{name} / the faster" if len(peers) > 1 else f"{name} / {peers[0]}"
+        rows.append([f"**{against}**", *(f"{ratio:.1f}" for ratio in ratios)])
     lines = [
         "# Speed of the other PDEs",
         "",
@@ -105,19 +101,9 @@ def main():
         f"Mpixel·iterations/s, float32, threads: {options.threads}; medians of {options.repeats} "
         "interleaved repeats. benchmarks/filters_speed.py.",
         "",
-        "| | " + " | ".join("×".join(map(str, shape)) for shape in shapes) + " |",
-        "|---" * (len(shapes) + 1) + "|",
+        *table(["", *("×".join(map(str, shape)) for shape in shapes)], rows),
     ]
-    for name in RUNS:
-        lines.append(f"| {name} | " + " | ".join(f"{row[name]:.3g}" for row in table) + " |")
-    for name, peers in PEERS.items():
-        ratios = [row[name] / max(row[peer] for peer in peers) for row in table]
-        against = f"{name} / the faster" if len(peers) > 1 else f"{name} / {peers[0]}"
-        lines.append(f"| **{against}** | " + " | ".join(f"{r:.1f}" for r in ratios) + " |")
-    if options.output:
-        with replacing(options.output) as temporary:
-            temporary.write_text("\n".join(lines) + "\n", "utf-8")
-    print("\n".join(lines))
+    write_report(lines, options.output)
 
 
 if __name__ == "__main__":

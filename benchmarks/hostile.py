@@ -181,7 +181,7 @@ def with_checksums(data):
 
 def command(*arguments):
     """The command line in this process: its exit code, and what it says of an error."""
-    from difffilter.cli.main import main
+    from difffilter.cli import main
 
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
@@ -283,6 +283,12 @@ def prepared(valid, case, rng, folder, text):
 # --- running it -----------------------------------------------------------------------------
 
 
+def most_memory():
+    """The most bytes that this process has held. (``ru_maxrss`` begins with what its parent held.)"""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+
+
 def work(kinds, folder, first, last):
     """The cases from first to last, of each kind in turn, in this process: a line of JSON before
     and after each."""
@@ -317,7 +323,7 @@ def work(kinds, folder, first, last):
         except BaseException as error:
             said = f"{type(error).__name__}: {error}"[:300]
         seconds = time.process_time() - start
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = most_memory()
         record = {"case": case, "said": said, "seconds": seconds, "peak": peak}
         os.write(1, json.dumps(record).encode() + b"\n")
         if peak > BYTES:

@@ -1,9 +1,10 @@
-"""What was provoked, how often, and what happened: docs/reliability.md, from measurements alone.
+"""Provoke faults, count them and write docs/reliability.md.
 
     python benchmarks/reliability.py                 # everything, about an hour
     python benchmarks/reliability.py hostile numbers # only these parts; the others stay as they were
+    python benchmarks/reliability.py --page          # nothing new: only the page from the results
 
-Results are kept in benchmarks/results/reliability.json part by part.
+Results are kept in benchmarks/results/reliability.json, part by part.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ PAGE = ROOT / "docs/reliability.md"
 HEAD = """\
 # Reliability
 
-<!-- made by benchmarks/reliability.py -->
+<!-- written by benchmarks/reliability.py -->
 
-What was done to difffilter on purpose, how often, and what happened. `make faults` does it again
-and writes this page. Every line was measured; what failed would be listed as such.
+difffilter is tested against faults, malformed files and extreme numbers. `make faults` repeats the tests
+and writes this page; every line is measured, and failures would be listed.
 """
 
 
@@ -48,7 +49,7 @@ def provoked(folder, cases, only):
         count = max(1, cases // 5) if where == "train" else cases
         start = time.time()
         try:
-            done, said = provoke(Path(folder) / "scene", count), "as it should"
+            done, said = provoke(Path(folder) / "scene", count), "passed"
         except AssertionError as error:
             done, said = count, f"FAILED: {' '.join(str(error).split())[:200]}"
         rows.append({"how": how, "where": where, "cases": done, "said": said})
@@ -92,24 +93,25 @@ def page(results):
     lines = [HEAD]
     if part := results.get("faults"):
         lines += [
-            f"## Faults\n\n{about(part)} Each case is a real process of the command line that is "
-            "stopped by the fault at another moment. Then: nothing half-written stands where a "
-            "result belongs; the message is one line without a traceback; a second run finishes "
-            "the job, and the result is checked against what it should be.\n",
-            "| fault | during | cases | what happened |",
+            f"## Faults\n\n{about(part)} Each case stops a real process of the command line at a "
+            "different moment. A case passes if no incomplete result is left, the message is one "
+            "line without a traceback, and a second run finishes the job with the correct result.\n",
+            "| fault | during | cases | result |",
             "|---|---|---|---|",
         ]
-        lines += [
-            f"| {r['how']} | {r['where']} | {r['cases']} | {r['said']} |" for r in part["rows"]
-        ]
+        for how, rows in grouped(part["rows"]).items():
+            during = "; ".join(row["where"].replace(",", "") for row in rows)
+            failed = [f"{row['where']}: {row['said']}" for row in rows if not passed(row)]
+            cases = sum(row["cases"] for row in rows)
+            lines.append(f"| {how} | {during} | {cases} | {'; '.join(failed) or 'passed'} |")
         lines.append("")
     if part := results.get("hostile"):
         lines += [
-            f"## Hostile files\n\n{about(part)} Valid files, each with one to four things wrong with "
-            "it: bits, numbers, pieces left out, doubled or put in; for text also words that mean "
-            "harm. A case fails by a traceback, a crash, a file written elsewhere, more than "
-            f"{hostile.SECONDS} s of processor time or {hostile.BYTES >> 30} GB of memory.\n",
-            "| kind | cases | done | refused in one line | failed | slowest | most memory |",
+            f"## Hostile files\n\n{about(part)} Valid files with one to four mutations each: flipped "
+            "bits, changed numbers, pieces missing, duplicated or inserted, and malicious words in "
+            "text. A case fails with a traceback, a crash, a file written elsewhere, more than "
+            f"{hostile.SECONDS} s of CPU time or {hostile.BYTES >> 30} GB of memory.\n",
+            "| format | cases | processed | refused in one line | failed | slowest | most memory |",
             "|---|---|---|---|---|---|---|",
         ]
         for r in part["rows"]:
@@ -121,10 +123,10 @@ def page(results):
         lines.append("")
     if part := results.get("numbers"):
         lines += [
-            f"## Numbers at the ends of their range\n\n{about(part)} The images: "
-            f"{'; '.join(extremes.IMAGES)}. A result has to be finite and, where the filter keeps "
-            "extrema, within them to rounding; `ddpm` refuses what is far outside [0, 1]. The last "
-            "column is the time for subnormal numbers over that for numbers in [0, 1].\n",
+            f"## Extreme numbers\n\n{about(part)} The images: "
+            f"{'; '.join(extremes.IMAGES)}. A result must be finite and, for filters with a maximum "
+            "principle, within the range of the image to rounding; `ddpm` refuses images far outside "
+            "[0, 1]. *Subnormal* is the time for subnormal numbers over that for numbers in [0, 1].\n",
             "| filter | images | failed | subnormal |",
             "|---|---|---|---|",
         ]
@@ -136,6 +138,18 @@ def page(results):
     return "\n".join(lines)
 
 
+def grouped(rows):
+    """Fault to its rows, in order."""
+    groups = {}
+    for row in rows:
+        groups.setdefault(row["how"], []).append(row)
+    return groups
+
+
+def passed(row):
+    return not row["said"].startswith("FAILED")
+
+
 def about(part):
     return f"Measured {part['date']} on {part['machine']}, in {part['minutes']:.0f} min."
 
@@ -143,13 +157,14 @@ def about(part):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--page", action="store_true", help="only write the page")
     parser.add_argument("--cases", type=int, default=10, help="of each fault (default 10)")
     parser.add_argument("--mutants", type=int, default=2000, help="of each kind (default 2000)")
     parser.add_argument("--only", default="", help="faults or kinds with this in their name")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"there is no part {min(unknown)}; there are {', '.join(PARTS)}")
-    for name in arguments.parts or PARTS:
+    for name in () if arguments.page else arguments.parts or PARTS:
         folder, start = tempfile.mkdtemp(), time.time()
         try:
             count = arguments.mutants if name == "hostile" else arguments.cases
@@ -171,8 +186,8 @@ def main():
         }
         with replacing(RESULTS) as temporary:
             temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
-        with replacing(PAGE) as temporary:
-            temporary.write_text(page(results), "utf-8")
+    with replacing(PAGE) as temporary:
+        temporary.write_text(page(json.loads(RESULTS.read_text("utf-8"))), "utf-8")
 
 
 def key(row):

@@ -1,30 +1,28 @@
 """Seconds to a solution of Perona–Malik's equation: python benchmarks/solutions.py [-o FOLDER]
 
-Time steps may be as large as an error within the tolerance allows. Contestants take turns in one run,
-and medians count. Writes solutions.md to the folder.
+Time steps are as large as the tolerance of the error allows. Medians over interleaved repeats; writes
+solutions.md to the folder.
 """
 
 import argparse
 import math
 import os
-import statistics
 from datetime import date
 from functools import partial
 from pathlib import Path
 
 import numba
 import numpy as np
-from machine import describe
+from scripting import describe, medians, table, write_report
 from skimage import data
-from speed import KAPPA, PATIENCE, contestants, seconds
+from speed import KAPPA, PATIENCE, contestants
 
 import difffilter as df
-from difffilter.io.files import replacing
 
 TOLERANCE = 0.5 / 255
 TIMES = (2.0, 10.0, 50.0)
 
-# Cycles that are tried at most, from one on, to find the longest that will do.
+# Most cycles to try, from one up, to find the longest that meets the tolerance.
 MOST_CYCLES = 40
 
 
@@ -35,12 +33,12 @@ def noisy_photograph():
 
 
 def distance(a, b):
-    """Root mean square, without the border, where DIPlib leaks."""
+    """Root mean square without the border, where DIPlib leaks."""
     return float(np.sqrt(np.mean(np.square(a - b, dtype=np.float64)[64:-64, 64:-64])))
 
 
 def contestants_of(diffusivity, image, exact, time):
-    """Everybody's run to a time, its error, and by which scheme and in how many steps."""
+    """For each contestant its run to a time, its error, and its scheme and number of steps."""
     for scheme in ("auto", "explicit", "fsi", "aos"):
         yield f"difffilter, {scheme}", *ours(image, exact, time, diffusivity, scheme, tol=TOLERANCE)
     for cycles in range(1, MOST_CYCLES + 1):
@@ -62,7 +60,7 @@ def contestants_of(diffusivity, image, exact, time):
 
 
 def ours(image, exact, time, diffusivity, scheme, **options):
-    """A run, its error, and how it went."""
+    """A run, its error, and its scheme and number of steps."""
     run = partial(df.perona_malik, image, time, KAPPA, diffusivity=diffusivity, scheme=scheme,
                   full_output=True, **options)  # fmt: skip
     result, chosen = run()
@@ -72,30 +70,27 @@ def ours(image, exact, time, diffusivity, scheme, **options):
 def solutions(diffusivity, repeats):
     """For each contestant and time: seconds to get within the tolerance, error, steps."""
     image = noisy_photograph()
-    runs, table = {}, {}
+    runs, about = {}, {}
     for time in TIMES:
-        exact = df.perona_malik(image, time, KAPPA, diffusivity=diffusivity, step=0.01)
+        exact = df.perona_malik(
+            image, time, kappa=KAPPA, diffusivity=diffusivity, presmooth=0.0, step=0.01
+        )
         for name, run, error, how in contestants_of(diffusivity, image, exact, time):
-            runs[name, time], table[name, time] = run, (error, how)
-    taken = {key: [] for key in runs}
-    for _ in range(repeats):
-        for key, run in runs.items():
-            if sum(taken[key]) < PATIENCE:
-                taken[key].append(seconds(run))
-    return {key: (statistics.median(taken[key]), *table[key]) for key in runs}
+            runs[name, time], about[name, time] = run, (error, how)
+    taken = medians(runs, repeats, warm_up=False, patience=PATIENCE)
+    return {key: (taken[key], *about[key]) for key in runs}
 
 
 def table_of(diffusivity, found):
-    """How long each takes to the solution, and how much faster ours is than the fastest peer."""
-    lines = [f"| {diffusivity} | " + " | ".join(f"T = {t:g}" for t in TIMES) + " |",
-             "|---" * (len(TIMES) + 1) + "|"]  # fmt: skip
+    """Seconds of each contestant, and the fastest peer relative to difffilter."""
+    rows = []
     for name in dict.fromkeys(name for name, _ in found):
         cells = []
         for t in TIMES:
             taken, error, how = found[name, t]
             mark = "" if error <= TOLERANCE else "**not reached**, "
             cells.append(f"{taken:.4f} ({how}; {mark}error {255 * error:.2f}/255)")
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        rows.append([name, *cells])
     for name in ("difffilter, auto", "difffilter, fsi, longest cycle"):
         cells = []
         for t in TIMES:
@@ -103,8 +98,8 @@ def table_of(diffusivity, found):
                      if at == t and error <= TOLERANCE and not who.startswith("difffilter")]  # fmt: skip
             reached = peers and found[name, t][1] <= TOLERANCE
             cells.append(f"{min(peers) / found[name, t][0]:.1f}" if reached else "–")
-        lines.append(f"| **fastest peer that reaches it / {name}** | {' | '.join(cells)} |")
-    return lines
+        rows.append([f"**fastest peer that reaches it / {name}**", *cells])
+    return table([diffusivity, *(f"T = {t:g}" for t in TIMES)], rows)
 
 
 def main():
@@ -122,17 +117,13 @@ def main():
         f"at the end {os.getloadavg()[0]:.1f}. float32, all threads; medians of {options.repeats} "
         "interleaved repeats. benchmarks/solutions.py.",
         "",
-        "Camera, mirrored to 1024×1024, with noise of 25/255; κ = 0.1. The time steps' error is to be "
-        "at most 0.5/255 (root mean square, by the border apart) against explicit steps of 0.01. Peers "
-        "are given the largest step that does it, and so is the row of the longest cycle; all other "
-        "rows of difffilter find out by themselves, which is a part of their time.",
+        "Camera, mirrored to 1024×1024, with noise of 25/255; κ = 0.1. The error of the time steps must be "
+        "at most 0.5/255 (root mean square without the border) relative to explicit steps of 0.01. Peers "
+        "are given the largest step that achieves it, and so is the row of the longest cycle; the other "
+        "rows of difffilter find it themselves, which is part of their time.",
         *tables,
-        "",
     ]
-    print("\n".join(lines))
-    if options.output:
-        with replacing(options.output / "solutions.md") as temporary:
-            temporary.write_text("\n".join(lines), "utf-8")
+    write_report(lines, options.output and options.output / "solutions.md")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Perona–Malik against its peers: python benchmarks/speed.py [-o FOLDER]
+"""Speed of Perona–Malik diffusion and its peers: python benchmarks/speed.py [-o FOLDER]
 
-How many pixels a second an iteration takes, what memory is needed and what the machine could do at
-best. (How long it takes to a solution: solutions.py.) Contestants take turns in one run, and medians
-count. Writes speed.md and a figure to the folder.
+Pixels per second of an iteration, memory, and the limits of the machine (for the time to a solution
+see solutions.py). Medians over interleaved repeats; writes speed.md and a figure to the folder.
 """
 
 import argparse
@@ -11,18 +10,17 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import matplotlib
 import numba
 import numpy as np
-from machine import describe
+from scripting import describe, medians, seconds, table, write_report
 from skimage import data
 
 import difffilter as df
-from difffilter.io.files import replacing
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -32,12 +30,11 @@ GREY = [(256,) * 2, (512,) * 2, (1024,) * 2, (2048,) * 2, (4096,) * 2, (8192,) *
 COLOUR = [(512, 512, 3), (1024, 1024, 3), (2048, 2048, 3)]
 VOLUMES = [(64,) * 3, (128,) * 3, (256,) * 3, (512,) * 3]
 
-# Who has taken so many seconds for a measurement is not measured again.
+# A contestant is not measured again once its measurements have taken so many seconds.
 PATIENCE = 4
 
-# Arithmetic of a pixel and iteration in 2-D, with 2 for a fused multiply-add: per face the
-# difference and its square, then τ d/(1 + d²/κ²) in four, or the 16 of τ exp(-d²/κ²) and a product;
-# and 4 to add up.
+# Flops per pixel and iteration in 2-D, a fused multiply-add counting 2: for each face the difference
+# and its square, then 4 for τ d/(1 + d²/κ²), or 16 for τ exp(-d²/κ²) and a product; and 4 for the sum.
 FLOPS = {"rational": 2 * (2 + 4) + 4, "exponential": 2 * (2 + 16 + 1) + 4}
 
 
@@ -47,8 +44,10 @@ FLOPS = {"rational": 2 * (2 + 4) + 4, "exponential": 2 * (2 + 16 + 1) + 4}
 def ours(diffusivity, dtype=np.float32, presmooth=0.0):
     def run(image, iterations, step):
         axis = -1 if image.shape[-1] == 3 else None
-        return df.perona_malik(image.astype(dtype, copy=False), iterations * step, KAPPA, presmooth=presmooth,
-                               diffusivity=diffusivity, step=step, channel_axis=axis)  # fmt: skip
+        return df.perona_malik(
+            image.astype(dtype, copy=False), iterations * step, kappa=KAPPA, presmooth=presmooth,
+            diffusivity=diffusivity, step=step, channel_axis=axis,
+        )  # fmt: skip
 
     return run, numba.set_num_threads
 
@@ -82,7 +81,7 @@ def simpleitk():
 
     def run(image, iterations, step):
         step = min(step, 0.5 ** (image.ndim + 1))  # its own bound
-        # It measures conductance in units of the mean gradient: this makes its κ be ours.
+        # Its conductance is relative to the mean gradient; this converts κ.
         mean = np.sqrt(np.mean([np.square(g) for g in np.gradient(image)]) * image.ndim)
         smooth = sitk.GradientAnisotropicDiffusion(
             sitk.GetImageFromArray(image), step, float(KAPPA / (math.sqrt(2) * mean)), 1, iterations
@@ -117,7 +116,7 @@ MAKERS = {
 
 
 def contestants(shape):
-    """Name to (run, set_threads) of those that take such an image and are installed."""
+    """Name to (run, set_threads), of those that accept the image and are installed."""
     found = {}
     for name, make in MAKERS.items():
         colour = shape[-1] == 3
@@ -132,12 +131,6 @@ def contestants(shape):
 # --- iterations -----------------------------------------------------------------------------
 
 
-def seconds(run, *arguments):
-    start = time.perf_counter()
-    run(*arguments)
-    return time.perf_counter() - start
-
-
 def rates(shape, threads, repeats, seconds_each):
     """Mpixel·iterations/s of every contestant; colour counts each channel's pixels."""
     image = np.random.default_rng(0).random(shape, np.float32)
@@ -148,9 +141,9 @@ def rates(shape, threads, repeats, seconds_each):
         run(image[: 64 if image.ndim == 2 else 16], 2, 0.1)
         trial = seconds(run, image, 2, 0.1)
         each = trial / 2
-        if trial < seconds_each:  # what does not depend on the number of iterations counts, too
+        if trial < seconds_each:  # the part independent of the iterations matters
             each = max((seconds(run, image, 10, 0.1) - trial) / 8, trial / 20)
-        # (So many that to copy a large image hardly counts, if there is the time.)
+        # (Enough that copying a large image hardly matters, if time permits.)
         enough = 16 if 16 * each < PATIENCE else 2
         iterations[name] = max(enough, min(256, round(seconds_each / each)))
         if iterations[name] == 2:
@@ -196,7 +189,7 @@ def multiply_add(rows, times):
 
 
 def ceilings(threads):
-    """Bytes/s of copying (read and written), flop/s of multiply-adds in the first-level cache."""
+    """Bytes/s of copying (read and written), and flop/s of multiply-adds in the L1 cache."""
     numba.set_num_threads(threads)
     a, b = np.ones(1 << 27, np.float32), np.zeros(1 << 27, np.float32)
     rows, times = np.ones((threads, 4096), np.float32), 20000
@@ -208,7 +201,7 @@ def ceilings(threads):
 
 
 def peak_memory(scheme, presmooth=0.0, side=4096):
-    """Images beyond input and output that a run takes at most; in a process of its own."""
+    """Peak memory beyond input and output, in images; measured in a process of its own."""
     step = {"explicit": 0.2, "auto": None, "fsi": 5.0, "aos": 5.0}[scheme]
     code = (
         "import re, numpy as np, difffilter as df\n"
@@ -217,7 +210,7 @@ def peak_memory(scheme, presmooth=0.0, side=4096):
         "def memory(what):\n"
         "    return 1024 * int(re.search(what + r':\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
         f"run(np.zeros((256, 256), np.float32)); image = np.full(({side}, {side}), 0.5, np.float32)\n"
-        # (The compiler's own peak is above that of the run: forget it.)
+        # (The compiler's peak is higher than that of the run: reset it.)
         "image[::3] += 0.01; open('/proc/self/clear_refs', 'w').write('5')\n"
         "before = memory('VmRSS'); run(image)\n"
         "print((memory('VmHWM') - before) / image.nbytes - 1)"
@@ -234,19 +227,19 @@ def label(shape):
 
 
 def rate_table(results, shapes, threads):
-    names = [name for name in MAKERS if any(name in results[s, threads] for s in shapes)]
-    lines = ["| | " + " | ".join(map(label, shapes)) + " |", "|---" * (len(shapes) + 1) + "|"]
-    for name in names:
-        cells = [f"{rate:.0f}" if (rate := results[s, threads].get(name)) else "–" for s in shapes]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    rows = []
+    for name in MAKERS:
+        found = [results[s, threads].get(name) for s in shapes]
+        if any(found):
+            rows.append([name, *(f"{rate:.0f}" if rate else "–" for rate in found)])
     for kind in ("rational", "exponential"):
         cells = []
         for s in shapes:
             row = results[s, threads]
             peers = [r for n, r in row.items() if not n.startswith("difffilter") and kind in n]
             cells.append(f"{row[f'difffilter, {kind}'] / max(peers):.1f}" if peers else "–")
-        lines.append(f"| **difffilter / fastest peer, {kind}** | {' | '.join(cells)} |")
-    return lines
+        rows.append([f"**difffilter / fastest peer, {kind}**", *cells])
+    return table(["", *map(label, shapes)], rows)
 
 
 def plot(results, all_threads, bandwidth, path):
@@ -273,36 +266,34 @@ def plot(results, all_threads, bandwidth, path):
 
 
 def choice_table(sides, repeats):
-    """What it costs to have everything chosen, beside a run with what was chosen."""
-    runs = {"all chosen": df.PeronaMalik(), "as it was chosen": None}
-    taken = {name: [] for name in runs}
+    """Seconds with all parameters chosen, and with the same parameters given."""
+    every, taken = df.PeronaMalik(), []
     for side in sides:
         photo = np.pad(data.camera() / 255, (0, max(0, side - 512)), mode="symmetric")[:side, :side]
         noise = np.random.default_rng(0).normal(0, 25 / 255, photo.shape)
         image = (photo + noise).astype(np.float32)
-        runs["as it was chosen"] = runs["all chosen"].choose(image)
-        times = {name: [] for name in runs}
-        for _ in range(repeats):
-            for name, run in runs.items():
-                times[name].append(seconds(run, image))
-        for name in runs:
-            taken[name].append(statistics.median(times[name]))
-    ratios = [a / b for a, b in zip(*taken.values(), strict=True)]
-    return [
-        "| | " + " | ".join(label((side, side)) for side in sides) + " |",
-        "|---" * (len(sides) + 1) + "|",
-        *(f"| {name} | {' | '.join(f'{t:.4f}' for t in row)} |" for name, row in taken.items()),
-        f"| **ratio** | {' | '.join(f'{ratio:.1f}' for ratio in ratios)} |",
-    ]
+        runs = {
+            "all chosen": partial(every, image),
+            "the same, given": partial(every.choose(image), image),
+        }
+        taken.append(medians(runs, repeats, warm_up=False))
+    rows = [[name, *(f"{each[name]:.4f}" for each in taken)] for name in taken[0]]
+    ratios = [each["all chosen"] / each["the same, given"] for each in taken]
+    rows.append(["**ratio**", *(f"{ratio:.1f}" for ratio in ratios)])
+    return table(["", *(label((side, side)) for side in sides)], rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, help="folder for speed.md and figures")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=0.4, help="for each measurement, about")
-    parser.add_argument("--largest", type=int, default=1 << 27, help="pixels of an image at most")
-    parser.add_argument("--rates-only", action="store_true", help="no choice, no memory")
+    parser.add_argument(
+        "--seconds", type=float, default=0.4, help="approximate duration of each measurement"
+    )
+    parser.add_argument("--largest", type=int, default=1 << 27, help="largest image, in pixels")
+    parser.add_argument(
+        "--rates-only", action="store_true", help="omit the choice of parameters and memory"
+    )
     options = parser.parse_args()
     everything = numba.config.NUMBA_NUM_THREADS
     shapes = [s for s in (*GREY, *COLOUR, *VOLUMES) if math.prod(s) <= options.largest]
@@ -343,17 +334,15 @@ def main():
         for scheme in ("explicit", "fsi", "aos", "auto"):
             memory = [peak_memory(scheme, presmooth) for presmooth in (0.0, 0.5)]
             lines.append(f"- {scheme}: {memory[0]:.1f}; presmoothed {memory[1]:.1f}")
-    print("\n".join(lines))
+    figure = []
     if options.output:
         plot(results, everything, ceiling[everything][0], options.output / "speed.png")
-        with replacing(options.output / "speed.md") as temporary:
-            temporary.write_text(
-                "\n".join([*lines, "", "![rates by size](speed.png)", ""]), "utf-8"
-            )
+        figure = ["", "![rates by size](speed.png)"]
+    write_report([*lines, *figure], options.output and options.output / "speed.md")
 
 
 def roofline(results, ceiling, shapes, everything):
-    """What the arithmetic and the memory would allow, and what is reached."""
+    """The limits by arithmetic and by memory, and the rates relative to them."""
     lines = ["", "## Roofline, grey", ""]
     for threads, (copying, adding) in ceiling.items():
         lines.append(

@@ -1,14 +1,12 @@
-"""Diffusion on a GPU against its memory: python benchmarks/speed_cuda.py [-o FILE.md]
+"""Speed of diffusion on a GPU relative to its memory: python benchmarks/speed_cuda.py [-o FILE.md]
 
-How many pixels a second an explicit iteration takes by Triton's kernel and by PyTorch's own
-operations, next to what copying would allow, a step having to read and to write each pixel once.
-Each way is warmed up, and the median of the repeats counts. Without a GPU it rehearses on the CPU,
-with tiny images and, of the two, PyTorch's operations only: those numbers mean nothing.
+Pixels per second of an explicit iteration by Triton's kernel and by PyTorch's operations, beside the
+limit by copying, since a step reads and writes each pixel at least once. Medians of the repeats after
+a warm-up. Without a GPU this is a rehearsal on the CPU, with tiny images and PyTorch's operations
+only; its numbers mean nothing.
 """
 
 import argparse
-import statistics
-import time
 from datetime import date
 from importlib import import_module
 from importlib.util import find_spec
@@ -16,13 +14,11 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
-from machine import describe
+from scripting import describe, medians, table, write_report
 
 from difffilter.benchmark.machine import machine
-from difffilter.io.files import replacing
 from difffilter.pde.backends import torch_schemes
-from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion, stability_bound
-from difffilter.pde.solve.steps import Plan
+from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
 
 SHAPES = {"1024²": (1, 1, 1024, 1024), "4096²": (1, 1, 4096, 4096), "256³": (1, 256, 256, 256),
           "2048², 3 channels": (3, 1, 2048, 2048)}  # fmt: skip
@@ -37,25 +33,21 @@ ITERATIONS = 64
 
 def seconds(run, device, repeats):
     """The median duration of a call."""
-    taken = []
-    for turn in range(repeats + 1):
-        if device == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
+
+    def synchronised():
         run()
         if device == "cuda":
             torch.cuda.synchronize()
-        if turn:  # the first compiles
-            taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+
+    return medians({"": synchronised}, repeats)[""]
 
 
 def rate(shape, dtype, diffusivity, presmooth, device, iterations, repeats):
     """Mpixel·iterations/s; colour counts each channel's pixels."""
     u = torch.rand((1, *shape), dtype=dtype, device=device)
     diffusion = Diffusion(DIFFUSIVITIES[diffusivity], 0.1, presmooth=presmooth)
-    plan = Plan("explicit", iterations, 0.8 * stability_bound(shape[1:], diffusion.spacing))
-    taken = seconds(lambda: torch_schemes.run(plan, diffusion, u), device, repeats)
+    time = iterations * diffusion.largest_step(shape[1:])
+    taken = seconds(lambda: torch_schemes.evolve(diffusion, u, time), device, repeats)
     return u.numel() * iterations / taken / 1e6
 
 
@@ -67,10 +59,12 @@ def copying(device, repeats, size):
 
 
 def implementations(device):
-    names = {"PyTorch": "torch_graph"}
+    names = {"PyTorch": "torch_steps"}
     if device == "cuda" and find_spec("triton"):
-        names = {"Triton": "torch_triton"} | names
-    return {name: import_module(f"difffilter.pde.{module}") for name, module in names.items()}
+        names = {"Triton": "triton_steps"} | names
+    return {
+        name: import_module(f"difffilter.pde.backends.{module}") for name, module in names.items()
+    }
 
 
 def report(device, repeats):
@@ -84,8 +78,7 @@ def report(device, repeats):
     ]
     for dtype_name, dtype in DTYPES.items():
         limit = bandwidth / (2 * dtype.itemsize) / 1e6
-        lines += ["", f"## {dtype_name}", "", f"| | {' | '.join(shapes)} |"]
-        lines += ["|---" * (len(shapes) + 1) + "|"]
+        rows = []
         for name, module in implementations(device).items():
             for what, (diffusivity, presmooth) in DIFFUSIONS.items():
                 with patch.object(torch_schemes, "implementation", return_value=module):
@@ -93,10 +86,10 @@ def report(device, repeats):
                         rate(s, dtype, diffusivity, presmooth, device, iterations, repeats)
                         for s in shapes.values()
                     ]
-                cells = " | ".join(f"{r:.0f} ({r / limit:.0%})" for r in rates)
-                lines.append(f"| {name}, {what} | {cells} |")
-        lines += [f"| a copy, from memory | {' | '.join([f'{limit:.0f}'] * len(shapes))} |"]
-    return "\n".join(lines) + "\n"
+                rows.append([f"{name}, {what}", *(f"{r:.0f} ({r / limit:.0%})" for r in rates)])
+        rows.append(["a copy, from memory", *[f"{limit:.0f}"] * len(shapes)])
+        lines += ["", f"## {dtype_name}", "", *table(["", *shapes], rows)]
+    return "\n".join(lines)
 
 
 def main():
@@ -104,11 +97,8 @@ def main():
     parser.add_argument("-o", "--output", type=Path, help="write the tables to a file")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    text = report("cuda" if torch.cuda.is_available() else "cpu", options.repeats)
-    print(text)
-    if options.output:
-        with replacing(options.output) as path:
-            path.write_text(text, "utf-8")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    write_report([report(device, options.repeats)], options.output)
 
 
 if __name__ == "__main__":

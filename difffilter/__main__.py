@@ -1,5 +1,5 @@
 """python -m difffilter"""
 
-from difffilter.cli.main import main
+from difffilter.cli import main
 
 main()

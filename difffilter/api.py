@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from difffilter.catalog import for_noise, make, spell, usual_method
-from difffilter.denoiser import Denoiser, strength
+from difffilter.denoiser import Denoiser, as_denoiser
 from difffilter.image import as_float
 from difffilter.noise.estimation import check_sigma
 
 __all__ = ["Parameters", "denoise", "estimate_parameters", "scale_space"]
 
 
-def denoise(image, sigma=None, method=None, *, channel_axis=None, noise=None, **parameters):
-    """Denoise an image by the method of a name.
+def denoise(
+    image: Any,
+    sigma: float | None = None,
+    method: str | Denoiser | None = None,
+    *,
+    channel_axis: int | None = None,
+    noise: str | None = None,
+    full_output: bool = False,
+    **parameters: Any,
+) -> Any:
+    """Denoise an image by a method of the catalog, or by a Denoiser of one's own.
 
     Parameters
     ----------
     image : array_like or dask.array.Array
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. Of a
-        dask array only what parameters are chosen on is computed at once, and nothing if σ and
-        all parameters are given.
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. A dask
+        array is filtered lazily: only the tiles that parameters are chosen on are computed at
+        once, and none if σ and all parameters are given.
     sigma : float, optional
-        Standard deviation of the noise, in units of intensity, of Poisson noise and speckle where
-        the image is 1; ``None``: it is estimated.
+        Standard deviation of the noise in units of intensity, for Poisson noise and speckle where
+        the image is 1; ``None``: estimated from the image.
     method : str or Denoiser, optional
         What `make` takes, or a Denoiser; ``None``: ``"edge_enhancing"``, or ``"perona_malik"`` for
-        a volume or with a parameter that only that one has.
+        a volume or with a parameter that only `perona_malik` has.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional
-        The kind of noise, as `add_noise` has it. A method for white Gaussian noise is put between a
-        transform and its inverse for the others (`Stabilized`); ``None``: what the method is
-        for.
+        The kind of noise, as `add_noise` defines it. For kinds other than Gaussian a method for
+        Gaussian noise is put between a variance-stabilising transform and its inverse
+        (`Stabilized`); ``None``: the kind that the method is for.
+    full_output : bool, default False
+        Whether to return what was chosen as well; not for a dask array.
     **parameters
         The method's parameters.
 
@@ -43,11 +56,13 @@ def denoise(image, sigma=None, method=None, *, channel_axis=None, noise=None, **
     -------
     ndarray or dask.array.Array
         Same shape; float32, or float64 for float64 input. A dask array for a dask array.
+    Parameters
+        Only with ``full_output``: what was chosen, as `estimate_parameters` returns it.
 
     Raises
     ------
     TypeError, ValueError
-        If the image, σ or a parameter is not what it should be, or the method is for another kind
+        If the image, σ or a parameter is not as described above, or the method is for another kind
         of noise.
 
     Examples
@@ -56,26 +71,47 @@ def denoise(image, sigma=None, method=None, *, channel_axis=None, noise=None, **
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
     >>> bool(denoise(noisy).std() < 0.02)
     True
+    >>> smooth, chosen = denoise(noisy, method="heat", full_output=True)
+    >>> round(chosen.sigma, 1), chosen["time"] > 5
+    (0.1, True)
     >>> photons = np.random.default_rng(0).poisson(20, (64, 64))
     >>> bool(denoise(photons.astype(float), noise="poisson").std() < 1)
     True
     """
-    lazily = type(image).__module__.startswith("dask.array")
-    if method is None:
-        volume = np.ndim(image) - (channel_axis is not None) == 3
-        method = usual_method(volume, parameters)
-    if isinstance(method, str):
-        method = make(method, **parameters)
-    elif parameters:
-        raise TypeError("parameters go with the name of a method, not with a Denoiser")
-    elif not isinstance(method, Denoiser):
-        raise TypeError(f"method must be a name or a Denoiser; got {method!r}")
-    method = for_noise(method, noise)
-    if lazily:
+    volume = np.ndim(image) - (channel_axis is not None) == 3
+    denoiser = for_noise(_denoiser(method, parameters, volume), noise)
+    if type(image).__module__.startswith("dask.array"):
         from difffilter.blocks.dask_arrays import denoise_lazily
 
-        return denoise_lazily(image, sigma, method, channel_axis)
-    return method(image, sigma, channel_axis=channel_axis)
+        if full_output:
+            raise ValueError("full_output is True; expected False for a dask array")
+        return denoise_lazily(image, sigma, denoiser, channel_axis)
+    if not full_output:
+        return denoiser(image, sigma, channel_axis=channel_axis)
+    chosen = _chosen(denoiser, image, sigma, channel_axis)
+    return chosen.method(image, chosen.sigma, channel_axis=channel_axis), chosen
+
+
+def _denoiser(method, parameters, volume) -> Denoiser:
+    """The Denoiser that was asked for, or the default."""
+    if method is None:
+        method = usual_method(volume, parameters)
+    if isinstance(method, str):
+        return make(method, **parameters)
+    if parameters:
+        raise TypeError(
+            f"method is {method!r} with parameters {', '.join(parameters)}; expected parameters only "
+            "with the name of a method"
+        )
+    return as_denoiser(method)
+
+
+def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
+    image = as_float(image, channel_axis)
+    if sigma is None:
+        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    sigma = check_sigma(sigma, image)
+    return Parameters(denoiser.choose(image, sigma, channel_axis=channel_axis), sigma)
 
 
 @dataclass(frozen=True)
@@ -95,31 +131,37 @@ class Parameters(Mapping):
     --------
     >>> from difffilter import Heat
     >>> parameters = Parameters(Heat(time=2.0), 0.1)
-    >>> print(parameters, dict(parameters))
-    heat(time=2.0) {'time': 2.0, 'spacing': None, 'fidelity': 0.0, 'device': None}
+    >>> print(parameters, parameters["time"])
+    heat(time=2.0) 2.0
     """
 
     method: Denoiser
     sigma: float
 
     def __getitem__(self, name):
-        if name not in iter(self):
+        if name == "sigma":  # an attribute, for functions have a parameter of this name themselves
             raise KeyError(name)
-        return getattr(self.method, name)
+        return self.method.parameters[name]
 
     def __iter__(self):
-        return (field.name for field in fields(self.method))
+        return (name for name in self.method.parameters if name != "sigma")
 
     def __len__(self):
-        return len(fields(self.method))
+        return len(list(iter(self)))
 
     def __str__(self):
         return spell(self.method)
 
 
 def estimate_parameters(
-    image, method=None, sigma=None, channel_axis=None, *, noise=None, **parameters
-):
+    image: Any,
+    method: str | Denoiser | None = None,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    *,
+    noise: str | None = None,
+    **parameters: Any,
+) -> Parameters:
     """Choose a method's parameters for an image, without filtering it.
 
     Parameters
@@ -127,15 +169,15 @@ def estimate_parameters(
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
     method : str or Denoiser, optional
-        What `make` takes, or a Denoiser, whose parameters stay as they are where it gives them;
-        ``None``: as for `denoise`.
+        What `make` takes, or a Denoiser, whose parameters stay where they are given; ``None``: as
+        for `denoise`.
     sigma : float, optional
-        Standard deviation of the noise, in units of intensity, of Poisson noise and speckle where
-        the image is 1; ``None``: it is estimated.
+        Standard deviation of the noise in units of intensity, for Poisson noise and speckle where
+        the image is 1; ``None``: estimated from the image.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional
-        The kind of noise, as for `denoise`; ``None``: what the method is for.
+        The kind of noise, as for `denoise`; ``None``: the kind that the method is for.
     **parameters
         The method's parameters, if it is given by its name.
 
@@ -148,7 +190,7 @@ def estimate_parameters(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it should be, or the method chooses nothing.
+        If an argument is not as described above, or the method has no parameters.
 
     Examples
     --------
@@ -162,22 +204,22 @@ def estimate_parameters(
     True
     """
     image = as_float(image, channel_axis)
-    if method is None:
-        method = usual_method(image.ndim - (channel_axis is not None) == 3, parameters)
-    denoiser = make(method, **parameters) if isinstance(method, str) else method
-    if parameters and denoiser is method:
-        raise TypeError("parameters go with the name of a method, not with a Denoiser")
-    if not hasattr(denoiser, "choose"):
-        raise ValueError(f"{method} has no parameters to estimate")
-    denoiser = for_noise(denoiser, noise)
-    if sigma is None:
-        sigma = strength(denoiser, image, channel_axis)
-    sigma = check_sigma(sigma, image)
-    return Parameters(denoiser.choose(image, sigma, channel_axis=channel_axis), sigma)
+    volume = image.ndim - (channel_axis is not None) == 3
+    denoiser = _denoiser(method, parameters, volume)
+    if not denoiser.parameters:
+        raise ValueError(f"method is {spell(denoiser)}; expected one with parameters to estimate")
+    return _chosen(for_noise(denoiser, noise), image, sigma, channel_axis)
 
 
-def scale_space(image, method, times, *, sigma=None, channel_axis=None):
-    """Let an image evolve, and see it at chosen times.
+def scale_space(
+    image: ArrayLike,
+    method: str | Denoiser,
+    times: Iterable[float],
+    *,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+) -> Iterator[NDArray]:
+    """Let an image evolve under a PDE, and return it at chosen times [1]_.
 
     Parameters
     ----------
@@ -185,12 +227,12 @@ def scale_space(image, method, times, *, sigma=None, channel_axis=None):
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
     method : str or Denoiser
         A PDE: what `make` takes, or a Denoiser with a field ``time``, whose value does not matter.
-        Other parameters that are None are chosen from the image, once.
+        Other parameters that are ``None`` are chosen from the image, once.
     times : iterable of float
-        When to look, in the method's units of time; ≥ 0, none below the one before.
+        In the method's units of time; ≥ 0, none below the one before.
     sigma : float, optional
-        Standard deviation of the noise, in units of intensity, for what is chosen; ``None``: it is
-        estimated.
+        Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
+        estimated from the image.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
 
@@ -198,13 +240,13 @@ def scale_space(image, method, times, *, sigma=None, channel_axis=None):
     ------
     ndarray
         The image at each of the times, of the same shape; float32, or float64 for float64 input.
-        Each goes on from the one before, so that all of them cost as much as the last alone; but
-        with a fidelity term, which remembers the first image, each starts from there.
+        Each goes on from the one before, so that all of them cost as much as the last alone; with
+        a fidelity term, which refers to the first image, each starts from there.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it should be.
+        If an argument is not as described above.
 
     References
     ----------
@@ -219,26 +261,22 @@ def scale_space(image, method, times, *, sigma=None, channel_axis=None):
     """
     times = [float(time) for time in times]
     if any(a > b for a, b in zip([0.0, *times], times, strict=False)):
-        raise ValueError(f"times must be ≥ 0 and none below the one before; got {times}")
-    if isinstance(method, str):
-        method = make(method)
-    names = [field.name for field in fields(method)]
-    if "time" not in names:
-        raise ValueError(f"method must be one that evolves in time; {method!r} has no time")
+        raise ValueError(f"times is {times}; expected numbers ≥ 0, none below the one before")
+    denoiser = make(method) if isinstance(method, str) else as_denoiser(method)
+    if "time" not in denoiser.parameters:
+        raise ValueError(f"method is {spell(denoiser)}, which has no time; expected a PDE")
     image = as_float(image, channel_axis)
-    return _evolution(image, method, names, times, sigma, channel_axis)
+    return _evolution(image, denoiser, times, sigma, channel_axis)
 
 
-def _evolution(image, method, names, times, sigma, channel_axis):
-    # None means no more than a default where these two are concerned.
-    open_ = [getattr(method, n) for n in names if n not in ("time", "spacing", "step")]
-    if None in open_ or isinstance(getattr(method, "kappa", None), str):
-        method = replace(method, time=None).choose(image, sigma, channel_axis=channel_axis)
-    now, biased = 0.0, getattr(method, "fidelity", 0)
+def _evolution(image, denoiser, times, sigma, channel_axis):
+    if not denoiser.replace(time=0.0).is_settled(sigma):
+        denoiser = denoiser.replace(time=None).choose(image, sigma, channel_axis=channel_axis)
+    now, held_back = 0.0, denoiser.parameters.get("fidelity", 0)
     for time in times:
-        if biased:
-            yield replace(method, time=time)(image, channel_axis=channel_axis)
+        if held_back:  # by the first image
+            yield denoiser.replace(time=time)(image, channel_axis=channel_axis)
             continue
-        image = replace(method, time=time - now)(image, channel_axis=channel_axis)
+        image = denoiser.replace(time=time - now)(image, channel_axis=channel_axis)
         now = time
         yield image.copy()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import re
 from dataclasses import fields, is_dataclass
 from importlib import import_module
 
-from difffilter.denoiser import Denoiser
+from difffilter.checks import nearest
+from difffilter.denoiser import Denoiser, as_denoiser, can_be_called
 from difffilter.noise.estimation import check_noise
 
 __all__ = ["make", "methods", "spell"]
@@ -91,7 +91,7 @@ def make(text, **parameters):
     for key in given:
         if key not in known:
             raise ValueError(f"{name} has no parameter {key!r}{nearest(key, known)}")
-    return denoiser(**given)
+    return as_denoiser(denoiser(**given))
 
 
 def _find(name, home):
@@ -113,17 +113,17 @@ def _find(name, home):
         classes = [key for key, value in vars(found).items() if isinstance(value, type)]
         raise ValueError(f"{module} has no class {attribute!r}{nearest(attribute, classes)}")
     denoiser = getattr(found, attribute)
-    if not issubclass(denoiser, Denoiser):
-        raise ValueError(f"{name} is no Denoiser: it cannot be called with an image")
+    if not can_be_called(denoiser):
+        raise ValueError(f"{name} is not a Denoiser: it cannot be called with an image")
     return denoiser
 
 
-def usual_method(volume, parameters=()):
-    """The name of the method for who names none.
+def usual_method(volume: bool, parameters=()) -> str:
+    """The default method.
 
-    That is `edge_enhancing`, which of the PDEs takes the most noise off photographs. In volumes,
-    where its tensors take twenty times as long, it is `perona_malik`; so it is for who gives a
-    parameter that only that one has.
+    That is `edge_enhancing`, the PDE that removes the most noise from photographs. In volumes, where
+    its tensors take twenty times as long, it is `perona_malik`, and so it is with a parameter that
+    only `perona_malik` has.
 
     Examples
     --------
@@ -136,27 +136,21 @@ def usual_method(volume, parameters=()):
     return "perona_malik" if volume or only & set(parameters) else "edge_enhancing"
 
 
-def for_noise(denoiser, noise):
+def for_noise(denoiser: Denoiser, noise: str | None) -> Denoiser:
     """A Denoiser for a kind of noise: itself, or between a transform and its inverse.
 
     Parameters
     ----------
     denoiser : Denoiser
-        Whose attribute ``noise``, if it has one, is the kind that it is for; else it is for
-        ``"gaussian"``.
     noise : str or None
-        A kind of `difffilter.noise.estimation.EXPONENTS`; ``None``: whatever the Denoiser is for.
-
-    Returns
-    -------
-    Denoiser
+        A kind of `difffilter.noise.estimation.EXPONENTS`; ``None``: what the Denoiser is for.
 
     Raises
     ------
     ValueError
         If the kind is unknown, or the Denoiser is for another one that is not Gaussian.
     """
-    own = getattr(denoiser, "noise", "gaussian")
+    own = denoiser.noise
     if noise is None or check_noise(noise) == own:
         return denoiser
     if own != "gaussian":
@@ -164,21 +158,19 @@ def for_noise(denoiser, noise):
     return make("stabilized", method=denoiser, noise=noise)
 
 
-def spell(denoiser):
-    """What `make` would make this Denoiser from; for one that is no dataclass, its repr.
+def spell(denoiser: Denoiser) -> str:
+    """The text from which `make` makes this Denoiser; its repr if there is none.
 
     Examples
     --------
     >>> spell(make("heat").choose([[0.0, 1.0], [0.5, 0.5]], 0.0))
     'heat(time=0.0)'
     """
-    if not is_dataclass(denoiser):
+    home = denoiser.home
+    if home is None:
         return repr(denoiser)
-    home = f"{type(denoiser).__module__}:{type(denoiser).__qualname__}"
     name = next((name for name, known in CATALOG.items() if known == home), home)
-    values = {f.name: getattr(denoiser, f.name) for f in fields(denoiser)}
-    usual = {f.name: f.default for f in fields(denoiser)}
-    given = [f"{key}={value!r}" for key, value in values.items() if value != usual[key]]
+    given = [f"{key}={value!r}" for key, value in denoiser.changed.items()]
     return f"{name}({', '.join(given)})" if given else name
 
 
@@ -220,9 +212,3 @@ def parse_number(text):
         return float(above) / float(below) if slash else float(above)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{text!r} is not a number; write 0.098 or 25/255") from None
-
-
-def nearest(word, known):
-    """`` (did you mean ...?)``, or a list of what there is."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"

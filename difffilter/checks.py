@@ -86,7 +86,7 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """
     choices = list(choices)
     if not isinstance(value, str) or value not in choices:
-        close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(str(value), choices, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}{hint}")
     return value

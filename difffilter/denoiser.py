@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from difffilter.image import as_float
+from difffilter.image import as_float, mosaic
 from difffilter.noise.estimation import check_sigma, estimate_sigma
 
-__all__ = ["Box", "Denoiser", "Identity", "as_denoiser", "prepare"]
+__all__ = ["Box", "Denoiser", "Identity", "as_denoiser", "can_be_called", "prepare"]
 
 # (start, stop) along each spatial axis.
 Box = tuple[tuple[int, int], ...]
@@ -32,8 +32,10 @@ class Denoiser:
     blocks_at_once : int or None, default None
         How many blocks of a large image to filter at the same time; ``None``: one for each core.
     SEARCH, SEARCH_COLOUR : dict of str to Range or Choice, default {}
-        Where to look for the constants that are calibrated on training images or found by an
+        Where to look for the parameters that are calibrated on training images or found by an
         oracle, and for further ones that only colour images need.
+    PACKAGES : tuple of str, default ()
+        Packages that it wraps, whose versions a calibration records.
 
     Examples
     --------
@@ -50,6 +52,7 @@ class Denoiser:
     blocks_at_once: ClassVar[int | None] = None
     SEARCH: ClassVar[dict] = {}
     SEARCH_COLOUR: ClassVar[dict] = {}
+    PACKAGES: ClassVar[tuple[str, ...]] = ()
 
     def __call__(
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
@@ -87,8 +90,8 @@ class Denoiser:
         sigma: float,
         *,
         channel_axis: int | None = None,
-        weight: NDArray,
-        deviation: NDArray,
+        weight: NDArray | None = None,
+        deviation: NDArray | None = None,
     ) -> Denoiser:
         """As `choose`, where errors do not count alike and the noise is not equally strong.
 
@@ -96,12 +99,28 @@ class Denoiser:
         ----------
         noisy, sigma, channel_axis
             As for `choose`.
-        weight : ndarray
-            Of the image's shape: how much the squared error of each pixel counts.
-        deviation : ndarray
-            Of the image's shape: the standard deviation of the noise at each pixel.
+        weight : ndarray, optional
+            Of the image's shape: how much the squared error of each pixel counts; ``None``: alike.
+        deviation : ndarray, optional
+            Of the image's shape: the standard deviation of the noise at each pixel; ``None``: σ.
         """
         return self.choose(noisy, sigma, channel_axis=channel_axis)
+
+    def choose_on(
+        self, tiles: NDArray, sigma: float | None = None, *, channel_axis: int | None = None
+    ) -> Denoiser:
+        """As `choose`, for an image that is too large to look at, by evenly spread tiles of it.
+
+        Parameters
+        ----------
+        tiles : ndarray
+            ``(N, ...)``: N tiles of one shape.
+        sigma : float, optional
+        channel_axis : int, optional
+            Of a tile; -1 or None.
+        """
+        axes = tiles.ndim - 1 - (channel_axis is not None)
+        return self.choose(mosaic(tiles, axes), sigma, channel_axis=channel_axis)
 
     def is_settled(self, sigma: float | None = None) -> bool:
         """Whether a call with this σ has nothing left to choose or to estimate from the image."""
@@ -160,14 +179,34 @@ class Denoiser:
     @property
     def parameters(self) -> dict[str, Any]:
         """The fields and their values; none for a class that is not a dataclass."""
-        if not is_dataclass(self):
-            return {}
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return _fields(self)
 
     @property
-    def home(self) -> str:
-        """``"module:Class"``, which `difffilter.make` takes."""
+    def changed(self) -> dict[str, Any]:
+        """The parameters that are not at their defaults."""
+        return _changed(self)
+
+    @property
+    def home(self) -> str | None:
+        """``"module:Class"``, from which `difffilter.make` can make it; ``None``: it cannot."""
+        if not is_dataclass(self):
+            return None
         return f"{type(self).__module__}:{type(self).__qualname__}"
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values of some parameters."""
+        return replace(self, **changes)  # type: ignore[type-var]
+
+
+def _fields(thing):
+    if not is_dataclass(thing):
+        return {}
+    return {field.name: getattr(thing, field.name) for field in fields(thing)}
+
+
+def _changed(thing):
+    defaults = {field.name: field.default for field in fields(thing)} if _fields(thing) else {}
+    return {name: value for name, value in _fields(thing).items() if value != defaults[name]}
 
 
 @dataclass(frozen=True)
@@ -187,15 +226,25 @@ class Adapted(Denoiser):
 
     @property
     def parameters(self):
-        if not is_dataclass(self.function):
-            return {}
-        return {field.name: getattr(self.function, field.name) for field in fields(self.function)}
+        return _fields(self.function)
+
+    @property
+    def changed(self):
+        return _changed(self.function)
 
     @property
     def home(self):
+        if not is_dataclass(self.function):
+            return None
         return f"{type(self.function).__module__}:{type(self.function).__qualname__}"
 
+    def replace(self, **changes):
+        return Adapted(replace(self.function, **changes))
+
     def __repr__(self):
+        kind = type(self.function)
+        if kind.__repr__ is object.__repr__:  # which shows no more than an address
+            return f"{kind.__module__}:{kind.__qualname__}"
         return repr(self.function)
 
 
@@ -222,6 +271,11 @@ def as_denoiser(candidate: Any) -> Denoiser:
     if not callable(candidate):
         raise TypeError(f"method is {candidate!r}; expected a name or a Denoiser")
     return Adapted(candidate)
+
+
+def can_be_called(candidate: type) -> bool:
+    """Whether instances of a class can be called."""
+    return any("__call__" in vars(base) for base in candidate.__mro__)
 
 
 def prepare(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-__all__ = ["as_float", "like"]
+__all__ = ["LUMA", "as_float", "grey", "like"]
+
+# Shares of red, green and blue in the luma of ITU-R BT.601, by which test sets become grey.
+LUMA = (0.299, 0.587, 0.114)
 
 
 def as_float(image, channel_axis=None, *, name="image", axes=(2, 3)):
@@ -85,6 +90,29 @@ def not_finite(name, count):
     )
 
 
+def mosaic(tiles, axes):
+    """Tiles side by side along the last two spatial axes, as near to a square as they go.
+
+    Parameters
+    ----------
+    tiles : ndarray
+        ``(N, H, W)`` or ``(N, D, H, W)``, or either with channels last.
+    axes : int
+        How many spatial axes a tile has.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> mosaic(np.arange(4).reshape(4, 1, 1), 2)
+    array([[0, 2],
+           [1, 3]])
+    """
+    rows = math.isqrt(len(tiles))
+    columns = len(tiles) // rows
+    grid = tiles[: rows * columns].reshape(rows, columns, *tiles.shape[1:])
+    return np.concatenate(np.concatenate(grid, axis=axes), axis=axes - 2)
+
+
 def like(result, original):
     """Bring a float image back to the dtype of the image that it was made from.
 
@@ -115,3 +143,28 @@ def like(result, original):
     # float64 holds every integer up to 32 bits; the upper limit of 64 bits is rounded down to it.
     top = float(limits.max) if limits.bits < 64 else np.nextafter(float(limits.max), 0)
     return np.clip(np.rint(result * np.float64(limits.max)), limits.min, top).astype(dtype)
+
+
+def grey(image):
+    """The luma of a colour image, in the dtype of the image.
+
+    Parameters
+    ----------
+    image : ndarray
+        ``(..., 3)``: red, green and blue; floating point, or unsigned integers of 8 or 16 bits.
+
+    Returns
+    -------
+    ndarray
+        ``(...)``. Integers are rounded in fixed point with 16 bits, as Pillow rounds them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grey(np.array([[255, 255, 255], [255, 0, 0]], np.uint8))
+    array([255,  76], dtype=uint8)
+    """
+    if image.dtype.kind == "f":
+        return image @ np.array(LUMA, image.dtype)
+    shares = np.rint(np.array(LUMA) * 2**16).astype(np.uint32)
+    return ((image.astype(np.uint32) @ shares + 2**15) >> 16).astype(image.dtype)

@@ -1,4 +1,4 @@
-"""How the documentation is built: make docs"""
+"""Configuration of the documentation: make docs"""
 
 import os
 import sys
@@ -39,11 +39,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the docstrings say more
 numpydoc_show_class_members = False
 
-# Pages of filters draw their own picture, with figures.py.
-plot_formats = [("png", 110)]
+# The filters' pages draw their pictures with figures.py; the code is not for readers.
+plot_formats = [("png", 150)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
-plot_include_source = True
+plot_include_source = False
 plot_rcparams = {"savefig.bbox": "tight"}
 plot_apply_rcparams = True
 

@@ -1,28 +1,44 @@
-"""The documentation names all there is, what it says to type can be typed, and its examples run."""
+"""The documentation covers every method and public name, its commands parse and its code runs."""
 
+import json
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+import reliability
+from PIL import Image
 
 import difffilter as df
-from difffilter import ddpm
-from difffilter.cli.main import cli
+from difffilter import ddpm, training
+from difffilter.cli import cli
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)
-TEXTS = {path: path.read_text("utf-8") for path in PAGES if path.name != "_template.md"}
+README = ROOT / "README.md"
+PAGES = [
+    path
+    for path in sorted(DOCS.rglob("*.md"))
+    if not {"_build", "gallery"} & set(path.parts) and path.name != "_template.md"
+]
+TEXTS = {path: path.read_text("utf-8") for path in [README, *PAGES]}
 
 COMMANDS = [
-    (path.stem, line)
-    for path, text in {ROOT / "README.md": (ROOT / "README.md").read_text("utf-8"), **TEXTS}.items()
-    for line in re.findall(r"^\$ difffilter (.*)$", text, re.M)
+    (path.relative_to(ROOT).with_suffix("").as_posix(), line)
+    for path, text in TEXTS.items()
+    for line in re.findall(r"^ *\$ difffilter (.*)$", text, re.M)
 ]
+
+
+def blocks(path):
+    """The Python code on a page."""
+    return re.findall(r"```python\n(.*?)```", TEXTS[path], re.S)
 
 
 @pytest.mark.parametrize("name", df.methods())
@@ -33,32 +49,35 @@ def test_every_filter_has_a_page(name):
     head = re.match(r"---\nfor: .+\nkeeps: .+\ngives_up: .+\n---\n\n# ", TEXTS[page])
     assert head, f"{page} must begin as _template.md does"
     sections = re.findall(r"^## (.+)$", TEXTS[page], re.M)
-    for section in ("When to use it", "Equation", "Picture", "Parameters"):
-        assert section in sections, f"{page} has no section {section!r}"
+    order = ["Equation", "When to use it", "Use", "Parameters"]
+    assert [section for section in sections if section != "Notes"] == order
 
 
 def test_every_page_of_a_filter_belongs_to_one():
     pages = {page.stem for page in (DOCS / "filters").glob("*.md")}
-    assert pages - {"_template"} == set(df.methods())
+    assert pages - {"_template", "index"} == set(df.methods())
 
 
-def documented(package, page):
-    return re.findall(rf"^\.\. auto\w+:: {package}\.(\w+)$", page, re.M)
+def documented():
+    """The names that the pages document, those of the filters by a directive."""
+    for text in TEXTS.values():
+        yield from re.findall(r"^\.\. auto\w+:: ([\w.]+)$", text, re.M)
+        if "```{filter-reference}" in text:
+            extension = runpy.run_path(str(DOCS / "_extensions/filters.py"))
+            for method in df.methods():
+                yield from (name for _, name in extension["documented"](method))
 
 
-@pytest.mark.parametrize(
-    ("package", "names"),
-    [("difffilter", df.__all__), ("difffilter.ddpm", ddpm.__all__)],
-    ids=["difffilter", "ddpm"],
-)
-def test_every_public_name_is_documented_once(package, names):
-    found = [name for text in TEXTS.values() for name in documented(package, text)]
-    assert sorted(found) == sorted(set(names) - {"__version__"})
+@pytest.mark.parametrize("package", [df, ddpm, training], ids=lambda package: package.__name__)
+def test_every_public_name_is_documented_once(package):
+    found = [name.rpartition(".") for name in documented()]
+    names = [name for home, _, name in found if home == package.__name__]
+    assert sorted(names) == sorted(set(package.__all__) - {"__version__"})
 
 
 @pytest.mark.parametrize(("page", "line"), COMMANDS, ids=[f"{p}: {c}" for p, c in COMMANDS])
-def test_commands_can_be_typed(page, line):
-    """Command, options and method exist; the command is not carried out."""
+def test_commands_parse(page, line):
+    """Command, options and method exist; nothing is carried out."""
     name, *arguments = shlex.split(line, comments=True)
     command = cli.commands[name]
     with command.make_context(name, arguments) as context:
@@ -78,9 +97,50 @@ def test_an_option_that_does_not_exist_would_be_found():
     [path for path, text in TEXTS.items() if "```python" in text],
     ids=lambda path: path.stem,
 )
-def test_code_of_pages_runs(page):
-    for block in re.findall(r"```python\n(.*?)```", TEXTS[page], re.S):
-        exec(compile(block, page.name, "exec"), {})
+def test_code_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in blocks(page):
+        assert "figures" not in block, "code for readers needs nothing of docs/"
+        exec(compile(block, page.name, "exec"), {"__name__": page.stem})
+
+
+def test_code_for_a_method_of_ones_own_works_on_the_command_line(tmp_path, photo):
+    page = DOCS / "guide/own-method.md"
+    [code] = [code for code in blocks(page) if "Median" in code]
+    (tmp_path / "my_filters.py").write_text(code, "utf-8")
+    Image.fromarray((photo * 255).astype(np.uint8)).save(tmp_path / "photo.png")
+    commands = re.findall(r"^\$ difffilter (.*my_filters.*)$", TEXTS[page], re.M)
+    assert len(commands) == 2
+    for command in commands:
+        subprocess.run(
+            [sys.executable, "-m", "difffilter", *shlex.split(command)], cwd=tmp_path, check=True
+        )
+
+
+@pytest.mark.parametrize("path", [README, ROOT / "CONTRIBUTING.md"], ids=lambda path: path.stem)
+def test_what_is_named_exists(path):
+    text = path.read_text("utf-8")
+    for target in re.findall(r"\]\(([^):]+)\)", text):
+        assert (ROOT / target).exists(), target
+    for target in re.findall(r"`((?:difffilter|tests|benchmarks|docs)/[\w/.-]+)`", text):
+        if "NAME" not in target:
+            assert (ROOT / target).exists(), target
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for goal in re.findall(r"`make (\w+)`", text):
+        assert re.search(rf"^{goal}:", makefile, re.M), goal
+
+
+def test_committed_results_are_shown():
+    """When this fails: python benchmarks/results_page.py"""
+    script = runpy.run_path(str(ROOT / "benchmarks/results_page.py"), run_name="results_page")
+    assert script["with_summary"](TEXTS[README]) == TEXTS[README]
+    assert script["page"]() == TEXTS[DOCS / "results.md"]
+
+
+def test_committed_faults_are_shown():
+    """When this fails: python benchmarks/reliability.py --page"""
+    results = json.loads((ROOT / "benchmarks/results/reliability.json").read_text("utf-8"))
+    assert reliability.page(results) == TEXTS[DOCS / "reliability.md"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +153,7 @@ def test_code_of_pages_runs(page):
         ('<link rel="license" href="https://example/">', []),
     ],
 )
-def test_what_a_page_would_fetch_is_found(tag, found):
+def test_references_to_the_network_are_found(tag, found):
     offline = runpy.run_path(str(DOCS / "_extensions/offline.py"))
     assert offline["FETCHED"].findall(tag) == found
 
@@ -102,7 +162,7 @@ def test_what_a_page_would_fetch_is_found(tag, found):
     "path", sorted((DOCS / "examples").glob("*.py")), ids=lambda path: path.stem
 )
 def test_example(path):
-    """It asserts what it claims."""
+    """An example asserts what it claims, and draws a figure."""
     assert re.search(r"^ *assert ", path.read_text("utf-8"), re.M)
     plt.switch_backend("agg")
     try:

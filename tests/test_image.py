@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from difffilter.image import as_float, like
+from difffilter.image import as_float, grey, like
 from difffilter.io.files import read, write
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -352,3 +352,26 @@ def test_an_interrupt_at_the_last_moment_is_still_one(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.txt") as temporary:
         temporary.write_text("whole")
     assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+# --- grey -----------------------------------------------------------------------------------
+
+
+def test_grey_of_bytes_is_that_of_pillow(rng):
+    colours = rng.integers(256, size=(500, 200, 3), dtype=np.uint8)
+    luma = grey(colours)
+    assert luma.dtype == np.uint8
+    np.testing.assert_array_equal(luma, np.asarray(Image.fromarray(colours).convert("L")))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_grey_is_the_luma_in_every_dtype(dtype, rng):
+    colours = rng.random((20, 30, 3))
+    colours[0, 0] = 1
+    luma = grey(like(colours, np.zeros(1, dtype)))
+    assert luma.dtype == dtype
+    levels = 1e6 if dtype in (np.float32, np.float64) else np.iinfo(dtype).max
+    np.testing.assert_allclose(
+        as_float(luma), colours @ [0.299, 0.587, 0.114], rtol=0, atol=1.5 / levels
+    )
+    assert as_float(luma)[0, 0] == pytest.approx(1, abs=1e-7)

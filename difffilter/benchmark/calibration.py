@@ -1,4 +1,4 @@
-"""Constants of methods, calibrated on training images: searched, stored, looked up."""
+"""Parameters calibrated on training images: searched, stored, looked up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from difffilter.benchmark.search import fit, mean_psnr
 from difffilter.catalog import make, parse, parse_number
-from difffilter.image import as_float
+from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read, replacing
 
 __all__ = ["CALIBRATION", "NotCalibrated", "calibrate", "calibrated"]
@@ -24,39 +24,36 @@ CALIBRATION = Path(__file__).with_name("calibration.json")
 
 SIGMAS = ("5/255", "10/255", "15/255", "25/255", "35/255", "50/255", "75/255")
 
-# ITU-R 601, as the grey test sets of the field were made.
-LUMA = np.array([0.299, 0.587, 0.114])
-
 
 class NotCalibrated(ValueError):
-    """A method whose constants have not been calibrated."""
+    """A method whose parameters have not been calibrated."""
 
 
 def calibrated(name, sigma, *, colour=False, path=CALIBRATION):
-    """The calibrated constants of a method at a noise level.
+    """The calibrated parameters of a method at a noise level.
 
     Parameters
     ----------
     name : str
-        As it was calibrated under: ``"peers:TotalVariation"``.
+        The name it was calibrated under, such as ``"peers:TotalVariation"``.
     sigma : float
         Standard deviation of the noise, in units of intensity; above 0.
-    colour : bool
-        Whether for colour images treated jointly.
+    colour : bool, default False
+        Whether for colour images whose channels are filtered jointly.
     path : path-like
-        The file to look in.
+        The file with the calibrated parameters.
 
     Returns
     -------
     dict
-        Constant to value. Between two calibrated levels numbers are interpolated on logarithmic
-        scales, and words are those of the nearer level; beyond the outermost levels, constants
-        that grow with σ stay proportional to it and the others stay as they are.
+        Parameter to value. Between two calibrated levels, numbers are interpolated on logarithmic
+        scales and choices are those of the nearer level. Beyond the outermost levels, parameters
+        that scale with σ stay proportional to it, and the others stay constant.
 
     Raises
     ------
     NotCalibrated
-        If there is nothing under this name.
+        If the file has nothing under this name.
     ValueError
         If the file is damaged.
 
@@ -76,7 +73,7 @@ def calibrated(name, sigma, *, colour=False, path=CALIBRATION):
 
 
 def _constants(record, sigma):
-    """Each constant at σ from its values at the levels of a record."""
+    """Each parameter at σ, from its values at the levels of a record."""
     levels = {parse_number(text): at["constants"] for text, at in record["levels"].items()}
     found = {}
     for name, where in record["search"].items():
@@ -89,7 +86,7 @@ def _constants(record, sigma):
 
 
 def _interpolate(sigma, values, per_sigma, whole):
-    """A number at σ, linear on logarithmic scales between its values at some levels."""
+    """A number at σ, interpolated linearly on logarithmic scales."""
     levels = sorted(values)
     logs = [math.log(values[level] / (level if per_sigma else 1)) for level in levels]
     number = math.exp(np.interp(math.log(sigma), np.log(levels), logs))
@@ -99,43 +96,43 @@ def _interpolate(sigma, values, per_sigma, whole):
 
 
 def calibrate(method, paths, *, colour=False, sigmas=SIGMAS, crop=256, data="", output=CALIBRATION):
-    """Search a method's constants for the best mean PSNR over training images, and store them.
+    """Search a method's parameters for the best mean PSNR over training images, and store them.
 
-    White Gaussian noise, neither clipped nor quantised; results clipped to [0, 1]. After every
-    noise level the file is written anew, so that a run that was stopped goes on from there.
+    The noise is white and Gaussian, neither clipped nor quantised; results are clipped to [0, 1].
+    The file is rewritten after every noise level, so that an interrupted run can be continued.
 
     Parameters
     ----------
     method : str
-        What `make` takes, without parameters: ``"peers:TotalVariation"``. Its class has an
-        attribute ``SEARCH``, a dict of constants to `Range` or `Choice`; for constants that only
-        colour images need, ``SEARCH_COLOUR`` as well.
+        What `make` takes, without parameters: ``"peers:TotalVariation"``. The parameters in its
+        class's ``SEARCH`` (and, with `colour`, ``SEARCH_COLOUR``) are searched.
     paths : iterable of path-like
-        Image files, and folders of which all images are taken.
-    colour : bool
-        Whether to calibrate for colour images; if not, colour images become grey.
+        Image files, and folders of images.
+    colour : bool, default False
+        Whether to calibrate for colour images; if not, colour images are converted to grey.
     sigmas : sequence of str
         The noise levels, as ``"25/255"``.
-    crop : int
-        Of larger images, the middle of this height and width is used.
+    crop : int, default 256
+        Side of the square taken from the middle of larger images, in pixels.
     data : str
-        What the images are, for the record.
+        A description of the images, for the record.
     output : path-like
-        The file to store the constants in, beside those of other methods.
+        The file to store the parameters in, beside those of other methods.
 
     Returns
     -------
     dict
-        What was stored: date, data, images, crop, versions, search, and levels: each σ with
-        constants, psnr and noisy, the mean PSNR in dB with and without denoising.
+        The stored record: date, data, images, crop, versions, search, and levels: for each σ the
+        constants (the parameters found) and the mean PSNR in dB with (psnr) and without (noisy)
+        denoising.
 
     Raises
     ------
     ValueError
-        If the method has no constants to search, there are no images, or the file is damaged.
+        If the method has no parameters to search, there are no images, or the file is damaged.
     """
     name, denoiser = _searchable(method)
-    space = denoiser.SEARCH | (getattr(denoiser, "SEARCH_COLOUR", {}) if colour else {})
+    space = denoiser.SEARCH | (denoiser.SEARCH_COLOUR if colour else {})
     output = Path(output)
     stored = _read(output) if output.exists() else {}
     files = _files(paths)
@@ -167,14 +164,14 @@ def _searchable(method):
     name, given = parse(method)
     denoiser = make(method)
     if given:
-        raise ValueError(f"all constants of {name} are calibrated; write {name} alone")
-    if not getattr(denoiser, "SEARCH", None):
-        raise ValueError(f"{name} has no constants to calibrate (no SEARCH in its class)")
+        raise ValueError(f"method is {method!r}; expected {name!r}: all parameters are calibrated")
+    if not denoiser.SEARCH:
+        raise ValueError(f"{name} has no parameters to calibrate (its class has no SEARCH)")
     return name, denoiser
 
 
 def _level(denoiser, space, cleans, text, colour, start):
-    """What to store of one noise level."""
+    """The record of one noise level."""
     sigma, channel_axis = parse_number(text), -1 if colour else None
     noisies = [
         (clean + np.random.default_rng([number, round(1e6 * sigma)]).normal(0, sigma, clean.shape))
@@ -211,7 +208,7 @@ def _clean(file, colour, crop):
     picture = read(file)
     page = as_float(picture.pages[0], picture.channel_axis).astype(np.float64)
     if page.ndim == 3 and not colour:
-        page = page @ LUMA
+        page = grey(page)
     elif page.ndim == 2 and colour:
         page = np.repeat(page[..., None], 3, axis=2)
     top, left = (max(0, (n - crop) // 2) for n in page.shape[:2])
@@ -222,7 +219,7 @@ def _clean(file, colour, crop):
 
 
 def _versions(denoiser):
-    packages = ("difffilter", "numpy", *getattr(denoiser, "PACKAGES", ()))
+    packages = ("difffilter", "numpy", *denoiser.PACKAGES)
     found = {}
     for package in packages:
         try:
@@ -233,7 +230,7 @@ def _versions(denoiser):
 
 
 def _store(path, name, mode, record):
-    """Put one record into the file, whole or not at all."""
+    """Write one record into the file, whole or not at all."""
     stored = _read(path) if path.exists() else {}
     stored.setdefault(name, {})[mode] = record
     with replacing(path) as temporary:
@@ -242,14 +239,14 @@ def _store(path, name, mode, record):
 
 
 def _read(path):
-    """The file's records; a complaint that names the file if they are not what they should be."""
+    """The file's records, checked; an error names the file."""
     try:
         stored = json.loads(path.read_text("utf-8"))
         for modes in stored.values():
             for record in modes.values():
                 constants = [set(at["constants"]) for at in record["levels"].values()]
                 if not constants or any(names != set(record["search"]) for names in constants):
-                    raise ValueError("constants are missing")
+                    raise ValueError("parameters are missing")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is damaged ({error}); restore it or delete it") from error
     return stored
@@ -257,5 +254,5 @@ def _read(path):
 
 @lru_cache(maxsize=8)
 def _load(path, changed):
-    """`_read`, once for every time that the file has changed."""
+    """`_read`, once for each change of the file."""
     return _read(path)

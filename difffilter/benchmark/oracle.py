@@ -1,49 +1,34 @@
-"""The best that a method can do on an image, by searching its constants on the clean one."""
+"""The best that a method can do on an image: its parameters searched on the clean one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from difffilter.benchmark.calibration import NotCalibrated
-from difffilter.benchmark.search import Choice, Range, fit, mean_psnr
+from difffilter.benchmark.search import fit, mean_psnr
 from difffilter.catalog import make
 from difffilter.denoiser import prepare
-from difffilter.pde.heat import Heat
-from difffilter.pde.perona_malik import PeronaMalik
-from difffilter.pde.solve.schemes import DIFFUSIVITIES
 
 __all__ = ["Oracle"]
-
-# Where to look for the constants that difffilter's own methods choose from the noisy image.
-OWN = {
-    Heat: {"time": Range(1e-3, 1e3)},
-    PeronaMalik: {
-        "diffusivity": Choice(tuple(DIFFUSIVITIES)),
-        "presmooth": Choice((0.0, 0.5, 0.7)),
-        "kappa": Range(0.03, 5, per_sigma=True),
-        "time": Range(0.1, 200, along=True),
-    },
-}
 
 
 @dataclass(frozen=True)
 class Oracle:
-    """A method with the constants that suit the clean image best.
+    """A method with the parameters that suit the clean image best.
 
-    No denoiser, for it is shown what it should find: a bound for every way of choosing the
-    method's constants, and labelled ``oracle(...)`` wherever it appears.
+    It is not a Denoiser, because it is shown the image it should recover. It bounds what any choice
+    of the method's parameters can reach, and is labelled ``oracle(...)`` wherever it appears.
 
     Attributes
     ----------
     method : str
-        What `make` takes. The constants that it gives stay; those that are ``None`` are searched:
-        time, kappa, diffusivity and presmooth of difffilter's own methods, for others what their
-        class names in ``SEARCH`` (see `difffilter.benchmark.calibration`).
+        What `make` takes. The parameters it sets stay; those in its class's ``SEARCH`` (and, for
+        colour images, ``SEARCH_COLOUR``) that are ``None`` are searched.
 
     Raises
     ------
     ValueError
-        If the method is unknown or has no constants to search.
+        If the method is unknown or has no parameters to search.
 
     Examples
     --------
@@ -60,40 +45,39 @@ class Oracle:
     method: str
 
     def __post_init__(self):
-        denoiser = make(self.method)
-        if not _space(denoiser, channel_axis=None):
-            raise ValueError(f"{self.label}: {self.method} has no constants to search")
+        if not _space(make(self.method), channel_axis=None):
+            raise ValueError(f"{self.label}: {self.method} has no parameters to search")
 
     @property
     def label(self):
-        """What it is to be called wherever its results are shown."""
+        """Its name wherever its results are shown."""
         return f"oracle({self.method})"
 
     def choose(self, noisy, sigma, clean, channel_axis=None):
-        """The method with the constants of best PSNR.
+        """The method with the parameters of highest PSNR.
 
         Parameters
         ----------
         noisy, clean : array_like
-            ``(H, W)`` or ``(D, H, W)``, or either with channels, of one shape; integers are scaled
-            to [0, 1].
+            ``(H, W)`` or ``(D, H, W)``, or either with channels, of the same shape; integers are
+            scaled to [0, 1].
         sigma : float or None
-            Standard deviation of the noise; ``None``: it is estimated.
+            Standard deviation of the noise; ``None``: estimated.
         channel_axis : int, optional
             The axis of the channels; ``None``: no channels.
 
         Returns
         -------
         Denoiser
-            With every constant filled in. Not worse than what the method itself chooses, which
-            is tried as well.
+            With every parameter set. Never worse than what the method itself chooses, which is
+            tried as well.
         """
         noisy, sigma = prepare(noisy, sigma, channel_axis)
         denoiser = make(self.method)
-        itself = _itself(denoiser, noisy, sigma, channel_axis)
+        space = _space(denoiser, channel_axis)
+        itself = _itself(denoiser, space, noisy, sigma, channel_axis)
         if sigma == 0:
             return itself or denoiser
-        space = _space(denoiser, channel_axis)
         best, score = fit(denoiser, space, [clean], [noisy], sigma, channel_axis=channel_axis)
         if itself is not None:
             result = itself(noisy, sigma, channel_axis=channel_axis)
@@ -101,8 +85,8 @@ class Oracle:
                 return itself
         return best
 
-    def denoise(self, noisy, sigma, clean, channel_axis=None):
-        """The image by the method that `choose` returns.
+    def __call__(self, noisy, sigma, clean, channel_axis=None):
+        """Denoise an image by the method that `choose` returns.
 
         Parameters
         ----------
@@ -119,16 +103,15 @@ class Oracle:
 
 
 def _space(denoiser, channel_axis):
-    """Where to search the constants that a Denoiser leaves open."""
-    space = OWN.get(type(denoiser)) or getattr(denoiser, "SEARCH", {})
-    if channel_axis is not None:
-        space = space | getattr(denoiser, "SEARCH_COLOUR", {})
+    """Where to search the parameters that a Denoiser leaves open."""
+    space = denoiser.SEARCH | ({} if channel_axis is None else denoiser.SEARCH_COLOUR)
     return {name: where for name, where in space.items() if getattr(denoiser, name) is None}
 
 
-def _itself(denoiser, noisy, sigma, channel_axis):
-    """The method with what it chooses without being shown the clean image; None if it cannot."""
+def _itself(denoiser, space, noisy, sigma, channel_axis):
+    """The method with the parameters it chooses blindly; ``None`` if it does not choose them."""
     try:
-        return denoiser.choose(noisy, sigma, channel_axis=channel_axis)
-    except (AttributeError, NotCalibrated):
+        chosen = denoiser.choose(noisy, sigma, channel_axis=channel_axis)
+    except NotCalibrated:
         return None
+    return None if any(getattr(chosen, name) is None for name in space) else chosen

@@ -1,4 +1,4 @@
-"""The rows of results, and the CSV that they are kept in."""
+"""The rows of results and the CSV file that holds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADER = ("image", "noise", "sigma", "seed", "denoiser", "metric", "value")
 
 
 class Row(NamedTuple):
-    """One result: a metric of one method on one case, or, as the metric ``error``, its failure."""
+    """A metric of one method on one case; or, as the metric ``error``, the message of a failure."""
 
     image: str
     noise: str
@@ -25,15 +25,20 @@ class Row(NamedTuple):
     metric: str
     value: float | str
 
+    @property
+    def case(self):
+        """Image, noise, σ and seed: equal to the `Case`."""
+        return self[:4]
+
 
 def read_rows(path, *, repair=False):
-    """The rows of a CSV, but for a last line that is half-written.
+    """Read the rows of a CSV file; a half-written last line is left out.
 
     Parameters
     ----------
     path : str or Path
     repair : bool, default False
-        Leave out damaged lines, and take a file that is missing for an empty one.
+        Whether to skip damaged lines, and to treat a missing file as an empty one.
 
     Returns
     -------
@@ -42,13 +47,13 @@ def read_rows(path, *, repair=False):
     Raises
     ------
     FileNotFoundError, ValueError
-        If there is no such file, or a line is no row; not with `repair`.
+        Without `repair`: if there is no such file, or a line is not a row.
     """
     path = Path(path)
     if repair and not path.exists():
         return []
     text = path.read_bytes().decode("utf-8", "replace" if repair else "strict")
-    # A line without an end was being written when somebody looked, or killed the writer.
+    # A line without an end was still being written, or its writer was killed.
     lines = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
     if tuple(next(lines, ())) != HEADER and not repair:
         raise ValueError(f"{path} does not begin with the header {','.join(HEADER)}")
@@ -65,13 +70,13 @@ def read_rows(path, *, repair=False):
 
 
 def as_csv(rows):
-    """Rows as the bytes of lines."""
+    """The lines of a CSV file, as bytes."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
 def write_rows(path, rows):
-    """A file with the header and rows, whole or not at all."""
+    """Write a file of the header and rows, whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(as_csv([HEADER, *rows]))

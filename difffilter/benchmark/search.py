@@ -1,69 +1,21 @@
-"""The constants with which a method comes closest to clean images that are known."""
+"""Search for the parameters with which a method comes closest to known clean images."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from difffilter.metrics import psnr
+from difffilter.search_space import Choice, Range
 
-__all__ = ["Choice", "Range", "fit", "mean_psnr"]
+__all__ = ["fit", "mean_psnr"]
 
-# By what a constant is multiplied or divided in a move: at first, and at least. By 1.08 either
+# The factor by which a move changes a parameter: first and last. By 1.08 either
 # way from the best, the PSNR of the methods in benchmarks/ falls by less than 0.01 dB.
 COARSE, FINE = 2.0, 1.08
-
-
-@dataclass(frozen=True)
-class Range:
-    """Positive numbers, searched on a logarithmic scale.
-
-    Attributes
-    ----------
-    low, high : float
-        The ends, both included.
-    per_sigma : bool
-        Whether they are multiples of the noise's standard deviation σ, as suits a constant that
-        intensities are compared with.
-    whole : bool
-        Whether only whole numbers will do.
-    along : bool
-        Whether the constant is the time of an evolution: to run for t and then for s is to run
-        for t + s, so that a single run shows all times.
-    """
-
-    low: float
-    high: float
-    per_sigma: bool = False
-    whole: bool = False
-    along: bool = False
-
-    def clipped(self, value, sigma):
-        """The nearest value that the range has at this σ, to four digits."""
-        unit = sigma if self.per_sigma else 1.0
-        value = min(max(value, self.low * unit), self.high * unit)
-        return round(value) if self.whole else float(f"{value:.4g}")
-
-    def middle(self, sigma):
-        """The geometric mean of the ends."""
-        return self.clipped(
-            math.sqrt(self.low * self.high) * (sigma if self.per_sigma else 1.0), sigma
-        )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Some values, each of which is tried.
-
-    Attributes
-    ----------
-    values : tuple
-    """
-
-    values: tuple
 
 
 def mean_psnr(cleans, images, channel_axis=None):
@@ -83,18 +35,18 @@ def mean_psnr(cleans, images, channel_axis=None):
 
 
 def fit(denoiser, space, cleans, noisies, sigma, *, channel_axis=None, start=None):
-    """Search the constants of a Denoiser for the best mean PSNR over images.
+    """Search the parameters of a Denoiser for the best mean PSNR over images.
 
-    Each combination of the choices is searched coarsely by moves along one constant at a time,
+    Each combination of the choices is searched coarsely by moves along one parameter at a time, and
     the best of them then finely: the pattern search of Hooke and Jeeves [1]_ without its pattern
     moves.
 
     Parameters
     ----------
     denoiser : Denoiser
-        A frozen dataclass. Its constants that are ``None`` are searched; the others stay.
+        A frozen dataclass. Its parameters that are ``None`` are searched; the others stay.
     space : dict of str to Range or Choice
-        Where to search each constant.
+        Where to search each parameter.
     cleans, noisies : list of ndarray
         The images without and with noise.
     sigma : float
@@ -102,12 +54,12 @@ def fit(denoiser, space, cleans, noisies, sigma, *, channel_axis=None, start=Non
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     start : Denoiser, optional
-        Where to start from, all constants filled in; ``None``: from the middle of the ranges.
+        Where to start, with all parameters set; ``None``: in the middle of the ranges.
 
     Returns
     -------
     Denoiser
-        With all constants of `space` filled in.
+        With all parameters of `space` set.
     float
         Its mean PSNR in dB.
 
@@ -164,7 +116,7 @@ def fit(denoiser, space, cleans, noisies, sigma, *, channel_axis=None, start=Non
 
 
 def _along(denoiser, ranges, cleans, noisies, sigma, channel_axis):
-    """The Denoiser with the best time of its evolution, if it is one; and its mean PSNR."""
+    """The Denoiser, its time set to the best if it is an evolution; and its mean PSNR."""
     name = next((name for name, where in ranges.items() if where.along), None)
 
     def run(method, images):
@@ -181,7 +133,7 @@ def _along(denoiser, ranges, cleans, noisies, sigma, channel_axis):
 
 
 def _best_time(denoiser, name, where, images, run, score):
-    """The time of best score along one evolution of images, which is left well past its peak."""
+    """The time of the best score along one evolution, which is followed well past its peak."""
     time, best, best_score = 0.0, 0.0, -math.inf
     while time < where.high and time <= 1.5 * best + 5 * where.low:
         more = max(where.low, time / 8)

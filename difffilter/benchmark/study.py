@@ -1,4 +1,4 @@
-"""What to compare: images × noises × σ × seeds × denoisers × metrics, read from TOML."""
+"""A study: images × noises × σ × seeds × denoisers × metrics, read from TOML."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ import hashlib
 import itertools
 import tomllib
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from difffilter.benchmark.measure import MEASURES
-from difffilter.catalog import nearest, parse_number
-from difffilter.image import as_float
+from difffilter.catalog import parse_number
+from difffilter.checks import check_choice, check_whole, nearest
+from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.models import KINDS, add_noise
 
 __all__ = ["Case", "Study", "read_study"]
 
-# Photographs that come along with scikit-image.
+# Photographs that scikit-image ships.
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket")
 
 CHANNELS = ("gray", "color", "own")
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
-
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """One noisy image.
 
     Attributes
     ----------
     image : str
-        The name of the clean one.
+        The name of the clean image.
     noise : str
         The kind of noise, of `difffilter.noise.models.KINDS`.
     sigma : float
-        Its strength, in units of intensity.
+        The strength of the noise, in units of intensity.
     seed : int
     """
 
@@ -53,7 +53,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Study:
-    """A comparison to be made.
+    """A comparison of methods.
 
     Attributes
     ----------
@@ -64,20 +64,20 @@ class Study:
         ``"skimage:camera"`` for one of them.
     denoisers : dict of str to str
         Label to catalog string, ``"module:Class(...)"`` or ``"oracle(...)"``. ``identity``, the
-        noisy image itself, is always among them.
+        noisy image itself, is always included.
     sigmas : tuple of float
     noises, seeds, metrics : tuple
     title : str
     channels : {"own", "gray", "color"}
-        Whether colour images are made grey, grey ones are left out, or each stays as it is.
+        Images stay as they are, colour images are converted to grey, or grey images are refused.
     crop : int, optional
-        Take only so many pixels each way from the middle; ``None``: the whole image.
+        Side of the square taken from the middle of each image; ``None``: the whole image.
     sigma_known : bool
-        Whether methods are told σ; if not, they estimate it.
+        Whether methods are given σ; if not, they estimate it.
     examples : int
-        Of how many images to keep the results as pictures.
+        The number of images whose results are kept as pictures.
     folder : Path
-        Where the TOML file lies: paths in it, and modules of its denoisers, are relative to it.
+        The folder of the TOML file: its paths and the modules of its denoisers are relative to it.
     """
 
     name: str
@@ -96,38 +96,32 @@ class Study:
 
     @cached_property
     def sources(self):
-        """The name of each image, and where it comes from.
+        """Name of each image to its file or ``skimage:`` name.
 
         Raises
         ------
         ValueError
-            If there is none, or two would have one name.
+            If there are none, or two would have the same name.
         """
         found = dict.fromkeys(itertools.chain.from_iterable(map(self._find, self.images)))
         if not found:
-            raise ValueError(
-                f"study {self.name} names no images; pass a folder of them (--images FOLDER)"
-            )
+            raise ValueError("images is empty; expected files or folders (or pass --images FOLDER)")
         paths = {source: Path(source.removeprefix("skimage:")) for source in found}
         stems = Counter(path.stem for path in paths.values())
         named = {}
         for source, path in paths.items():
             name = path.stem if stems[path.stem] == 1 else path.name
             if name in named:
-                raise ValueError(f"{named[name]} and {source} would both be called {name}")
+                raise ValueError(f"{named[name]} and {source} would both be named {name}")
             named[name] = source
         return named
 
     def _find(self, text):
-        """Paths or ``skimage:`` names, in order."""
+        """Paths or ``skimage:`` names of an entry of `images`, in order."""
         if text == "skimage":
             return [f"skimage:{name}" for name in PHOTOGRAPHS]
         if text.startswith("skimage:"):
-            name = text.partition(":")[2]
-            if name not in PHOTOGRAPHS:
-                raise ValueError(
-                    f"study {self.name}: scikit-image has no {name!r}{nearest(name, PHOTOGRAPHS)}"
-                )
+            check_choice("skimage image", text.partition(":")[2], PHOTOGRAPHS)
             return [text]
         path = self.folder / text
         if path.is_dir():
@@ -137,7 +131,7 @@ class Study:
         else:
             files = [path] if path.is_file() else []
         if not files:
-            raise ValueError(f"study {self.name}: there are no images at {path}")
+            raise ValueError(f"there are no images at {path}")
         return list(map(str, files))
 
     def clean(self, name):
@@ -157,24 +151,22 @@ class Study:
             pixels = read(source).pages[0]
         image = as_float(pixels, -1 if pixels.ndim == 3 else None).astype(np.float32)
         if self.channels == "gray" and image.ndim == 3:
-            image = image @ LUMA
+            image = grey(image)
         if self.channels == "color" and image.ndim == 2:
-            raise ValueError(f"{source} is grey; this study wants colour (channels = 'color')")
+            raise ValueError(f"{source} is grey; expected colour (channels = 'color')")
         if self.crop is not None:
             top, left = (max(0, (n - self.crop) // 2) for n in image.shape[:2])
             image = image[top : top + self.crop, left : left + self.crop]
         return np.ascontiguousarray(image), (-1 if image.ndim == 3 else None)
 
     def cases(self):
-        """All cases, in the order of tables."""
-        return [
-            Case(*key)
-            for key in itertools.product(self.sources, self.noises, self.sigmas, self.seeds)
-        ]
+        """All cases, in the order of the tables."""
+        axes = itertools.product(self.sources, self.noises, self.sigmas, self.seeds)
+        return [Case(*case) for case in axes]
 
 
 def noisy(clean, case):
-    """The noisy image of a case, the same whoever asks and whenever.
+    """The noisy image of a case, always the same.
 
     Its noise comes from a generator keyed by the image's content, the kind of noise, σ and the
     seed.
@@ -189,7 +181,7 @@ def noisy(clean, case):
 
 
 def read_study(path, images=()):
-    """Read a study and check all that can be checked before any work.
+    """Read a study and check everything that can be checked before any work.
 
     Parameters
     ----------
@@ -209,8 +201,8 @@ def read_study(path, images=()):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no TOML, a key, method, noise or metric is unknown or missing, a σ is out of
-        range, or there are no images.
+        If it is not TOML; a key, noise or metric is unknown or missing; a value is out of range; or
+        there are no images.
 
     Examples
     --------
@@ -229,86 +221,75 @@ def read_study(path, images=()):
         raise FileNotFoundError(f"there is no study {path}; check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not TOML: {error}") from None
-    name = path.stem
-    known = [field.name for field in fields(Study) if field.name not in ("name", "folder")]
-    for key in content:
-        if key not in known:
-            raise ValueError(f"study {name} has an unknown key {key!r}{nearest(key, known)}")
-    for key in ("sigmas", "denoisers"):
-        if not content.get(key):
-            raise ValueError(f"study {name} has no {key}")
-    lists = {
-        key: tuple(_listed(content[key]))
-        for key in ("images", "noises", "seeds", "metrics")
-        if key in content
-    }
-    if images:
-        lists["images"] = tuple(str(Path(image).absolute()) for image in images)
-    simple = {
-        key: content[key] for key in ("title", "channels", "crop", "sigma_known", "examples")
-        if key in content
-    }  # fmt: skip
-    study = Study(
-        name=name,
-        folder=path.absolute().parent,
-        denoisers=_labelled(name, content["denoisers"]),
-        sigmas=tuple(_sigma(name, value) for value in _listed(content["sigmas"])),
-        **({"images": ()} | lists | simple),
-    )
-    _check(study)
+    with _naming(path.stem):
+        known = [field.name for field in fields(Study) if field.name not in ("name", "folder")]
+        for key in content:
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}{nearest(key, known)}")
+        for key in ("sigmas", "denoisers"):
+            if not content.get(key):
+                raise ValueError(f"{key} is missing or empty")
+        for key in ("images", "noises", "seeds", "metrics", "sigmas"):
+            if key in content:
+                content[key] = tuple(_listed(content[key]))
+        content["denoisers"] = _labelled(content["denoisers"])
+        content["sigmas"] = tuple(map(_sigma, content["sigmas"]))
+        content.setdefault("images", ())
+        if images:
+            content["images"] = tuple(str(Path(image).absolute()) for image in images)
+        study = Study(name=path.stem, folder=path.absolute().parent, **content)
+        _check(study)
     return study
+
+
+@contextmanager
+def _naming(study):
+    """Put the name of the study before messages of errors."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"study {study}: {error}") from None
 
 
 def _listed(value):
     return value if isinstance(value, list) else [value]
 
 
-def _sigma(name, value):
-    try:
-        return check_sigma(value if isinstance(value, float) else parse_number(value))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"study {name}: {error}") from None
+def _sigma(value):
+    return check_sigma(value if isinstance(value, float) else parse_number(value))
 
 
-def _labelled(name, denoisers):
-    """Label to catalog string, `identity` first."""
+def _labelled(denoisers):
+    """Label to catalog string, ``identity`` first."""
     if isinstance(denoisers, dict):
         labelled = denoisers
     else:
+        denoisers = _listed(denoisers)
         twice = [text for text, count in Counter(map(str, denoisers)).items() if count > 1]
         if twice:
-            raise ValueError(f"study {name} has two methods under the label {twice[0]!r}")
-        labelled = {text: text for text in denoisers}
+            raise ValueError(f"two denoisers have the label {twice[0]!r}")
+        labelled = {str(text): text for text in denoisers}
     for label, text in labelled.items():
         if not isinstance(text, str):
-            raise ValueError(f"study {name}: the method {label!r} must be text; got {text!r}")
+            raise ValueError(f"denoiser {label!r} is {text!r}; expected text")
         if label == "identity" and text != "identity":
-            raise ValueError(f"study {name}: 'identity' is the noisy image; use another label")
+            raise ValueError("the label 'identity' is that of the noisy image; expected another")
     return {"identity": "identity"} | labelled
 
 
 def _check(study):
-    """Find what is wrong before any work."""
-    for what, values, known in (
+    for name, values, known in (
         ("noise", study.noises, KINDS),
         ("metric", study.metrics, MEASURES),
         ("channels", [study.channels], CHANNELS),
     ):
         for value in values:
-            if value not in known:
-                raise ValueError(
-                    f"study {study.name}: unknown {what} {value!r}{nearest(value, known)}"
-                )
-    for what, values, kind, least in (
-        ("seeds", study.seeds, int, 0),
-        ("crop", () if study.crop is None else (study.crop,), int, 16),
-        ("examples", (study.examples,), int, 0),
-    ):
-        for value in values:
-            if not isinstance(value, kind) or isinstance(value, bool) or value < least:
-                raise ValueError(
-                    f"study {study.name}: {what} must be whole numbers from {least}; got {value!r}"
-                )
+            check_choice(name, value, known)
+    for seed in study.seeds:
+        check_whole("seed", seed, least=0)
+    if study.crop is not None:
+        check_whole("crop", study.crop, least=16)
+    check_whole("examples", study.examples, least=0)
     if not isinstance(study.sigma_known, bool):
-        raise ValueError(f"study {study.name}: sigma_known must be true or false")
-    _ = study.sources  # which looks for the images
+        raise ValueError(f"sigma_known is {study.sigma_known!r}; expected true or false")
+    _ = study.sources  # finds the images

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import pickle
 from contextlib import contextmanager
 
-from difffilter.blocks import run
+from difffilter.blocks.filter import use_threads
 from difffilter.io.arrays import library
 
 __all__ = ["connect", "each", "on_cluster"]
@@ -107,8 +106,7 @@ def block(packed, image, box):
     """A block, in a worker."""
     job = pickle.loads(packed)
     _share_cores()
-    array, target = run.opened(job.source, job.axes, job.partial, json.dumps(job.made))
-    return job(array, target, image, box)
+    return job.elsewhere(image, box)
 
 
 def _share_cores():
@@ -117,4 +115,4 @@ def _share_cores():
 
     from difffilter.parallel import cores
 
-    run.use_threads(max(1, cores() // get_worker().state.nthreads))
+    use_threads(max(1, cores() // get_worker().state.nthreads))

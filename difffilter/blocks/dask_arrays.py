@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from difffilter.blocks.filter import BlockFilter, is_settled, sample_boxes, settle, told
+from difffilter.blocks.filter import BlockFilter, sample_boxes, settle
 
 __all__ = ["denoise_lazily"]
 
@@ -32,7 +32,7 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
     Raises
     ------
     ValueError
-        If a size is unknown, or the Denoiser does not say how far it looks.
+        If a size is unknown.
     """
     import dask.array as da
     from dask.array.overlap import ensure_minimum_chunksize
@@ -49,11 +49,13 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
         )
     if image.dtype.kind not in "buif":
         raise TypeError(f"image must hold real numbers; got dtype {image.dtype}")
-    if not is_settled(denoiser, sigma):
+    if not denoiser.is_settled(sigma):
         tiles = [last[tuple(slice(a, b) for a, b in box)] for _, box in sample_boxes(shape)]
         denoiser, sigma = settle(denoiser, sigma, np.stack(da.compute(*tiles)), colour)
-    work = BlockFilter(denoiser, told(denoiser, sigma), colour, shape)
-    depth = {axis: min(far, n) for axis, (far, n) in enumerate(zip(work.halo, shape, strict=True))}
+    work = BlockFilter(denoiser, sigma, colour, shape)
+    work.warn_if_whole()
+    halo = shape if work.halo is None else work.halo
+    depth = {axis: min(far, n) for axis, (far, n) in enumerate(zip(halo, shape, strict=True))}
     chunks = {axis: ensure_minimum_chunksize(max(1, far), last.chunks[axis])
               for axis, far in depth.items()}  # fmt: skip
     if colour is not None:

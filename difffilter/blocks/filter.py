@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+import warnings
 from dataclasses import dataclass
-from functools import cached_property
 
-import numpy as np
+from difffilter.denoiser import Box, Denoiser
+from difffilter.pde.solve.tiles import spread
 
-from difffilter.blocks.reach import reach
-from difffilter.denoiser import strength
-from difffilter.pde.heat import Heat
-
-__all__ = ["BlockFilter", "cut_up", "is_settled", "sample_boxes", "settle", "told"]
+__all__ = ["BlockFilter", "cut_up", "sample_boxes", "settle", "use_threads"]
 
 # Parameters are chosen on so many pixels of an image, in evenly spread tiles. (Their sides are
 # multiples of those that the choice itself samples by, so that no sample has a seam in it.)
 ENOUGH = 1 << 20
 TILE = {2: (128, 128), 3: (16, 32, 32)}
 
-# Pixels, with all surroundings and channels, that are worked on at the same time.
+# Pixels, halos and channels included, that are worked on at the same time.
 IN_FLIGHT = 1 << 23
 
-# How much more work the surroundings may make, if there are pixels enough to choose from.
+# How much more work the halos may make, if there are pixels enough to choose from.
 OVERHEAD = 1.25
 
 
@@ -31,90 +27,63 @@ OVERHEAD = 1.25
 class BlockFilter:
     """A Denoiser, settled for a large image, that works on one block of it at a time.
 
-    A *box* is a tuple of (start, stop) along each spatial axis.
-
     Attributes
     ----------
     denoiser : Denoiser
         With every parameter set.
     sigma : float or None
-        What to tell it.
+        The σ of each call.
     channel_axis : int or None
-        Of the pixels it is handed.
+        Of the pixels it is given.
     shape : tuple of int
         The spatial shape of the whole image.
     """
 
-    denoiser: object
+    denoiser: Denoiser
     sigma: float | None
     channel_axis: int | None
     shape: tuple[int, ...]
 
     @property
-    def halo(self):
-        """How many pixels a block may need on either side, along each axis."""
-        if self._tiles is None:
-            return self._reach.pixels
-        return (0,) * (len(self.shape) - 2) + tuple(min(size, 256) for size, _ in self._tiles)
+    def halo(self) -> tuple[int, ...] | None:
+        """How many pixels a block may need on either side, along each axis; ``None``: all."""
+        return self.denoiser.halo(len(self.shape))
 
-    @property
-    def exact(self):
-        """Whether blocks come out exactly as in the whole, but for rounding."""
-        return self._tiles is not None or self._reach.exact
-
-    @cached_property
-    def _reach(self):
-        return reach(self.denoiser, len(self.shape))
-
-    @cached_property
-    def _tiles(self):
-        """For the last two axes the size and the starts of the tiles, where there are tiles."""
-        layout = getattr(self.denoiser, "layout", None)
-        return layout and layout(self.shape[-2:])
-
-    def surroundings(self, box):
+    def surroundings(self, box: Box) -> Box:
         """The box of pixels that a block depends on."""
-        if self._tiles is None:
-            return tuple(
-                (max(0, a - far), min(n, b + far))
-                for (a, b), far, n in zip(box, self._reach.pixels, self.shape, strict=True)
-            )
-        needed = list(box)
-        for axis, (size, starts) in zip((-2, -1), self._tiles, strict=True):
-            touching = _touching(box[axis], size, starts)
-            needed[axis] = touching[0], min(touching[-1] + size, self.shape[axis])
-        return tuple(needed)
+        return self.denoiser.block(box, self.shape)[0]
 
-    def __call__(self, pixels, box):
+    def __call__(self, pixels, box: Box):
         """The result for a block, given the pixels of its `surroundings`."""
-        around = self.surroundings(box)
-        if self._tiles is None:
-            result = self.denoiser(pixels, self.sigma, channel_axis=self.channel_axis)
-        else:
-            layout = [
-                (
-                    size,
-                    [start - around[axis][0] for start in _touching(box[axis], size, starts)],
-                )
-                for axis, (size, starts) in zip((-2, -1), self._tiles, strict=True)
-            ]
-            result = self.denoiser.part(pixels, self.sigma, layout, channel_axis=self.channel_axis)
+        around, denoiser = self.denoiser.block(box, self.shape)
+        result = denoiser(pixels, self.sigma, channel_axis=self.channel_axis)
         inner = [slice(a - lo, b - lo) for (a, b), (lo, _) in zip(box, around, strict=True)]
         if self.channel_axis is not None:
             inner.insert(self.channel_axis % (len(box) + 1), slice(None))
         return result[tuple(inner)]
 
+    def warn_if_whole(self) -> None:
+        """Say so if the Denoiser cannot go block by block."""
+        if self.halo is None:
+            warnings.warn(
+                f"{self.denoiser!r} does not say how far it looks (see Denoiser.halo), so each image "
+                "is filtered as a whole, in memory",
+                stacklevel=3,
+            )
 
-def _touching(span, size, starts):
-    """The starts of the tiles that reach into a span."""
-    return [start for start in starts if start < span[1] and start + size > span[0]]
+
+def use_threads(count: int) -> None:
+    """Set how many threads Numba's loops use when this thread calls them."""
+    import numba
+
+    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 # --- choosing once for the whole ------------------------------------------------------------
 
 
-def sample_boxes(shape, images=1):
-    """Evenly spread (image, box) to choose parameters on; all there is, if it is not much.
+def sample_boxes(shape: tuple[int, ...], images: int = 1) -> list[tuple[int, Box]]:
+    """Evenly spread (image, box) to choose parameters on; the whole image if it is not large.
 
     Parameters
     ----------
@@ -133,34 +102,23 @@ def sample_boxes(shape, images=1):
     if images == 1 and math.prod(shape) <= ENOUGH:
         return [(0, tuple((0, n) for n in shape))]
     side = tuple(min(s, n) for s, n in zip(TILE[len(shape)], shape, strict=True))
-    fit = [images, *(n // s for n, s in zip(shape, side, strict=True))]
-    wanted = min(max(1, ENOUGH // math.prod(side)), math.prod(fit))
-    # Multiples of the powers of a generalised golden ratio, modulo 1, leave no large gaps.
-    long = np.array(fit) > 1
-    ratio = 2.0
-    for _ in range(50):
-        ratio = (1 + ratio) ** (1 / (long.sum() + 1))
-    powers = np.where(long, ratio ** -np.cumsum(long, dtype=float), 0.0)
-    shares = (0.5 + np.outer(np.arange(8 * wanted), powers)) % 1
-    places = dict.fromkeys(tuple(int(p) for p in row) for row in shares * fit)
-    boxes = []
-    for image, *cell in itertools.islice(places, wanted):
-        corner = [
-            round((n - s) * k / max(1, f - 1))
-            for n, s, k, f in zip(shape, side, cell, fit[1:], strict=True)
-        ]
-        boxes.append((image, tuple((a, a + s) for a, s in zip(corner, side, strict=True))))
-    return boxes
+    corners = spread((images, *shape), (1, *side), max(1, ENOUGH // math.prod(side)))
+    return [
+        (image, tuple((a, a + s) for a, s in zip(corner, side, strict=True)))
+        for image, *corner in corners
+    ]
 
 
-def settle(denoiser, sigma, tiles, channel_axis):
-    """Choose, once for all blocks, what is left open.
+def settle(
+    denoiser: Denoiser, sigma: float | None, tiles, channel_axis: int | None
+) -> tuple[Denoiser, float]:
+    """Choose, once for all blocks, what is open.
 
     Parameters
     ----------
     denoiser : Denoiser
     sigma : float or None
-        None: it is estimated.
+        ``None``: estimated.
     tiles : ndarray (N, ...) or (N, ..., C)
         What `sample_boxes` asks for.
     channel_axis : -1 or None
@@ -170,64 +128,29 @@ def settle(denoiser, sigma, tiles, channel_axis):
     tuple of (Denoiser, float)
         With every parameter set; σ.
     """
-    spatial = tiles.shape[1:] if channel_axis is None else tiles.shape[1:-1]
     if sigma is None:
         last = tiles.shape[len(tiles.shape) - 2 - (channel_axis is not None) :]
-        sigma = strength(denoiser, tiles.reshape(-1, *last), channel_axis)
-    if hasattr(denoiser, "choose"):
-        if isinstance(denoiser, Heat):
-            # Linear, so that tiles may pass for channels.
-            image = np.moveaxis(tiles, 0, -1).reshape(*spatial, -1)
-            denoiser = denoiser.choose(image, sigma, channel_axis=-1)
-        else:
-            image = _mosaic(tiles, len(spatial))
-            denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
-    return denoiser, sigma
-
-
-def _mosaic(tiles, axes):
-    """Tiles side by side along the last two spatial axes."""
-    rows = math.isqrt(len(tiles))
-    columns = len(tiles) // rows
-    grid = tiles[: rows * columns].reshape(rows, columns, *tiles.shape[1:])
-    return np.concatenate(np.concatenate(grid, axis=axes), axis=axes - 2)
-
-
-def is_settled(denoiser, sigma):
-    """Whether there is nothing to choose."""
-    if sigma is None and told(denoiser, 1.0) is not None:
-        return False
-    if hasattr(denoiser, "layout"):
-        return denoiser.weights is not None
-    try:
-        return not hasattr(denoiser, "choose") or reach(denoiser, 2) is not None
-    except ValueError:
-        return False
-
-
-def told(denoiser, sigma):
-    """The σ that a settled Denoiser needs in a call: a PDE has no more use for it."""
-    needless = type(denoiser).__module__.startswith(("difffilter.pde.", "difffilter.denoiser"))
-    return None if needless else sigma
+        sigma = denoiser.estimate_sigma(tiles.reshape(-1, *last), channel_axis=channel_axis)
+    return denoiser.choose_on(tiles, sigma, channel_axis=channel_axis), sigma
 
 
 # --- cutting up -----------------------------------------------------------------------------
 
 
 def cut_up(shape, halo, chunk, channels=1, workers=1, side=None, whole_lines=False):
-    """The shape of a block, and how many of them to work on at the same time.
+    """The shape of a block, and how many blocks to work on at the same time.
 
     Parameters
     ----------
     shape : tuple of int
         The spatial shape of the image.
-    halo : tuple of int
-        How far a block looks beyond itself.
+    halo : tuple of int or None
+        How far a block looks beyond itself; ``None``: everywhere, so that the image is one block.
     chunk : tuple of int
-        Of what a block's shape is to be a multiple.
+        A block's shape is a multiple of this.
     channels, workers : int
     side : int, optional
-        What the sides of a block should be; ``None``: chosen.
+        Of a block, about; ``None``: chosen.
     whole_lines : bool
         Whether blocks should be as wide as the image, which is stored that way.
 
@@ -240,6 +163,9 @@ def cut_up(shape, halo, chunk, channels=1, workers=1, side=None, whole_lines=Fal
     >>> cut_up((40000, 40000), (10, 10), (256, 256), workers=2)
     ((1792, 1792), 2)
     """
+
+    if halo is None:
+        return tuple(shape), 1
 
     def fitted(length):
         sides = [min(n, max(1, round(length / c)) * c) for n, c in zip(shape, chunk, strict=True)]

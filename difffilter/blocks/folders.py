@@ -1,11 +1,11 @@
-"""Denoising files: which ones, where to, and one after another or several at once."""
+"""Many image files: which ones, where the results go, and filtering them in parallel."""
 
 from __future__ import annotations
 
 import csv
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,10 @@ import numpy as np
 
 from difffilter.blocks.run import smooth_blocks
 from difffilter.catalog import spell
-from difffilter.denoiser import strength
-from difffilter.image import like
+from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.image import as_float, like
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
-from difffilter.io.files import SUFFIXES, read, replacing, write
+from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
 from difffilter.parallel import pool
 
@@ -26,21 +26,21 @@ __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_rep
 
 @dataclass(frozen=True)
 class Task:
-    """One file to denoise."""
+    """A file to denoise, and the file for the result."""
 
     source: Path
     target: Path
 
 
-def find_images(arguments):
-    """Files, and what is in folders and matches patterns, in order and without repetition.
+def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
+    """The files that paths, folders and patterns name, in order and without repetition.
 
-    Results of earlier runs (``*_smooth``) are left out of folders.
+    Results of earlier runs (``*_smooth``) in folders are skipped.
 
     Raises
     ------
     ValueError
-        If something does not exist, or a folder or pattern leads to no image.
+        If a path does not exist, or a folder or pattern yields no image.
     """
     found = []
     for argument in map(str, arguments):
@@ -69,16 +69,28 @@ def find_images(arguments):
     return list(dict.fromkeys(found))
 
 
-def plan_tasks(sources, output=None, ending="_smooth"):
-    """Where each result goes.
+def plan_tasks(
+    sources: list[Path], output: str | os.PathLike | None = None, ending: str = "_smooth"
+) -> list[Task]:
+    """Choose the file for each result.
 
-    Without `output`, beside its source with an ending to its name; else into the folder `output`
-    under the same name, or, for a single source, to the file `output`.
+    Parameters
+    ----------
+    sources : list of Path
+    output : path-like, optional
+        A folder, in which results keep the names of their sources, or, for a single source, a file;
+        ``None``: next to its source.
+    ending : str, default "_smooth"
+        What to add to the name of a result next to its source.
+
+    Returns
+    -------
+    list of Task
 
     Raises
     ------
     ValueError
-        If two results would have one name, or several ones one file.
+        If several results would be written to the same file.
     """
     names = {source: split_path(source)[0] for source in sources}
     if output is None:
@@ -90,61 +102,72 @@ def plan_tasks(sources, output=None, ending="_smooth"):
             if len(sources) == 1:
                 return [Task(sources[0], folder)]
             if array or folder.exists() or folder.suffix.lower() in SUFFIXES:
-                raise ValueError(f"{len(sources)} results do not fit into the one file {folder}")
+                raise ValueError(
+                    f"output is {folder}; expected a folder for {len(sources)} results"
+                )
         tasks = [Task(s, folder / n.name) for s, n in names.items()]
     seen = {}
     for task in tasks:
         if task.target in seen:
             raise ValueError(
-                f"{seen[task.target]} and {task.source} would both become {task.target}"
+                f"{seen[task.target]} and {task.source} would both be written to {task.target}"
             )
         seen[task.target] = task.source
     return tasks
 
 
 def smooth_file(
-    task, denoiser, *, sigma=None, volume=False, overwrite=False, large=None, max_pixels=None
-):
-    """Denoise one file.
+    task: Task,
+    denoiser: Denoiser,
+    *,
+    sigma: float | None = None,
+    volume: bool = False,
+    overwrite: bool = False,
+    axes: str | None = None,
+    side: int | None = None,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    max_pixels: int | None = None,
+) -> list[str]:
+    """Denoise one file, as a whole or, if it is an array or a large TIFF, in blocks.
 
     Parameters
     ----------
     task : Task
-        From where to where.
     denoiser : Denoiser
-        What to do.
     sigma : float, optional
-        Standard deviation of the noise in [0, 1] units; ``None``: estimated page by page.
-    volume : bool
+        Standard deviation of the noise, in units of intensity; ``None``: estimated page by page.
+    volume : bool, default False
         Whether the pages of a TIFF are one volume.
-    overwrite : bool
-        Whether a file that stands in the target's place may be replaced.
-    large : dict, optional
-        For `smooth_blocks`, by which a Zarr or HDF5 file is filtered, and a TIFF file that is large
-        or for which this says how.
+    overwrite : bool, default False
+        Whether an existing target may be replaced.
+    axes, side, scheduler, progress
+        As for `smooth_blocks`; a TIFF with a side or a scheduler is processed in blocks.
     max_pixels : int, optional
-        Refuse what has more; ``None``: as `read` and `open_array` do by themselves.
+        Refuse larger images; ``None``: the default limit of `read` and `open_array`.
 
     Returns
     -------
     list of str
-        For each page or volume, or once for what goes block by block, σ and the denoiser with the
-        parameters that were chosen.
+        For each page or volume, or once for a file processed in blocks: σ, if it was needed, and
+        the denoiser with its parameters.
 
     Raises
     ------
     OSError, ValueError
         If the file cannot be read, filtered or written; then no target is written.
     """
-    _check_target(task, overwrite)
-    if in_blocks(task, large):
-        arrays = split_path(task.source)[0].suffix.lower() in ARRAYS
-        settled = smooth_blocks(
-            task.source, task.target, denoiser, sigma=sigma, volume=volume or (None if arrays else False),
-            overwrite=overwrite,
-            max_pixels=max_pixels, **(large or {}),
+    denoiser = as_denoiser(denoiser)
+    check_target(task.target, overwrite)
+    if in_blocks(task, side, scheduler):
+        sigma, settled = smooth_blocks(
+            task.source, task.target, denoiser, sigma=sigma,
+            volume=volume or (None if _is_array(task.source) else False), axes=axes,
+            overwrite=overwrite, side=side, scheduler=scheduler, progress=progress,
+            max_pixels=max_pixels,
         )  # fmt: skip
-        return [_note(*settled)]
+        return [_note(sigma, settled)]
+    check_target(task.target, overwrite, SUFFIXES)
     picture = read(task.source, max_pixels)
     stacks = picture.volumes() if volume else picture.pages
     results, notes = np.empty_like(stacks), []
@@ -160,21 +183,14 @@ def smooth_file(
     return notes
 
 
-def _check_target(task, overwrite):
-    """Find out early what would make the work vain."""
-    if task.target.exists() and not overwrite:
-        raise ValueError(f"{task.target} exists already; pass --overwrite to replace it")
-    if task.target.parent.is_dir() and not os.access(task.target.parent, os.W_OK):
-        raise PermissionError(f"cannot write in the folder {task.target.parent}: permission denied")
-
-
 def _denoise(image, denoiser, sigma, channel_axis):
-    if sigma is None:
-        sigma = strength(denoiser, image, channel_axis)
-    if hasattr(denoiser, "choose"):
-        denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
-    result = denoiser(image, sigma, channel_axis=channel_axis)
-    return result, _note(sigma, denoiser)
+    image = as_float(image, channel_axis)
+    if sigma is not None:
+        sigma = check_sigma(sigma, image)
+    elif not denoiser.is_settled():
+        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
+    return settled(image, sigma, channel_axis=channel_axis), _note(sigma, settled)
 
 
 def _note(sigma, denoiser):
@@ -183,29 +199,32 @@ def _note(sigma, denoiser):
     return f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
 
 
-def in_blocks(task, large=None):
-    """Whether a file is not to be read as a whole."""
-    source, target = split_path(task.source)[0], task.target
-    if {source.suffix.lower(), target.suffix.lower()} & set(ARRAYS):
+def _is_array(path):
+    return split_path(path)[0].suffix.lower() in ARRAYS
+
+
+def in_blocks(task: Task, side: int | None = None, scheduler: str | None = None) -> bool:
+    """Whether a file is processed in blocks rather than as a whole."""
+    if _is_array(task.source) or task.target.suffix.lower() in ARRAYS:
         return True
-    if source.suffix.lower() not in (".tif", ".tiff"):
+    if task.source.suffix.lower() not in (".tif", ".tiff"):
         return False
-    return any((large or {}).get(key) for key in ("side", "scheduler")) or is_large(source)
+    return side is not None or scheduler is not None or is_large(task.source)
 
 
-def holds_volumes(source, axes=None):
-    """Whether a Zarr or HDF5 file holds what is filtered as volumes; `axes` as for `open_array`."""
-    if split_path(source)[0].suffix.lower() not in ARRAYS:
+def holds_volumes(source: str | os.PathLike, axes: str | None = None) -> bool:
+    """Whether a file is an array that is filtered as volumes; `axes` as for `open_array`."""
+    if not _is_array(source):
         return False
     try:
         with closing(open_array(source, axes)) as array:
             return "Z" in array.axes
-    except (OSError, ValueError):  # whoever filters it says what is wrong with it
+    except (OSError, ValueError):  # reported when the file is filtered
         return False
 
 
-def check_options(sources, sigma):
-    """Find a σ that no file could be right for before any work starts.
+def check_options(sources: list[Path], sigma: float | None) -> None:
+    """Refuse, before any work starts, a σ that is wrong for every file.
 
     Float TIFFs and arrays may have any range; everything else is in [0, 1].
     """
@@ -215,26 +234,40 @@ def check_options(sources, sigma):
 
 
 def run(
-    tasks, denoiser, jobs=1, *, scheduler=None, **options
+    tasks: list[Task],
+    denoiser: Denoiser,
+    jobs: int = 1,
+    *,
+    scheduler: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options,
 ) -> Iterator[tuple[Task, list[str], Exception | None]]:
-    """`smooth_file` on many files, yielding (task, notes, error or None) as they are done.
+    """Denoise many files, yielding each as it is done.
 
     Parameters
     ----------
     tasks : list of Task
-        What to do.
     denoiser : Denoiser
-        By what.
-    jobs : int
-        Number of processes, which share the processor's cores. One that dies takes none but its
-        own file with it.
+    jobs : int, default 1
+        Number of processes, which share the processor's cores. If one dies, only its own file is
+        lost.
     scheduler : str, optional
-        Address of a dask cluster, whose workers have this package and see the files under the same
-        paths; ``None``: this machine.
+        Address of a dask cluster whose workers have this package and see the files under the same
+        paths; ``None``: this machine. A single file that can be is processed there in blocks, of
+        several files each is one task.
+    progress : callable, optional
+        As for `smooth_blocks`, if there is a single file and it is processed in blocks.
     **options
         For `smooth_file`.
+
+    Yields
+    ------
+    tuple of (Task, list of str, Exception or None)
+        The task, the notes of `smooth_file`, and the error if there was one.
     """
-    if scheduler is not None:
+    if len(tasks) == 1 and in_blocks(tasks[0], options.get("side"), scheduler):
+        options |= {"scheduler": scheduler, "progress": progress}
+    elif scheduler is not None:
         yield from _run_on_cluster(tasks, denoiser, scheduler, options)
         return
     if jobs == 1 or len(tasks) < 2:
@@ -257,7 +290,7 @@ def run(
         for future in as_completed(futures):
             try:
                 result = future.result()
-            except BrokenProcessPool:  # one process died; which file it had, nobody knows
+            except BrokenProcessPool:  # one process died, and it is unknown with which file
                 lost.append(futures[future])
             else:
                 yield (futures[future], *result)
@@ -270,11 +303,11 @@ def run(
         yield (task, *result)
 
 
-DIED = "its process died, perhaps for want of memory"
+DIED = "its process died, perhaps because it ran out of memory"
 
 
 def _run_on_cluster(tasks, denoiser, scheduler, options):
-    """A file a task of the cluster."""
+    """One task of the cluster for each file."""
     from difffilter.blocks.cluster import each
 
     todo, refused = _sorted_out(tasks, options)
@@ -288,11 +321,11 @@ def _run_on_cluster(tasks, denoiser, scheduler, options):
 
 
 def _sorted_out(tasks, options):
-    """The tasks whose targets can be written, and (task, notes, error) of the others."""
+    """The tasks whose targets can be written, and what `run` yields for the others."""
     todo, refused = [], []
     for task in tasks:
         try:
-            _check_target(task, options.get("overwrite"))
+            check_target(task.target, options.get("overwrite"))
         except (OSError, ValueError) as error:
             refused.append((task, [], error))
         else:
@@ -301,7 +334,7 @@ def _sorted_out(tasks, options):
 
 
 def _attempt_again(task, denoiser, options):
-    """`_attempt` where there was no target: if there is one, who wrote it was lost thereafter."""
+    """As `_attempt`, after a process died: a target that exists now is that process's own."""
     overwrite = options.get("overwrite") or task.target.exists()
     return _attempt(task, denoiser, {**options, "overwrite": overwrite})
 
@@ -313,8 +346,8 @@ def _attempt(task, denoiser, options):
         return [], error
 
 
-def write_report(path, failures):
-    """Write a CSV of the images that failed, with the reasons: only its header if none did.
+def write_report(path: str | os.PathLike, failures: list[tuple[Path, str]]) -> None:
+    """Write a CSV of the images that failed, with the reasons; its header alone if none did.
 
     Parameters
     ----------

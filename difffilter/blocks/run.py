@@ -7,14 +7,14 @@ import os
 import zlib
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from difffilter import __version__
-from difffilter.blocks.filter import BlockFilter, cut_up, is_settled, sample_boxes, settle, told
+from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle, use_threads
 from difffilter.blocks.journal import Journal
 from difffilter.blocks.layout import Layout
 from difffilter.image import like
@@ -207,6 +207,11 @@ class Job:
         target.write(self.layout.index(image, box), values)
         return zlib.crc32(values.reshape(-1).view(np.uint8))
 
+    def elsewhere(self, image, box):
+        """A block, in a process that has neither source nor target open yet."""
+        array, target = opened(self.source, self.axes, self.partial, json.dumps(self.made))
+        return self(array, target, image, box)
+
     def _colours(self, pixels):
         """Without alpha; grey without an axis of channels."""
         if not self.alpha:
@@ -234,12 +239,13 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
         journal.begun = None
     settled = denoiser
     if journal.begun is None:
-        if not is_settled(denoiser, sigma):
+        if not denoiser.is_settled(sigma):
             settled, sigma = _choose(array, layout, denoiser, sigma, channel_axis, alpha)
     else:
         settled = _restored(denoiser, journal.begun["chosen"])
         sigma = journal.begun["sigma"]
-    work = BlockFilter(settled, told(settled, sigma), channel_axis, layout.spatial)
+    work = BlockFilter(settled, sigma, channel_axis, layout.spatial)
+    work.warn_if_whole()
     if journal.begun is None:
         chunks = chunks_for(target, layout, array, side)
         lines = (
@@ -252,7 +258,7 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
             work.halo,
             layout.own(chunks) if chunks else (1,) * len(layout.spatial),
             channels=samples or 1,
-            workers=1 if hasattr(settled, "layout") else cores(),
+            workers=settled.blocks_at_once or cores(),
             side=side,
             whole_lines=lines,
         )
@@ -291,19 +297,13 @@ def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
 
 
 def _chosen(denoiser):
-    """A dataclass's fields in JSON's types; None of any other Denoiser, which has none to choose."""
-    return json.loads(json.dumps(asdict(denoiser), default=str)) if is_dataclass(denoiser) else None
+    """The parameters in JSON's types."""
+    return json.loads(json.dumps(denoiser.parameters, default=str))
 
 
 def _restored(denoiser, chosen):
-    if chosen is None:
-        return denoiser
-    values = {
-        field.name: tuple(value) if isinstance(value := chosen[field.name], list) else value
-        for field in fields(denoiser)
-        if field.init
-    }
-    return replace(denoiser, **values)
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in (chosen or {}).items()}
+    return denoiser.replace(**values) if values else denoiser
 
 
 # --- all blocks -----------------------------------------------------------------------------
@@ -355,13 +355,6 @@ def _on(scheduler, job, array):
             )
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def use_threads(count):
-    """Have this thread's loops use so many."""
-    import numba
-
-    numba.set_num_threads(min(count, numba.config.NUMBA_NUM_THREADS))
 
 
 @lru_cache(maxsize=2)

@@ -1,1 +1,73 @@
-"""The command line: a file a group of commands, each a thin layer over one public function."""
+"""The command line: one file for each group of commands, each a thin layer over one function.
+
+What a command needs is imported inside it, so that ``difffilter --help`` starts at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from difffilter import __version__
+from difffilter.cli import benchmark, compare, ddpm, smooth
+from difffilter.cli.errors import errors_in_one_line
+
+__all__ = ["cli", "main"]
+
+
+class InOrder(click.Group):
+    """A group whose help lists the commands in the order in which they were added."""
+
+    def list_commands(self, ctx):
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="difffilter")
+def cli():
+    """Smooth images by diffusion and keep their edges.
+
+    \b
+    Examples:
+      difffilter smooth img.png
+      difffilter compare photo.png --sigma 25/255
+    """
+
+
+for command in (
+    smooth.smooth,
+    smooth.estimate,
+    compare.compare,
+    smooth.methods,
+    smooth.noise,
+    ddpm.evolve,
+    ddpm.sample,
+    ddpm.weights,
+    ddpm.train,
+    benchmark.bench,
+    benchmark.report,
+    benchmark.calibrate,
+):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows ``difffilter`` on the command line; ``None``: those of this process.
+
+    Raises
+    ------
+    SystemExit
+        With exit code 2 after bad usage or input, which is reported in one line, and 130 after an
+        interruption.
+    """
+    with errors_in_one_line():
+        cli.main(arguments, prog_name="difffilter", standalone_mode=False)

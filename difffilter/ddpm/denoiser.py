@@ -1,21 +1,33 @@
-"""The DDPM as a Denoiser: which weights, which way back, and from which σ."""
+"""The DDPM as a Denoiser."""
+
+from __future__ import annotations
 
 import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
-from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, TiledNetwork, cut, overlap_of
-from difffilter.denoiser import prepare
+from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut, overlap_of
+from difffilter.ddpm.weights import Weights
+from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
+from difffilter.image import as_float
+from difffilter.noise.estimation import check_sigma
+
+__all__ = ["DDPM"]
 
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -24,56 +36,63 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 FARTHEST = 1e6
 
 # Samples are drawn side by side, as many as have this many pixels together. The number is fixed
-# and not a matter of the device, since the noise of the samples depends on it.
+# rather than a matter of the device, since the noise of the samples depends on it.
 SIDE_BY_SIDE = 2**22
 
 
-@dataclass(frozen=True)
-class DDPM:
+@dataclass(frozen=True, kw_only=True)
+class DDPM(Denoiser):
     """Denoise by a DDPM: find the step at which it sees the image's noise, and go back to 0.
 
     Parameters
     ----------
     weights : str or Path, optional
-        A name in `difffilter.ddpm.available` or a file. None chooses ``"natural-color"`` for
-        three channels and ``"natural-gray"``, channel by channel, for any other number.
+        A name in `difffilter.ddpm.available`, or a file. ``None``: ``"natural-color"`` for three
+        channels and ``"natural-gray"``, channel by channel, for any other number.
     mode : {"mmse", "sample", "average"}, default "mmse"
         ``"mmse"`` is the posterior mean, one call of the network: the best PSNR, a little soft.
-        ``"sample"`` is one draw from the posterior by the reverse process: sharp as the original,
-        up to 3 dB lower. ``"average"`` is the mean of `samples` draws, 10·log₁₀(1 + 1/samples) dB
-        below the mean for perfect draws.
+        ``"sample"`` is one draw from the posterior by the reverse process: as sharp as the
+        original, up to 3 dB lower. ``"average"`` is the mean of `samples` draws, which for perfect
+        draws is 10·log₁₀(1 + 1/samples) dB below the posterior mean.
     steps : int, optional
-        Steps of the reverse process. None takes each step of the schedule below t(σ), which is 57
-        for σ = 25/255; with fewer, samples lose some of their texture.
+        Steps of the reverse process. ``None``: each step of the schedule below t(σ), 57 for
+        σ = 25/255; with fewer, samples lose some of their texture.
     samples : int, default 16
         Draws of ``"average"``.
     eta : float, default 1
-        Noise of the reverse process: 1 is DDPM, 0 is the deterministic DDIM.
+        Noise of the reverse process: 1 is DDPM, 0 the deterministic DDIM.
     seed : int, default 0
-        Of the draws.
+        Seed of the draws.
     device : str, default "auto"
-        A PyTorch device. ``"auto"`` is CUDA if there is one, else the CPU.
+        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
     dtype : {"auto", "float32", "bfloat16", "float16"}, default "auto"
-        What the layers compute in. ``"auto"`` is bfloat16 where the hardware multiplies in it (GPUs
+        Precision of the layers. ``"auto"`` is bfloat16 where the hardware multiplies in it (GPUs
         since 2020, processors with AVX512-BF16), which takes three quarters of the time or less
         and costs 0.002 dB, else float32.
     tile : int, optional
         Largest side of a tile in pixels; larger images are cut into tiles that overlap by 32 and
-        are blended. None is 128.
+        are blended. ``None``: 128.
     batch : int, optional
-        Tiles a network call. None is 1 on the CPU and 256 on CUDA.
+        Tiles per call of the network. ``None``: 1 on the CPU and 256 on CUDA.
+    sigma : float, optional
+        Standard deviation of the noise; it takes precedence over that of the call. ``None``: that
+        of the call, or else estimated.
 
     Raises
     ------
     FileNotFoundError
         If there are no such weights.
-    ValueError
-        If another parameter is not as above, or there is no such device.
+    TypeError, ValueError
+        If another parameter is out of range, or the device cannot be used.
 
     Notes
     -----
     An image in [0, 1] with noise σ has σ̃ = 2σ in the network's [−1, 1]; t(σ) is the step with
     √((1 − ᾱ_t)/ᾱ_t) = σ̃, interpolated between whole ones.
+
+    Outside the range that the weights were trained on, σ is clamped to it, with a warning if it
+    was given. Below that range the change of the image shrinks in proportion, so that little noise
+    means little change.
 
     References
     ----------
@@ -82,12 +101,14 @@ class DDPM:
 
     Examples
     --------
-    >>> import numpy as np
     >>> noisy = 0.5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64))
     >>> smooth = DDPM()(noisy, sigma=0.1)
     >>> bool(smooth.std() < 0.02)
     True
     """
+
+    # The network takes all cores for one block.
+    blocks_at_once: ClassVar[int | None] = 1
 
     weights: str | PathLike | None = None
     mode: str = "mmse"
@@ -99,179 +120,179 @@ class DDPM:
     dtype: str = "auto"
     tile: int | None = None
     batch: int | None = None
+    sigma: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.weights is not None:
             weight_files.find(self.weights)
-        if self.mode not in MODES:
-            raise ValueError(f"mode is {self.mode!r}; expected one of {', '.join(MODES)}")
-        if self.dtype not in ("auto", *DTYPES):
-            raise ValueError(f"dtype is {self.dtype!r}; expected one of auto, {', '.join(DTYPES)}")
-        for name, least in (
-            ("steps", 1),
-            ("samples", 1),
-            ("seed", 0),
-            ("tile", SMALLEST_TILE),
-            ("batch", 1),
-        ):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < least):
-                raise ValueError(f"{name} is {value!r}; expected a whole number from {least} up")
-        if not 0 <= self.eta <= 1:
-            raise ValueError(f"eta is {self.eta!r}; expected a number from 0 (DDIM) to 1 (DDPM)")
+        check_choice("mode", self.mode, MODES)
+        check_choice("dtype", self.dtype, ("auto", *DTYPES))
+        for name, least in (("samples", 1), ("seed", 0)):
+            check_whole(name, getattr(self, name), least=least)
+        for name, least in (("steps", 1), ("tile", SMALLEST_TILE), ("batch", 1)):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), least=least)
+        check_number("eta", self.eta, least=0, most=1)
+        if self.sigma is not None:
+            check_number("sigma", self.sigma, least=0)
         find_device(self.device)
 
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        """A copy in which `weights` and `steps` are those that the call would take.
-
-        Parameters
-        ----------
-        noisy, sigma, channel_axis
-            Those of the call.
-
-        Returns
-        -------
-        DDPM
-        """
-        image, sigma = prepare(noisy, sigma, channel_axis)
-        channels = 1 if channel_axis is None else image.shape[channel_axis]
-        trained = self._trained(channels)
-        return replace(
-            self,
-            weights=self.weights or default_weights(channels),
-            steps=self._steps(trained, clamped(sigma, trained)),
-        )
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+    def __call__(
+        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+    ) -> NDArray:
         """Denoise an image or, slice by slice, a volume.
 
         Parameters
         ----------
         noisy : array_like
-            (H, W) or (D, H, W), or either with channels; integers are scaled to [0, 1]. It is not
-            written to.
+            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
         sigma : float, optional
-            Standard deviation of the noise in units of intensity. None estimates it. Outside the
-            range the weights were trained on it is clamped, with a warning if it was given. Below
-            that range what is changed in the image shrinks in proportion, so that little noise
-            means little change.
+            Standard deviation of the noise in units of intensity; ``None``: estimated.
         channel_axis : int, optional
-            The axis of the channels; None if there are none.
+            The axis of the channels; ``None``: no channels.
 
         Returns
         -------
         ndarray
-            Same shape; float32, or float64 for float64 input.
+            Same shape; float32, or float64 for float64 input. Never the input itself.
 
         Raises
         ------
         TypeError, ValueError
-            If `noisy` is no image, `sigma` no noise, or the weights are damaged.
+            If `noisy` is not an image, `sigma` is out of range, or the weights are damaged.
+        MemoryError
+            If the image does not fit into memory.
         """
-        return self.part(noisy, sigma, None, channel_axis=channel_axis)
+        image = as_float(noisy, channel_axis)
+        return self._settled(image, sigma, channel_axis)._apply(image, channel_axis)
 
-    def layout(self, shape):
-        """The tiles of a whole image of shape (H, W): their size and starts along either axis.
+    def choose(
+        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+    ) -> DDPM:
+        """A copy with `weights`, `steps` and `sigma` set, for this image and noise.
 
-        Parameters
-        ----------
-        shape : tuple of int
+        Applying the copy looks at nothing but its fields. Parameters are those of the call.
+        """
+        return self._settled(as_float(noisy, channel_axis), sigma, channel_axis)
 
-        Returns
-        -------
-        list of (int, list of int)
+    def is_settled(self, sigma: float | None = None) -> bool:
+        return None not in (self.weights, self.steps, sigma if self.sigma is None else self.sigma)
+
+    def halo(self, axes: int) -> tuple[int, ...]:
+        self._check_blocks()
+        tile = self.tile or TILE
+        return (0,) * (axes - 2) + (tile, tile)
+
+    def block(self, box: Box, shape: tuple[int, ...]) -> tuple[Box, Denoiser]:
+        """The pixels of the tiles that reach into a block, and a Denoiser for those tiles.
+
+        Parameters are those of `Denoiser.block`.
 
         Raises
         ------
         ValueError
             If the mode draws samples, whose noise belongs to the whole image.
         """
+        self._check_blocks()
+        multiple = self._trained(1).net.config.multiple
+        largest = (self.tile or TILE) // multiple * multiple
+        needed, layout = list(box[:-2]), []
+        for (low, high), extent in zip(box[-2:], shape[-2:], strict=True):
+            size, starts = cut(extent, largest, overlap_of(largest), multiple)
+            touching = [start for start in starts if start < high and start + size > low]
+            first = touching[0]
+            needed.append((first, min(touching[-1] + size, extent)))
+            layout.append((size, tuple(start - first for start in touching)))
+        return tuple(needed), DDPMTiles(ddpm=self, layout=tuple(layout))
+
+    def warm_up(self, dtype: Any = np.float32) -> None:
+        """Load the weights, those for grey if none are set."""
+        self._trained(1)
+
+    def _check_blocks(self) -> None:
         if self.mode != "mmse":
             raise ValueError(
-                f"mode={self.mode!r} cannot go block by block, for its noise belongs to the whole "
+                f"mode={self.mode!r} cannot go block by block: its noise belongs to the whole "
                 "image; mode='mmse' can"
             )
-        tile, multiple = self.tile or TILE, self._trained(1).net.config.multiple
-        tile = tile // multiple * multiple
-        return [cut(extent, tile, overlap_of(tile), multiple) for extent in shape]
 
-    @memory_errors()
-    def part(self, noisy, sigma, layout, *, channel_axis=None):
-        """Denoise a part of an image by those tiles of the whole's `layout` that it consists of.
+    def _trained(self, channels: int) -> Weights:
+        return load(self.weights or default_weights(channels), self.device)
 
-        Parameters
-        ----------
-        noisy, sigma, channel_axis
-            As for a call.
-        layout : list of (int, list of int) or None
-            Size and starts, within the part, of the tiles along either axis; None: as for an image
-            of its own.
+    def _settled(self, image: NDArray, sigma: float | None, channel_axis: int | None) -> DDPM:
+        """This or a copy, with every parameter set; warns of given ones that do not fit.
 
-        Returns
-        -------
-        ndarray
+        To be called where the user calls in, so that the warnings point there.
         """
-        estimated = sigma is None
-        image, sigma = prepare(noisy, sigma, channel_axis)
-        if sigma == 0:
+        if self.is_settled():
+            return self
+        channels = 1 if channel_axis is None else image.shape[channel_axis]
+        trained = self._trained(channels)
+        given = sigma if self.sigma is None else self.sigma
+        if given is None:
+            sigma = self.estimate_sigma(image, channel_axis=channel_axis)
+        else:
+            sigma = check_sigma(given, image)
+            if sigma > 0 and clamped(sigma, trained) != sigma:
+                low, high = trained.sigma_range
+                warnings.warn(
+                    f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} the weights "
+                    "were trained on, and is clamped to it",
+                    stacklevel=3,
+                )
+        own = trained.net.config.channels
+        if self.weights is not None and channels != own and sigma > 0:
+            warnings.warn(
+                f"weights {str(self.weights)!r} are for {own} channels, the image has "
+                f"{channels}: each channel is denoised by itself",
+                stacklevel=3,
+            )
+        steps = self.steps
+        if steps is None:
+            # Of a channel by itself the network sees `own` copies; see _restore.
+            seen = sigma if channels == own else math.sqrt(own) * sigma
+            steps = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
+        return replace(
+            self, weights=self.weights or default_weights(channels), steps=steps, sigma=sigma
+        )
+
+    def _apply(
+        self, image: NDArray, channel_axis: int | None, layout: Layout | None = None
+    ) -> NDArray:
+        """The result for an image, or for a part of one that consists of the tiles of a layout."""
+        if self.sigma == 0:
             return image.copy()
         if max(-image.min(), image.max()) > FARTHEST:
             raise ValueError(
-                f"image has values from {image.min():.3g} to {image.max():.3g}; the weights know "
-                "images in [0, 1]: scale it"
+                f"image has values from {image.min():.3g} to {image.max():.3g}; expected [0, 1]: "
+                "scale it"
             )
         last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
         height, width, channels = last.shape[-3:]
         y = 2 * np.moveaxis(last.reshape(-1, height, width, channels), 3, 1) - 1  # (B, C, H, W)
 
-        trained = self._trained(channels)
-        if not estimated and clamped(sigma, trained) != sigma:
-            warnings.warn(
-                f"sigma={sigma:.4g} is outside the range {trained.sigma_range[0]:.4g} ... "
-                f"{trained.sigma_range[1]:.4g} the weights were trained on, and is clamped to it",
-                stacklevel=3,
-            )
-        with one_thread():
-            x0 = self._restore(torch.from_numpy(y), sigma, trained, layout).numpy()
+        with memory_errors(), one_thread():
+            x0 = self._restore(torch.from_numpy(y), layout).numpy()
 
         last = (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1) / 2
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
         return np.ascontiguousarray(last)
 
-    def _trained(self, channels):
-        return load(self.weights or default_weights(channels), self.device)
-
-    def _dtype(self, trained):
-        if self.dtype != "auto":
-            return DTYPES[self.dtype]
-        device = next(trained.net.parameters()).device
-        return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
-
-    def _steps(self, trained, sigma):
-        if self.steps is not None:
-            return self.steps
-        return max(1, round(trained.schedule.step_of(2 * sigma)))
-
-    def _restore(self, y, sigma, trained, layout):
-        """x_0 for noisy images y (B, C, H, W) in [−1, 1], for networks of any channel number."""
+    def _restore(self, y: Tensor, layout: Layout | None) -> Tensor:
+        """x_0 for noisy images y (B, C, H, W) in [−1, 1], for any number of channels."""
+        trained, sigma = self._trained(y.shape[1]), cast(float, self.sigma)
         own = trained.net.config.channels
         if y.shape[1] == own:
             return self._go_back(y, sigma, trained, layout)
-        if self.weights is not None:
-            warnings.warn(
-                f"weights {str(self.weights)!r} are for {own} channels, the image has "
-                f"{y.shape[1]}: each channel is denoised by itself",
-                stacklevel=4,
-            )
         alone = y.reshape(-1, 1, *y.shape[2:]).expand(-1, own, -1, -1)
         # n equal channels are √n times as noisy along the grey axis as n independent ones.
         x0 = self._go_back(alone, math.sqrt(own) * sigma, trained, layout)
         return x0.mean(dim=1, keepdim=True).reshape(y.shape)
 
-    def _go_back(self, y, sigma, trained, layout):
+    def _go_back(self, y: Tensor, sigma: float, trained: Weights, layout: Layout | None) -> Tensor:
         """x_0 for noisy images y (B, C, H, W) in [−1, 1] with as many channels as the network."""
         known = clamped(sigma, trained)
-        steps, schedule = self._steps(trained, known), trained.schedule
+        steps, schedule = cast(int, self.steps), trained.schedule
         at_once = max(1, SIDE_BY_SIDE // y[:, 0].numel())
         draws = {"mmse": 0, "sample": 1, "average": self.samples}[self.mode]
         calls = 1 if draws == 0 else steps * math.ceil(draws / at_once)
@@ -302,35 +323,66 @@ class DDPM:
                 x0 /= draws
         return x0 if known <= sigma else y + (sigma / known) * (x0 - y)
 
+    def _dtype(self, trained: Weights) -> torch.dtype:
+        if self.dtype != "auto":
+            return DTYPES[self.dtype]
+        device = next(trained.net.parameters()).device
+        return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
 
-def default_weights(channels):
-    """The name of the weights for an image of so many channels."""
+
+@dataclass(frozen=True, kw_only=True)
+class DDPMTiles(Denoiser):
+    """A DDPM for a part of a large image, on those tiles of the whole that the part consists of.
+
+    Parameters
+    ----------
+    ddpm : DDPM
+    layout : tuple of (int, tuple of int)
+        Size and starts, within the part, of the tiles along either axis.
+    """
+
+    ddpm: DDPM
+    layout: Layout
+
+    def __call__(
+        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+    ) -> NDArray:
+        image = as_float(noisy, channel_axis)
+        ddpm = self.ddpm._settled(image, sigma, channel_axis)
+        return ddpm._apply(image, channel_axis, self.layout)
+
+    def is_settled(self, sigma: float | None = None) -> bool:
+        return self.ddpm.is_settled(sigma)
+
+
+def default_weights(channels: int) -> str:
+    """Name of the weights for an image of so many channels."""
     color = channels == 3 and "natural-color" in weight_files.available()
     return "natural-color" if color else "natural-gray"
 
 
-def load(weights, device):
-    """The weights of a name or file, with their network on the device of a name."""
+def load(weights: str | PathLike, device: str) -> Weights:
+    """The weights of a name or file, with their network on a device."""
     path = weight_files.find(weights)
     return load_once(path, path.stat().st_mtime_ns, find_device(device))
 
 
 @lru_cache(maxsize=4)
-def load_once(path, modified, device):
-    """Weights on a device, read once as long as the file is not `modified`."""
+def load_once(path: Path, modified: int, device: torch.device) -> Weights:
+    """Weights on a device, read once for as long as the file is not modified."""
     with one_thread():
         trained = weight_files.load(path)
-        trained.net.to(device, memory_format=torch.channels_last)
+        trained.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return trained
 
 
-def clamped(sigma, trained):
+def clamped(sigma: float, trained: Weights) -> float:
     """σ within the range of the weights."""
     low, high = trained.sigma_range
     return min(max(sigma, low), high)
 
 
-def keyed_generator(*key):
-    """A torch.Generator whose numbers depend on all of the integers given."""
+def keyed_generator(*key: int) -> torch.Generator:
+    """A torch.Generator seeded by all of the integers given."""
     seed = np.random.SeedSequence(key).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(seed[0]))

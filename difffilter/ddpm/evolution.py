@@ -1,37 +1,59 @@
-"""Images on their way: a photograph into noise, and noise into an image."""
+"""From a photograph to noise, and from noise to an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
+from difffilter.checks import check_whole
 from difffilter.ddpm.denoiser import keyed_generator, load
 from difffilter.ddpm.process import add_noise, pure_noise, reverse, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import TiledNetwork
+from difffilter.ddpm.weights import Weights
 from difffilter.image import as_float
 
+__all__ = ["evolve", "generate"]
 
-def generate(n, shape, *, weights="natural-gray", steps=200, eta=1.0, seed=0, device="auto"):
-    """Images out of pure noise.
+
+def generate(
+    n: int,
+    shape: tuple[int, int],
+    *,
+    weights: str | PathLike = "natural-gray",
+    steps: int = 200,
+    eta: float = 1.0,
+    seed: int = 0,
+    device: str = "auto",
+) -> NDArray:
+    """Generate images from pure noise.
 
     Parameters
     ----------
     n : int
-        How many.
+        Number of images.
     shape : tuple of int
         Height and width.
     weights : str or Path, default "natural-gray"
-        A name in `available` or a file.
+        A name in `available`, or a file.
     steps : int, default 200
         Steps from T down to 0.
     eta : float, default 1
-        1 is DDPM, 0 DDIM.
+        Noise of the reverse process: 1 is DDPM, 0 the deterministic DDIM.
     seed : int, default 0
+        Seed of the draws.
     device : str, default "auto"
+        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
 
     Returns
     -------
-    float32 ndarray (n, H, W) or, with colour weights, (n, H, W, 3)
-        Values in [0, 1].
+    ndarray
+        ``(n, H, W)`` or, with colour weights, ``(n, H, W, 3)``; float32 in [0, 1].
 
     Raises
     ------
@@ -47,8 +69,7 @@ def generate(n, shape, *, weights="natural-gray", steps=200, eta=1.0, seed=0, de
     >>> generate(2, (32, 48), steps=3).shape
     (2, 32, 48)
     """
-    if n < 1:
-        raise ValueError(f"n is {n}; expected at least 1")
+    check_whole("n", n, least=1)
     trained = load(weights, device)
     generator = keyed_generator(seed)
     schedule = trained.schedule
@@ -69,53 +90,55 @@ def generate(n, shape, *, weights="natural-gray", steps=200, eta=1.0, seed=0, de
 
 
 def evolve(
-    image,
-    t,
+    image: ArrayLike,
+    t: Sequence[int],
     *,
-    channel_axis=None,
-    schedule=None,
-    backward=None,
-    steps=None,
-    eta=1.0,
-    seed=0,
-    device="auto",
-):
-    """One image on its way to noise and, with weights, back from there.
+    channel_axis: int | None = None,
+    schedule: NoiseSchedule | None = None,
+    backward: str | PathLike | None = None,
+    steps: int | None = None,
+    eta: float = 1.0,
+    seed: int = 0,
+    device: str = "auto",
+) -> tuple[list[NDArray], list[NDArray]]:
+    """Diffuse an image to noise and, with weights, back.
 
     Parameters
     ----------
-    image : array_like (H, W) or, with `channel_axis`, of three axes
-        In [0, 1]; integers are scaled.
+    image : array_like
+        ``(H, W)``, or with an axis of channels; in [0, 1], to which integers are scaled.
     t : sequence of int
-        Steps at which to look, rising, from 0 to T.
+        Steps to return, rising, from 0 to T.
     channel_axis : int, optional
-        The axis of the channels; None if there are none.
+        The axis of the channels; ``None``: no channels.
     schedule : NoiseSchedule, optional
-        None is that of the weights, or the linear one if there are none.
+        ``None``: that of the weights, or the linear one without weights.
     backward : str or Path, optional
-        Weights for the way back, which starts from the last image of the way there. None does
-        not go back.
+        Weights for the reverse process, which starts from the last image of the forward one.
+        ``None``: no reverse process.
     steps : int, optional
-        Steps of the way back, evenly spaced, besides those at which to look. None takes steps of
+        Steps of the reverse process, evenly spaced, besides those in `t`. ``None``: steps of
         length 1, as in training.
     eta : float, default 1
-        1 is DDPM, 0 DDIM.
+        Noise of the reverse process: 1 is DDPM, 0 the deterministic DDIM.
     seed : int, default 0
+        Seed of the draws.
     device : str, default "auto"
+        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
 
     Returns
     -------
-    there : list of float32 ndarray
-        x_t for each t, in [0, 1] but for the noise, shaped like `image` with the channels last.
-        All share one ε, so that they are one image growing noisier.
-    back : list of float32 ndarray
-        x_t for each t on the way back from the last; empty without `backward`. At t = 0 it is a
-        draw from the posterior.
+    there : list of ndarray
+        x_t for each t, float32, in [0, 1] but for the noise, shaped like `image` with the channels
+        last. All share one ε, so that they show one image growing noisier.
+    back : list of ndarray
+        x_t for each t of the reverse process; empty without `backward`. At t = 0 it is a draw from
+        the posterior.
 
     Raises
     ------
     FileNotFoundError, TypeError, ValueError
-        If `image` is no image, there are no such weights, they are for another number of
+        If `image` is not an image, there are no such weights, they are for another number of
         channels, or `t` is out of range or not rising.
 
     References
@@ -132,18 +155,18 @@ def evolve(
     t = [int(step) for step in t]
     if not t or t != sorted(set(t)):
         raise ValueError(f"t is {t}; expected rising steps")
-    if steps is not None and steps < 1:
-        raise ValueError(f"steps is {steps}; expected at least 1")
-    image = as_float(image, channel_axis)
-    last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
+    if steps is not None:
+        check_whole("steps", steps, least=1)
+    pixels: NDArray = as_float(image, channel_axis)
+    last = pixels[..., None] if channel_axis is None else np.moveaxis(pixels, channel_axis, -1)
     if last.ndim != 3:
-        raise ValueError(f"image has shape {image.shape}; expected a single image")
+        raise ValueError(f"image has shape {pixels.shape}; expected a single image")
     x0 = torch.from_numpy(2 * np.moveaxis(last, -1, 0)[None].astype(np.float32) - 1)
     trained = None if backward is None else load(backward, device)
     if trained and trained.net.config.channels != x0.shape[1]:
         raise ValueError(
-            f"backward is {str(backward)!r}, weights for {trained.net.config.channels} channels; "
-            f"the image has {x0.shape[1]}"
+            f"backward is {str(backward)!r}, for {trained.net.config.channels} channels; "
+            f"expected weights for {x0.shape[1]}"
         )
     schedule = schedule or (trained.schedule if trained else NoiseSchedule())
     generator = keyed_generator(seed)
@@ -153,8 +176,15 @@ def evolve(
     return [from_tensor(x)[0] for x in there], [from_tensor(x)[0] for x in back]
 
 
-def way_back(x, t, trained, steps, eta, generator):
-    """The images at the rising steps t, on the way back from the last of them, which is `x`."""
+def way_back(
+    x: Tensor,
+    t: list[int],
+    trained: Weights,
+    steps: int | None,
+    eta: float,
+    generator: torch.Generator,
+) -> list[Tensor]:
+    """The images at the rising steps t of the reverse process from the last of them, `x`."""
     schedule = trained.schedule
     damping = schedule.alpha_bar(np.array(t)) ** 0.5
     between = np.linspace(0, t[-1], (steps or t[-1]) + 1).round().astype(int).tolist()
@@ -174,7 +204,7 @@ def way_back(x, t, trained, steps, eta, generator):
     return [d * seen[step] for d, step in zip(damping, t[:-1], strict=False)] + [x]
 
 
-def from_tensor(x):
+def from_tensor(x: Tensor) -> NDArray:
     """Images (B, C, H, W) in [−1, 1] as an array (B, H, W) or (B, H, W, C) in [0, 1]."""
     images = (np.moveaxis(x.numpy(), 1, -1) + 1) / 2
     return images[..., 0] if images.shape[-1] == 1 else images

@@ -1,15 +1,16 @@
-"""Out of memory, whatever PyTorch calls it."""
+"""PyTorch's errors for lack of memory, as MemoryError."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 __all__ = ["memory_errors"]
 
 
 @contextmanager
-def memory_errors():
-    """Have PyTorch's errors that say there is no memory be a MemoryError, as everyone else's are."""
+def memory_errors() -> Iterator[None]:
+    """Raise MemoryError where PyTorch raises a RuntimeError for lack of memory."""
     try:
         yield
     except RuntimeError as error:

@@ -1,18 +1,32 @@
-"""The maths of a DDPM on tensors: q(x_t | x_0), the posterior mean, and the way back.
+"""The mathematics of a DDPM on tensors: q(x_t | x_0), the posterior mean, the reverse process.
 
-Everything but `add_noise` is written in y = x_t/√ᾱ_t = x_0 + σ̃_t ε, the image beside its noise,
-rather than in x_t, which fades while the noise grows. It is the same process; but y is the very
-image one wants to denoise, and the equations lose their ᾱ's. Networks keep taking x_t and t.
+All but `add_noise` is written in y = x_t/√ᾱ_t = x_0 + σ̃_t ε, an image of constant strength plus
+noise, rather than in x_t, which fades while the noise grows. It is the same process, but y is the
+image to be denoised, and the equations lose their ᾱ's. Networks still take x_t and t.
 """
 
+from __future__ import annotations
+
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from difffilter.checks import check_number, check_whole
+from difffilter.ddpm.schedule import NoiseSchedule
+
+__all__ = ["add_noise", "posterior_mean", "predict_noise", "pure_noise", "reverse", "reverse_path"]
+
+# ε_θ(x_t, t)
+NoisePredictor = Callable[[Tensor, Tensor], Tensor]
 
 
-def add_noise(x0, t, eps, schedule):
+def add_noise(x0: Tensor, t: ArrayLike, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
     """x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
 
     Parameters
@@ -52,14 +66,18 @@ def add_noise(x0, t, eps, schedule):
     return signal * x0 + noise * eps
 
 
-def predict_noise(eps_theta, y, t, schedule):
+def predict_noise(
+    eps_theta: NoisePredictor, y: Tensor, t: float, schedule: NoiseSchedule
+) -> Tensor:
     """ε_θ(√ᾱ_t y, t), with one t for the whole batch y (B, ...)."""
     x = schedule.alpha_bar(t) ** 0.5 * y
     return eps_theta(x, torch.full((len(y),), t, dtype=torch.float32, device=y.device))
 
 
-def posterior_mean(eps_theta, y, sigma_tilde, schedule):
-    """E[x_0 | y] = y − σ̃ ε_θ(√ᾱ_t y, t), t being the step at which a DDPM sees the noise σ̃.
+def posterior_mean(
+    eps_theta: NoisePredictor, y: Tensor, sigma_tilde: float, schedule: NoiseSchedule
+) -> Tensor:
+    """E[x_0 | y] = y − σ̃ ε_θ(√ᾱ_t y, t), where t is the step whose noise is σ̃.
 
     No estimate has a smaller mean squared error.
 
@@ -70,7 +88,7 @@ def posterior_mean(eps_theta, y, sigma_tilde, schedule):
     y : Tensor (B, ...)
         Noisy images x_0 + σ̃ ε with x_0 in [−1, 1].
     sigma_tilde : float
-        Their noise.
+        Standard deviation of their noise.
     schedule : NoiseSchedule
 
     Returns
@@ -89,7 +107,7 @@ def posterior_mean(eps_theta, y, sigma_tilde, schedule):
 
     Examples
     --------
-    A pixel that is standard normal is halved when its noise is as strong as itself:
+    A standard normal pixel is halved where the noise is as strong as itself:
 
     >>> import torch
     >>> from difffilter.ddpm.schedule import NoiseSchedule
@@ -103,18 +121,26 @@ def posterior_mean(eps_theta, y, sigma_tilde, schedule):
     return y - sigma_tilde * predict_noise(eps_theta, y, t, schedule)
 
 
-def pure_noise(shape, schedule, generator=None):
-    """x_T ~ N(0, I) as `reverse` wants it: y = x_T/√ᾱ_T, a Tensor of the given shape."""
+def pure_noise(
+    shape: Sequence[int], schedule: NoiseSchedule, generator: torch.Generator | None = None
+) -> Tensor:
+    """x_T ~ N(0, I) as `reverse` takes it: y = x_T/√ᾱ_T, of the given shape."""
     return torch.randn(shape, generator=generator) / schedule.alpha_bar(schedule.T) ** 0.5
 
 
-def reverse(eps_theta, y, sigma_tilde, schedule, **options):
+def reverse(
+    eps_theta: NoisePredictor,
+    y: Tensor,
+    sigma_tilde: float,
+    schedule: NoiseSchedule,
+    **options: Any,
+) -> Tensor:
     """Draw x_0 from its posterior given y: the last image of `reverse_path`.
 
     Parameters
     ----------
     eps_theta, y, sigma_tilde, schedule, **options
-        Those of `reverse_path`.
+        As for `reverse_path`.
 
     Returns
     -------
@@ -124,7 +150,7 @@ def reverse(eps_theta, y, sigma_tilde, schedule, **options):
     Raises
     ------
     ValueError
-        As `reverse_path`.
+        As for `reverse_path`.
 
     References
     ----------
@@ -144,12 +170,20 @@ def reverse(eps_theta, y, sigma_tilde, schedule, **options):
 
 
 def reverse_path(
-    eps_theta, y, sigma_tilde, schedule, *, steps=None, eta=1.0, generator=None, clip=False
-):
-    """The images on the way back from the step t(σ̃) to 0, one a step.
+    eps_theta: NoisePredictor,
+    y: Tensor,
+    sigma_tilde: float,
+    schedule: NoiseSchedule,
+    *,
+    steps: int | Sequence[float] | None = None,
+    eta: float = 1.0,
+    generator: torch.Generator | None = None,
+    clip: bool = False,
+) -> Iterator[tuple[float, Tensor]]:
+    """The images of the reverse process from the step t(σ̃) to 0, one per step.
 
-    One loop for the ancestral sampler of DDPM (``eta=1``) and for DDIM (``eta=0``), for the way
-    back from a noisy image and for generation out of `pure_noise`, whose σ̃ is σ̃_T.
+    One loop serves the ancestral sampler of DDPM (``eta=1``) and DDIM (``eta=0``), a noisy image
+    and generation from `pure_noise`, whose σ̃ is σ̃_T.
 
     Parameters
     ----------
@@ -158,30 +192,30 @@ def reverse_path(
     y : Tensor (B, ...)
         Noisy images x_0 + σ̃ ε with x_0 in [−1, 1].
     sigma_tilde : float
-        Their noise.
+        Standard deviation of their noise.
     schedule : NoiseSchedule
     steps : int or sequence of float, optional
-        Number of steps, evenly spaced in t, or where they lead, falling from below t(σ̃) to 0.
-        None takes steps of length 1, as in training.
+        Number of steps, evenly spaced in t, or the t they lead to, falling from below t(σ̃) to 0.
+        ``None``: steps of length 1, as in training.
     eta : float, default 1
         1 adds the noise of the true posterior q(x_s | x_t, x_0), 0 none at all.
     generator : torch.Generator, optional
-        For the noise, which is drawn on its device. None takes PyTorch's global one.
+        Source of the noise, which is drawn on its device. ``None``: PyTorch's global one.
     clip : bool, default False
-        Clip each estimate of x_0 to [−1, 1], which steadies generation out of pure noise.
+        Clip each estimate of x_0 to [−1, 1], which steadies generation from pure noise.
 
     Yields
     ------
     sigma_tilde : float
-        The noise that is left; 0 in the end.
+        Standard deviation of the noise that is left; 0 in the end.
     y : Tensor
         Shaped like the argument.
 
     Raises
     ------
     ValueError
-        If σ̃ is 0 or beyond the schedule, `steps` below 1 or not falling to 0, or `eta` outside
-        [0, 1].
+        If σ̃ is 0 or beyond the schedule, `steps` is below 1 or does not fall to 0, or `eta` is
+        outside [0, 1].
 
     Notes
     -----
@@ -189,7 +223,7 @@ def reverse_path(
 
         y_s = x̂_0 + √(σ̃_s² − v) ε_θ + √v z,    z ~ N(0, I).
 
-    It is eq. 12 of Song et al. divided by √ᾱ_s.
+    This is eq. 12 of Song et al. divided by √ᾱ_s.
 
     References
     ----------
@@ -206,21 +240,18 @@ def reverse_path(
     >>> [round(sigma_tilde, 3) for sigma_tilde, y in path]
     [0.056, 0.0]
     """
-    if not 0 <= eta <= 1:
-        raise ValueError(f"eta is {eta}; expected a number from 0 (DDIM) to 1 (DDPM)")
+    check_number("eta", eta, least=0, most=1)
     t_start = float(schedule.step_of(sigma_tilde))
     if t_start == 0:
-        raise ValueError("sigma_tilde is 0; there is no way back from a clean image")
+        raise ValueError("sigma_tilde is 0; expected a number > 0: a clean image has no way back")
     if steps is None:
         steps = max(1, round(t_start))
     if np.ndim(steps):
-        path = np.array([t_start, *steps])
+        path = np.array([t_start, *cast(Sequence[float], steps)])
         if not np.all(np.diff(path) < 0) or path[-1] != 0:
-            raise ValueError(f"steps is {steps}; expected steps that fall from {t_start:g} to 0")
-    elif steps < 1:
-        raise ValueError(f"steps is {steps}; expected at least 1")
+            raise ValueError(f"steps is {steps}; expected numbers that fall from {t_start:g} to 0")
     else:
-        path = np.linspace(t_start, 0, steps + 1)
+        path = np.linspace(t_start, 0, check_whole("steps", steps, least=1) + 1)
     for t, s in pairwise(path):
         sigma_t, sigma_s = float(schedule.sigma_tilde(t)), float(schedule.sigma_tilde(s))
         eps = predict_noise(eps_theta, y, float(t), schedule)

@@ -4,17 +4,25 @@ Steps are counted as in the paper: t = 1 ... T, and t = 0 is the clean image. Ev
 float64 NumPy, for t real as well as integer.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from difffilter.checks import check_choice, check_whole
+
+__all__ = ["NoiseSchedule"]
 
 KINDS = ("linear", "cosine")
 
 
 @dataclass(frozen=True)
 class NoiseSchedule:
-    r"""How much of the image is left at step t: x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
+    r"""Shares of image and noise at step t: x_t = √ᾱ_t x_0 + √(1 − ᾱ_t) ε.
 
     Parameters
     ----------
@@ -30,7 +38,7 @@ class NoiseSchedule:
     Raises
     ------
     ValueError
-        If `kind` is unknown, T < 1, or not 0 < beta_min <= beta_max < 1.
+        If `kind` is unknown, `T` is below 1, or 0 < `beta_min` ≤ `beta_max` < 1 does not hold.
 
     Notes
     -----
@@ -56,11 +64,9 @@ class NoiseSchedule:
     beta_min: float = 1e-4
     beta_max: float = 0.02
 
-    def __post_init__(self):
-        if self.kind not in KINDS:
-            raise ValueError(f"kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
-        if self.T < 1:
-            raise ValueError(f"T is {self.T}; expected at least 1 step")
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, KINDS)
+        check_whole("T", self.T, least=1)
         if not 0 < self.beta_min <= self.beta_max < 1:
             raise ValueError(
                 f"beta_min, beta_max are {self.beta_min}, {self.beta_max}; "
@@ -68,7 +74,7 @@ class NoiseSchedule:
             )
 
     @cached_property
-    def beta(self):
+    def beta(self) -> NDArray:
         """ndarray (T,): β_1 ... β_T, the variance added at each step."""
         if self.kind == "linear":
             return np.linspace(self.beta_min, self.beta_max, self.T)
@@ -77,13 +83,13 @@ class NoiseSchedule:
         return np.minimum(1 - f[1:] / f[:-1], 0.999)
 
     @cached_property
-    def _sigma_tilde(self):
+    def _sigma_tilde(self) -> NDArray:
         """ndarray (T + 1,): σ̃_0 = 0, σ̃_1 ... σ̃_T."""
         log_alpha_bar = np.cumsum(np.log1p(-self.beta))
         # expm1 keeps 1/ᾱ − 1 = (1 − ᾱ)/ᾱ exact to rounding where ᾱ is nearly 1.
         return np.concatenate(([0.0], np.sqrt(np.expm1(-log_alpha_bar))))
 
-    def sigma_tilde(self, t):
+    def sigma_tilde(self, t: ArrayLike) -> Any:
         """σ̃ at step t.
 
         Parameters
@@ -102,27 +108,27 @@ class NoiseSchedule:
         """
         t = np.asarray(t, dtype=np.float64)
         if not np.all((t >= 0) & (t <= self.T)):
-            raise ValueError(f"t is {t}; expected steps in [0, {self.T}]")
+            raise ValueError(f"t is {t}; expected numbers in [0, {self.T}]")
         steps = np.arange(1, self.T + 1)
         log_sigma = np.interp(t, steps, np.log(self._sigma_tilde[1:]))
         return np.where(t < 1, t * self._sigma_tilde[1], np.exp(log_sigma))[()]
 
-    def alpha_bar(self, t):
+    def alpha_bar(self, t: ArrayLike) -> Any:
         """ᾱ at step t, 1/(1 + σ̃²): the fraction of the variance that is image."""
         return 1 / (1 + self.sigma_tilde(t) ** 2)
 
-    def snr(self, t):
+    def snr(self, t: ArrayLike) -> Any:
         """Signal-to-noise ratio ᾱ/(1 − ᾱ) = 1/σ̃² at step t; infinite at t = 0."""
         with np.errstate(divide="ignore"):
             return 1 / self.sigma_tilde(t) ** 2
 
-    def step_of(self, sigma_tilde):
-        """The step t, not necessarily whole, whose σ̃ is the one given: the inverse of σ̃(t).
+    def step_of(self, sigma_tilde: ArrayLike) -> Any:
+        """The step t, not necessarily whole, with a given σ̃: the inverse of `sigma_tilde`.
 
         Parameters
         ----------
         sigma_tilde : float or array_like
-            Noise standard deviations for an image in [−1, 1]: 2σ for one in [0, 1].
+            Standard deviations of the noise for an image in [−1, 1]: 2σ for one in [0, 1].
 
         Returns
         -------
@@ -137,7 +143,7 @@ class NoiseSchedule:
         table = self._sigma_tilde
         # A relative 1e-12 forgives the rounding of exp(log σ̃_T).
         if not np.all((sigma >= 0) & (sigma <= table[-1] * (1 + 1e-12))):
-            raise ValueError(f"sigma_tilde is {sigma}; expected values in [0, {table[-1]:.6g}]")
+            raise ValueError(f"sigma_tilde is {sigma}; expected numbers in [0, {table[-1]:.6g}]")
         steps = np.arange(1, self.T + 1)
         above = np.interp(np.log(np.maximum(sigma, table[1])), np.log(table[1:]), steps)
         return np.where(sigma < table[1], sigma / table[1], above)[()]

@@ -1,14 +1,23 @@
-"""Run a network over overlapping tiles that are blended without a seam, in the memory there is."""
+"""A network on overlapping tiles, blended without a seam, in the memory there is."""
+
+from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from copy import deepcopy
 from math import ceil
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from difffilter.ddpm.unet import UNet
 from difffilter.parallel import in_threads
+
+# Size and starts of the tiles, along H and along W.
+Layout = tuple[tuple[int, tuple[int, ...]], ...]
 
 # Pixels. Networks trained on crops of 64² do best on tiles not much larger, whose statistics and
 # numbers of tokens they know: 0.03 dB better at 128 than at 320, 0.06 dB than the whole image.
@@ -20,25 +29,25 @@ OVERLAP = 32
 class TiledNetwork:
     """ε_θ(x, t) for images of any size: the images in main memory, tile by tile on the device.
 
-    When the device runs out of memory it takes fewer tiles at once, then smaller ones, then goes
-    on on the CPU, with a warning each time.
+    When the device runs out of memory it takes fewer tiles at once, then smaller ones, and then
+    goes on on the CPU, with a warning each time.
 
     Parameters
     ----------
     net : UNet
         On its device.
     dtype : torch.dtype
-        What to compute in.
+        Precision of the layers.
     tile : int, optional
-        Largest side of a tile, in pixels. None is 128.
+        Largest side of a tile, in pixels. ``None``: 128.
     batch : int, optional
-        Tiles of that size a call of the network. None is 1 on the CPU and 256 elsewhere.
+        Tiles of that size per call of the network. ``None``: 1 on the CPU and 256 elsewhere.
     calls : int, default 1
-        How often it will be called, for the progress bar, which is shown on a terminal if it
-        takes more than a second.
-    layout : list of (int, list of int), optional
-        Size and starts of the tiles along H and W, where they are not to follow from the image's
-        own size, since it is a part of a larger one.
+        Number of calls to come, for the progress bar, which is shown on a terminal if they take
+        more than a second.
+    layout : tuple of (int, tuple of int), optional
+        Size and starts of the tiles along H and W of an image that is a part of a larger one.
+        ``None``: as they follow from the image's own size.
 
     Examples
     --------
@@ -49,7 +58,16 @@ class TiledNetwork:
     torch.Size([1, 1, 37, 1])
     """
 
-    def __init__(self, net, dtype, *, tile=None, batch=None, calls=1, layout=None):
+    def __init__(
+        self,
+        net: UNet,
+        dtype: torch.dtype,
+        *,
+        tile: int | None = None,
+        batch: int | None = None,
+        calls: int = 1,
+        layout: Layout | None = None,
+    ) -> None:
         self.net = net
         self.dtype = dtype
         self.device = next(net.parameters()).device
@@ -64,16 +82,16 @@ class TiledNetwork:
             bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining}",
         )
 
-    def __enter__(self):
+    def __enter__(self) -> TiledNetwork:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.bar.close()
 
-    def __call__(self, x, t):
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """Noise in `x` (B, C, H, W), any H and W, at steps `t` (B,), as float32 on the CPU."""
 
-        def of_tiles(stack, indices):
+        def of_tiles(stack: Tensor, indices: Tensor) -> Tensor:
             stack = stack.float().to(self.device, memory_format=torch.channels_last)
             autocast = torch.autocast(
                 self.device.type, self.dtype, enabled=self.dtype != torch.float32
@@ -100,7 +118,7 @@ class TiledNetwork:
             self.bar.n = done
             self._retreat(failure)
 
-    def _retreat(self, failure):
+    def _retreat(self, failure: Exception) -> None:
         """Ask for less memory, or raise the failure if there is nothing left to give up."""
         if self.batch > 1:
             self.batch //= 2
@@ -116,12 +134,12 @@ class TiledNetwork:
         warnings.warn(f"out of memory on the device; going on with {remedy}", stacklevel=2)
 
 
-def overlap_of(tile):
-    """What tiles of this size share with their neighbours."""
+def overlap_of(tile: int) -> int:
+    """Pixels that tiles of this size share with their neighbours."""
     return min(OVERLAP, tile // 4)
 
 
-def cut(extent, largest, overlap, multiple):
+def cut(extent: int, largest: int, overlap: int, multiple: int) -> tuple[int, list[int]]:
     """Size and starts of the tiles along one axis, as even as possible.
 
     Parameters
@@ -131,9 +149,9 @@ def cut(extent, largest, overlap, multiple):
     largest : int
         Upper bound of the size, a multiple of `multiple`, above `overlap`.
     overlap : int
-        What neighbours share, at least.
+        Least number of pixels that neighbours share.
     multiple : int
-        The size is a multiple of this.
+        Number that divides the size.
 
     Returns
     -------
@@ -151,16 +169,24 @@ def cut(extent, largest, overlap, multiple):
     return size, np.linspace(0, max(extent - size, 0), count).round().astype(int).tolist()
 
 
-def ramp(size, overlap):
+def ramp(size: int, overlap: int) -> Tensor:
     """Weights (size,) that rise linearly over `overlap` from each end, and are never 0."""
     position = torch.arange(size, dtype=torch.float32) + 0.5
     return torch.minimum(position, size - position).div(max(overlap, 1)).clamp(max=1)
 
 
 def in_tiles(
-    function, x, *, tile, overlap, multiple, pixels, progress=lambda part: None, layout=None,
-    apply=map,
-):  # fmt: skip
+    function: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    *,
+    tile: int,
+    overlap: int,
+    multiple: int,
+    pixels: int,
+    progress: Callable[[float], Any] = lambda part: None,
+    layout: Layout | None = None,
+    apply: Callable = map,
+) -> Tensor:
     """Apply a function to a batch of images, tile by tile.
 
     Parameters
@@ -169,19 +195,19 @@ def in_tiles(
         Maps a Tensor (b, C, h, w) and the indices (b,) in `x` of the images the tiles are of, to
         a float32 Tensor (b, C, h, w) on the CPU.
     x : Tensor (B, C, H, W)
-        On the CPU. Where H or W is less than a multiple of `multiple` it is mirrored.
+        On the CPU. Where H or W is less than the side of a tile, it is mirrored.
     tile : int
-        No tile is larger than this, rounded down to a multiple of `multiple`.
+        Largest side of a tile; it is rounded down to a multiple of `multiple`.
     overlap : int
         Overlap of neighbours, over which they are blended linearly.
     multiple : int
-        h and w are multiples of this.
+        Number that divides h and w.
     pixels : int
-        A call gets as many tiles as have this many pixels together, but at least one.
+        Largest number of pixels in a call, though it gets one tile at least.
     progress : callable, optional
-        Told after each call which part of the whole it was.
-    layout : list of (int, list of int), optional
-        Size and starts of the tiles along H and W; None: by `cut`.
+        Called after each call with the part of the whole that it was.
+    layout : tuple of (int, tuple of int), optional
+        Size and starts of the tiles along H and W. ``None``: by `cut`.
     apply : callable, default map
         How to call the function for all batches of tiles, as `map` does.
 
@@ -233,8 +259,8 @@ def in_tiles(
     return total.div_(weight)[:, :, :height, :width]
 
 
-def mirrored(x, below, right):
-    """`x` (B, C, H, W) with that many rows and columns more, mirrored as often as it takes."""
+def mirrored(x: Tensor, below: int, right: int) -> Tensor:
+    """`x` (B, C, H, W) with more rows and columns, mirrored as often as it takes."""
     if not below and not right:
         return x
     # NumPy's padding, unlike PyTorch's, may exceed the image.

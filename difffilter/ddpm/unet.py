@@ -1,11 +1,17 @@
-"""The U-Net ε_θ(x_t, t) of a DDPM, and nothing but the network."""
+"""The U-Net ε_θ(x_t, t) of a DDPM."""
+
+from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from difffilter.checks import check_whole
+
+__all__ = ["UNet", "UNetConfig"]
 
 
 @dataclass(frozen=True)
@@ -15,14 +21,14 @@ class UNetConfig:
     Parameters
     ----------
     channels : int, default 1
-        Channels of the image: 1 grey, 3 colour.
+        Channels of the image: 1 for grey, 3 for colour.
     shuffle : int, default 2
-        Factor of the pixel-unshuffle the network sits behind; 1 is none. Two makes the network
+        Factor of the pixel-unshuffle in front of the network; 1 is none. Two makes the network
         four times as fast for an image of the same size.
     widths : tuple of int, default (64, 96, 96, 96)
         Channels of each level, fine to coarse. Each level halves the resolution.
     blocks : int, default 2
-        Residual blocks a level on the way down, and as many on the way up.
+        Residual blocks per level on the way down, and as many on the way up.
     middle : int, default 2
         Residual blocks at the coarsest level.
     attention : tuple of int, default (2, 3)
@@ -34,8 +40,8 @@ class UNetConfig:
     Raises
     ------
     ValueError
-        If a number is below 1, or `heads` or `groups` does not divide a width that uses it, or
-        `attention` names a level there is none of.
+        If a number is below 1, `heads` or `groups` does not divide a width that uses it, or
+        `attention` names a level that does not exist.
     """
 
     channels: int = 1
@@ -48,30 +54,33 @@ class UNetConfig:
     groups: int = 8
     embedding: int = 192
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # A config read from JSON has lists.
         object.__setattr__(self, "widths", tuple(self.widths))
         object.__setattr__(self, "attention", tuple(self.attention))
         for name in ("channels", "shuffle", "blocks", "middle", "heads", "groups"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected at least 1")
+            check_whole(name, getattr(self, name), least=1)
         if not self.widths or any(w < 1 or w % self.groups for w in self.widths):
             raise ValueError(f"widths is {self.widths}; expected multiples of groups={self.groups}")
         if self.embedding < 4 or self.embedding % 2:
-            raise ValueError(f"embedding is {self.embedding}; expected an even number from 4 up")
+            raise ValueError(f"embedding is {self.embedding}; expected an even number ≥ 4")
         for level in self.attention:
             if not 0 <= level < len(self.widths):
-                raise ValueError(f"attention names level {level}; there are {len(self.widths)}")
+                raise ValueError(
+                    f"attention is {self.attention}; expected levels in [0, {len(self.widths) - 1}]"
+                )
             if self.widths[level] % self.heads:
-                raise ValueError(f"heads={self.heads} does not divide width {self.widths[level]}")
+                raise ValueError(
+                    f"heads is {self.heads}; expected a divisor of the width {self.widths[level]}"
+                )
 
     @property
-    def multiple(self):
-        """int: height and width of an input must be multiples of this."""
+    def multiple(self) -> int:
+        """int: Number that must divide the height and the width of an input."""
         return self.shuffle * 2 ** (len(self.widths) - 1)
 
 
-def sinusoidal(t, size):
+def sinusoidal(t: Tensor, size: int) -> Tensor:
     """Embed steps t (B,) as sines and cosines (B, size), frequencies 1 down to 1/10 000."""
     frequency = torch.exp(
         -math.log(10_000) * torch.arange(size // 2, device=t.device) / (size // 2 - 1)
@@ -83,7 +92,7 @@ def sinusoidal(t, size):
 class ResidualBlock(nn.Module):
     """GroupNorm, Swish, Conv, + time, GroupNorm, Swish, Conv, Add."""
 
-    def __init__(self, width, config):
+    def __init__(self, width: int, config: UNetConfig) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(config.groups, width)
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
@@ -92,16 +101,16 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         zero(self.conv2)
 
-    def forward(self, x, time):  # (B, W, h, w), (B, E)
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:  # (B, W, h, w), (B, E)
         h = self.conv1(F.silu(self.norm1(x)))
         h = h + self.time(time)[:, :, None, None]
         return x + self.conv2(F.silu(self.norm2(h)))
 
 
 class Attention(nn.Module):
-    """Self-attention of every pixel to every pixel, and Add."""
+    """Self-attention of each pixel to all, and Add."""
 
-    def __init__(self, width, config):
+    def __init__(self, width: int, config: UNetConfig) -> None:
         super().__init__()
         self.heads = config.heads
         self.norm = nn.GroupNorm(config.groups, width)
@@ -109,7 +118,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
         zero(self.out)
 
-    def forward(self, x):  # (B, W, h, w)
+    def forward(self, x: Tensor) -> Tensor:  # (B, W, h, w)
         batch, width, height, columns = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (B, hw, W)
         qkv = self.qkv(tokens).unflatten(2, (3, self.heads, -1))  # (B, hw, 3, heads, W/heads)
@@ -119,14 +128,14 @@ class Attention(nn.Module):
 
 
 class Level(nn.Module):
-    """Residual blocks in a row, with attention after the first of them if the level has it."""
+    """Residual blocks in a row, with attention after the first if the level has it."""
 
-    def __init__(self, width, blocks, attention, config):
+    def __init__(self, width: int, blocks: int, attention: bool, config: UNetConfig) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(width, config) for _ in range(blocks))
         self.attention = Attention(width, config) if attention else nn.Identity()
 
-    def forward(self, x, time):
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
         for index, block in enumerate(self.blocks):
             x = block(x, time)
             if index == 0:
@@ -143,8 +152,8 @@ class UNet(nn.Module):
 
     Notes
     -----
-    The network of Ho et al. with three savings: it sits behind a pixel-unshuffle, skips are added
-    and not concatenated, and resolution changes by 2×2 convolutions of stride 2. The last
+    The network of Ho et al. with three savings: a pixel-unshuffle in front, skips that are added
+    rather than concatenated, and 2×2 convolutions of stride 2 between the levels. The last
     convolution of every residual block starts at zero, so that a fresh network is a shallow one.
 
     References
@@ -159,13 +168,13 @@ class UNet(nn.Module):
     torch.Size([2, 3, 16, 32])
     """
 
-    def __init__(self, config):
+    def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
         shuffled = config.channels * config.shuffle**2
         widths, coarsest = config.widths, len(config.widths) - 1
 
-        def level(index, blocks):
+        def level(index: int, blocks: int) -> Level:
             return Level(widths[index], blocks, index in config.attention, config)
 
         self.time = nn.Sequential(
@@ -189,7 +198,7 @@ class UNet(nn.Module):
         self.tail = nn.Conv2d(widths[0], shuffled, 3, padding=1)
         self.shuffle = nn.PixelShuffle(config.shuffle)
 
-    def forward(self, x, t):
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Noise in `x`.
 
         Parameters
@@ -216,7 +225,7 @@ class UNet(nn.Module):
         return self.shuffle(self.tail(F.silu(self.norm(h))))
 
 
-def zero(layer):
-    """Set a layer's weights and bias to zero."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+def zero(layer: nn.Module) -> None:
+    """Set the weights and the bias of a layer to zero."""
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)

@@ -1,23 +1,29 @@
-"""Weight files: safetensors that say which network they are for, each beside a model card.
+"""Weight files: safetensors with the configuration of their network, each beside a model card.
 
-No file is ever unpickled. This module does not import PyTorch until it loads a network, so that
-the weights can be listed without it.
+No file is ever unpickled. This module imports PyTorch only when it loads a network, so that the
+weights can be listed without it.
 """
+
+from __future__ import annotations
 
 import difflib
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.io.files import replacing
 
 if TYPE_CHECKING:
     from difffilter.ddpm.unet import UNet
+
+__all__ = ["Weights", "available", "card", "find", "load", "save"]
 
 FOLDER = Path(__file__).parent / "weights"
 FORMAT = "difffilter-ddpm-1"
@@ -25,24 +31,24 @@ FORMAT = "difffilter-ddpm-1"
 
 @dataclass(frozen=True)
 class Weights:
-    """A trained network and what one must know to use it.
+    """A trained network and what is needed to use it.
 
-    Parameters
+    Attributes
     ----------
     net : UNet
-        In evaluation mode, float32, on the CPU.
+        The network, in evaluation mode, float32.
     schedule : NoiseSchedule
-        The one it was trained with.
+        The noise schedule of its training.
     sigma_range : tuple of float
         Smallest and largest σ it was trained on, for an image in [0, 1].
     """
 
-    net: "UNet"
+    net: UNet
     schedule: NoiseSchedule
     sigma_range: tuple[float, float]
 
 
-def available():
+def available() -> list[str]:
     """Names of the weights that come with the package, sorted.
 
     Returns
@@ -57,7 +63,7 @@ def available():
     return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
 
 
-def find(name_or_path):
+def find(name_or_path: str | PathLike) -> Path:
     """The file of a name in `available`, or the path itself.
 
     Parameters
@@ -82,11 +88,11 @@ def find(name_or_path):
     near = difflib.get_close_matches(name, available(), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise FileNotFoundError(
-        f"weights is {name!r}: neither a file nor one of {', '.join(available()) or '(none)'}{hint}"
+        f"weights is {name!r}; expected a file or one of {', '.join(available()) or '(none)'}{hint}"
     )
 
 
-def card(name_or_path):
+def card(name_or_path: str | PathLike) -> dict[str, Any]:
     """The model card beside a weight file.
 
     Parameters
@@ -119,7 +125,9 @@ def card(name_or_path):
         raise ValueError(f"the model card {path} is damaged: {error}") from None
 
 
-def save(path, net, schedule, sigma_range):
+def save(
+    path: str | PathLike, net: UNet, schedule: NoiseSchedule, sigma_range: tuple[float, float]
+) -> None:
     """Write a weight file, whole or not at all. The weights are stored as float16.
 
     Parameters
@@ -132,6 +140,8 @@ def save(path, net, schedule, sigma_range):
 
     Raises
     ------
+    OSError
+        If the file cannot be written.
     ValueError
         If a weight is not finite in float16.
     """
@@ -145,26 +155,22 @@ def save(path, net, schedule, sigma_range):
     for name, value in tensors.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{name} of the network is not finite in float16")
-    config = {
-        "unet": asdict(net.config),
-        "schedule": asdict(schedule),
-        "sigma_range": list(sigma_range),
-    }
-    config = json.dumps(config)
+    config = json.dumps(
+        {
+            "unet": asdict(net.config),
+            "schedule": asdict(schedule),
+            "sigma_range": list(sigma_range),
+        }
+    )
     metadata = {"format": FORMAT, "config": config, "sha256": digest(config, tensors)}
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, temporary, metadata)
-        temporary.chmod(0o644)  # safetensors writes files for their owner only
-        os.replace(temporary, path)
-    except SafetensorError as error:
-        raise OSError(f"cannot write {path}: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(f"cannot write {path}: {error}") from None
 
 
-def load(name_or_path):
+def load(name_or_path: str | PathLike) -> Weights:
     """Read a weight file.
 
     Parameters
@@ -175,14 +181,15 @@ def load(name_or_path):
     Returns
     -------
     Weights
+        With the network on the CPU.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, truncated, not one of `save`, or its weights do not fit the
-        network it describes.
+        If the file is damaged, truncated, not written by `save`, or its weights do not fit the
+        network that it describes.
 
     Examples
     --------
@@ -192,9 +199,11 @@ def load(name_or_path):
     path = find(name_or_path)
     metadata, tensors = read(path)
     if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is a foreign safetensors file: its format is not {FORMAT!r}")
+        raise ValueError(f"{path} is a foreign safetensors file; expected the format {FORMAT!r}")
     if metadata.get("sha256") != digest(metadata.get("config", ""), tensors):
-        raise ValueError(f"{path} is damaged: its content does not have the checksum it names")
+        raise ValueError(
+            f"{path} is damaged: its content does not have the checksum that it states"
+        )
 
     import torch
 
@@ -206,18 +215,26 @@ def load(name_or_path):
         low, high = map(float, config["sigma_range"])
         net = UNet(unet)
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} has a config that makes no network: {error}") from None
+        raise ValueError(
+            f"{path} is damaged: its config does not describe a network: {error}"
+        ) from None
     try:
         net.load_state_dict(
             {name: torch.from_numpy(value.astype(np.float32)) for name, value in tensors.items()}
         )
     except RuntimeError as error:
-        raise ValueError(f"{path} has weights that do not fit its config: {error}") from None
+        raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
     return Weights(net.eval().requires_grad_(False), schedule, (low, high))
 
 
-def read(path):
-    """Metadata and arrays of a safetensors file, or a ValueError that says what is wrong."""
+def read(path: str | PathLike) -> tuple[dict[str, str], dict[str, NDArray]]:
+    """Metadata and arrays of a safetensors file.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or of another kind.
+    """
     from safetensors import SafetensorError, safe_open
 
     with open(path, "rb") as stream:
@@ -229,11 +246,13 @@ def read(path):
             names = file.keys()
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged, truncated or no safetensors: {error}") from None
+        raise ValueError(
+            f"{path} is damaged, truncated or not a safetensors file: {error}"
+        ) from None
 
 
-def digest(config, tensors):
-    """SHA-256 of a text and of arrays, in the order of their names, as a hexadecimal string."""
+def digest(config: str, tensors: dict[str, NDArray]) -> str:
+    """SHA-256 of a text and of arrays, in the order of their names, in hexadecimal."""
     state = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         state.update(name.encode())

@@ -1,4 +1,4 @@
-"""Methods side by side on one image: a table and a figure."""
+"""Several methods on one image: a table and a figure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from difffilter.catalog import spell
-from difffilter.denoiser import Identity, prepare
+from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.image import as_float
 from difffilter.metrics import psnr, ssim
+from difffilter.noise.estimation import check_sigma
 
 __all__ = ["Entry", "compare", "figure", "table"]
 
@@ -21,19 +23,19 @@ class Entry:
     Attributes
     ----------
     label : str
-        What it is called in tables and figures.
+        Its name in tables and figures.
     denoiser : Denoiser
-        With the parameters that were chosen.
+        The method with the parameters that were chosen.
     image : ndarray
         The result, clipped to [0, 1].
     seconds : float
-        The call's duration, the choice of parameters included.
+        Duration of the call, including the choice of parameters.
     psnr, ssim : float or None
-        Against the clean image, where there is one.
+        Scores against the clean image, if there is one.
     """
 
     label: str
-    denoiser: object
+    denoiser: Denoiser
     image: np.ndarray
     seconds: float
     psnr: float | None = None
@@ -48,11 +50,11 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
     noisy : array_like
         ``(H, W)``, or with channels.
     denoisers : dict of str to Denoiser
-        What to compare, under the names to show.
+        The methods, by the names to show.
     sigma : float, optional
         Standard deviation of the noise; ``None``: each method estimates it.
     clean : array_like, optional
-        The image without noise; ``None``: there are no scores.
+        The image without noise; ``None``: no scores.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
 
@@ -71,14 +73,16 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
     >>> entry.psnr > psnr(clean, noisy)
     True
     """
-    image, _ = prepare(noisy, 0.0 if sigma is None else sigma, channel_axis)
+    image = as_float(noisy, channel_axis)
+    if sigma is not None:
+        sigma = check_sigma(sigma, image)
     entries = []
     for label, denoiser in denoisers.items():
+        denoiser = as_denoiser(denoiser)
         _warm_up(denoiser, image, channel_axis)
         start = time.perf_counter()
-        if hasattr(denoiser, "choose"):
-            denoiser = denoiser.choose(image, sigma, channel_axis=channel_axis)
-        result = denoiser(image, sigma, channel_axis=channel_axis)
+        settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
+        result = settled(image, sigma, channel_axis=channel_axis)
         seconds = time.perf_counter() - start
         result = np.clip(result, 0, 1)
         scores = {}
@@ -87,12 +91,12 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
                 "psnr": psnr(clean, result, channel_axis=channel_axis),
                 "ssim": ssim(clean, result, channel_axis=channel_axis),
             }
-        entries.append(Entry(label, denoiser, result, seconds, **scores))
+        entries.append(Entry(label, settled, result, seconds, **scores))
     return entries
 
 
 def _warm_up(denoiser, image, channel_axis):
-    """Compile and load what the first call needs, on a corner of the image."""
+    """Call it on a corner of the image, so that compilation and loading are not measured."""
     corner = tuple(
         slice(None) if channel_axis is not None and axis == channel_axis % image.ndim else slice(16)
         for axis in range(image.ndim)
@@ -101,7 +105,7 @@ def _warm_up(denoiser, image, channel_axis):
 
 
 def table(entries):
-    """The scores as lines of text.
+    """Format the scores as text.
 
     Examples
     --------
@@ -121,23 +125,23 @@ def table(entries):
 
 
 def figure(noisy, entries, *, clean=None, sigma=None, channel_axis=None):
-    """The images, a detail of each, and what each method left wrong or took away.
+    """Draw the results, a detail of each, and their differences.
 
     Parameters
     ----------
     noisy, clean, channel_axis
         As for `compare`.
     entries : list of Entry
-        The results.
+        The results. One that equals the noisy image is not drawn twice.
     sigma : float, optional
-        Standard deviation of the noise, for the scale of the differences; ``None``: that of the
-        largest difference shown.
+        Standard deviation of the noise, which sets the colour scale of the differences; ``None``:
+        the largest standard deviation of a difference.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A column for each image. The third row shows result - clean, or, without a clean image,
-        noisy - result, which should look like noise alone.
+        One column for each image. The third row shows result - clean or, without a clean image,
+        noisy - result, in which only noise should be visible.
     """
     from matplotlib.figure import Figure
 
@@ -145,10 +149,11 @@ def figure(noisy, entries, *, clean=None, sigma=None, channel_axis=None):
         image = np.clip(np.asarray(image, np.float32), 0, 1)
         return image if channel_axis is None else np.moveaxis(image, channel_axis, -1)
 
+    noisy = as_float(noisy, channel_axis)
     columns = [] if clean is None else [("clean", clean, None)]
     columns.append((_title("noisy", noisy, clean, channel_axis), noisy, clean))
     for entry in entries:
-        if isinstance(entry.denoiser, Identity):  # the noisy image is there already
+        if np.array_equal(entry.image, np.clip(noisy, 0, 1)):
             continue
         name = entry.label
         if entry.psnr is not None:
@@ -184,8 +189,10 @@ def figure(noisy, entries, *, clean=None, sigma=None, channel_axis=None):
             bottom.imshow(difference[window], cmap="RdBu_r", vmin=-limit, vmax=limit)
         for axis in (top, middle, bottom):
             axis.set_axis_off()
-    what = "result - clean" if clean is not None else "noisy - result"
-    result.supxlabel(f"bottom: {what}, ±{limit:.2f}, in the framed detail", fontsize=8)
+    what = "result − clean" if clean is not None else "noisy − result"
+    result.supxlabel(
+        f"middle: framed detail; bottom: {what}, ±{limit:.2f} (blue to red)", fontsize=8
+    )
     return result
 
 
@@ -196,7 +203,7 @@ def _title(name, image, clean, channel_axis):
 
 
 def _busiest_window(picture, share=0.25):
-    """The quarter of the image, each way, in which most happens: that is what smoothing may lose."""
+    """The square with the most gradient energy, a quarter of the image wide."""
     grey = picture if picture.ndim == 2 else picture.mean(axis=-1)
     side = max(1, int(min(grey.shape) * share))
     energy = sum(np.square(g) for g in np.gradient(grey)) if min(grey.shape) > 1 else grey

@@ -1,4 +1,4 @@
-"""The two diffusions at a glance: an image under the heat equation, and on its way to noise."""
+"""The two diffusions side by side: an image under the heat equation and under a DDPM."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Way", "animate", "draw", "two_diffusions"]
 
 @dataclass(frozen=True)
 class Way:
-    """One image on its way.
+    """One image under one of the diffusions.
 
     Attributes
     ----------
     title : str
-        What happens to it.
+        The name of the diffusion.
     images : list of ndarray
-        ``(H, W)`` or ``(H, W, 3)``; noise may leave [0, 1].
+        ``(H, W)`` or ``(H, W, 3)``; noise may exceed [0, 1].
     captions : list of str
-        Where on the way each of them is.
+        The time or step of each image.
     """
 
     title: str
@@ -44,44 +44,45 @@ def two_diffusions(
     channel_axis=None,
     device="auto",
 ):
-    """One image diffused forward by the heat equation and by a DDPM and, with weights, back.
+    """Diffuse an image by the heat equation and by a DDPM and, with weights, back.
 
-    The DDPM's x_t is damped to the share ᾱ_t of the image's variance, the rest being noise. Beside
-    it stands the solution of the heat equation at the time when it, too, has kept the share ᾱ_t of
-    the variance: as much of the image is left in both, but the one has lost it from fine to coarse
-    and holds what is left clearly, the other has all scales still, drowned from fine to coarse.
+    In the DDPM's x_t, a fraction ᾱ_t of the image's variance is left; the rest is noise. Each x_t is
+    shown with the solution of the heat equation at the time when the same fraction is left. The heat
+    equation removes fine scales first and keeps the coarse ones clean; the DDPM keeps all scales
+    but hides them in noise, fine ones first.
 
     Parameters
     ----------
     image : array_like
         ``(H, W)``, or with one or three channels; integers are scaled to [0, 1].
     frames : int, default 7
-        At how many steps to look, of which there are the more the less noise there is.
+        Number of images, spaced more closely where there is little noise.
     last : int, default 1000
-        The last step, from 1 to the T = 1000 of the schedule.
+        Last step, from 1 to the T = 1000 of the schedule.
     size : int, default 256
-        An image with a longer side than this is shrunk to it first, in pixels.
+        Longest side in pixels; larger images are shrunk.
     weights : str or Path, optional
-        Weights for the way back from step `last`: a name, a file, or ``"auto"`` for those that
-        fit the number of channels. ``None``: there is no way back.
+        Weights for the reverse process from step `last`: a name, a file, or ``"auto"`` for those
+        that fit the number of channels. ``None``: no reverse process.
     steps : int, default 100
-        Steps of the way back.
+        Number of reverse steps.
     seed : int, default 0
-        Of the noise.
+        Seed of the noise.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     device : str, default "auto"
-        A PyTorch device, for the way back.
+        PyTorch device for the reverse process.
 
     Returns
     -------
     list of Way
-        The heat equation's, the DDPM's and, with weights, that back, in rising order of t as well.
+        The heat equation, the DDPM forward and, with weights, the DDPM in reverse; each in
+        ascending order of t.
 
     Raises
     ------
     FileNotFoundError, TypeError, ValueError
-        If the image is none, a number is out of range, or the weights are missing or do not fit.
+        If the image is invalid, a number is out of range, or the weights are missing or do not fit.
 
     References
     ----------
@@ -108,7 +109,7 @@ def two_diffusions(
     picture = _shrunk(as_float(image, channel_axis, axes=(2,)), size, channel_axis)
     channels = 1 if channel_axis is None else picture.shape[-1]
     if channels not in (1, 3):
-        raise ValueError(f"the image has {channels} channels; expected 1 or 3, to be shown")
+        raise ValueError(f"the image has {channels} channels; expected 1 or 3")
     axis = None if channel_axis is None else -1
     t = sorted({round(last * (i / (frames - 1)) ** 2) for i in range(frames)})
     backward = default_weights(channels) if weights == "auto" else weights
@@ -124,13 +125,13 @@ def two_diffusions(
             blurred,
             [f"T = {time:.0f}" if time >= 100 else f"T = {time:.3g}" for time in times],
         ),
-        Way("to noise", there, at),
+        Way("DDPM, forward", there, at),
     ]
-    return [*ways, Way(f"back, by {backward}", back, at)] if back else ways
+    return [*ways, Way("DDPM, reverse", back, at)] if back else ways
 
 
 def _shrunk(picture, size, channel_axis):
-    """The image with its channels last and no side longer than `size`, by local means."""
+    """The image with its channels last, shrunk so that no side is longer than `size`."""
     from skimage.transform import resize
 
     if size < 1:
@@ -144,7 +145,7 @@ def _shrunk(picture, size, channel_axis):
 
 
 def _time_of_share(picture, share, channel_axis):
-    """The time at which the heat equation has left this share of the picture's variance."""
+    """The time at which the heat equation has kept this fraction of the picture's variance."""
     from scipy.optimize import brentq
 
     def variance(time):
@@ -158,13 +159,13 @@ def _time_of_share(picture, share, channel_axis):
     def excess(log_time):
         return variance(np.exp(log_time)) - wanted
 
-    # By then the slowest mode has decayed to e^-50 of itself.
+    # By then the slowest mode has decayed by a factor of e^-50.
     longest = np.log(25 * max(picture.shape[:2]) ** 2)
     return float(np.exp(brentq(excess, -20, longest, xtol=1e-4)))
 
 
 def draw(ways):
-    """The ways as rows of a Matplotlib figure."""
+    """Draw each `Way` as a row of a Matplotlib figure."""
     from matplotlib.figure import Figure
 
     columns = len(ways[0].images)
@@ -184,17 +185,16 @@ def draw(ways):
 
 
 def animate(ways, path, *, pause=8):
-    """Write the ways side by side as a GIF: there and, if there is a way back, back again.
+    """Write an animated GIF: forward and, if there is a reverse process, back again.
 
     Parameters
     ----------
     ways : list of Way
-        What `two_diffusions` returns. The heat equation stays where it is on the way back, for it
-        has none.
+        From `two_diffusions`. On the way back the heat equation stands still, as it cannot be
+        reversed.
     path : str or Path
-        The file.
     pause : int, default 8
-        For how many frames to stand still at the end of each way.
+        Number of frames to hold at each end.
     """
     from matplotlib.animation import FuncAnimation, PillowWriter
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ import numpy as np
 from difffilter.io.picture import check_size, joined, split_alpha
 from difffilter.io.tiff import read_tiff, write_tiff
 
-__all__ = ["SUFFIXES", "read", "replacing", "write"]
+__all__ = ["SUFFIXES", "check_target", "read", "replacing", "write"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
@@ -39,6 +39,8 @@ def read(path, max_pixels=None):
         If the file is no image, is damaged, is of a kind that is not supported, or is too large.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; expected an image file")
     with open(path, "rb") as file:
         head = file.read(32)
     if not head:
@@ -72,9 +74,7 @@ def write(path, picture):
         If the suffix is unknown or the format cannot hold the picture.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: unknown suffix {suffix!r}; use one of {', '.join(SUFFIXES)}")
+    suffix = _check_suffix(path, SUFFIXES)
     with replacing(path) as temporary:
         try:
             if suffix in (".tif", ".tiff"):
@@ -85,6 +85,42 @@ def write(path, picture):
             raise
         except Exception as error:  # encoders raise what they like on odd metadata
             raise ValueError(f"{path} cannot be written: {error!r}") from error
+
+
+def check_target(path, overwrite, suffixes=None):
+    """Raise an error if a result could not be written to this file, before any work is done.
+
+    Parameters
+    ----------
+    path : path-like
+    overwrite : bool
+        Whether a file that exists may be replaced.
+    suffixes : iterable of str, optional
+        The suffixes of the formats that can be written; ``None``: any.
+
+    Raises
+    ------
+    OSError
+        If the folder does not exist or cannot be written.
+    ValueError
+        If the file exists and may not be replaced, or its suffix is unknown.
+    """
+    path = Path(path)
+    if suffixes is not None:
+        _check_suffix(path, suffixes)
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} exists already; pass --overwrite to replace it")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"cannot write in the folder {path.parent}: permission denied")
+
+
+def _check_suffix(path, suffixes):
+    suffix = path.suffix.lower()
+    if suffix not in suffixes:
+        raise ValueError(f"{path}: unknown suffix {suffix!r}; use one of {', '.join(suffixes)}")
+    return suffix
 
 
 @contextmanager

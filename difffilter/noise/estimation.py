@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from difffilter.checks import check_choice, check_number
 from difffilter.image import as_float
 
 __all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_noise", "estimate_sigma"]
@@ -30,9 +31,7 @@ CLASSES = 10
 
 def check_noise(noise):
     """One of the kinds of noise in `EXPONENTS`."""
-    if noise not in EXPONENTS:
-        raise ValueError(f"noise must be one of {', '.join(EXPONENTS)}; got {noise!r}")
-    return noise
+    return check_choice("noise", noise, EXPONENTS)
 
 
 def check_sigma(sigma, image=None):
@@ -59,15 +58,10 @@ def check_sigma(sigma, image=None):
     >>> check_sigma(25 / 255)
     0.09803921568627451
     """
-    try:
-        sigma = float(sigma)
-    except (TypeError, ValueError):
-        raise TypeError(f"sigma must be a number or None; got {sigma!r}") from None
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"sigma must be a number ≥ 0; got {sigma}")
+    sigma = check_number("sigma", sigma, least=0)
     if sigma > 1 and (image is None or np.ptp(image) <= 1):
         raise ValueError(
-            f"sigma={sigma:g} is above the image's whole range [0, 1]; did you mean {sigma:g}/255?"
+            f"sigma is {sigma:g}, above the image's whole range [0, 1]; did you mean {sigma:g}/255?"
         )
     return sigma
 

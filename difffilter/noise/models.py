@@ -1,9 +1,10 @@
-"""Putting noise on an image: gaussian, poisson, speckle, salt and pepper."""
+"""Adding noise to an image: gaussian, poisson, speckle, salt and pepper."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from difffilter.checks import check_choice
 from difffilter.image import as_float
 from difffilter.noise.estimation import check_sigma
 
@@ -26,7 +27,7 @@ def speckle(image, sigma, rng):
 
 
 def salt_and_pepper(image, sigma, rng):
-    """A share σ of the values becomes 0 or 1, one as likely as the other."""
+    """A fraction σ of the values becomes 0 or 1, with equal probability."""
     draw = rng.random(image.shape)
     return np.where(draw < sigma / 2, 0.0, np.where(draw < sigma, 1.0, image))
 
@@ -39,20 +40,21 @@ KINDS = {
 }
 
 
-def add_noise(image, sigma, kind="gaussian", rng=None):
-    """Put noise on an image.
+def add_noise(image, sigma, noise="gaussian", rng=None):
+    """Add noise to an image.
 
     Parameters
     ----------
     image : array_like
         Any shape; integers are scaled to [0, 1].
     sigma : float
-        How strong, in units of intensity: the standard deviation (gaussian), that where the image
-        is 1 (poisson, speckle), or the share of the values that is replaced (salt_and_pepper).
-    kind : {"gaussian", "poisson", "speckle", "salt_and_pepper"}
-        The noise model.
+        Strength of the noise, from 0 to 1: its standard deviation in units of intensity (gaussian),
+        its standard deviation where the image is 1 (poisson, speckle), or the fraction of the
+        values that is replaced (salt_and_pepper).
+    noise : {"gaussian", "poisson", "speckle", "salt_and_pepper"}, default "gaussian"
+        The kind of noise.
     rng : numpy.random.Generator or int, optional
-        The source of the noise, or its seed; ``None``: seed 0, the same noise each time.
+        The generator of the noise, or its seed; ``None``: seed 0, the same noise each time.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def add_noise(image, sigma, kind="gaussian", rng=None):
     Raises
     ------
     ValueError
-        If `kind` is unknown or σ is no number from 0 to 1.
+        If `noise` is unknown or σ is not a number from 0 to 1.
 
     Examples
     --------
@@ -71,13 +73,12 @@ def add_noise(image, sigma, kind="gaussian", rng=None):
     array([[ 0.01, -0.01],
            [ 0.06,  0.01]])
     """
-    # The axes do not matter here: any number of them passes for one plane.
+    # The axes do not matter here, so that any number of them is taken as one plane.
     image = np.asarray(image)
     flat = as_float(image.reshape(1, -1))
     sigma = check_sigma(sigma)
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind of noise {kind!r}; use one of {', '.join(KINDS)}")
+    check_choice("noise", noise, KINDS)
     if sigma == 0:
         return flat.reshape(image.shape).copy()
-    noisy = KINDS[kind](flat, sigma, np.random.default_rng(0 if rng is None else rng))
+    noisy = KINDS[noise](flat, sigma, np.random.default_rng(0 if rng is None else rng))
     return noisy.astype(flat.dtype).reshape(image.shape)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
 
-from difffilter.pde.choose.kappa import check_kappa
-from difffilter.pde.evolving import Evolving
-from difffilter.pde.kernels import tensor as kernels
+from difffilter.docstring import shared
+from difffilter.pde.filter import PDEFilter, rounded
+from difffilter.pde.kernels import anisotropic as kernels
+from difffilter.pde.kernels import gaussian
 from difffilter.pde.kernels import tensor_plane as plane
 from difffilter.pde.kernels import tensor_volume as volume_kernels
-from difffilter.pde.solve.schemes import check_positive, plan
+from difffilter.pde.solve.evolution import Evolution
+from difffilter.pde.solve.halo import heat_halo, steps_taken
+from difffilter.pde.solve.stability import equal_steps
 
 __all__ = [
     "CoherenceEnhancing",
@@ -26,29 +30,206 @@ __all__ = [
 # The smallest eigenvalue of D. As it vanishes links grow long, up to its inverse square root or so.
 EDGE_ALPHA, COHERENCE_ALPHA = 0.06, 0.01
 
-# How long one D serves, in units of length squared.
+# How long one D is used, in units of length squared.
 EDGE_STEP, COHERENCE_STEP = 0.5, 1.0
 
-# The weights that meet in a pixel may sum up to more where D turns than where it is constant: up to
-# so much more, steps are as if they did everywhere, so that they do not depend on what is in sight.
+# The weights that meet in a pixel may sum up to more where D turns than where it is constant. Up to
+# this factor, steps are as short as if they did everywhere, so that a block takes the same steps as
+# the whole image.
 TURNING = 1.2
 
 # Width of the Gaussian that makes the direction of an edge more certain, in pixels.
 EDGE_INTEGRATION = 0.9
 
-# What the differences of the next neighbours, and of the next but one, count in a derivative of
+# Weights of the differences of the nearest neighbours and of the next nearest in a derivative of
 # fourth order.
 DERIVATIVE = np.array([2 / 3, -1 / 12])
 
+# Candidates that did best together on training photographs. Edge-enhancing: presmooth, and κ in
+# multiples of σ; coherence-enhancing: ρ, and κ in multiples of σ.
+EDGE_CHOICES = {0.7: (0.3,), 0.5: (0.4, 0.55), 1.0: (0.2,), 1.5: (0.1,)}
+COHERENCE_CHOICES = {1.0: (0.05,), 1.6: (0.05,), 2.5: (0.05,)}
+
+
+@shared
+def edge_enhancing(
+    image,
+    time=None,
+    *,
+    kappa=None,
+    presmooth=None,
+    fidelity=0.0,
+    spacing=None,
+    step=EDGE_STEP,
+    sigma=None,
+    channel_axis=None,
+    mask=None,
+    callback=None,
+    full_output=False,
+) -> Any:
+    """Smooth an image, and its edges along themselves: edge-enhancing diffusion [1]_.
+
+    ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G ∗ Σ ∇u_s ∇u_sᵀ
+    (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s; G is
+    one of 0.9 pixels, which makes the direction more certain) and, for its eigenvalue μ, the
+    eigenvalue g(μ/κ²) = 1 - exp(-3.31488/(μ/κ²)⁴), but at least 0.06. Across an edge μ = |∇u_s|²
+    and little flows; along it μ = 0 and the image diffuses freely, which removes noise from the
+    edges too, where Perona–Malik leaves it.
+
+    Parameters
+    ----------
+    %(image)s
+    %(time)s
+    %(kappa)s
+    presmooth : float, optional
+        Standard deviation s of the Gaussian that precedes the gradient, in units of length;
+        ``None``: of 0.5, 0.7, 1 and 1.5, the one of least risk.
+    %(fidelity)s
+    %(spacing)s
+    step : float, default 0.5
+        How long one D is used, at most, in units of time. (The steps within are as short as their
+        stability bound asks for.)
+    %(call)s
+
+    Returns
+    -------
+    %(returns)s
+
+    Raises
+    ------
+    %(errors)s
+
+    Notes
+    -----
+    The stencil is the non-negative one of [2]_: D is a sum of ρ e eᵀ with ρ ≥ 0 and integer
+    vectors e (Selling's algorithm), and intensity is exchanged between the pixels that an e
+    connects. Explicit steps are stable, and make no new extremum, up to 1 over the largest sum of
+    the weights that meet in a pixel (1/4 in 2-D where D is the identity); that sum is computed for
+    each D. No eigenvalue is below 0.06, which keeps the vectors short. The mean is conserved.
+    Channels share one D.
+
+    %(choosing)s
+
+    References
+    ----------
+    .. [1] J. Weickert, "Anisotropic Diffusion in Image Processing", Teubner, 1998.
+    .. [2] J. Fehrenbach, J.-M. Mirebeau, "Sparse non-negative stencils for anisotropic diffusion",
+       J. Mathematical Imaging and Vision 49(1), 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:64, :64]
+    >>> slanted_edge = np.where(x > y / 2 + 16, 0.8, 0.2)
+    >>> noisy = slanted_edge + np.random.default_rng(0).normal(0, 0.05, (64, 64))
+    >>> smooth = edge_enhancing(noisy)
+    >>> bool(np.abs(smooth - slanted_edge).mean() < np.abs(noisy - slanted_edge).mean() / 3)
+    True
+    """
+    return EdgeEnhancing(
+        time=time, kappa=kappa, presmooth=presmooth, fidelity=fidelity, spacing=spacing, step=step
+    ).solve(
+        image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
+        full_output=full_output,
+    )  # fmt: skip
+
+
+@shared
+def coherence_enhancing(
+    image,
+    time=None,
+    *,
+    kappa=None,
+    presmooth=0.5,
+    integration=None,
+    alpha=COHERENCE_ALPHA,
+    fidelity=0.0,
+    spacing=None,
+    step=COHERENCE_STEP,
+    sigma=None,
+    channel_axis=None,
+    mask=None,
+    callback=None,
+    full_output=False,
+) -> Any:
+    """Smooth an image along its lines, and close their gaps: coherence-enhancing diffusion [1]_.
+
+    ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G_ρ ∗ Σ ∇u_s ∇u_sᵀ
+    (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s; G_ρ
+    is one of standard deviation ρ) and, for each of its eigenvalues μ, the eigenvalue
+    α + (1 - α) exp(-(κ²/(μ₁ - μ))²), μ₁ being the largest. The image diffuses along the direction,
+    or in a volume the plane, in which it changes less than across, and hardly (α) otherwise.
+
+    Parameters
+    ----------
+    %(image)s
+    time : float, optional
+        How long to diffuse, in units of length squared; ``None``: the time of least estimated risk
+        (see Notes), which removes noise. Closing gaps takes about the square of their length.
+    kappa : float or {"mad", "quantile", "sigma"}, optional
+        Contrast parameter κ, in units of intensity per unit of length: μ₁ - μ = κ² counts as
+        coherent; or a rule that sets it by the differences between neighbours (see
+        `perona_malik`); ``None``: of several multiples of σ, the one of least risk.
+    presmooth : float, default 0.5
+        Standard deviation s of the Gaussian that precedes the gradient, in units of length.
+    integration : float, optional
+        Standard deviation ρ, in units of length: how far to look for the direction; ``None``: of 1,
+        1.6 and 2.5, the one of least risk.
+    alpha : float, default 0.01
+        Smallest eigenvalue of D, above 0 and at most 1.
+    %(fidelity)s
+    %(spacing)s
+    step : float, default 1
+        How long one D is used, at most, in units of time. (The steps within are as short as their
+        stability bound asks for.)
+    %(call)s
+
+    Returns
+    -------
+    %(returns)s
+
+    Raises
+    ------
+    %(errors)s
+
+    Notes
+    -----
+    Stencil and stability are those of `edge_enhancing`. Channels share one D.
+
+    %(choosing)s
+
+    References
+    ----------
+    .. [1] J. Weickert, "Coherence-enhancing diffusion filtering", International J. Computer Vision
+       31(2/3), 1999.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:64, :64]
+    >>> ridges = 0.5 + 0.4 * np.cos((x + y / 2) / 1.5)
+    >>> broken = np.where(abs(y - 32) < 2, 0.5, ridges)
+    >>> healed = coherence_enhancing(broken, 20, kappa=0.01, presmooth=0.7, integration=4)
+    >>> bool(np.abs(healed - ridges)[32].mean() < np.abs(broken - ridges)[32].mean() / 2)
+    True
+    """
+    return CoherenceEnhancing(
+        time=time, kappa=kappa, presmooth=presmooth, integration=integration, alpha=alpha,
+        fidelity=fidelity, spacing=spacing, step=step,
+    ).solve(
+        image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
+        full_output=full_output,
+    )  # fmt: skip
+
 
 @dataclass(frozen=True)
-class TensorDiffusion:
+class TensorDiffusion(Evolution):
     """∂u/∂t = div(D ∇u), D following from the smoothed structure tensor of u.
 
     Attributes
     ----------
     kind : int
-        `tensor_kernels.EDGE` or `tensor_kernels.COHERENCE`.
+        `kernels.EDGE` or `kernels.COHERENCE`.
     kappa : float
         Contrast parameter κ, in units of intensity per unit of length.
     presmooth, integration : float
@@ -57,7 +238,7 @@ class TensorDiffusion:
     alpha : float
         Smallest eigenvalue of D, above 0.
     step : float
-        How long one D serves, at most, in units of time.
+        How long one D is used, at most, in units of time.
     spacing : tuple of 3 float
         h for the axes z, y, x.
     """
@@ -70,18 +251,13 @@ class TensorDiffusion:
     step: float
     spacing: tuple[float, float, float]
 
-    @property
-    def first(self):
-        """A time after which a little has happened."""
-        return 0.05 * min(self.spacing[-2:]) ** 2
+    def largest_step(self, volume):
+        return self.step
 
     def evolve(self, u, time):
-        """The state ``u`` (B, C, D, H, W) after `time`; ``u`` is written to.
-
-        While a D serves, explicit steps within the stability bound, which follows from the
-        weights of its links, go on: no step makes a new extremum. There are as many of them
-        wherever the weights sum up to no more than `usual_sum`.
-        """
+        # While one D is used, explicit steps within the stability bound, which follows from the
+        # weights of its links, go on: no step makes a new extremum. There are as many of them
+        # wherever the weights sum up to no more than `usual_sum`.
         square = u.shape[2] == 1 and self.spacing[1] == self.spacing[2]
         if square and self.alpha >= 1 / max(plane.ENOUGH):
             return self._evolve_plane(u, time)
@@ -94,7 +270,7 @@ class TensorDiffusion:
         taps = np.multiply.outer(1 / h, DERIVATIVE).astype(u.dtype)
         spare = np.empty_like(u)
         make_links = (kernels if terms == 3 else volume_kernels).make_links
-        count, span = plan(time, self.step)
+        count, span = self.steps(u.shape[2:], time)
         for _ in range(count):
             kernels.structure(self._blurred(u, self.presmooth), taps, tensor, workers)
             reach = make_links(
@@ -102,7 +278,7 @@ class TensorDiffusion:
                 self.kind, self.kappa**2, self.alpha, 1 / h, weight, link, workers,
             )  # fmt: skip
             largest = max(kernels.largest_sum(weight, link, reach), self.usual_sum(volume))
-            steps, size = plan(span, 1 / largest)
+            steps, size = equal_steps(span, 1 / largest)
             swapped = kernels.explicit(
                 u.reshape(batch, channels, -1), spare.reshape(batch, channels, -1), steps,
                 u.dtype.type(size), weight, link, reach,
@@ -111,7 +287,7 @@ class TensorDiffusion:
         return u
 
     def usual_sum(self, volume):
-        """What the weights that meet in a pixel sum up to, at most, where D turns slowly."""
+        """The largest sum of the weights that meet in a pixel, where D turns slowly."""
         # (Axes of length 1 do not count, so that it makes no difference which of the three they are.)
         long = [h for n, h in zip(volume, self.spacing, strict=True) if n > 1]
         inverse_h2 = [1 / h**2 for h in long or self.spacing]
@@ -140,7 +316,7 @@ class TensorDiffusion:
         faces = np.zeros((batch, len(vectors), flat.shape[2]), u.dtype)
         workers = numba.get_num_threads()
         space = plane.room(height, stride, len(vectors), radii, u.dtype, workers)
-        count, span = plan(time, self.step)
+        count, span = self.steps(u.shape[2:], time)
         # Far beyond any contrast the powers of κ make no difference.
         kappa2 = min(max(self.kappa**2, 1e-37), 1e37)
         flat = plane.evolve(
@@ -161,10 +337,10 @@ class TensorDiffusion:
             for n, h in zip(a.shape[2:], self.spacing, strict=True)
         )
         result, workers = np.empty_like(a), numba.get_num_threads()
-        kernels.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
+        gaussian.blur_slices(a.reshape(slices), result.reshape(slices), height, width, workers)
         if len(depth) > 1:
             source, result = result, np.empty_like(a)
-            kernels.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
+            gaussian.blur_depth(source.reshape(volumes), result.reshape(volumes), depth, workers)
         return result
 
 
@@ -175,119 +351,9 @@ def _half_gaussian(deviation):
     return half / (2 * half.sum() - 1)
 
 
-def edge_enhancing(
-    image,
-    time=None,
-    kappa=None,
-    *,
-    sigma=None,
-    presmooth=None,
-    fidelity=0.0,
-    spacing=None,
-    channel_axis=None,
-    step=EDGE_STEP,
-    full_output=False,
-):
-    """Smooth an image, and its edges along themselves: edge-enhancing diffusion [1]_.
-
-    ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G ∗ Σ ∇u_s ∇u_sᵀ
-    (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s, G is
-    one of 0.9 pixels, which makes the direction more certain) and to its eigenvalue μ the
-    eigenvalue g(μ/κ²) = 1 - exp(-3.31488/(μ/κ²)⁴). Across an edge μ = |∇u_s|² and next to nothing
-    flows; along it μ = 0 and it diffuses freely, which takes the noise off the edges, too, where
-    Perona–Malik leaves it.
-
-    Parameters
-    ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    time : float, optional
-        How long to diffuse, in units of length squared; ``None``: the time of least risk (see
-        Notes).
-    kappa : float or {"mad", "quantile", "sigma"}, optional
-        Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
-        the differences between neighbours (see `perona_malik`); ``None``: of several multiples of
-        σ the one of least risk.
-    sigma : float, optional
-        Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
-        it is estimated. Not used when time, kappa and presmooth are given.
-    presmooth : float, optional
-        Standard deviation s of the Gaussian that precedes the gradient, in units of length;
-        ``None``: the one of least risk of those in `EDGE_CHOICES`.
-    fidelity : float, default 0
-        λ of a term λ(f - u), which pulls u back to the image f (see `perona_malik`); in units of
-        one over time.
-    spacing : float or sequence of float, optional
-        Distance of the pixels along each spatial axis; ``None``: 1.
-    channel_axis : int, optional
-        The axis of the channels, which share one D; ``None``: no channels.
-    step : float, default 0.5
-        How long one D serves, at most, in units of time. (The steps within are chosen by their
-        stability bound.)
-    full_output : bool
-        Whether to return what was chosen, too.
-
-    Returns
-    -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
-    dict
-        Only with ``full_output``: sigma (None if it was not needed) and the fields of
-        `EdgeEnhancing` with what was chosen.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not what it should be.
-
-    Notes
-    -----
-    The stencil is the non-negative one of [2]_: D is a sum of ρ e eᵀ with ρ ≥ 0 and integer
-    vectors e (Selling's algorithm), and intensity is exchanged between the pixels that an e
-    connects. Explicit steps are stable, and make no new extremum, up to 1 over the largest sum of
-    the weights that meet in a pixel (1/4 in 2-D where D is the identity); that sum is computed for
-    each D, and the steps heed it, as well as 1.2 times that of the identity, so that they are as
-    many where D is constant. To keep the vectors short no eigenvalue is below 0.06. The mean is
-    conserved.
-
-    What is ``None`` is chosen as by `perona_malik`, by an unbiased estimate of the mean squared
-    error, which supposes white Gaussian noise.
-
-    References
-    ----------
-    .. [1] J. Weickert, "Anisotropic Diffusion in Image Processing", Teubner, 1998.
-    .. [2] J. Fehrenbach, J.-M. Mirebeau, "Sparse non-negative stencils for anisotropic diffusion",
-       J. Mathematical Imaging and Vision 49(1), 2014.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y, x = np.mgrid[:64, :64]
-    >>> slanted_edge = np.where(x > y / 2 + 16, 0.8, 0.2)
-    >>> noisy = slanted_edge + np.random.default_rng(0).normal(0, 0.05, (64, 64))
-    >>> smooth = edge_enhancing(noisy)
-    >>> bool(np.abs(smooth - slanted_edge).mean() < np.abs(noisy - slanted_edge).mean() / 3)
-    True
-    """
-    return EdgeEnhancing(kappa, time, presmooth, spacing, step, fidelity=fidelity).filter(
-        image, sigma, channel_axis, full_output
-    )
-
-
-# Candidates that did best together on training photographs: presmooth, and κ in multiples of σ.
-EDGE_CHOICES = {0.7: (0.3,), 0.5: (0.4, 0.55), 1.0: (0.2,), 1.5: (0.1,)}
-
-
-@dataclass(frozen=True)
-class EdgeEnhancing(Evolving):
-    """Edge-enhancing diffusion as a Denoiser.
-
-    Attributes
-    ----------
-    kappa, time, presmooth : float, optional
-        As for `edge_enhancing`; ``None``: chosen from the noisy image.
-    spacing, step, fidelity
-        As for `edge_enhancing`.
+@dataclass(frozen=True, kw_only=True)
+class EdgeEnhancing(PDEFilter):
+    """Edge-enhancing diffusion as a Denoiser. Parameters are those of `edge_enhancing`.
 
     Examples
     --------
@@ -297,138 +363,29 @@ class EdgeEnhancing(Evolving):
     True
     """
 
-    kappa: float | str | None = None
     time: float | None = None
+    kappa: float | str | None = None
     presmooth: float | None = None
+    fidelity: float = 0.0
     spacing: float | tuple[float, ...] | None = None
     step: float = EDGE_STEP
 
-    def __post_init__(self):
-        _check(self)
+    CHOSEN: ClassVar = ("kappa", "presmooth")
 
-    def _flows(self, spacing, sigma):
+    def evolutions(self, spacing, sigma):
+        integration = EDGE_INTEGRATION * min(spacing[-2:])
         return [
-            TensorDiffusion(
-                kernels.EDGE,
-                kappa,
-                blur,
-                EDGE_INTEGRATION * min(spacing[-2:]),
-                EDGE_ALPHA,
-                self.step,
-                spacing,
-            )
+            TensorDiffusion(kernels.EDGE, kappa, blur, integration, EDGE_ALPHA, self.step, spacing)
             for blur, kappa in _candidates(self.presmooth, self.kappa, EDGE_CHOICES, sigma)
         ]
 
-
-def coherence_enhancing(
-    image,
-    time=None,
-    kappa=None,
-    *,
-    sigma=None,
-    presmooth=0.5,
-    integration=None,
-    alpha=COHERENCE_ALPHA,
-    fidelity=0.0,
-    spacing=None,
-    channel_axis=None,
-    step=COHERENCE_STEP,
-    full_output=False,
-):
-    """Smooth an image along its lines, and close their gaps: coherence-enhancing diffusion [1]_.
-
-    ∂u/∂t = div(D ∇u), where D has the eigenvectors of the structure tensor J = G_ρ ∗ Σ ∇u_s ∇u_sᵀ
-    (the sum is over the channels of the image smoothed by a Gaussian of standard deviation s, G_ρ
-    is one of standard deviation ρ) and to each of its eigenvalues μ the eigenvalue
-    α + (1 - α) exp(-(κ²/(μ₁ - μ))²), μ₁ being the largest. It diffuses along the direction, or in
-    a volume the plane, in which the image changes less than across, and hardly (α) otherwise.
-
-    Parameters
-    ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    time : float, optional
-        How long to diffuse, in units of length squared; ``None``: the time of least risk (see
-        Notes), for removing noise. To close gaps takes about the square of their length.
-    kappa : float or {"mad", "quantile", "sigma"}, optional
-        Contrast parameter κ, in units of intensity per unit of length: μ₁ - μ = κ² counts as
-        coherent; or a rule that sets it by the differences between neighbours (see
-        `perona_malik`); ``None``: of several multiples of σ the one of least risk.
-    sigma : float, optional
-        Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
-        it is estimated. Not used when time, kappa and integration are given.
-    presmooth : float, default 0.5
-        Standard deviation s of the Gaussian that precedes the gradient, in units of length.
-    integration : float, optional
-        Standard deviation ρ, in units of length: how far to look for the direction; ``None``: the
-        one of least risk of those in `COHERENCE_CHOICES`.
-    alpha : float, default 0.01
-        Smallest eigenvalue of D, above 0 and at most 1.
-    fidelity : float, default 0
-        λ of a term λ(f - u), which pulls u back to the image f (see `perona_malik`); in units of
-        one over time.
-    spacing : float or sequence of float, optional
-        Distance of the pixels along each spatial axis; ``None``: 1.
-    channel_axis : int, optional
-        The axis of the channels, which share one D; ``None``: no channels.
-    step : float, default 1
-        How long one D serves, at most, in units of time. (The steps within are chosen by their
-        stability bound.)
-    full_output : bool
-        Whether to return what was chosen, too.
-
-    Returns
-    -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
-    dict
-        Only with ``full_output``: sigma (None if it was not needed) and the fields of
-        `CoherenceEnhancing` with what was chosen.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not what it should be.
-
-    Notes
-    -----
-    Stencil and stability are those of `edge_enhancing`.
-
-    References
-    ----------
-    .. [1] J. Weickert, "Coherence-enhancing diffusion filtering", International J. Computer Vision
-       31(2/3), 1999.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y, x = np.mgrid[:64, :64]
-    >>> ridges = 0.5 + 0.4 * np.cos((x + y / 2) / 1.5)
-    >>> broken = np.where(abs(y - 32) < 2, 0.5, ridges)
-    >>> healed = coherence_enhancing(broken, 20, 0.01, presmooth=0.7, integration=4)
-    >>> bool(np.abs(healed - ridges)[32].mean() < np.abs(broken - ridges)[32].mean() / 2)
-    True
-    """
-    return CoherenceEnhancing(
-        kappa, time, presmooth, integration, alpha, spacing, step, fidelity=fidelity
-    ).filter(image, sigma, channel_axis, full_output)
+    def _halo(self, spacing):
+        return _tensor_halo(self, EDGE_INTEGRATION * min(spacing[-2:]), spacing)
 
 
-# Candidates that did best together on training photographs: ρ, and κ in multiples of σ.
-COHERENCE_CHOICES = {1.0: (0.05,), 1.6: (0.05,), 2.5: (0.05,)}
-
-
-@dataclass(frozen=True)
-class CoherenceEnhancing(Evolving):
-    """Coherence-enhancing diffusion as a Denoiser.
-
-    Attributes
-    ----------
-    kappa, time, integration : float, optional
-        As for `coherence_enhancing`; ``None``: chosen from the noisy image.
-    presmooth, alpha, spacing, step, fidelity
-        As for `coherence_enhancing`.
+@dataclass(frozen=True, kw_only=True)
+class CoherenceEnhancing(PDEFilter):
+    """Coherence-enhancing diffusion as a Denoiser. Parameters are those of `coherence_enhancing`.
 
     Examples
     --------
@@ -438,20 +395,18 @@ class CoherenceEnhancing(Evolving):
     True
     """
 
-    kappa: float | str | None = None
     time: float | None = None
+    kappa: float | str | None = None
     presmooth: float = 0.5
     integration: float | None = None
     alpha: float = COHERENCE_ALPHA
+    fidelity: float = 0.0
     spacing: float | tuple[float, ...] | None = None
     step: float = COHERENCE_STEP
 
-    def __post_init__(self):
-        _check(self)
-        if self.alpha > 1:
-            raise ValueError(f"alpha must be at most 1; got {self.alpha}")
+    CHOSEN: ClassVar = ("kappa", "integration")
 
-    def _flows(self, spacing, sigma):
+    def evolutions(self, spacing, sigma):
         return [
             TensorDiffusion(
                 kernels.COHERENCE, kappa, self.presmooth, reach, self.alpha, self.step, spacing
@@ -459,24 +414,25 @@ class CoherenceEnhancing(Evolving):
             for reach, kappa in _candidates(self.integration, self.kappa, COHERENCE_CHOICES, sigma)
         ]
 
+    def _halo(self, spacing):
+        return _tensor_halo(self, self.integration, spacing)
+
 
 def _candidates(width, kappa, choices, sigma):
     """Pairs of a Gaussian's width and κ; what is not None stays."""
     multiples = {width: sum(choices.values(), ())} if width not in (None, *choices) else choices
     return [
-        (blur, float(f"{multiple * sigma:.4g}") if kappa is None else kappa)
+        (blur, rounded(multiple * sigma) if kappa is None else kappa)
         for blur, several in multiples.items()
         for multiple in (several if kappa is None else several[:1])
         if width in (None, blur)
     ]
 
 
-def _check(denoiser):
-    """The parameters that can be judged without an image."""
-    for name in ("time", "presmooth", "integration"):
-        value = getattr(denoiser, name, None)
-        if value is not None:
-            check_positive(name, value, zero=True)
-    check_kappa(denoiser.kappa)
-    for name in ("alpha", "step"):
-        check_positive(name, getattr(denoiser, name, 1.0))
+def _tensor_halo(settled, integration, spacing):
+    """Each D follows from its surroundings; the rest is diffusion, in links of several pixels."""
+    variance = settled.presmooth**2 + integration**2
+    rounds, _ = steps_taken(settled.time, settled.step, settled.fidelity)
+    tail = heat_halo(settled.time + rounds * variance / 2, spacing)
+    look = [math.ceil(3.5 * (settled.presmooth + integration) / h) + 2 for h in spacing]
+    return tuple(t + n for t, n in zip(tail, look, strict=True))

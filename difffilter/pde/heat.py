@@ -3,72 +3,96 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
+from difffilter.checks import check_choice
 from difffilter.denoiser import prepare
-from difffilter.pde.backends.arrays import home_of
-from difffilter.pde.evolving import Biased, Stepping, least_risk
-from difffilter.pde.solve.schemes import (
-    Diffusion,
-    as_state,
-    check_choice,
-    check_positive,
-    check_spacing,
-    check_step,
-    plan,
-    spatial_shape,
-)
-from difffilter.pde.solve.steps import Plan
+from difffilter.docstring import shared
+from difffilter.pde.choose.risk import least_risk
+from difffilter.pde.filter import PDEFilter, local_deviation, rounded
+from difffilter.pde.problem import pose
+from difffilter.pde.solve.halo import heat_halo
+from difffilter.pde.solve.schemes import Diffusion
+from difffilter.pde.solve.stability import check_step
+from difffilter.pde.solve.state import spatial_shape
+from difffilter.search_space import Range
 
 __all__ = ["Heat", "heat"]
 
 
+@shared
 def heat(
-    image, time, *, fidelity=0.0, spacing=None, channel_axis=None, scheme="exact", step=None,
+    image,
+    time=None,
+    *,
+    scheme="exact",
+    step=None,
+    fidelity=0.0,
+    spacing=None,
     device=None,
-):  # fmt: skip
-    """Smooth an image by the heat equation ∂u/∂t = Δu with reflecting borders.
+    sigma=None,
+    channel_axis=None,
+    mask=None,
+    callback=None,
+    full_output=False,
+) -> Any:
+    """Smooth an image by the heat equation ∂u/∂t = Δu with reflecting borders [1]_.
 
     Time t blurs by a Gaussian of standard deviation √(2t).
 
     Parameters
     ----------
     image : array_like or Tensor
-        One or more axes besides the channels (up to three for the explicit scheme); integers are
-        scaled to [0, 1].
-    time : float
-        How long to diffuse, in units of length squared (pixels squared with spacing 1); ≥ 0.
-    fidelity : float, default 0
-        λ of a term λ(f - u), which pulls u back to the image f [2]_; in units of one over time.
-    spacing : float or sequence of float, optional
-        Distance of the pixels along each spatial axis; ``None``: 1.
-    channel_axis : int, optional
-        The axis of the channels, which do not mix; ``None``: no channels.
+        One or more axes besides the channels (up to three for the explicit scheme, two or three to
+        have the time chosen); integers are scaled to [0, 1]. A `torch.Tensor` is filtered on its
+        device, without a gradient.
+    time : float, optional
+        How long to diffuse, in units of length squared; ``None``: the time of least risk. For a
+        linear filter Stein's estimate of the mean squared error is a sum over the cosine modes and
+        needs no simulation [2]_.
     scheme : {"exact", "explicit"}
         ``"exact"`` solves the equation discretised in space exactly: the cosine mode k decays by
         e^(-rt) with r = 4 Σ sin²(πk/2N)/h², and with a fidelity term by (λ + r e^(-(λ+r)t))/(λ+r).
-        ``"explicit"`` is the textbook's forward Euler.
+        ``"explicit"`` is forward Euler; a mask or a callback implies it.
     step : float, optional
         Largest time step of the explicit scheme, at most 1/(2 Σ 1/h²); ``None``: 0.8 of that.
+    %(fidelity)s
+    %(spacing)s
     device : str, optional
-        As for `perona_malik`.
+        Where to filter, as for `perona_malik`.
+    sigma : float, optional
+        Standard deviation of the noise in units of intensity, for the choice of the time; ``None``:
+        estimated from the image.
+    channel_axis : int, optional
+        The axis of the channels, which do not mix; ``None``: no channels.
+    mask : array_like of bool, optional
+        Of the image's spatial shape. Nothing changes where it is false, and nothing flows through.
+    callback : callable, optional
+        Called as ``callback(time, image)`` after every time step, with a copy of the image so far;
+        the evolution stops when it returns a true value.
+    full_output : bool, default False
+        Whether to return what was chosen as well.
 
     Returns
     -------
     ndarray or Tensor
         As the input is; same shape; float32, or float64 for float64 input.
+    dict
+        Only with ``full_output``: sigma (None if it was not needed), every parameter, the time
+        that was reached, and the number of time steps (0 for the exact scheme).
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it should be, or the step is above the stability bound.
+        If an argument is not as described above, or the step is above the stability bound.
 
     References
     ----------
     .. [1] A. P. Witkin, "Scale-space filtering", IJCAI 1983.
-    .. [2] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
-       approach to edge detection", Image and Vision Computing 8(4), 1990.
+    .. [2] C. M. Stein, "Estimation of the mean of a multivariate normal distribution", Annals of
+       Statistics 9(6), 1981.
 
     Examples
     --------
@@ -78,35 +102,108 @@ def heat(
     >>> round(float(heat(dot, 0.5)[4, 4]), 3)
     0.217
     """
-    check_choice("scheme", scheme, ("exact", "explicit"))
-    home = home_of(image, device)
-    image = home.as_float(image, channel_axis, axes=None if scheme == "exact" else (1, 2, 3))
-    time = check_positive("time", time, zero=True)
-    fidelity = check_positive("fidelity", fidelity, zero=True)
-    home.check(fidelity=fidelity)
-    shape = spatial_shape(image, channel_axis)
-    spacing = check_spacing(spacing, len(shape))
-    if scheme == "explicit":
-        u = home.as_state(image, channel_axis)
-        diffusion = Diffusion(spacing=(1.0,) * (3 - len(shape)) + spacing)
-        step = check_step(step, shape, spacing)
-        if fidelity:
-            u = Biased(Stepping(diffusion, step=step), fidelity, u.copy()).evolve(u, time)
+    return Heat(
+        time=time, scheme=scheme, step=step, fidelity=fidelity, spacing=spacing, device=device
+    ).solve(
+        image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
+        full_output=full_output,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heat(PDEFilter):
+    """The heat equation as a Denoiser. Parameters are those of `heat`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> Heat().choose(noisy, 0.1).time > 5
+    True
+    """
+
+    time: float | None = None
+    scheme: str = "exact"
+    step: float | None = None
+    fidelity: float = 0.0
+    spacing: float | tuple[float, ...] | None = None
+    device: str | None = None
+
+    MASKS: ClassVar = True
+    SEARCH: ClassVar = {"time": Range(1e-3, 1e3)}
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_choice("scheme", self.scheme, ("exact", "explicit"))
+        if self.scheme == "exact" and self.step is not None:
+            raise ValueError(
+                f"step is {self.step}, which goes with scheme='explicit'; expected None"
+            )
+
+    def choose_on(self, tiles, sigma=None, *, channel_axis=None):
+        # Linear, so that tiles may pass for channels, which leaves no seams between them.
+        last = np.moveaxis(tiles, 0, -1)
+        spatial = tiles.shape[1:] if channel_axis is None else tiles.shape[1:-1]
+        return self.choose(last.reshape(*spatial, -1), sigma, channel_axis=-1)
+
+    def solve(self, image, sigma=None, *, mask=None, callback=None, **options):
+        if self.scheme == "exact" and not (mask is None and callback is None):
+            explicit = replace(self, scheme="explicit")
+            return explicit.solve(image, sigma, mask=mask, callback=callback, **options)
+        return super().solve(image, sigma, mask=mask, callback=callback, **options)
+
+    def _pose(self, image, sigma, channel_axis, mask=None):
+        problem = pose(
+            image, sigma, channel_axis, spacing=self.spacing, mask=mask, device=self.device,
+            axes=None if self.scheme == "exact" else (1, 2, 3),
+        )  # fmt: skip
+        problem.backend.check(fidelity=self.fidelity)
+        if self.scheme == "explicit":
+            check_step(self.step, problem.volume, problem.spacing)
+        return problem
+
+    def _settle(self, problem):
+        flow = Diffusion(spacing=problem.spacing, mask=problem.mask, step=self.step)
+        if self.time is not None:
+            return self, flow
+        plain = problem.weight is None and problem.deviation is None and problem.mask is None
+        if plain:
+            image, channel_axis = problem.backend.shown(problem.image, problem.channel_axis)
+            image, problem.sigma = prepare(image, problem.sigma, channel_axis)
+            time = _time_of_least_risk(
+                image, problem.sigma, channel_axis, _spacing(problem), self.fidelity
+            )
+        elif (sigma := problem.strength()) == 0:
+            time = 0.0
         else:
-            u = home.run(Plan("explicit", *plan(time, step)), diffusion, u)
-        return home.as_image(u, image.shape, channel_axis)
-    if step is not None:
-        raise ValueError("step goes with scheme='explicit'; the exact scheme takes none")
-    axes = _spatial_axes(image, channel_axis)
-    if fidelity:
-        factors = _held_back(shape, spacing, time, fidelity)
-        factors = [factors if channel_axis is None else np.expand_dims(factors, channel_axis)]
-    else:
-        factors = [
-            factor.reshape((-1,) + (1,) * (image.ndim - 1 - axis))
-            for axis, factor in zip(axes, _decay(shape, spacing, time), strict=True)
-        ]
-    return home.damped(image, axes, factors)
+            _, time = least_risk(
+                problem.seen, local_deviation(problem, sigma), [flow], None,
+                fidelity=self.fidelity, weight=problem.as_state(problem.weight),
+            )  # fmt: skip
+        return replace(self, time=time), flow
+
+    def _solution(self, problem, evolution, callback):
+        if self.scheme == "explicit":
+            return super()._solution(problem, evolution, callback)
+        image, channel_axis, spacing = problem.image, problem.channel_axis, _spacing(problem)
+        shape, axes = spatial_shape(image, channel_axis), _spatial_axes(image, channel_axis)
+        if self.fidelity:
+            factors = _held_back(shape, spacing, self.time, self.fidelity)
+            factors = [factors if channel_axis is None else np.expand_dims(factors, channel_axis)]
+        else:
+            factors = [
+                factor.reshape((-1,) + (1,) * (image.ndim - 1 - axis))
+                for axis, factor in zip(axes, _decay(shape, spacing, self.time), strict=True)
+            ]
+        return problem.backend.damped(image, axes, factors), self.time, 0
+
+    def _halo(self, spacing):
+        return heat_halo(self.time, spacing)
+
+
+def _spacing(problem):
+    """h for the spatial axes that the image has."""
+    return problem.spacing[-len(spatial_shape(problem.image, problem.channel_axis)) :]
 
 
 def _spatial_axes(image, channel_axis):
@@ -131,76 +228,6 @@ def _held_back(shape, spacing, time, fidelity):
         rate = np.add.outer(rate, 4 * (np.sin(np.pi * np.arange(n) / (2 * n)) / h) ** 2)
     both = fidelity + rate
     return (fidelity + rate * np.exp(-time * both)) / both
-
-
-@dataclass(frozen=True)
-class Heat:
-    """The heat equation as a Denoiser.
-
-    Attributes
-    ----------
-    time : float, optional
-        As for `heat`; ``None``: the time of least risk. For a linear filter Stein's estimate of
-        the mean squared error is a sum over the cosine modes and needs no simulation.
-    spacing, fidelity
-        As for `heat`.
-    device : str, optional
-        As for `heat`.
-
-    References
-    ----------
-    .. [1] C. M. Stein, "Estimation of the mean of a multivariate normal distribution", Annals of
-       Statistics 9(6), 1981.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
-    >>> Heat().choose(noisy, 0.1).time > 5
-    True
-    """
-
-    time: float | None = None
-    spacing: float | tuple[float, ...] | None = None
-    fidelity: float = 0.0
-    device: str | None = None
-
-    def __post_init__(self):
-        if self.time is not None:
-            check_positive("time", self.time, zero=True)
-        check_positive("fidelity", self.fidelity, zero=True)
-
-    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
-        """A copy with the time that suits this image and noise.
-
-        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
-        noise has that standard deviation at each pixel.
-        """
-        if self.time is not None:
-            return self
-        home = home_of(noisy, self.device)
-        noisy, channel_axis = home.shown(home.as_float(noisy, channel_axis), channel_axis)
-        image, sigma = prepare(noisy, sigma, channel_axis)
-        spacing = check_spacing(self.spacing, len(spatial_shape(image, channel_axis)))
-        if sigma > 0 and not (weight is None and deviation is None):
-            state, weight, noise = (
-                None if array is None else as_state(array, channel_axis)
-                for array in (image, weight, deviation)
-            )
-            flow = Stepping(Diffusion(spacing=(1.0,) * (3 - len(spacing)) + spacing))
-            _, time = least_risk(
-                state, sigma if noise is None else noise, [flow], None, self.fidelity, weight
-            )
-            return replace(self, time=time)
-        time = _time_of_least_risk(image, sigma, channel_axis, spacing, self.fidelity)
-        return replace(self, time=time)
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        chosen = self.choose(noisy, sigma, channel_axis=channel_axis)
-        return heat(
-            noisy, chosen.time, fidelity=self.fidelity, spacing=self.spacing,
-            channel_axis=channel_axis, device=self.device,
-        )  # fmt: skip
 
 
 def _time_of_least_risk(image, sigma, channel_axis, spacing, fidelity):
@@ -228,4 +255,4 @@ def _time_of_least_risk(image, sigma, channel_axis, spacing, fidelity):
         return ((m - 1) ** 2 * power).sum() + 2 * sigma**2 * len(planes) * m.sum()
 
     times = min(spacing) ** 2 * np.geomspace(1e-3, 1e3, 139)  # a tenth more each time
-    return min([0.0, *(float(f"{t:.4g}") for t in times)], key=risk_held_back if fidelity else risk)
+    return min([0.0, *(rounded(t) for t in times)], key=risk_held_back if fidelity else risk)

@@ -3,53 +3,63 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
-from difffilter.devices import as_array
-from difffilter.noise.estimation import check_sigma
-from difffilter.pde.backends.arrays import home_of
-from difffilter.pde.choose.kappa import PEAKS, check_kappa, contrast
-from difffilter.pde.choose.risk_side_by_side import best_candidate
-from difffilter.pde.evolving import Biased, Stepping, least_risk
-from difffilter.pde.solve.schemes import (
-    DIFFUSIVITIES,
-    Diffusion,
-    as_state,
-    check_choice,
-    check_mask,
-    check_positive,
-    check_spacing,
-    check_step,
-    spatial_shape,
-)
-from difffilter.pde.solve.steps import SCHEMES, settle
+from difffilter.checks import check_choice
+from difffilter.docstring import shared
+from difffilter.pde.choose.kappa import PEAKS, contrast
+from difffilter.pde.choose.risk import SideBySide, least_risk
+from difffilter.pde.filter import PDEFilter, local_deviation, rounded
+from difffilter.pde.problem import pose
+from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
+from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
+from difffilter.pde.solve.stability import SAFETY, check_step, equal_steps, stability_bound
+from difffilter.pde.solve.steps import CHOICES as SCHEMES
+from difffilter.pde.solve.steps import Plan, plan_steps
+from difffilter.search_space import Choice, Range
 
 __all__ = ["PeronaMalik", "perona_malik"]
 
+NAMES = {code: name for name, code in DIFFUSIVITIES.items()}
 
+# Candidates that did best together on training photographs: diffusivity and presmooth, and κ in
+# multiples of σ.
+CHOICES = {
+    ("rational", 0.0): (0.7, 1.0),
+    ("rational", 0.5): (0.1, 0.15, 0.3, 0.7),
+    ("rational", 0.7): (0.07,),
+    ("rational", 1.0): (0.3,),
+}
+
+# For other diffusivities and presmoothing: κ in multiples of the standard deviation that the noise
+# gives to the gradient.
+MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
+
+
+@shared
 def perona_malik(
     image,
     time=None,
-    kappa=None,
     *,
-    sigma=None,
-    diffusivity="exponential",
-    presmooth=0.0,
-    fidelity=0.0,
-    spacing=None,
-    mask=None,
-    channel_axis=None,
+    kappa=None,
+    diffusivity=None,
+    presmooth=None,
     coupled=True,
     scheme="auto",
     step=None,
     tol=None,
+    fidelity=0.0,
+    spacing=None,
+    device=None,
+    sigma=None,
+    channel_axis=None,
+    mask=None,
     callback=None,
     full_output=False,
-    device=None,
-):
+) -> Any:
     """Smooth an image, but not across its edges: ∂u/∂t = div(g(|∇u|) ∇u) [1]_.
 
     Where the gradient s is below κ, the image diffuses; where it is above, it hardly does.
@@ -59,39 +69,24 @@ def perona_malik(
     image : array_like or Tensor
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. A
         `torch.Tensor` is filtered on its device, without a gradient.
-    time : float, optional
-        How long to diffuse, in units of length squared; ``None``: the time of least risk (see
-        Notes).
+    %(time)s
     kappa : float or {"mad", "quantile", "sigma"}, optional
         Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it by
         the gradients that the diffusivity looks at. ``"mad"``: the flux s·g(s) is greatest at their
         robust standard deviation, 1.4826 times the median of their absolute values [3]_.
         ``"quantile"``: 90 % of them are below κ [1]_. ``"sigma"``: κ is the standard deviation that
-        the noise gives to them, √2 σ between neighbours. ``None``: of several multiples of σ the
+        the noise gives to them, √2 σ between neighbours. ``None``: of several multiples of σ, the
         one of least risk.
-    sigma : float, optional
-        Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
-        it is estimated. Not used when time, kappa and diffusivity are given.
     diffusivity : str, optional
         With q = (s/κ)²: ``"exponential"`` exp(-q) and ``"rational"`` 1/(1+q) [1]_,
         ``"charbonnier"`` 1/√(1+q), ``"tukey"`` (1-q)² below κ and 0 above [3]_, ``"weickert"``
-        1 - exp(-3.31488/q⁴) [4]_; ``None``: of those in `CHOICES` the one of least risk.
+        1 - exp(-3.31488/q⁴) [4]_; ``None``: of those in `CHOICES`, the one of least risk.
     presmooth : float, optional
         0: the paper's own scheme, in which the diffusivity of a face between two pixels follows
         from their difference. Above 0: it follows from the gradient of the image smoothed by a
         Gaussian of this standard deviation, in units of length (regularised diffusion [2]_);
-        ``None``: of those in `CHOICES` the one of least risk.
-    fidelity : float, default 0
-        λ of a term λ(f - u), which pulls u back to the image f (biased diffusion [8]_), in units of
-        one over time. With it the evolution ends in a state that keeps some of the image. The steps
-        of the scheme and of this term take turns (see `difffilter.pde.evolving.Biased`).
-    spacing : float or sequence of float, optional
-        Distance of the pixels along each spatial axis; ``None``: 1.
-    mask : array_like of bool, optional
-        Of the image's spatial shape. Nothing changes where it is false, and nothing flows through.
-    channel_axis : int, optional
-        The axis of the channels; ``None``: no channels.
-    coupled : bool
+        ``None``: of those in `CHOICES`, the one of least risk.
+    coupled : bool, default True
         Whether one diffusivity, from the norm of the gradient over the channels, serves all of
         them; if not, each channel is filtered as an image of its own (with the same parameters).
     scheme : {"auto", "explicit", "fsi", "aos"}
@@ -99,9 +94,9 @@ def perona_malik(
         which keeps the extrema. ``"fsi"``: cycles of explicit steps that extrapolate, n of them
         covering the time of n(n+1)/3 (fast semi-iterative scheme [6]_). ``"aos"``: implicit steps
         of any size, which keep the extrema (additive operator splitting [7]_). ``"auto"``:
-        explicit if there is a step or a callback; else cycles if they keep to the tolerance with
-        fewer steps than 0.8 of the stability bound asks for, which they do for long times; else
-        explicit steps that keep to it.
+        explicit with a step, a callback or a fidelity term; otherwise cycles if they keep to the
+        tolerance with fewer steps than 0.8 of the stability bound asks for, which they do for long
+        times, and explicit steps that keep to it if not.
     step : float, optional
         Largest time step of the explicit scheme, at most 1/(2 Σ 1/h²) (1/4 in 2-D and 1/6 in 3-D
         with spacing 1); or of an implicit step; or the length of a cycle. ``None``: chosen to keep
@@ -109,37 +104,45 @@ def perona_malik(
     tol : float, optional
         How far, root mean square, the steps in time may lead from the solution, in units of
         intensity, as judged on a part of the image; not used with a step. ``None``: 0.5/255.
-    callback : callable, optional
-        Called as ``callback(time, image)`` after every step or cycle, with a copy of the image so
-        far; the evolution stops when it returns a true value.
-    full_output : bool
-        Whether to return what was chosen, too.
+    fidelity : float, default 0
+        λ of a term λ(f - u) that pulls u back to the image f (biased diffusion [8]_), in units of
+        one over time. The evolution then ends in a state that keeps some of the image. The steps
+        of the scheme and of this term take turns (Strang splitting).
+    %(spacing)s
     device : str, optional
         Where to filter: a PyTorch device, such as ``"cuda"``, or ``"auto"``, which is CUDA if there
         is one. Arrays filtered elsewhere come back as arrays, tensors to where they were. ``None``:
         where the image is.
+    sigma : float, optional
+        Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
+        estimated from the image. Not used where every parameter is given.
+    channel_axis : int, optional
+        The axis of the channels; ``None``: no channels.
+    mask : array_like of bool, optional
+        Of the image's spatial shape. Nothing changes where it is false, and nothing flows through.
+    callback : callable, optional
+        Called as ``callback(time, image)`` after every step or cycle, with a copy of the image so
+        far; the evolution stops when it returns a true value.
+    full_output : bool, default False
+        Whether to return what was chosen as well.
 
     Returns
     -------
     ndarray or Tensor
         As the input is; same shape; float32, or float64 for float64 input.
     dict
-        Only with ``full_output``: sigma (None if it was not needed), kappa, time (that was
-        reached), diffusivity, presmooth, scheme, step (the actual size of a step or cycle) and
-        steps (of the cycles as well).
+        Only with ``full_output``: sigma (None if it was not needed), every parameter, the time
+        that was reached, and the number of time steps, those of cycles included.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is not what it should be, the step is above the stability bound, there is no
+        If an argument is not as described above, the step is above the stability bound, there is no
         such device, or the scheme is ``"aos"`` elsewhere than on the CPU.
 
     Notes
     -----
-    What is ``None`` is chosen from the image alone, and always alike: each combination of
-    diffusivity and κ evolves beside a copy with a trace of extra noise, which gives an unbiased
-    estimate of the mean squared error at every time (MC-SURE [5]_); the least of all wins. Large
-    images are judged by evenly spread tiles. The estimate supposes white Gaussian noise.
+    %(choosing)s
 
     References
     ----------
@@ -151,7 +154,7 @@ def perona_malik(
        Trans. Image Processing 7(3), 1998.
     .. [4] J. Weickert, "Anisotropic Diffusion in Image Processing", Teubner, 1998.
     .. [5] S. Ramani, T. Blu, M. Unser, "Monte-Carlo SURE", IEEE Trans. Image Processing 17(9),
-       2008.
+       2008: see Notes.
     .. [6] D. Hafner, P. Ochs, J. Weickert, M. Reißel, S. Grewenig, "FSI schemes: fast
        semi-iterative solvers for PDEs and optimisation methods", GCPR 2016.
     .. [7] J. Weickert, B. M. ter Haar Romeny, M. A. Viergever, "Efficient and reliable schemes for
@@ -168,167 +171,184 @@ def perona_malik(
     >>> smooth, chosen = perona_malik(noisy, full_output=True)
     >>> bool(np.abs(smooth - step_edge).mean() < np.abs(noisy - step_edge).mean() / 3)
     True
-    >>> sorted(chosen)
-    ['diffusivity', 'kappa', 'presmooth', 'scheme', 'sigma', 'step', 'steps', 'time']
+    >>> chosen["diffusivity"], chosen["steps"] > 0
+    ('rational', True)
     """
-    home = home_of(image, device)
-    image = home.as_float(image, channel_axis)
-    if scheme == "auto" and callback is not None:
-        scheme = "explicit"
-    u, flow, plan, chosen = _settle(
-        home, image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
-        coupled, scheme, step, tol,
+    return PeronaMalik(
+        time=time, kappa=kappa, diffusivity=diffusivity, presmooth=presmooth, coupled=coupled,
+        scheme=scheme, step=step, tol=tol, fidelity=fidelity, spacing=spacing, device=device,
+    ).solve(
+        image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
+        full_output=full_output,
     )  # fmt: skip
-    if fidelity:
-        biased = Biased(Stepping(flow, plan.scheme, plan.size), fidelity, u.copy())
-        advance = partial(biased.evolve, time=plan.size)
-    else:
-        advance = partial(home.run, replace(plan, count=1), flow)
-    if callback is not None:
-        u, done = _watch(home, u, advance, plan, callback, image.shape, channel_axis)
-        chosen["time"] = done * plan.size
-        chosen["steps"] = replace(plan, count=done).steps(u.shape[2:], flow.spacing)
-    else:
-        u = biased.evolve(u, chosen["time"]) if fidelity else home.run(plan, flow, u)
-    result = home.as_image(u, image.shape, channel_axis)
-    return (result, chosen) if full_output else result
 
 
-def _settle(
-    home, image, time, kappa, sigma, diffusivity, presmooth, fidelity, spacing, mask, channel_axis,
-    coupled, scheme, step, tol, weight=None, deviation=None,
-):  # fmt: skip
-    """Check every argument and choose what is None: state, diffusion, plan, what was chosen."""
-    _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol)
-    home.check(scheme, kappa, fidelity)
-    shape = spatial_shape(image, channel_axis)
-    spacing = check_spacing(spacing, len(shape))
-    flow = Diffusion(
-        spacing=(1.0,) * (3 - len(shape)) + spacing,
-        mask=check_mask(as_array(mask), shape),
-    )
-    if scheme in ("auto", "explicit"):
-        check_step(step, shape, spacing)
-    if sigma is not None:
-        sigma = check_sigma(sigma, home.extremes(image))
-    u = home.as_state(image, channel_axis, coupled=coupled)
-    seen = home.judged(u)
-    if sigma is None and (None in (time, kappa, diffusivity, presmooth) or kappa == "sigma"):
-        sigma = home.estimate_sigma(image, channel_axis, flow.mask)
-    if isinstance(kappa, str) and None not in (diffusivity, presmooth):
-        flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], presmooth=presmooth)
-        kappa = _by_rule(kappa, seen, sigma, flow)
-    if None in (time, kappa, diffusivity, presmooth):
-        weight, deviation = (
-            None if array is None else as_state(array, channel_axis, coupled=coupled)
-            for array in (weight, deviation)
+@dataclass(frozen=True, kw_only=True)
+class PeronaMalik(PDEFilter):
+    """Perona–Malik diffusion as a Denoiser. Parameters are those of `perona_malik`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> PeronaMalik(diffusivity="rational").choose(noisy, 0.1).kappa >= 0.07
+    True
+    """
+
+    time: float | None = None
+    kappa: float | str | None = None
+    diffusivity: str | None = None
+    presmooth: float | None = None
+    coupled: bool = True
+    scheme: str = "auto"
+    step: float | None = None
+    tol: float | None = None
+    fidelity: float = 0.0
+    spacing: float | tuple[float, ...] | None = None
+    device: str | None = None
+
+    CHOSEN: ClassVar = ("kappa", "diffusivity", "presmooth")
+    MASKS: ClassVar = True
+    SEARCH: ClassVar = {
+        "diffusivity": Choice(tuple(DIFFUSIVITIES)),
+        "presmooth": Choice((0.0, 0.5, 0.7)),
+        "kappa": Range(0.03, 5, per_sigma=True),
+        "time": Range(0.1, 200, along=True),
+    }
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.diffusivity is not None:
+            check_choice("diffusivity", self.diffusivity, DIFFUSIVITIES)
+        check_choice("scheme", self.scheme, SCHEMES)
+
+    def choose(self, noisy, sigma=None, *, channel_axis=None):
+        return self._chosen(self._pose(noisy, sigma, channel_axis))
+
+    def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
+        problem = self._pose(noisy, sigma, channel_axis)
+        problem.weight, problem.deviation = weight, deviation
+        return self._chosen(problem)
+
+    def is_settled(self, sigma=None):
+        return super().is_settled() and (
+            self.time == 0
+            or self.step is not None
+            or (self.scheme == "explicit" and self.tol is None)
         )
-        flow, time = _choose(
-            seen, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
+
+    def solve(self, image, sigma=None, *, callback=None, **options):
+        if callback is not None and self.scheme == "auto":
+            return replace(self, scheme="explicit").solve(
+                image, sigma, callback=callback, **options
+            )
+        return super().solve(image, sigma, callback=callback, **options)
+
+    def _pose(self, image, sigma, channel_axis, mask=None):
+        problem = pose(
+            image, sigma, channel_axis,
+            spacing=self.spacing, mask=mask, coupled=self.coupled, device=self.device,
+        )  # fmt: skip
+        problem.backend.check(self.scheme, self.kappa, self.fidelity)
+        if self.scheme in ("auto", "explicit"):
+            check_step(self.step, problem.volume, problem.spacing)
+        return problem
+
+    def _chosen(self, problem):
+        """The settled filter, with a step that reads well: `smooth -v` prints it, `-m` takes it."""
+        chosen, _ = self._settle(problem)
+        if self.step is not None or chosen.step is None:
+            return replace(chosen, scheme=self.scheme, step=self.step)
+        # Rounded up, which leaves the number of steps as it is.
+        return replace(chosen, step=rounded(chosen.step * 1.0005))
+
+    def _settle(self, problem):
+        flow = Diffusion(spacing=problem.spacing, mask=problem.mask)
+        kappa, seen = self.kappa, problem.seen
+        if isinstance(kappa, str) and None not in (self.diffusivity, self.presmooth):
+            kind = DIFFUSIVITIES[self.diffusivity]
+            kappa = _by_rule(kappa, problem, replace(flow, kind=kind, presmooth=self.presmooth))
+        if None in (self.time, kappa, self.diffusivity, self.presmooth) or isinstance(kappa, str):
+            flow, time = self._least_risk(problem, flow, kappa)
+        else:
+            kind = DIFFUSIVITIES[self.diffusivity]
+            flow = replace(flow, kind=kind, kappa=kappa, presmooth=self.presmooth)
+            time = self.time
+        scheme = "explicit" if self.fidelity and self.scheme == "auto" else self.scheme
+        plan = plan_steps(seen, flow, time, scheme, self.step, self.tol)
+        chosen = replace(
+            self, time=time, kappa=flow.kappa, diffusivity=NAMES[flow.kind],
+            presmooth=flow.presmooth, scheme=plan.scheme, step=plan.size or None,
+        )  # fmt: skip
+        return chosen, plan.of(flow)
+
+    def _least_risk(self, problem, flow, kappa):
+        """The diffusion and the time of least estimated risk; what is given stays."""
+        sigma = problem.strength()
+        if sigma == 0:  # nothing to remove
+            kind = DIFFUSIVITIES[self.diffusivity or "exponential"]
+            flow = replace(flow, kind=kind, presmooth=self.presmooth or 0.0)
+            if isinstance(kappa, str):
+                kappa = _by_rule(kappa, problem, flow)
+            return replace(flow, kappa=kappa or 1.0), self.time or 0.0
+        choices = {
+            (kind, blur): [m * sigma for m in multiples]
+            for (kind, blur), multiples in CHOICES.items()
+            if self.diffusivity in (None, kind) and self.presmooth in (None, blur)
+        }
+        if not choices:
+            for blur in (0.0, 0.5) if self.presmooth is None else (self.presmooth,):
+                noise = sigma * _gradient_gain(replace(flow, presmooth=blur), problem.volume)
+                choices[self.diffusivity or "rational", blur] = [m * noise for m in MULTIPLES]
+        candidates = {}  # by what tells them apart
+        for (kind, blur), kappas in choices.items():
+            for k in kappas if kappa is None else [kappa]:
+                each = replace(flow, kind=DIFFUSIVITIES[kind], presmooth=blur)
+                k = _by_rule(k, problem, each) if isinstance(k, str) else rounded(k)
+                candidates[kind, blur, k] = replace(each, kappa=k)
+        plain = not self.fidelity and problem.weight is None and problem.deviation is None
+        return least_risk(
+            problem.seen,
+            local_deviation(problem, sigma),
+            candidates.values(),
+            self.time,
+            fidelity=self.fidelity,
+            weight=problem.as_state(problem.weight),
+            contest=SideBySide if plain else None,
         )
-    else:
-        flow = replace(flow, kind=DIFFUSIVITIES[diffusivity], kappa=kappa, presmooth=presmooth)
-    if fidelity and scheme == "auto":
-        scheme = "explicit"  # a cycle is too long to take turns with
-    plan = settle(seen, flow, time, scheme, step, tol)
-    chosen = {"sigma": sigma, "kappa": flow.kappa, "time": time, "diffusivity": NAMES[flow.kind]}
-    chosen |= {"presmooth": flow.presmooth, "scheme": plan.scheme, "step": plan.size}
-    return u, flow, plan, chosen | {"steps": plan.steps(u.shape[2:], flow.spacing)}
+
+    def _halo(self, spacing):
+        axes = len(spacing)
+        if not self.time:
+            return (0,) * axes
+        bound = stability_bound((2,) * axes, spacing)
+        scheme = "explicit" if self.scheme == "auto" else self.scheme
+        plan = Plan(scheme, *steps_taken(self.time, self.step or SAFETY * bound, self.fidelity))
+        look = 1  # what a step needs to know of its surroundings
+        if self.presmooth:
+            look = 2 + equal_steps(self.presmooth**2 / 2, bound / 2)[0]
+        if scheme == "aos":
+            tail = aos_halo(plan.count, plan.size, spacing)
+            return tuple(t + plan.count * (look - 1) for t in tail)
+        exact = plan.steps((2,) * axes, spacing) * look
+        if exact <= FARTHEST[axes] and scheme == "explicit":
+            return (exact,) * axes
+        # What the presmoothing adds to the way grows like its variance does.
+        margin = self.presmooth**2 / 2 * plan.count
+        return tuple(min(exact, tail) for tail in heat_halo(self.time + margin, spacing))
 
 
-def _by_rule(rule, u, sigma, flow):
+def _by_rule(rule, problem, flow):
     """κ by a rule of `contrast`, for the gradients that a diffusion looks at."""
-    seen = u
+    seen = u = problem.seen
     if flow.presmooth:
         seen = np.empty_like(u)
         flow.smooth(u, seen)
     return contrast(
-        rule, seen, sigma, flow.spacing, mask=flow.mask, presmoothed=flow.presmooth > 0,
+        rule, seen, problem.strength() if rule == "sigma" else None, flow.spacing,
+        mask=flow.mask, presmoothed=flow.presmooth > 0,
         gain=_gradient_gain(flow, u.shape[2:]), peak=PEAKS[NAMES[flow.kind]],
     )  # fmt: skip
-
-
-def _check(time, kappa, diffusivity, presmooth, fidelity, scheme, step, tol):
-    """The arguments that can be judged without an image."""
-    if time is not None:
-        check_positive("time", time, zero=True)
-    check_kappa(kappa)
-    check_positive("fidelity", fidelity, zero=True)
-    if diffusivity is not None:
-        check_choice("diffusivity", diffusivity, DIFFUSIVITIES)
-    if presmooth is not None:
-        check_positive("presmooth", presmooth, zero=True)
-    check_choice("scheme", scheme, SCHEMES)
-    if step is not None:
-        check_positive("step", step)
-    if tol is not None:
-        check_positive("tol", tol)
-
-
-def _watch(home, u, advance, plan, callback, shape, channel_axis):
-    """One step or cycle after the other, until the end or the callback says stop; and how many."""
-    for done in range(1, plan.count + 1):
-        u = advance(u)
-        if callback(done * plan.size, home.as_image(home.copy(u), shape, channel_axis)):
-            return u, done
-    return u, plan.count
-
-
-NAMES = {code: name for name, code in DIFFUSIVITIES.items()}
-
-# --- choosing -------------------------------------------------------------------------------
-
-# Candidates that did best together on training photographs: diffusivity and presmooth, and κ in
-# multiples of σ.
-CHOICES = {
-    ("rational", 0.0): (0.7, 1.0),
-    ("rational", 0.5): (0.1, 0.15, 0.3, 0.7),
-    ("rational", 0.7): (0.07,),
-    ("rational", 1.0): (0.3,),
-}
-
-# Where diffusivity and presmooth are settled otherwise: κ in multiples of the standard deviation
-# that the noise gives to the gradient.
-MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
-
-
-def _choose(
-    u, sigma, flow, time, kappa, diffusivity, presmooth, fidelity, weight, deviation
-):  # fmt: skip
-    """The diffusion and the time with the least estimated risk; what is not None stays."""
-    if sigma == 0:  # nothing to remove
-        kind = DIFFUSIVITIES[diffusivity or "exponential"]
-        settled = replace(flow, kind=kind, presmooth=presmooth or 0.0)
-        if isinstance(kappa, str):
-            kappa = _by_rule(kappa, u, sigma, settled)
-        return replace(settled, kappa=kappa or 1.0), 0.0 if time is None else time
-    choices = {
-        (kind, blur): [m * sigma for m in multiples]
-        for (kind, blur), multiples in CHOICES.items()
-        if diffusivity in (None, kind) and presmooth in (None, blur)
-    }
-    if not choices:
-        for blur in (0.0, 0.5) if presmooth is None else (presmooth,):
-            noise = sigma * _gradient_gain(replace(flow, presmooth=blur), u.shape[2:])
-            choices[diffusivity or "rational", blur] = [m * noise for m in MULTIPLES]
-    flows = [
-        replace(flow, kind=DIFFUSIVITIES[kind], presmooth=blur, kappa=_rounded(k))
-        for (kind, blur), kappas in choices.items()
-        for k in (kappas if kappa is None or isinstance(kappa, str) else [kappa])
-    ]
-    if isinstance(kappa, str):
-        flows = dict.fromkeys(replace(f, kappa=_by_rule(kappa, u, sigma, f)) for f in flows)
-    if fidelity or weight is not None or deviation is not None:
-        noise = sigma if deviation is None else deviation
-        best, at = least_risk(u, noise, [Stepping(f) for f in flows], time, fidelity, weight)
-        return best.diffusion, at
-    best = best_candidate(u, sigma, flows, time)
-    return best.diffusion, _rounded(best.time) if time is None else time
-
-
-def _rounded(value):
-    """Four digits: as good, and better to read and to pass on."""
-    return float(f"{value:.4g}")
 
 
 def _gradient_gain(flow, volume):
@@ -344,71 +364,3 @@ def _gradient_gain(flow, volume):
     flow.smooth(dot, smooth)
     slope = np.gradient(smooth, flow.spacing[long[-1]], axis=2 + long[-1])
     return math.sqrt(np.square(slope).sum())
-
-
-@dataclass(frozen=True)
-class PeronaMalik:
-    """Perona–Malik diffusion as a Denoiser.
-
-    Attributes
-    ----------
-    kappa, time, diffusivity, presmooth : optional
-        As for `perona_malik`; ``None``: chosen from the noisy image.
-    spacing, coupled, scheme, step, tol, fidelity, device
-        As for `perona_malik`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
-    >>> PeronaMalik(diffusivity="rational").choose(noisy, 0.1).kappa >= 0.07
-    True
-    """
-
-    kappa: float | str | None = None
-    time: float | None = None
-    diffusivity: str | None = None
-    presmooth: float | None = None
-    spacing: float | tuple[float, ...] | None = None
-    coupled: bool = True
-    scheme: str = "auto"
-    step: float | None = None
-    tol: float | None = None
-    fidelity: float = 0.0
-    device: str | None = None
-
-    def __post_init__(self):
-        _check(
-            self.time,
-            self.kappa,
-            self.diffusivity,
-            self.presmooth,
-            self.fidelity,
-            self.scheme,
-            self.step,
-            self.tol,
-        )
-
-    def choose(self, noisy, sigma=None, *, channel_axis=None, weight=None, deviation=None):
-        """A copy with every parameter that is None, and the scheme, set to suit image and noise.
-
-        With `weight`, of the image's shape, errors count as much as it says; with `deviation`, the
-        noise has that standard deviation at each pixel.
-        """
-        home = home_of(noisy, self.device)
-        image = home.as_float(noisy, channel_axis)
-        given = asdict(self)
-        del given["device"]
-        *_, chosen = _settle(
-            home, image, mask=None, sigma=sigma, channel_axis=channel_axis, weight=weight,
-            deviation=deviation, **given,
-        )  # fmt: skip
-        keys = ["kappa", "time", "diffusivity", "presmooth"]
-        if self.step is None and chosen["steps"]:
-            # Rounded up, which leaves the number of steps as it is.
-            chosen["step"] = float(f"{chosen['step'] * 1.0005:.4g}")
-            keys += ["scheme", "step"]
-        return replace(self, **{key: chosen[key] for key in keys})
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        return perona_malik(noisy, sigma=sigma, channel_axis=channel_axis, **asdict(self))

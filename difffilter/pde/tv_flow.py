@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numba
 import numpy as np
 
-from difffilter.pde.evolving import Evolving
+from difffilter.docstring import shared
+from difffilter.pde.filter import PDEFilter
 from difffilter.pde.kernels import tv_flow as kernels
-from difffilter.pde.solve.schemes import check_positive, plan
+from difffilter.pde.solve.evolution import Evolution
+from difffilter.pde.solve.halo import aos_halo, steps_taken
+from difffilter.pde.solve.stability import equal_steps
 
 __all__ = ["TVFlow", "TotalVariationDiffusion", "tv_flow"]
 
@@ -17,14 +21,101 @@ __all__ = ["TVFlow", "TotalVariationDiffusion", "tv_flow"]
 # of intensity times length: for images in [0, 1] on pixels of size 1.
 EPSILON, STEP = 1e-4, 0.005
 
-# Steps of an evolution at most: an image of large numbers, in which it takes long, would else never
-# be done. Any step is stable.
+# Steps of an evolution at most: an image of large numbers, in which it takes long, would otherwise
+# never be done. Any step is stable.
 MOST_STEPS = 400
+
+# The diffusivity 1/|∇u| that the flow is taken to have, for its halo: flat pieces exchange
+# intensity at once, but what they exchange is little.
+SPREAD = 300.0
+
+
+@shared
+def tv_flow(
+    image,
+    time=None,
+    *,
+    epsilon=EPSILON,
+    fidelity=0.0,
+    spacing=None,
+    step=STEP,
+    sigma=None,
+    channel_axis=None,
+    mask=None,
+    callback=None,
+    full_output=False,
+) -> Any:
+    """Smooth an image into flat pieces: total-variation flow ∂u/∂t = div(∇u / |∇u|) [1]_.
+
+    The total variation ∫|∇u| falls as fast as it can. Edges stay where they are and as sharp as
+    they are; what they enclose loses contrast at the rate of its circumference over its area: a disc
+    of radius R loses 2/R per unit of time, so small things vanish first. There is no contrast
+    parameter to choose.
+
+    Parameters
+    ----------
+    %(image)s
+    time : float, optional
+        How long to diffuse, in units of intensity times length; ``None``: the time of least
+        estimated risk (see Notes).
+    epsilon : float, default 0.0001
+        ε, which regularises |∇u| to √(|∇u|² + ε²), in units of intensity per unit of length.
+    fidelity : float, default 0
+        λ of a term λ(f - u) that pulls u back to the image f, in units of one over time. After a
+        long time the image then minimises ∫|∇u| + λ/2 ∫(u - f)² (Rudin, Osher & Fatemi [3]_).
+    %(spacing)s
+    step : float, default 0.005
+        Largest time step. Any step is stable; short ones are accurate. Steps are longer where there
+        would be more than 400.
+    %(call)s
+
+    Returns
+    -------
+    %(returns)s
+
+    Raises
+    ------
+    %(errors)s
+
+    Notes
+    -----
+    Where the image is flat the diffusivity is 1/ε, and explicit steps would have to be as short as
+    ε/4. The scheme is additive operator splitting [2]_ with the diffusivity of the step before: the
+    mean over the axes of implicit steps along each of them, stable whatever the step. It conserves
+    the mean and makes no new extremum. |∇u| at the face between two pixels is made of the
+    difference across it and, along the other axes, of the products of forward and backward
+    differences. Channels share |∇u|.
+
+    %(choosing)s
+
+    References
+    ----------
+    .. [1] F. Andreu, C. Ballester, V. Caselles, J. M. Mazón, "Minimizing total variation flow",
+       Differential and Integral Equations 14(3), 2001.
+    .. [2] J. Weickert, B. M. ter Haar Romeny, M. A. Viergever, "Efficient and reliable schemes for
+       nonlinear diffusion filtering", IEEE Trans. Image Processing 7(3), 1998.
+    .. [3] L. I. Rudin, S. Osher, E. Fatemi, "Nonlinear total variation based noise removal
+       algorithms", Physica D 60, 1992.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bar = np.zeros((9, 60))
+    >>> bar[:, 20:30] = 1.0  # it loses two units of flux over ten pixels
+    >>> round(float(tv_flow(bar, 1.0)[4, 25]), 2)
+    0.8
+    """
+    return TVFlow(
+        time=time, epsilon=epsilon, fidelity=fidelity, spacing=spacing, step=step
+    ).solve(
+        image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
+        full_output=full_output,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
-class TotalVariationDiffusion:
-    """∂u/∂t = div(∇u / √(|∇u|² + ε²)).
+class TotalVariationDiffusion(Evolution):
+    """∂u/∂t = div(∇u / √(|∇u|² + ε²)), by semi-implicit steps.
 
     Attributes
     ----------
@@ -34,21 +125,28 @@ class TotalVariationDiffusion:
         Largest time step, in units of intensity times length.
     spacing : tuple of 3 float
         h for the axes z, y, x.
-    first : float
-        The first time at which to look for the least risk.
+    sigma : float
+        Standard deviation of the noise, by which to look for the least risk.
     """
 
     epsilon: float
     step: float
     spacing: tuple[float, float, float]
-    first: float
+    sigma: float
+
+    @property
+    def first(self):
+        return 0.1 * self.sigma * min(self.spacing[-2:])
+
+    def largest_step(self, volume):
+        return self.step
+
+    def steps(self, volume, time):
+        return equal_steps(time, max(self.step, time / MOST_STEPS))
 
     def evolve(self, u, time):
-        """The state ``u`` (B, C, D, H, W) after `time`; ``u`` is written to.
-
-        Each step is the mean over the axes of implicit ones along each axis alone (AOS), with the
-        diffusivity of the state before it.
-        """
+        # Each step is the mean over the axes of implicit ones along each axis alone (AOS), with the
+        # diffusivity of the state before it.
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
         epsilon = u.dtype.type(self.epsilon)
         batch, channels, depth, height, width = u.shape
@@ -56,7 +154,7 @@ class TotalVariationDiffusion:
         slope = np.empty((batch, 3, depth, height, width), u.dtype)
         g = np.empty((batch, depth, height, width), u.dtype)
         long = [axis for axis in range(3) if u.shape[2 + axis] > 1]
-        count, size = plan(time, max(self.step, time / MOST_STEPS))
+        count, size = self.steps(u.shape[2:], time)
         for _ in range(count):
             kernels.slopes(u, inverse, slope)
             v = u.copy()
@@ -78,106 +176,9 @@ class TotalVariationDiffusion:
         return u
 
 
-def tv_flow(
-    image,
-    time=None,
-    *,
-    sigma=None,
-    epsilon=EPSILON,
-    fidelity=0.0,
-    spacing=None,
-    channel_axis=None,
-    step=STEP,
-    full_output=False,
-):
-    """Smooth an image into flat pieces: total-variation flow ∂u/∂t = div(∇u / |∇u|) [1]_.
-
-    The total variation ∫|∇u| falls as fast as it can. Edges stay where they are and as sharp as
-    they are; what they enclose loses contrast at the rate of its circumference over its area: that
-    of a disc of radius R falls by 2/R per unit of time, so small things vanish first. There is no
-    contrast parameter to choose.
-
-    Parameters
-    ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    time : float, optional
-        How long to diffuse, in units of intensity times length; ``None``: the time of least risk
-        (as `perona_malik` chooses it: for white Gaussian noise).
-    sigma : float, optional
-        Standard deviation of the noise, in units of intensity, for what is chosen here; ``None``:
-        it is estimated. Not used when time is given.
-    epsilon : float, default 0.0001
-        What regularises |∇u| to √(|∇u|² + ε²), in units of intensity per unit of length.
-    fidelity : float, default 0
-        λ of a term λ(f - u), which pulls u back to the image f [3]_; in units of one over time.
-        After a long time the image is then the one that minimises ∫|∇u| + λ/2 ∫(u - f)², of Rudin,
-        Osher and Fatemi [4]_.
-    spacing : float or sequence of float, optional
-        Distance of the pixels along each spatial axis; ``None``: 1.
-    channel_axis : int, optional
-        The axis of the channels, which share |∇u|; ``None``: no channels.
-    step : float, default 0.005
-        Largest time step. Any is stable; short ones are accurate. Steps are longer where they would
-        be more than 400.
-    full_output : bool
-        Whether to return what was chosen, too.
-
-    Returns
-    -------
-    ndarray
-        Same shape; float32, or float64 for float64 input.
-    dict
-        Only with ``full_output``: sigma (None if it was not needed) and the fields of `TVFlow` with
-        what was chosen.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is not what it should be.
-
-    Notes
-    -----
-    Where the image is flat the diffusivity is 1/ε, and explicit steps would have to be as short as
-    ε/4. The scheme is additive operator splitting [2]_ with the diffusivity of the step before: the
-    mean over the axes of implicit steps along each of them, stable whatever the step; it keeps the
-    mean, and makes no new extremum. |∇u| at the face between two pixels is made of the difference
-    across it and, along the other axes, of the products of forward and backward differences.
-
-    References
-    ----------
-    .. [1] F. Andreu, C. Ballester, V. Caselles, J. M. Mazón, "Minimizing total variation flow",
-       Differential and Integral Equations 14(3), 2001.
-    .. [2] J. Weickert, B. M. ter Haar Romeny, M. A. Viergever, "Efficient and reliable schemes for
-       nonlinear diffusion filtering", IEEE Trans. Image Processing 7(3), 1998.
-    .. [3] K. N. Nordström, "Biased anisotropic diffusion: a unified regularization and diffusion
-       approach to edge detection", Image and Vision Computing 8(4), 1990.
-    .. [4] L. I. Rudin, S. Osher, E. Fatemi, "Nonlinear total variation based noise removal
-       algorithms", Physica D 60, 1992.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> bar = np.zeros((9, 60))
-    >>> bar[:, 20:30] = 1.0  # it loses two units of flux over ten pixels
-    >>> round(float(tv_flow(bar, 1.0)[4, 25]), 2)
-    0.8
-    """
-    return TVFlow(time, epsilon, spacing, step, fidelity=fidelity).filter(
-        image, sigma, channel_axis, full_output
-    )
-
-
-@dataclass(frozen=True)
-class TVFlow(Evolving):
-    """Total-variation flow as a Denoiser.
-
-    Attributes
-    ----------
-    time : float, optional
-        As for `tv_flow`; ``None``: chosen from the noisy image.
-    epsilon, spacing, step, fidelity
-        As for `tv_flow`.
+@dataclass(frozen=True, kw_only=True)
+class TVFlow(PDEFilter):
+    """Total-variation flow as a Denoiser. Parameters are those of `tv_flow`.
 
     Examples
     --------
@@ -189,15 +190,13 @@ class TVFlow(Evolving):
 
     time: float | None = None
     epsilon: float = EPSILON
+    fidelity: float = 0.0
     spacing: float | tuple[float, ...] | None = None
     step: float = STEP
 
-    def __post_init__(self):
-        if self.time is not None:
-            check_positive("time", self.time, zero=True)
-        check_positive("epsilon", self.epsilon)
-        check_positive("step", self.step)
+    def evolutions(self, spacing, sigma):
+        return [TotalVariationDiffusion(self.epsilon, self.step, spacing, sigma)]
 
-    def _flows(self, spacing, sigma):
-        first = 0.1 * sigma * min(spacing[-2:])
-        return [TotalVariationDiffusion(self.epsilon, self.step, spacing, first)]
+    def _halo(self, spacing):
+        steps, size = steps_taken(self.time, max(self.step, self.time / MOST_STEPS), self.fidelity)
+        return aos_halo(steps, SPREAD * size, spacing)

@@ -1,4 +1,4 @@
-"""Training of everything here that learns. Nothing else in the package trains.
+"""Training: one loop for everything here that learns, and the DDPM as its first user.
 
 Names are imported on first use, so that importing the package does not import PyTorch.
 """

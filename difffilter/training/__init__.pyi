@@ -1,15 +1,5 @@
-from .loop import (
-    PRESETS as PRESETS,
-)
-from .loop import (
-    TrainingConfig as TrainingConfig,
-)
-from .loop import (
-    export as export,
-)
-from .loop import (
-    fit as fit,
-)
-from .loop import (
-    plot_log as plot_log,
-)
+from .config import PRESETS as PRESETS
+from .config import TrainingConfig as TrainingConfig
+from .ddpm import export as export
+from .ddpm import fit as fit
+from .log import plot_log as plot_log

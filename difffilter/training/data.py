@@ -1,32 +1,48 @@
-"""What a network is trained on: a folder of photographs, and random crops of them."""
+"""Training data: a folder of photographs, and random crops of them.
 
+Crops, steps and noise of training step n come from a generator seeded by (seed, n). So a resumed
+run draws what the unbroken one would have drawn, and a run on several processes what a single one
+would.
+"""
+
+from __future__ import annotations
+
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+from difffilter.image import as_float, grey
+from difffilter.io.files import SUFFIXES, read
+from difffilter.io.picture import Picture
+from difffilter.training.config import TrainingConfig
+
+__all__ = ["draw_batch", "load_images", "set_aside", "signed"]
 
 
-def load_images(folder, channels):
+def load_images(folder: str | PathLike, channels: int) -> list[NDArray]:
     """Read every image in a folder.
 
     Parameters
     ----------
     folder : str or Path
-        Folder of image files; other files and subfolders are skipped.
+        Folder of image files that `difffilter.io.files.read` reads; other files and subfolders are
+        skipped. Of a file with several pages the first is taken; alpha is dropped.
     channels : {1, 3}
-        1 converts to grey by the ITU-R 601 luma, 3 to RGB.
+        1 converts to grey, 3 to RGB.
 
     Returns
     -------
-    list of uint8 ndarray (channels, H, W)
-        Sorted by file name.
+    list of ndarray (channels, H, W)
+        Sorted by file name: uint8 or uint16 as in the file, all else float32 or float64 in [0, 1].
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder, or no image in it.
+    ValueError
+        If a file is damaged, or is neither grey nor colour.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -34,18 +50,39 @@ def load_images(folder, channels):
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise FileNotFoundError(f"no images ({', '.join(SUFFIXES)}) in {folder}")
-    images = []
-    for path in paths:
-        with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-        images.append(np.ascontiguousarray(np.moveaxis(np.atleast_3d(pixels), 2, 0)))
-    return images
+    return [np.ascontiguousarray(np.moveaxis(load_image(path, channels), 2, 0)) for path in paths]
 
 
-def set_aside(images, count):
+def load_image(path: Path, channels: int) -> NDArray:
+    """An image as (H, W, channels), in the dtype of its file where that is uint8 or uint16."""
+    picture = read(path)
+    pixels = rgb_of_cmyk(picture) if picture.meta.get("cmyk") else picture.pages[0]
+    if pixels.ndim == 3 and pixels.shape[2] != 3:
+        raise ValueError(f"{path} has {pixels.shape[2]} channels; expected 1 or 3")
+    if pixels.dtype not in (np.uint8, np.uint16):
+        pixels = as_float(pixels, picture.channel_axis, name=str(path))
+        if pixels.min() < 0 or pixels.max() > 1:
+            raise ValueError(
+                f"{path} has values from {pixels.min():.3g} to {pixels.max():.3g}; expected [0, 1]"
+            )
+    if pixels.ndim == 3 and channels == 1:
+        pixels = grey(pixels)
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], channels, axis=2)
+
+
+def rgb_of_cmyk(picture: Picture) -> NDArray:
+    """The first page of a picture in cyan, magenta, yellow and black as red, green and blue."""
+    from PIL import Image
+
+    page = picture.pages[0]
+    image = Image.frombytes("CMYK", page.shape[1::-1], page.tobytes())
+    return np.asarray(image.convert("RGB"))
+
+
+def set_aside(images: list[NDArray], count: int) -> tuple[list[NDArray], list[NDArray]]:
     """Split into training and validation images, the latter evenly spaced in the list.
 
-    No more than half of the images are set aside, so that few of them make a run as well.
+    At most half of the images are set aside, so that a few are enough for a run.
     """
     count = min(count, len(images) // 2)
     chosen = set(np.linspace(0, len(images) - 1, count).round().astype(int)) if count else set()
@@ -53,8 +90,14 @@ def set_aside(images, count):
     return train, [images[index] for index in sorted(chosen)]
 
 
-def image_at(position, count, seed):
-    """Which of `count` images a run sees as its `position`-th: each once an epoch, shuffled anew.
+def signed(pixels: NDArray) -> NDArray:
+    """Pixels as `load_images` returns them, scaled to [−1, 1], float32."""
+    half = np.iinfo(pixels.dtype).max / 2 if pixels.dtype.kind == "u" else 0.5
+    return pixels.astype(np.float32) / half - 1
+
+
+def image_at(position: int, count: int, seed: int) -> int:
+    """Index of the image, among `count`, that a run sees at a position: a new order each epoch.
 
     It follows from the position alone, so that neither a resumed run nor one on several processes
     sees an image twice in an epoch or misses one.
@@ -64,20 +107,23 @@ def image_at(position, count, seed):
     return order.permutation(count)[place]
 
 
-def draw_batch(images, config, step):
+def draw_batch(
+    images: list[NDArray], config: TrainingConfig, step: int
+) -> tuple[NDArray, NDArray, int]:
     """Crops and steps t of one training step, and a seed for their noise.
 
     Parameters
     ----------
-    images : list of uint8 ndarray (C, H, W)
-        Each at least ``config.crop`` high and wide.
+    images : list of ndarray (C, H, W)
+        Each at least ``config.crop`` high and wide, as `load_images` returns them.
     config : TrainingConfig
     step : int
         Number of the training step.
 
     Returns
     -------
-    x0 : uint8 ndarray (batch, C, crop, crop)
+    x0 : float32 ndarray (batch, C, crop, crop)
+        In [−1, 1].
     t : float64 ndarray (batch,)
     seed : int
     """
@@ -89,7 +135,7 @@ def draw_batch(images, config, step):
         crop = image[:, top : top + config.crop, left : left + config.crop]
         vertical, horizontal, transposed = rng.integers(2, size=3)
         crop = crop[:, :: 1 - 2 * vertical, :: 1 - 2 * horizontal]
-        crops.append(crop.swapaxes(1, 2) if transposed else crop)
+        crops.append(signed(crop.swapaxes(1, 2) if transposed else crop))
     sigma = config.sigma * np.exp(config.spread * rng.standard_normal(config.batch))
     t = config.schedule.step_of(2 * sigma.clip(*config.sigma_range))
     uniform = rng.random(config.batch) < config.uniform

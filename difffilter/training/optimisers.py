@@ -1,9 +1,16 @@
-"""The optimiser of the weights that are matrices: momentum, made orthogonal."""
+"""Muon, the optimiser of the weights that are matrices: momentum, made orthogonal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
+from torch import Tensor, nn
 
-# a, b, c of the odd polynomial a x + b x³ + c x⁵ that takes singular values of (0, 1], after five
-# times, to about 1 (0.7 to 1.2).
+__all__ = ["Muon"]
+
+# a, b, c of the odd polynomial a x + b x³ + c x⁵ that, applied five times, takes singular values of
+# (0, 1] to about 1 (0.7 to 1.2).
 QUINTIC = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 
@@ -43,15 +50,21 @@ class Muon(torch.optim.Optimizer):
     True
     """
 
-    def __init__(self, weights, lr, momentum=0.95, weight_decay=0.01):
+    def __init__(
+        self,
+        weights: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.01,
+    ) -> None:
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self):
+    def step(self) -> None:  # type: ignore[override]
         """Take a step along the gradients, all matrices of a shape at once."""
         for group in self.param_groups:
             lr, beta = group["lr"], group["momentum"]
-            alike = {}
+            alike: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = {}
             for weight in group["params"]:
                 state = self.state[weight]
                 if not state:
@@ -67,7 +80,7 @@ class Muon(torch.optim.Optimizer):
                     weight.sub_(direction.view_as(weight), alpha=lr * size)
 
 
-def orthogonal(matrices):
+def orthogonal(matrices: Tensor) -> Tensor:
     """Matrices (B, m, n) with the same singular vectors, but singular values near 1.
 
     The polynomial of a matrix X is P X with a P that follows from X Xᵀ alone, so that all but two

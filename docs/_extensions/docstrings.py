@@ -1,28 +1,31 @@
-"""Docstrings are written to be read in a terminal, too; here they become fit for pages."""
+"""Adapt docstrings, which are written for terminals as well, to pages."""
 
 import re
 
 from docutils.nodes import Text
 from sphinx.addnodes import pending_xref
 
-# What stands between double backquotes stays as it is.
+# Literals stay as they are.
 LITERAL = re.compile(r"(``.*?``)")
 
-# How numpydoc tells the first reference of one docstring from that of another.
+# An author's initial at the beginning of a reference, which would number a list.
+INITIAL = re.compile(r"^(\s*\.\. \[\w+\] )(?=[A-Z]\. )")
+
+# Numpydoc's labels of references, unique over all docstrings.
 NUMBERED = re.compile(r"\[R[0-9a-f]+-(\w+)\]")
 
 
 def escape(app, what, name, obj, options, lines):
-    """Let |∇u| stand for itself."""
+    """Escape bars, as in |∇u|, and initials, which mean something else in reStructuredText."""
     for number, line in enumerate(lines):
         if not line.lstrip().startswith(">>>"):
             parts = LITERAL.split(line)
             parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
-            lines[number] = "".join(parts)
+            lines[number] = INITIAL.sub(r"\1\\", "".join(parts))
 
 
 def number(app, document):
-    """Show references as [1]. (Numpydoc does so in pages of reStructuredText only.)"""
+    """Show references as [1], as numpydoc does in pages of reStructuredText only."""
     for reference in document.findall(pending_xref):
         for text in list(reference.findall(Text)):
             if found := NUMBERED.fullmatch(text):

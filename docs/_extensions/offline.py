@@ -1,12 +1,11 @@
-"""Pages that need nothing from the network: equations are MathML, and a build that refers to a
-script, style or picture elsewhere fails."""
+"""Keep the pages offline: equations are MathML, and references to remote resources are errors."""
 
 import re
 
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.errors import ExtensionError
 
-# What a browser would fetch by itself; links to click on may lead anywhere.
+# What a browser fetches by itself; links may lead anywhere.
 FETCHED = re.compile(
     r"""<(?:script|img|source|iframe|link(?=[^>]*\srel="(?:stylesheet|icon|preload)))\b[^>]*"""
     r"""\s(?:src|href)="((?:https?:)?//[^"]*)"""
@@ -22,11 +21,11 @@ def block(self, node):
 
 
 def nothing(self, node):
-    """Called when a node ends."""
+    """Do nothing at the end of a node."""
 
 
 def skipping(visit):
-    """Docutils would go on to the equation's text, which has been dealt with."""
+    """Skip the text of the equation, which has been written already."""
 
     def visitor(self, node):
         from docutils.nodes import SkipChildren

@@ -2,8 +2,8 @@
 A CT volume in Hounsfield units
 ===============================
 
-A lesion hardly denser than its surroundings has to become visible, and the border of the bone has to
-stay where it is. Voxels have a size in millimetres, so times are in mm².
+Make a lesion that is hardly denser than the surrounding tissue visible, without moving the boundary of
+the bone. Voxel sizes are in millimetres, so times are in mm².
 """
 
 import matplotlib.pyplot as plt
@@ -14,11 +14,11 @@ import difffilter as df
 # %%
 # The volume
 # ----------
-# Fat and soft tissue in air, a vertebra, a lung, and a lesion of 6 mm radius with 25 HU more than
-# the tissue around it. Voxels of 2.5 × 0.8 × 0.8 mm, noise of 30 HU.
+# Fat and soft tissue in air, a vertebra, a lung, and a lesion of 6 mm radius that is 25 HU denser
+# than the tissue around it. Voxels of 2.5 × 0.8 × 0.8 mm, noise of 30 HU.
 #
-# (From a NIfTI file, ``nibabel.load(path)`` has the numbers as ``get_fdata(dtype="float32")`` and
-# the voxels' size as ``header.get_zooms()``, in the same order of axes.)
+# (For a NIfTI file, ``image = nibabel.load(path)`` gives the values as
+# ``image.get_fdata(dtype="float32")`` and the voxel size as ``image.header.get_zooms()``.)
 
 spacing = (2.5, 0.8, 0.8)
 size = np.reshape(spacing, (3, 1, 1, 1))
@@ -36,8 +36,8 @@ noisy = clean + np.random.default_rng(0).normal(0, 30, clean.shape).astype(np.fl
 # %%
 # Smoothing
 # ---------
-# Floating-point images are taken as they are. Some defaults, as that of the steps' accuracy, are
-# meant for intensities in [0, 1], so the window from -1000 to 1000 HU is mapped there, and back.
+# Floating-point images are used as they are, but the default accuracy of the time steps assumes
+# intensities in [0, 1]. So map the window from -1000 to 1000 HU to [0, 1], and the result back.
 
 image = (noisy + 1000) / 2000
 method = df.make("perona_malik", spacing=spacing).choose(image)
@@ -46,9 +46,9 @@ print(f"σ = {2000 * df.estimate_sigma(image):.1f} HU, κ = {2000 * method.kappa
 print(f"time = {method.time} mm², {method.diffusivity} diffusivity")
 
 # %%
-# Did it work?
-# ------------
-# The lesion's contrast, in standard deviations of the tissue around it:
+# Check
+# -----
+# The contrast of the lesion, in standard deviations of the tissue around it:
 
 around = (clean == 40) & (np.hypot(x - 28, y) < 14)
 
@@ -66,7 +66,7 @@ assert after > 5
 assert abs(smooth[around].mean() - 40) < 1
 
 # %%
-# The radius of the vertebra, from the number of voxels above the mean of bone and tissue:
+# The radius of the vertebra, from the number of voxels above the midpoint of bone and tissue:
 
 
 def radius(volume):
@@ -79,7 +79,7 @@ print(f"radius of the vertebra {radius(smooth):.3f} mm, without noise {radius(cl
 assert abs(radius(smooth) - radius(clean)) < 0.02
 
 # %%
-# A narrow window shows the lesion, in a plane and in depth.
+# The lesion in a narrow window: an axial plane and a section in depth.
 
 _, axes = plt.subplots(
     2, 3, figsize=(10, 5), layout="constrained", height_ratios=[90, 40], sharex=True

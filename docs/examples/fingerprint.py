@@ -2,8 +2,8 @@
 Closing the gaps of a fingerprint
 =================================
 
-A scanner has lost spots of a print, and ridges are in pieces. Coherence-enhancing diffusion moves
-intensity along the ridges, and so into the gaps. Each ridge should become one piece again.
+Spots of a fingerprint are missing, and its ridges are broken. Coherence-enhancing diffusion carries
+intensity along the ridges into the gaps. Each ridge should become one piece again.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,7 @@ import difffilter as df
 # %%
 # The print
 # ---------
-# Arches with a period of 6.3 pixels, 120 white spots of 3 pixels' radius, and noise.
+# Arches with a period of 6.3 pixels, 120 white spots of radius 3, and noise.
 
 rng = np.random.default_rng(0)
 y, x = np.mgrid[:160, :160].astype(np.float32)
@@ -28,22 +28,22 @@ broken = df.add_noise(np.where(spots, 0.9, ridges), 0.1, rng=rng)
 # %%
 # Smoothing
 # ---------
-# What is chosen from an image is chosen for removing noise; to close gaps is another task, so the
-# parameters are given. The time is about the square of a gap's length, and the direction
-# is looked for in a neighbourhood (``integration``) that reaches beyond it.
+# The automatic choice aims at removing noise. Closing gaps is a different task, so set the
+# parameters: a time of about the square of the gap's length, and an integration scale, over which
+# the orientation is averaged, larger than the gap.
 
 healed = df.coherence_enhancing(broken, time=30, kappa=0.01, presmooth=0.7, integration=4)
 
 # %%
-# For comparison, a filter that asks for edges and not for directions, with everything chosen:
+# For comparison, a filter that looks for edges instead of orientations, fully automatic:
 
 smooth = df.denoise(broken, method="edge_enhancing")
 
 # %%
-# Did it work?
-# ------------
-# How many pieces the dark ridges are in, not counting those of less than 20 pixels, and how far
-# the spots are from what was there.
+# Check
+# -----
+# The number of pieces that the dark ridges are in, ignoring those below 20 pixels, and the error
+# inside the spots.
 
 
 def pieces(image):

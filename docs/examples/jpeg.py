@@ -1,9 +1,9 @@
 """
-A photograph with JPEG noise
-============================
+JPEG artefacts in a photograph
+==============================
 
-Strong compression leaves the borders of its 8×8 blocks and ripples beside edges. Neither is white
-noise, so parameters that are chosen for white noise would be wrong, and are given instead.
+Strong compression leaves visible 8×8 blocks and ringing beside edges. Neither is white noise, so the
+automatic choice does not apply and the parameters are set by hand.
 """
 
 import io
@@ -18,7 +18,7 @@ import difffilter as df
 # %%
 # The photograph
 # --------------
-# A colour photograph, stored at a quality of 10 of 100.
+# A colour photograph, stored as JPEG with quality 10.
 
 clean = data.astronaut()[:256, 100:356]
 file = io.BytesIO()
@@ -28,22 +28,22 @@ print(f"{clean.nbytes} bytes as {len(file.getvalue())}")
 print(f"estimated noise level: {255 * df.estimate_sigma(stored, channel_axis=-1):.1f}/255")
 
 # %%
-# The estimate is 0, for JPEG's rounding has emptied just those frequencies in which it is measured.
+# The estimate is 0, because JPEG's quantisation removes the frequencies in which it is measured.
 
 # %%
 # Smoothing
 # ---------
-# Edge-enhancing diffusion takes a gradient below κ for noise, and smooths along those above. κ is set
-# so that it takes the steps between most blocks for noise, and strong outlines for edges.
-# A time of 2 is that of a Gaussian of 2 pixels, enough for what lies along a block's border.
+# Edge-enhancing diffusion treats gradients below κ as noise and smooths along those above. This κ lies
+# between the steps at most block boundaries and the strong outlines. A time of 2 corresponds to a
+# Gaussian of 2 pixels, enough for the ringing along a block boundary.
 
 smooth = df.edge_enhancing(stored, time=2, kappa=0.03, presmooth=1.0, channel_axis=-1)
 
 # %%
-# Did it work?
-# ------------
-# The error falls, and with it the step from block to block: the mean difference between
-# neighbours in different blocks, divided by that within blocks, should be 1.
+# Check
+# -----
+# The error falls, and so does the blockiness: the mean difference between neighbours in different
+# blocks divided by that within blocks, which is 1 without artefacts.
 
 
 def blockiness(image):
@@ -61,7 +61,7 @@ assert gain > 0.8
 assert blockiness(smooth) < 1.2
 
 # %%
-# A detail of each.
+# A detail:
 
 _, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 shown = {"clean": clean / 255, "stored": stored / 255, "smooth": smooth.clip(0, 1)}

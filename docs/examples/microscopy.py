@@ -1,11 +1,10 @@
 """
-A microscopy stack with deep voxels
-===================================
+A microscopy stack with anisotropic voxels
+==========================================
 
-A 16-bit stack of nuclei whose planes are three times as far apart as its pixels. Diffusion has to
-know: told ``spacing=(3, 1, 1)`` it smooths as far in depth as in the plane, as lengths go, and not
-in number of pixels. The task is to find the nuclei by a threshold, as one would to count or to
-measure them.
+Find nuclei by a threshold in a 16-bit stack whose planes are three times as far apart as its pixels.
+With ``spacing=(3, 1, 1)`` a filter smooths the same distance in depth as in the plane, instead of the
+same number of voxels.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +15,8 @@ import difffilter as df
 # %%
 # The stack
 # ---------
-# Balls in a volume of 20 planes. The camera adds read-out noise to the photons' own, its offset is
-# 100, and a photon counts for 25.
+# Balls in a volume of 20 planes. The camera adds read noise to the photon noise; its offset is 100,
+# its gain 25 per photon.
 
 spacing = (3, 1, 1)
 rng = np.random.default_rng(0)
@@ -33,54 +32,52 @@ print(stack.dtype, stack.shape, "from", stack.min(), "to", stack.max())
 # %%
 # Smoothing
 # ---------
-# Integers are scaled so that their range is [0, 1]; what comes back is scaled again to be written
-# as 16 bits. On the command line, ``difffilter smooth stack.tif --volume --spacing 3,1,1`` does all
-# of that.
+# Integers are scaled to [0, 1], so scale the result back to 16 bits. On the command line,
+# ``difffilter smooth stack.tif --volume --spacing 3,1,1`` does all of this.
 
 smooth = df.denoise(stack, spacing=spacing)
 result = np.round(65535 * smooth).clip(0, 65535).astype(np.uint16)
 
 # %%
-# For comparison, the same without the spacing, as if voxels were cubes:
+# For comparison, without the spacing, as if voxels were cubes:
 
 cubes = df.denoise(stack)
 
 # %%
-# Photons fluctuate more where there are more of them. Told so, the method works on an image whose
-# noise has been made even. In units of photons, σ is 1 and the read-out noise 20/25.
+# Photon noise grows with the intensity. Variance stabilisation makes it uniform before filtering. In
+# units of photons, σ is 1 and the read noise 20/25.
 
 measured = (stack.astype(np.float32) - 100) / 25
-method = df.Stabilized(df.PeronaMalik(spacing=spacing), noise="poisson", read=20 / 25)
-even = method(measured, 1.0)
+method = df.Stabilized(method=df.PeronaMalik(spacing=spacing), noise="poisson", read=20 / 25)
+stabilised = method(measured, 1.0)
 
 # %%
-# Did it work?
-# ------------
-# The truth is known here, so one can tell which share of the voxels the threshold, half-way between
-# nuclei and background, puts on the wrong side.
+# Check
+# -----
+# The share of voxels that a threshold half-way between nuclei and background puts on the wrong side:
 
 level = 100 + 25 * (12 + 4) / 2
 found = {
-    "as it came": stack > level,
-    "voxels taken for cubes": cubes * 65535 > level,
-    "spacing given": result > level,
-    "spacing and noise given": even > (12 + 4) / 2,
+    "unfiltered": stack > level,
+    "without spacing": cubes * 65535 > level,
+    "with spacing": result > level,
+    "with spacing and noise": stabilised > (12 + 4) / 2,
 }
 wrong = {name: np.mean(each != nuclei) for name, each in found.items()}
 for name, share in wrong.items():
     print(f"{name:<25}{share:6.2%} wrong")
 
-assert wrong["as it came"] > 0.04
-assert wrong["spacing given"] < 0.8 * wrong["voxels taken for cubes"]
-assert wrong["spacing and noise given"] < 0.8 * wrong["spacing given"]
+assert wrong["unfiltered"] > 0.04
+assert wrong["with spacing"] < 0.8 * wrong["without spacing"]
+assert wrong["with spacing and noise"] < 0.8 * wrong["with spacing"]
 
 # %%
-# One plane, and below it a section in depth, drawn with the shape that the voxels have.
+# One plane, and below it a section in depth with the true aspect ratio.
 
 _, axes = plt.subplots(
     2, 4, figsize=(10, 4.4), layout="constrained", height_ratios=[96, 60], sharex=True
 )
-shown = {"stack": stack, "smooth": result, "found": found["spacing given"], "truth": nuclei}
+shown = {"stack": stack, "smooth": result, "found": found["with spacing"], "truth": nuclei}
 for (above, below), (name, volume) in zip(axes.T, shown.items(), strict=True):
     limits = (0, 700) if volume.dtype == np.uint16 else (0, 1)
     above.imshow(volume[10], cmap="gray", clim=limits)

@@ -1,10 +1,9 @@
 """
-Speckle of a radar image
+Speckle in a radar image
 ========================
 
-Speckle multiplies: it is strong where the image is bright and weak where it is dark. Most filters
-suppose noise that is alike everywhere, and so it becomes in the logarithm. The task is to tell fields
-apart by their brightness, and not to lose a thin river between them.
+Speckle is multiplicative: strong where the image is bright and weak where it is dark. Smooth it so
+that fields can be told apart by their brightness, without losing a thin dark river between them.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +16,8 @@ import difffilter as df
 # %%
 # The scene
 # ---------
-# Fields of different reflectivity and a dark river, as intensities of four looks: the mean of four
-# exponentially distributed ones, which is a gamma distribution.
+# Fields of different reflectivity and a dark river, as a four-look intensity image: the mean of four
+# exponentially distributed intensities, which follows a gamma distribution.
 
 looks = 4
 rng = np.random.default_rng(0)
@@ -32,37 +31,35 @@ speckled = clean * rng.gamma(looks, 1 / looks, clean.shape).astype(np.float32)
 # %%
 # Smoothing
 # ---------
-# Of speckle with L looks the coefficient of variation is 1/√L; it would be estimated if it were not
-# known.
+# The coefficient of variation of L-look speckle is 1/√L. If it were unknown, it would be estimated.
 
 variation = 1 / np.sqrt(looks)
 estimated = df.estimate_sigma(speckled, noise="speckle")
 print(f"coefficient of variation {variation:.3f}, estimated {estimated:.3f}")
 
 results = {"speckled": speckled, "perona_malik": df.denoise(speckled, method="perona_malik")}
-results["srad"] = df.denoise(speckled, variation, method="srad")
+results["srad"] = df.denoise(speckled, sigma=variation, method="srad")
 results["perona_malik, speckle"] = df.denoise(
-    speckled, variation, method="perona_malik", noise="speckle"
+    speckled, sigma=variation, method="perona_malik", noise="speckle"
 )
 
 # %%
-# What ``noise="speckle"`` does to a method is to put it between a logarithm and its inverse, but one
-# that is linear below a share of the highest intensities (an eighth, or σ if that is more), lest
-# noise and rounding of dark pixels outweigh all else. A dark river is lost by that where σ is 0.5, so
-# here is the plain logarithm, too. That of a gamma-distributed variable with mean 1 has the variance
-# ψ'(L) and the mean ψ(L) - log L, which is put right in the end; a tenth of it has a range of about
-# 1, for which the defaults are made.
+# ``noise="speckle"`` puts a method between a logarithm and its inverse. That logarithm is linear below
+# a share of the highest intensities (an eighth, or σ if that is more), so that dark pixels do not
+# dominate. With σ = 0.5 this loses the dark river, so here is the plain logarithm as well. The logarithm
+# of a gamma-distributed variable with mean 1 has the variance ψ'(L) and the mean ψ(L) - log L, a bias
+# that is removed at the end. Dividing by ten gives a range of about 1, which the defaults assume.
 
 sigma = np.sqrt(polygamma(1, looks))
 bias = digamma(looks) - np.log(looks)
-smooth = 10 * df.denoise(np.log(speckled) / 10, sigma / 10, method="perona_malik")
+smooth = 10 * df.denoise(np.log(speckled) / 10, sigma=sigma / 10, method="perona_malik")
 results["perona_malik, logarithm"] = np.exp(smooth - bias)
 
 # %%
-# Did it work?
-# ------------
-# Within a field, mean²/variance is the equivalent number of looks: how many images one would
-# have to average for the same smoothness. The brightness should stay, that of the river too.
+# Check
+# -----
+# Within a field, mean²/variance is the equivalent number of looks: how many images one would have
+# to average for the same smoothness. Brightness should be preserved, also in the river.
 
 largest = field == np.bincount(field.ravel()).argmax()
 inside = binary_erosion(largest & ~river, iterations=3)
@@ -87,7 +84,7 @@ for name in ("srad", "perona_malik, logarithm"):
     assert image[river].mean() < 2 * clean[river].mean()
 
 # %%
-# Shown as usual for radar, in decibels.
+# In decibels, as usual for radar:
 
 _, axes = plt.subplots(2, 3, figsize=(9, 6.4), layout="constrained")
 shown = results | {"without speckle": clean}

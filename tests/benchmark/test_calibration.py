@@ -1,56 +1,22 @@
-"""Constants from training images: found, stored, interpolated."""
+"""Parameters from training images: found, stored, interpolated."""
 
 import json
-from dataclasses import dataclass
-from typing import ClassVar
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from toys import Decay, Shrink
 
 from difffilter.benchmark import calibration
 from difffilter.benchmark.calibration import NotCalibrated, calibrate, calibrated
-from difffilter.benchmark.search import Choice, Range, fit, mean_psnr
+from difffilter.benchmark.search import fit, mean_psnr
 from difffilter.catalog import CATALOG
-from difffilter.denoiser import prepare
-
-
-@dataclass(frozen=True)
-class Shrink:
-    """Pulls an image towards its mean: best by σ²/(variance + σ²), whatever the image."""
-
-    SEARCH: ClassVar[dict] = {"strength": Range(0.01, 10, per_sigma=True)}
-
-    strength: float | None = None
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        image, _ = prepare(noisy, sigma, channel_axis)
-        return image + self.strength * (image.mean() - image)
-
-
-@dataclass(frozen=True)
-class Decay:
-    """Exponential decay; a checkerboard comes in unless there are 7 rounds."""
-
-    SEARCH: ClassVar[dict] = {
-        "time": Range(0.1, 100, along=True),
-        "sign": Choice((-1, 1)),
-        "rounds": Range(1, 40, whole=True),
-    }
-
-    time: float | None = None
-    sign: int | None = None
-    rounds: int | None = None
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        image, _ = prepare(noisy, sigma, channel_axis)
-        checks = np.indices(image.shape).sum(axis=0) % 2
-        return image * np.exp(-0.1 * self.sign * self.time) + 0.02 * abs(self.rounds - 7) * checks
+from difffilter.search_space import Range
 
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setitem(CATALOG, "toy", "test_calibration:Shrink")
+    monkeypatch.setitem(CATALOG, "toy", "toys:Shrink")
     return "toy"
 
 
@@ -216,9 +182,9 @@ def test_between_levels_and_beyond(sigma, expected, stored):
 
 
 def test_what_cannot_be_calibrated_says_so(toy, folder, tmp_path):
-    with pytest.raises(ValueError, match="heat has no constants to calibrate"):
-        calibrate("heat", [folder])
-    with pytest.raises(ValueError, match="write toy alone"):
+    with pytest.raises(ValueError, match="identity has no parameters to calibrate"):
+        calibrate("identity", [folder])
+    with pytest.raises(ValueError, match="expected 'toy': all parameters are calibrated"):
         calibrate("toy(strength=1)", [folder])
     with pytest.raises(ValueError, match="no images in"):
         calibrate(toy, [tmp_path])

@@ -288,7 +288,7 @@ def test_failures_are_tried_again_only_when_asked(tmp_path):
     [
         ('x = "perona"', "study try, method 'x': unknown method 'perona'; did you mean"),
         ('x = "heat(tme=1)"', "method 'x': heat has no parameter 'tme'; did you mean 'time'?"),
-        ('x = "heat(time=-1)"', "method 'x': time must be a finite number ≥ 0; got -1"),
+        ('x = "heat(time=-1)"', "method 'x': time is -1; expected a finite number ≥ 0"),
         ('x = "nowhere:Half"', "there is no module 'nowhere' for the method 'nowhere:Half'"),
         ('x = "own:Hafl"', "own has no class 'Hafl'; did you mean 'Half'?"),
         ('x = "own:Half(shar=1)"', "own:Half has no parameter 'shar'; did you mean 'share'?"),

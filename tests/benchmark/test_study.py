@@ -63,7 +63,7 @@ def test_colour_is_made_grey_like_pillow_does(study_of, tmp_path):
         expected = np.asarray(colour.convert("L")) / 255
     assert channel_axis is None
     np.testing.assert_allclose(image, expected, atol=1 / 255)
-    with pytest.raises(ValueError, match=r"grey\.png is grey; this study wants colour"):
+    with pytest.raises(ValueError, match=r"grey\.png is grey; expected colour"):
         study_of(channels='"color"').clean("grey")
 
 
@@ -87,7 +87,7 @@ def test_equal_names_in_two_folders_keep_their_suffix_or_are_refused(study_of, t
     study = study_of(images='["pictures", "more"]')
     assert list(study.sources) == ["colour", "grey.png", "grey.tif"]
     Image.fromarray(np.zeros((20, 20), np.uint8)).save(tmp_path / "more/grey.png")
-    with pytest.raises(ValueError, match=r"would both be called grey\.png"):
+    with pytest.raises(ValueError, match=r"would both be named grey\.png"):
         study_of(images='["pictures", "more"]')
 
 
@@ -111,26 +111,28 @@ def test_noise_depends_on_the_case_and_the_pixels_and_nothing_else():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sigmas": None}, "study try has no sigmas"),
-        ({"denoisers": "[]"}, "study try has no denoisers"),
+        ({"sigmas": None}, "study try: sigmas is missing or empty"),
+        ({"denoisers": "[]"}, "study try: denoisers is missing or empty"),
         ({"sigmas": '["25"]'}, "study try: sigma=25 is above"),
         ({"sigmas": "[-0.1]"}, "study try: sigma"),
         ({"sigmas": '["a/b"]'}, "'a/b' is not a number; write 0.098 or 25/255"),
         ({"sigmas": "[[1]]"}, "study try: "),
-        ({"noises": '["gausian"]'}, "unknown noise 'gausian'; did you mean 'gaussian'?"),
-        ({"metrics": '["pnsr"]'}, "unknown metric 'pnsr'; did you mean 'psnr'?"),
-        ({"channels": '"rgb"'}, "unknown channels 'rgb'"),
-        ({"seeds": "[-1]"}, "seeds must be whole numbers from 0; got -1"),
-        ({"seeds": "[true]"}, "seeds must be whole numbers"),
-        ({"crop": "1.5"}, "crop must be whole numbers from 16; got 1.5"),
-        ({"sigma_known": "1"}, "sigma_known must be true or false"),
-        ({"denoisers": '["heat", "heat"]'}, "two methods under the label 'heat'"),
-        ({"denoisers": "[3]"}, "the method 3 must be text"),
-        ({"denoisers": '{identity = "heat"}'}, "'identity' is the noisy image"),
+        ({"noises": '["gausian"]'}, "study try: noise is 'gausian'; expected one of "),
+        ({"noises": '["gausian"]'}, "; did you mean 'gaussian'?"),
+        ({"metrics": '["pnsr"]'}, "; did you mean 'psnr'?"),
+        ({"metrics": '["pnsr"]'}, "expected one of psnr, ssim, "),
+        ({"channels": '"rgb"'}, "channels is 'rgb'; expected one of gray, color, own"),
+        ({"seeds": "[-1]"}, "seed is -1; expected a whole number ≥ 0"),
+        ({"seeds": "[true]"}, "seed is True; expected a whole number ≥ 0"),
+        ({"crop": "1.5"}, "crop is 1.5; expected a whole number ≥ 16"),
+        ({"sigma_known": "1"}, "sigma_known is 1; expected true or false"),
+        ({"denoisers": '["heat", "heat"]'}, "two denoisers have the label 'heat'"),
+        ({"denoisers": "[3]"}, "denoiser '3' is 3; expected text"),
+        ({"denoisers": '{identity = "heat"}'}, "the label 'identity' is that of the noisy image"),
         ({"images": '"nowhere"'}, "there are no images at"),
         ({"images": '"pictures/*.jpg"'}, "there are no images at"),
-        ({"images": '"skimage:camara"'}, "no 'camara'; did you mean 'camera'?"),
-        ({"images": None}, "names no images; pass a folder of them (--images FOLDER)"),
+        ({"images": '"skimage:camara"'}, "skimage image is 'camara'; expected one of astronaut, camera"),
+        ({"images": None}, "images is empty; expected files or folders (or pass --images FOLDER)"),
         ({"sigma": "0.1"}, "unknown key 'sigma'; did you mean 'sigmas'?"),
         ({"name": '"x"'}, "unknown key 'name'"),
     ],

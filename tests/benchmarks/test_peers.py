@@ -1,4 +1,4 @@
-"""Denoisers of other libraries keep the laws of ours, and our units."""
+"""Denoisers of other libraries keep the laws of ours and take our units."""
 
 import doctest
 import sys
@@ -64,7 +64,7 @@ def test_no_noise_is_the_identity(peer, photo):
     assert peer(photo, 0.0) is not photo
 
 
-def test_gains_psnr_on_a_photograph_whether_told_sigma_or_not(peer, photo, rng):
+def test_gains_psnr_on_a_photograph_with_sigma_given_or_estimated(peer, photo, rng):
     noisy = photo + rng.normal(0, SIGMA, photo.shape)
     for sigma in (SIGMA, None):
         assert df.psnr(photo, peer(noisy, sigma)) > df.psnr(photo, noisy) + 1
@@ -102,7 +102,7 @@ def test_volumes_are_refused(peer):
 def test_the_examples_hold(name):
     peer = type(made(name))
     for example in doctest.DocTestFinder(recurse=False).find(peer, name):
-        example.globs |= vars(peers)
+        example.globs |= vars(peers) | {"np": np}
         assert example.examples
         assert doctest.DocTestRunner().run(example).failed == 0
 
@@ -118,7 +118,7 @@ def test_a_missing_library_is_named(name, monkeypatch):
 
 
 def test_bad_constants_are_refused():
-    with pytest.raises(ValueError, match="weight must be a finite number > 0; got -1"):
+    with pytest.raises(ValueError, match="weight is -1; expected a finite number > 0"):
         made("TotalVariation", weight=-1)
 
 

@@ -1,8 +1,7 @@
-"""Images that are larger than memory: blocks that come out as in the whole, files, resuming."""
+"""Files that are larger than memory: smoothed by blocks, interrupted, resumed."""
 
 import itertools
 import json
-import math
 import os
 import signal
 import subprocess
@@ -13,315 +12,25 @@ from contextlib import closing
 import numpy as np
 import pytest
 import tifffile
-from command import run
-from hypothesis import given
-from hypothesis import strategies as st
+from command import invoke, run
+from equations import SCHEMES
 
 import difffilter as df
-from difffilter.blocks.filter import BlockFilter, cut_up, sample_boxes, settle, told
 from difffilter.blocks.folders import holds_volumes
-from difffilter.blocks.journal import Journal
-from difffilter.blocks.layout import Layout
-from difffilter.blocks.reach import reach
 from difffilter.blocks.run import smooth_blocks
 from difffilter.image import like
-from difffilter.io.arrays import Raw, open_array, split_path
+from difffilter.io.arrays import open_array
 
 zarr = pytest.importorskip("zarr")
 h5py = pytest.importorskip("h5py")
-da = pytest.importorskip("dask.array")
 
-
-def by_blocks(denoiser, image, block, sigma=0.1, channel_axis=None):
-    """An image put together from its blocks."""
-    shape = image.shape if channel_axis is None else image.shape[:-1]
-    work = BlockFilter(denoiser, told(denoiser, sigma), channel_axis, shape)
-    result = np.empty_like(image)
-    for corner in itertools.product(*(range(0, n, b) for n, b in zip(shape, block, strict=True))):
-        box = tuple((a, min(a + b, n)) for a, b, n in zip(corner, block, shape, strict=True))
-        around = tuple(slice(*span) for span in work.surroundings(box))
-        result[tuple(slice(*span) for span in box)] = work(image[around], box)
-    return result
-
-
-EXACT = [
-    "identity",
-    "perona_malik(kappa=0.1, time=2, diffusivity='exponential', presmooth=0, step=0.15)",
-    "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0.7, step=0.15)",
-    "curvature_motion(time=2)",
-    "forward_backward(kappa=0.05, time=1)",
-    "srad(q0=0.1, time=1)",
-    "srad(q0=0.1, time=1, fidelity=0.5)",
-    "curvature_motion(time=1, fidelity=0.5)",
-    "perona_malik(kappa=0.1, time=1, diffusivity='rational', presmooth=0, step=0.15, fidelity=0.3)",
-]
-# How far blocks may be from the whole: largest difference, for images in [0, 1].
-CLOSE = {
-    "heat(time=0.1)": 2e-6,
-    "heat(time=4)": 2e-6,
-    "perona_malik(kappa=0.05, time=5, diffusivity='rational', presmooth=0, scheme='fsi', step=1)": 2e-6,
-    "perona_malik(kappa=0.05, time=5, diffusivity='rational', presmooth=0.5, scheme='fsi', step=1)": 2e-6,
-    "perona_malik(kappa=0.05, time=2, diffusivity='rational', presmooth=0, scheme='aos', step=1)": 2e-6,
-    "edge_enhancing(kappa=0.05, time=1, presmooth=0.7)": 2e-6,
-    "coherence_enhancing(kappa=0.01, time=2, integration=1.0)": 1e-4,
-    "tv_flow(time=0.05)": 1e-4,
-    "heat(time=4, fidelity=0.1)": 2e-6,
-    "perona_malik(kappa=1, time=2, diffusivity='tukey', presmooth=0, scheme='aos', step=1, fidelity=1)": 2e-6,
-    "tv_flow(time=0.05, fidelity=1)": 1e-4,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("text", [*EXACT, *CLOSE])
-def test_blocks_make_the_whole(text, rng):
-    image = np.repeat(np.repeat(rng.random((15, 20)), 10, 0), 10, 1).astype(np.float32)
-    image += rng.normal(0, 0.05, image.shape).astype(np.float32)
-    denoiser = df.make(text)
-    assert reach(denoiser, 2).exact or text in CLOSE
-    whole, parts = denoiser(image, 0.1), by_blocks(denoiser, image, (64, 41))
-    if text in EXACT:
-        np.testing.assert_array_equal(parts, whole)
-    else:
-        assert np.abs(parts - whole).max() <= CLOSE[text]
-
-
-@pytest.mark.parametrize("text", [
-    "edge_enhancing(kappa=0.05, time=3, presmooth=0.5)",
-    "edge_enhancing(kappa=0.1, time=1.1, presmooth=1.0, spacing=(1, 0.8))",
-    "coherence_enhancing(kappa=0.01, time=3, integration=1.0)",
-])  # fmt: skip
-def test_flat_blocks_take_the_steps_of_the_whole(text, rng):
-    """The weights of D sum up to more where it turns; in most of these blocks it does not."""
-    image = np.full((150, 190), 0.5, np.float32)
-    y, x = np.mgrid[:60, :70] - 30
-    image[:60, -70:] += 0.3 * np.sin(np.hypot(x, y)) + rng.normal(0, 0.05, (60, 70))
-    image[70:] += 1e-3 * (np.indices((80, 190)).sum(0) % 2)  # shows how long a step is
-    denoiser = df.make(text)
-    parts = by_blocks(denoiser, image, (50, 47))
-    np.testing.assert_allclose(parts, denoiser(image), atol=2e-6)
-
-
-@pytest.mark.parametrize("text", [*EXACT[1:], "heat(time=0.5, spacing=(2, 1, 1))"])
-def test_blocks_of_volumes_and_colours_make_the_whole(text, rng):
-    volume = rng.random((20, 40, 50), np.float32)
-    denoiser = df.make(text, **({"time": 0.6} if "heat" not in text and "time" in text else {}))
-    whole = denoiser(volume, 0.1)
-    np.testing.assert_allclose(by_blocks(denoiser, volume, (9, 20, 23)), whole, atol=2e-6)
-    if "spacing" in text:
-        return
-    assert reach(denoiser, 3).exact
-    colour = rng.random((70, 60, 3), np.float32)
-    whole = denoiser(colour, 0.1, channel_axis=-1)
-    np.testing.assert_array_equal(by_blocks(denoiser, colour, (33, 32), channel_axis=-1), whole)
-
-
-@pytest.mark.parametrize("noise", ["poisson", "speckle"])
-def test_blocks_of_noise_that_was_made_even(noise, photo):
-    """The brightest pixels, which the transform goes by, are in few of the blocks."""
-    noisy = df.add_noise(photo, 0.1, noise).astype(np.float32)
-    noisy[:40] *= 0.3
-    method = df.make("stabilized", method="curvature_motion(time=1)", noise=noise)
-    with pytest.raises(ValueError, match="call choose first"):
-        reach(method, 2)
-    chosen = method.choose(noisy, 0.1)
-    assert reach(chosen, 2).exact
-    np.testing.assert_allclose(by_blocks(chosen, noisy, (33, 40)), method(noisy, 0.1), atol=1e-6)
-    lazy = df.denoise(
-        da.from_array(noisy, chunks=40), noise=noise, method="curvature_motion(time=1)"
-    )
-    whole = df.denoise(noisy, noise=noise, method="curvature_motion(time=1)")
-    np.testing.assert_allclose(lazy.compute(), whole, atol=2e-5)
-
-
-def test_noise_is_estimated_as_the_method_has_it(photo):
-    noisy = df.add_noise(photo, 0.1, "speckle").astype(np.float32)
-    chosen, sigma = settle(df.SRAD(), None, noisy[None], None)
-    assert sigma == df.estimate_sigma(noisy, noise="speckle")
-    assert chosen == df.SRAD().choose(noisy, sigma)
-
-
-def test_ddpm_goes_by_its_own_tiles(rng):
-    pytest.importorskip("torch")
-    image = rng.random((150, 170), np.float32)
-    denoiser = df.make("ddpm(tile=64)").choose(image, 0.1)
-    np.testing.assert_array_equal(by_blocks(denoiser, image, (70, 90)), denoiser(image, 0.1))
-    with pytest.raises(ValueError, match="mode='sample' cannot go block by block"):
-        by_blocks(df.make("ddpm(mode='sample')"), image, (70, 90))
-
-
-def test_what_does_not_say_how_far_it_looks():
-    class Own:
-        def __call__(self, noisy, sigma=None, *, channel_axis=None):
-            return noisy
-
-    with pytest.raises(ValueError, match="does not say how far it looks"):
-        reach(Own(), 2)
-    with pytest.raises(ValueError, match="call choose first"):
-        reach(df.PeronaMalik(), 2)
-    Own.reach = lambda self, axes: 3
-    assert reach(Own(), 2).pixels == (3, 3)
-
-
-@given(
-    st.lists(st.integers(1, 2000), min_size=2, max_size=3).map(tuple), st.integers(1, 5),
-)  # fmt: skip
-def test_samples_are_inside_and_cut_at_the_seams_of_the_choice(shape, images):
-    boxes = sample_boxes(shape, images)
-    assert len(set(boxes)) == len(boxes) > 0
-    for image, box in boxes:
-        assert 0 <= image < images
-        assert all(0 <= a < b <= n for (a, b), n in zip(box, shape, strict=True))
-    if images == 1 and math.prod(shape) <= 2**20:
-        assert len(boxes) == 1
-    assert len({tuple(b - a for a, b in box) for _, box in boxes}) == 1
-
-
-def test_samples_see_all_rows_and_columns():
-    tops = sorted(box[0][0] for _, box in sample_boxes((8192, 8192)))
-    lefts = sorted(box[1][0] for _, box in sample_boxes((8192, 8192)))
-    for places in (tops, lefts):
-        assert np.diff([0, *places, 8192]).max() <= 512
-
-
-@pytest.mark.parametrize("method", ["heat", "perona_malik", "tv_flow"])
-def test_choosing_on_samples_is_as_good_as_on_all(method, rng):
-    from skimage import data
-
-    clean = np.tile(data.camera() / 255, (2, 3)).astype(np.float32)
-    noisy = clean + rng.normal(0, 0.1, clean.shape).astype(np.float32)
-    tiles = np.stack([noisy[a:b, c:d] for _, ((a, b), (c, d)) in sample_boxes(noisy.shape)])
-    assert tiles.size < noisy.size
-    settled, sigma = settle(df.make(method), None, tiles, None)
-    assert sigma == pytest.approx(0.1, rel=0.03)
-    all_seen = df.make(method).choose(noisy, 0.1)
-    part = np.s_[:512, :512]
-    gain = df.psnr(clean[part], settled(noisy[part], 0.1)) - df.psnr(
-        clean[part], all_seen(noisy[part], 0.1)
-    )
-    assert gain > -0.1
-
-
-@given(
-    shape=st.lists(st.integers(1, 5000), min_size=2, max_size=3).map(tuple),
-    halo=st.integers(0, 300), workers=st.integers(1, 64), chunk=st.integers(1, 600),
-)  # fmt: skip
-def test_blocks_fit_into_memory(shape, halo, workers, chunk):
-    chunks = tuple(min(n, chunk) for n in shape)
-    block, at_once = cut_up(shape, (halo,) * len(shape), chunks, workers=workers)
-    for b, n, c in zip(block, shape, chunks, strict=True):
-        assert 1 <= b <= n
-        assert b == n or b % c == 0
-    assert 1 <= at_once <= workers
-    around = math.prod(min(n, b + 2 * halo) for b, n in zip(block, shape, strict=True))
-    if at_once > 1:
-        assert at_once * around < 2**24
-
-
-# --- dask -----------------------------------------------------------------------------------
-
-
-class Counted:
-    """An array that counts how often it is read."""
-
-    def __init__(self, values):
-        self.values, self.reads = values, 0
-        self.shape, self.dtype, self.ndim = values.shape, values.dtype, values.ndim
-
-    def __getitem__(self, index):
-        self.reads += 1
-        return self.values[index]
-
-
-@pytest.mark.parametrize("chunks", [(64, 50), (3, 100), 200])
-def test_dask_array_in_dask_array_out(chunks, rng):
-    image = rng.random((150, 130), np.float32)
-    source = Counted(image)
-    lazy = da.from_array(source, chunks)
-    source.reads = 0  # it looked at the type
-    result = df.denoise(lazy, method=EXACT[2])
-    assert source.reads == 0
-    assert isinstance(result, da.Array)
-    assert (result.shape, result.dtype) == (image.shape, np.float32)
-    np.testing.assert_array_equal(result.compute(), df.denoise(image, method=EXACT[2]))
-
-
-@pytest.mark.parametrize("axis", [0, -1])
-def test_dask_colours_of_integers(axis, rng):
-    image = np.moveaxis(rng.integers(0, 256, (60, 70, 3), np.uint8), -1, axis)
-    text = "perona_malik(kappa=0.1, time=1, diffusivity='tukey', presmooth=0, step=0.25)"
-    result = df.denoise(da.from_array(image, 32), method=text, channel_axis=axis)
-    np.testing.assert_array_equal(result, df.denoise(image, method=text, channel_axis=axis))
-
-
-def test_dask_chooses_once_and_as_for_an_array(photo, rng):
-    noisy = photo + rng.normal(0, 0.1, photo.shape)
-    result = df.denoise(da.from_array(noisy, 50))
-    assert result.dtype == np.float64
-    np.testing.assert_allclose(result, df.denoise(noisy), atol=1e-6)
-
-
-def test_dask_goes_by_the_tiles_of_a_ddpm(rng):
-    pytest.importorskip("torch")
-    image = rng.random((100, 150), np.float32)
-    method = "ddpm(tile=64, dtype='float32')"
-    result = df.denoise(da.from_array(image, 70), 0.1, method)
-    # The same tiles, but how PyTorch's threads share a sum is up to them.
-    np.testing.assert_allclose(result, df.denoise(image, 0.1, method), atol=2e-6)
-
-
-def test_dask_complains_at_once():
-    with pytest.raises(ValueError, match="2 or 3 axes besides channels"):
-        df.denoise(da.zeros((2, 2, 2, 2)))
-    with pytest.raises(TypeError, match="real numbers; got dtype complex128"):
-        df.denoise(da.zeros((2, 2), dtype=complex))
-    with pytest.raises(ValueError, match="chunks of unknown size"):
-        df.denoise(da.zeros(8)[da.zeros(8) == 0])
-
-
-# --- files ----------------------------------------------------------------------------------
-
-METHOD = df.make(EXACT[1])
+# Explicit steps, of which blocks leave no trace.
+METHOD = SCHEMES["perona_malik exponential explicit"].method()
 
 
 def smoothed(values, dtype=None, **options):
     """What is expected of each plane or volume."""
     return np.stack([like(METHOD(v, **options), v) for v in values])
-
-
-@given(st.data())
-def test_raw_parts_are_those_of_the_array(data):
-    shape = tuple(data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4)))
-    values = np.arange(math.prod(shape), dtype=">i4").reshape(shape)
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "raw"
-        path.write_bytes(b"head" + values.tobytes())
-        raw = Raw(path, 4, shape, ">i4", "ZYX"[-len(shape) :])
-        index = tuple(
-            slice(a, data.draw(st.integers(a + 1, n)))
-            for n in shape
-            for a in [data.draw(st.integers(0, n - 1))]
-        )
-        np.testing.assert_array_equal(raw.read(index), values[index])
-        values[index] = -1
-        raw.write(index, values[index])
-        assert path.read_bytes() == b"head" + values.tobytes()
-
-
-@given(st.permutations("TZYXS"), st.booleans(), st.data())
-def test_layouts_cover_an_array_once(axes, volume, data):
-    shape = tuple(data.draw(st.integers(1, 5)) for _ in axes)
-    layout = Layout("".join(axes), shape, volume)
-    seen = np.zeros(shape, int)
-    values = np.arange(seen.size).reshape(shape)
-    for image, box in layout.boxes((2,) * len(layout.spatial)):
-        index = layout.index(image, box)
-        seen[index] += 1
-        picture = layout.as_image(values[index])
-        assert picture.shape == (*(b - a for a, b in box), shape[axes.index("S")])
-        np.testing.assert_array_equal(layout.as_array(picture), values[index])
-    assert (seen == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -498,14 +207,14 @@ class Stopped(Exception):
     pass
 
 
-class Noting:
+class Noting(df.Denoiser):
     """Twice the image; notes which blocks it did."""
 
     def __init__(self):
         self.seen = []
 
-    def reach(self, axes):
-        return 1
+    def halo(self, axes):
+        return (1,) * axes
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         self.seen.append(noisy.shape)
@@ -604,25 +313,11 @@ def test_parameters_are_not_chosen_again(tmp_path, rng):
     assert np.abs(tifffile.imread(tmp_path / "out.tif") - expected).max() <= 1
 
 
-def test_only_one_process_works_on_a_result(tmp_path):
-    journal = Journal(tmp_path / "out.journal", {"a": 1})
-    journal.begin({})
-    with pytest.raises(ValueError, match="in use: another process is working on this result"):
-        Journal(tmp_path / "out.journal", {"a": 1})
-    journal.close()
-    Journal(tmp_path / "out.journal", {"a": 1}).close()
-
-
-def test_split_path():
-    assert [str(part) for part in split_path("a/b.zarr/c/0")] == ["a/b.zarr", "c/0"]
-    assert [str(part) for part in split_path("a/b.tif")] == ["a/b.tif", ""]
-
-
 SLOW = (
-    "import time\n"
-    "class Slow:\n"
-    "    def reach(self, axes):\n"
-    "        return 1\n"
+    "import time, difffilter as df\n"
+    "class Slow(df.Denoiser):\n"
+    "    def halo(self, axes):\n"
+    "        return (1,) * axes\n"
     "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
     "        time.sleep(0.05)\n"
     "        open('calls', 'a').write('.')\n"
@@ -665,7 +360,7 @@ def test_a_killed_command_goes_on(tmp_path, how, rng):
     assert "Traceback" not in error
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert error == "\ninterrupted; what is done is kept\n"
+        assert error == "\ninterrupted; finished work is kept\n"
     assert not (tmp_path / "out.tif").exists()
     done = journal.read_bytes().count(b"\n") - 1
     before = (tmp_path / "calls").stat().st_size
@@ -679,23 +374,29 @@ def test_a_killed_command_goes_on(tmp_path, how, rng):
 def test_command_line_on_arrays(tmp_path, rng):
     values = rng.random((6, 40, 50), np.float32)
     zarr.create_array(str(tmp_path / "v.zarr"), data=values)
-    result = run("smooth", "v.zarr", "-v", "-m", "heat(time=1)", cwd=tmp_path)
+    result = invoke("smooth", "v.zarr", "-v", "-m", "heat(time=1)", cwd=tmp_path)
     assert result.stdout.startswith("v.zarr -> v_smooth.zarr  heat(time=1)")
     assert holds_volumes(tmp_path / "v.zarr")
     assert not holds_volumes(tmp_path / "v.zarr", "TYX")
     out = zarr.open_array(str(tmp_path / "v_smooth.zarr"), mode="r")[:]
     np.testing.assert_allclose(out, df.heat(values, 1), atol=1e-6)
-    result = run("smooth", "v.zarr", "-o", "o.h5", "-m", "heat(time=1)", cwd=tmp_path)
+    result = invoke("smooth", "v.zarr", "-o", "o.h5", "-m", "heat(time=1)", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    result = run("smooth", "v.zarr", "-o", "o.h5", cwd=tmp_path)
+    result = invoke("smooth", "v.zarr", "-o", "o.h5", cwd=tmp_path)
     assert result.stderr == "error: o.h5 exists already; pass --overwrite to replace it\n"
-    result = run("smooth", "v.zarr", "-o", "x.zarr", "--axes", "TYX", "-m", "heat(time=1)",
+    result = invoke("smooth", "v.zarr", "-o", "x.zarr", "--axes", "TYX", "-m", "heat(time=1)",
                  cwd=tmp_path)  # fmt: skip
     planes = zarr.open_array(str(tmp_path / "x.zarr"), mode="r")[:]
     np.testing.assert_allclose(planes, [df.heat(v, 1) for v in values], atol=1e-6)
-    result = run(
-        "smooth", "v.zarr", "-o", "y.zarr", "--scheduler", "tcp://127.0.0.1:9", cwd=tmp_path
-    )
+
+
+def test_there_is_no_scheduler(tmp_path, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    patient = distributed.Client
+    monkeypatch.setattr(distributed, "Client", lambda address, timeout: patient(address, timeout=1))
+    zarr.create_array(str(tmp_path / "in.zarr"), data=np.zeros((20, 20)))
+    nowhere = "tcp://127.0.0.1:9"
+    result = invoke("smooth", "in.zarr", "-o", "out.zarr", "--scheduler", nowhere, cwd=tmp_path)
     assert result.returncode == 2
-    assert result.stderr.startswith("error: there is no dask scheduler at 'tcp://127.0.0.1:9': ")
+    assert result.stderr.startswith(f"error: there is no dask scheduler at '{nowhere}': ")
     assert result.stderr.count("\n") == 1

@@ -85,9 +85,9 @@ def test_a_worker_is_killed(tmp_path, rng):
     zarr.create_array(str(tmp_path / "in.zarr"), data=values, chunks=(64, 64))
     (tmp_path / "slowly.py").write_text(
         "import time, difffilter as df\n"
-        "class Slow:\n"
-        "    def reach(self, axes):\n"
-        "        return 20\n"
+        "class Slow(df.Denoiser):\n"
+        "    def halo(self, axes):\n"
+        "        return (20,) * axes\n"
         "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
         "        time.sleep(0.2)\n"
         "        return df.heat(noisy, 1.0)\n"

@@ -3,6 +3,7 @@ makes it worth having."""
 
 import warnings
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,15 +11,12 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from difffilter.ddpm import weights
-from difffilter.ddpm.denoiser import DDPM
+from difffilter.ddpm.denoiser import DDPM, load_once
 from difffilter.ddpm.evolution import evolve, generate
 from difffilter.ddpm.process import posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import cut
 from difffilter.ddpm.unet import UNet, UNetConfig
-
-# Tensors this small are not worth sharing among threads, least of all on a busy machine.
-torch.set_num_threads(1)
 
 MODES = ("mmse", "sample", "average")
 SIZES = [(1, 1), (1, 7), (13, 1), (2, 3), (16, 16), (31, 37)]
@@ -48,7 +46,7 @@ def color(tmp_path_factory):
 
 
 def quick(path, mode="mmse", **options):
-    return DDPM(path, mode, steps=3, samples=2, **options)
+    return DDPM(weights=path, mode=mode, steps=3, samples=2, **options)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -115,9 +113,11 @@ def test_the_result_is_continuous_in_sigma(gray, rng):
 
 def test_sigma_is_estimated_if_not_given(gray, rng):
     noisy = 0.5 + 0.1 * rng.standard_normal((64, 64))
-    estimated = quick(gray)(noisy)
-    assert_allclose(estimated, quick(gray)(noisy, 0.1), atol=0.1)
-    assert not np.array_equal(estimated, noisy)
+    denoise = quick(gray)
+    estimate = denoise.estimate_sigma(noisy)
+    assert estimate == pytest.approx(0.1, rel=0.1)
+    assert_array_equal(denoise(noisy), denoise(noisy, estimate))
+    assert not np.array_equal(denoise(noisy), denoise(noisy, 0.2))
 
 
 def test_sigma_outside_the_trained_range_is_clamped_with_a_warning(gray, rng):
@@ -129,9 +129,16 @@ def test_sigma_outside_the_trained_range_is_clamped_with_a_warning(gray, rng):
     assert_allclose(little, (denoise(noisy, 0.01) - noisy) / 10, atol=1e-6)
 
 
-def test_an_estimate_below_the_trained_range_needs_no_warning(gray, photo, rng):
-    noisy = photo[:64, :64] * 0 + 1e-3 * rng.standard_normal((64, 64))
-    assert_allclose(quick(gray)(noisy), noisy, atol=0.1)
+@pytest.mark.parametrize("mode", MODES)
+def test_an_estimate_below_the_trained_range_needs_no_warning(gray, mode, rng):
+    """Half of the least σ trained on changes the image half as much as that would."""
+    noisy = 0.5 + 0.005 * rng.standard_normal((64, 64))
+    denoise = quick(gray, mode)
+    estimate = denoise.estimate_sigma(noisy)
+    assert 0.004 < estimate < 0.006
+    change = denoise(noisy) - noisy
+    assert_allclose(change, estimate / 0.01 * (denoise(noisy, 0.01) - noisy), atol=1e-6)
+    assert np.abs(change).max() > 1e-4
 
 
 @pytest.mark.parametrize("mode", ["sample", "average"])
@@ -144,8 +151,8 @@ def test_the_seed_decides(gray, mode, rng):
 
 def test_the_average_of_one_is_a_sample_and_of_many_has_less_variance(gray, rng):
     noisy = rng.random((16, 16))
-    sample = DDPM(gray, "sample", steps=5)
-    average = DDPM(gray, "average", steps=5, samples=1)
+    sample = DDPM(weights=gray, mode="sample", steps=5)
+    average = DDPM(weights=gray, mode="average", steps=5, samples=1)
     assert_array_equal(sample(noisy, 0.1), average(noisy, 0.1))
 
     def spread(denoise):
@@ -157,7 +164,7 @@ def test_the_average_of_one_is_a_sample_and_of_many_has_less_variance(gray, rng)
 def test_tiles_are_a_matter_of_memory_only_for_samples_too(gray, rng):
     """The noise of the way back is drawn for the whole image, whatever its tiles."""
     noisy = rng.random((64, 160))
-    denoise = DDPM(gray, "sample", steps=3, tile=64, dtype="float32")
+    denoise = DDPM(weights=gray, mode="sample", steps=3, tile=64, dtype="float32")
     one = replace(denoise, batch=1)(noisy, 0.1)
     assert_allclose(one, replace(denoise, batch=5)(noisy, 0.1), atol=1e-5)
 
@@ -207,13 +214,94 @@ def test_weights_that_were_trained_further_are_read_again(tmp_path, rng):
     assert not np.allclose(denoise(noisy, 0.1), before)
 
 
-def test_choose_names_what_the_call_takes(rng):
+# --- the contract ---------------------------------------------------------------------------
+
+
+def test_choose_sets_weights_steps_and_sigma(rng):
     noisy = rng.random((16, 16))
     denoise = DDPM(mode="sample")
     chosen = denoise.choose(noisy, 15 / 255)
-    assert (chosen.weights, chosen.steps) == ("natural-gray", 33)
-    assert_array_equal(chosen(noisy, 15 / 255), denoise(noisy, 15 / 255))
+    assert (chosen.weights, chosen.steps, chosen.sigma) == ("natural-gray", 33, 15 / 255)
+    assert denoise.choose(noisy).sigma == denoise.estimate_sigma(noisy)
     assert denoise.choose(rng.random((8, 8, 4)), 0.1, channel_axis=2).weights == "natural-gray"
+    assert denoise.choose(rng.random((8, 8, 3)), 0.1, channel_axis=2).weights == "natural-color"
+    assert replace(denoise, steps=5, sigma=0.2).choose(noisy, 0.1) == replace(
+        denoise, weights="natural-gray", steps=5, sigma=0.2
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("channels", [None, 1, 2, 3])
+def test_what_was_chosen_does_what_the_call_does(gray, color, mode, channels, rng):
+    """And looks at nothing but its fields, so that it warns of nothing."""
+    shape, axis = ((16, 16), None) if channels is None else ((16, 16, channels), -1)
+    noisy = rng.random(shape)
+    for path in (gray, color):
+        denoise = DDPM(weights=path, mode=mode, samples=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            chosen = denoise.choose(noisy, 0.012, channel_axis=axis)
+            expected = denoise(noisy, 0.012, channel_axis=axis)
+        assert chosen.is_settled()
+        for sigma in (None, 0.012, 0.3):
+            assert_array_equal(chosen(noisy, sigma, channel_axis=axis), expected)
+        assert chosen.choose(noisy, 0.3, channel_axis=axis) is chosen
+
+
+def test_it_is_settled_when_nothing_is_open(gray):
+    assert not DDPM().is_settled(0.1)
+    assert not DDPM(weights=gray).is_settled(0.1)
+    assert DDPM(weights=gray, steps=3).is_settled(0.1)
+    assert not DDPM(weights=gray, steps=3).is_settled()
+    assert DDPM(weights=gray, steps=3, sigma=0.1).is_settled()
+
+
+def test_warnings_point_at_the_caller(gray, rng):
+    noisy = rng.random((16, 16))
+    for call in (quick(gray), quick(gray).choose):
+        with pytest.warns(UserWarning, match="outside the range") as caught:
+            call(noisy, 0.9)
+        assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize("tile", [None, 64, 100])
+@pytest.mark.parametrize("shape", [(150, 170), (2, 50, 201)])
+def test_blocks_come_out_as_in_the_whole(gray, tile, shape, rng):
+    noisy = rng.random(shape, np.float32)
+    denoise = DDPM(weights=gray, tile=tile, dtype="float32").choose(noisy, 0.1)
+    whole = denoise(noisy)
+    halo = denoise.halo(len(shape))
+    result = np.full(shape, np.nan, np.float32)
+    for box in product(*[[(a, min(a + 70, n)) for a in range(0, n, 70)] for n in shape]):
+        needed, part = denoise.block(box, shape)
+        assert part.is_settled()
+        for (a, b), (low, high), far, n in zip(box, needed, halo, shape, strict=True):
+            assert max(0, a - far) <= low <= a < b <= high <= min(n, b + far)
+        pixels = part(noisy[tuple(slice(*span) for span in needed)])
+        inner = [slice(a - low, b - low) for (a, b), (low, _) in zip(box, needed, strict=True)]
+        result[tuple(slice(*span) for span in box)] = pixels[tuple(inner)]
+    assert_array_equal(result, whole)
+
+
+@pytest.mark.parametrize("mode", ["sample", "average"])
+def test_samples_are_not_drawn_block_by_block(mode):
+    denoise = DDPM(mode=mode)
+    for ask in (lambda: denoise.block(((0, 9), (0, 9)), (9, 9)), lambda: denoise.halo(2)):
+        with pytest.raises(ValueError, match=f"mode='{mode}' cannot go block by block"):
+            ask()
+
+
+def test_warming_up_loads_the_weights(tmp_path, rng):
+    path = random_weights(tmp_path / "net.safetensors", 1)
+    before = load_once.cache_info().misses
+    denoise = quick(path)
+    denoise.warm_up()
+    assert load_once.cache_info().misses == before + 1
+    denoise(rng.random((16, 16)), 0.1)
+    assert load_once.cache_info().misses == before + 1
+
+
+# --- bad parameters -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -230,6 +318,7 @@ def test_choose_names_what_the_call_takes(rng):
         ("dtype", "int8"),
         ("tile", 10),
         ("batch", 0),
+        ("sigma", -0.1),
     ],
 )
 def test_bad_parameters_are_refused_by_name(name, value):
@@ -239,7 +328,7 @@ def test_bad_parameters_are_refused_by_name(name, value):
 
 def test_unknown_weights_are_refused_at_once():
     with pytest.raises(FileNotFoundError, match="natural-gray"):
-        DDPM("natural-grey")
+        DDPM(weights="natural-grey")
 
 
 # --- with the weights of the package --------------------------------------------------------
@@ -273,8 +362,8 @@ def test_the_modes_trade_error_for_sharpness(photo, noise):
     """A perfect sample has twice the squared error of the mean, the average of 4 has 5/4 of it."""
     clean, sigma = photo[:64, :64], 25 / 255
     noisy = clean + sigma * noise[:64, :64]
-    mean, sample = DDPM()(noisy, sigma), DDPM(mode="sample")(noisy, sigma)
-    average = DDPM(mode="average", samples=4)(noisy, sigma)
+    mean, sample = DDPM()(noisy, sigma), DDPM(mode="sample", steps=28)(noisy, sigma)
+    average = DDPM(mode="average", samples=4, steps=28)(noisy, sigma)
     scores = [psnr(image, clean) for image in (mean, average, sample)]
     assert scores[0] > scores[1] > scores[2] > scores[0] - 4
     assert np.abs(np.diff(sample)).mean() > 1.1 * np.abs(np.diff(mean)).mean()

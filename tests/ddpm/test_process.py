@@ -18,9 +18,6 @@ from difffilter.ddpm.process import (
 )
 from difffilter.ddpm.schedule import NoiseSchedule
 
-# Tensors this small are not worth sharing among threads, least of all on a busy machine.
-torch.set_num_threads(1)
-
 SCHEDULE = NoiseSchedule()
 MEAN = torch.tensor([0.3, -0.2, 0.1], dtype=torch.float64)
 ROOT = torch.tensor([[0.5, 0.1, 0.0], [0.2, -0.3, 0.1], [0.0, 0.2, 0.15]], dtype=torch.float64)

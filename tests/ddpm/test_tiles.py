@@ -9,9 +9,6 @@ from hypothesis import strategies as st
 from difffilter.ddpm.tiles import TiledNetwork, cut, in_tiles
 from difffilter.ddpm.unet import UNet, UNetConfig
 
-# Tensors this small are not worth sharing among threads, least of all on a busy machine.
-torch.set_num_threads(1)
-
 SMALL = UNetConfig(widths=(16, 16), blocks=1, middle=1, attention=(1,), embedding=32)
 
 

@@ -7,9 +7,6 @@ from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import Attention, UNet, UNetConfig
 
-# Tensors this small are not worth sharing among threads, least of all on a busy machine.
-torch.set_num_threads(1)
-
 SMALL = UNetConfig(widths=(16, 16), blocks=1, middle=1, attention=(1,), embedding=32)
 
 

@@ -35,7 +35,7 @@ def test_both_keep_the_same_share_of_the_variance(photo, channel_axis):
 
 def test_the_way_back_starts_where_the_way_there_ends(three_ways):
     _, noise, back = three_ways
-    assert back.title == "back, by natural-gray"
+    assert back.title == "DDPM, reverse"
     assert back.captions == noise.captions == ["t = 0", "t = 10", "t = 40", "t = 90"]
     np.testing.assert_array_equal(back.images[-1], noise.images[-1])
     errors = [np.mean((x - noise.images[0]) ** 2) for x in back.images]
@@ -77,7 +77,7 @@ def test_the_animation_goes_there_and_back(three_ways, tmp_path):
         ({"frames": 1}, "frames is 1; expected at least 2"),
         ({"last": 1001}, "last is 1001; expected a step from 1 to 1000"),
         ({"size": 0}, "size is 0; expected at least 1 pixel"),
-        ({"steps": 0, "weights": "auto"}, "steps is 0; expected at least 1"),
+        ({"steps": 0, "weights": "auto"}, "steps is 0; expected a whole number ≥ 1"),
         ({"channel_axis": 0}, "the image has 8 channels; expected 1 or 3"),
     ],
 )

@@ -9,7 +9,7 @@ import hostile
 import numpy as np
 import pytest
 import tifffile
-from command import run
+from command import invoke
 from PIL import Image
 
 import difffilter as df
@@ -158,12 +158,14 @@ def test_odd_names(tmp_path):
     ]
     for name in names:
         Image.fromarray(np.full((8, 8), 99, np.uint8)).save(folder / name)
-    result = run("smooth", folder, "-o", "out", "-m", "heat(time=1)", cwd=tmp_path)
+    result = invoke("smooth", folder, "-o", "out", "-m", "heat(time=1)", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert sorted(os.listdir(tmp_path / "out")) == sorted(names)
     # One by one, as a shell hands them over.
     for name in ("--help.png", "a\nb.png"):
-        result = run("smooth", "-m", "heat(time=1)", "-o", f"../{name}.tif", "--", name, cwd=folder)
+        result = invoke(
+            "smooth", "-m", "heat(time=1)", "-o", f"../{name}.tif", "--", name, cwd=folder
+        )
         assert result.returncode == 0, result.stderr
         assert (tmp_path / f"{name}.tif").exists()
 
@@ -176,14 +178,14 @@ def test_links_lead_nowhere_else(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
     (tmp_path / "out/a.png").symlink_to(precious)
-    result = run("smooth", "in", "-o", "out", "-m", "heat(time=1)", cwd=tmp_path)
+    result = invoke("smooth", "in", "-o", "out", "-m", "heat(time=1)", cwd=tmp_path)
     assert "exists already" in result.stderr
-    result = run("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--overwrite", cwd=tmp_path)
+    result = invoke("smooth", "in", "-o", "out", "-m", "heat(time=1)", "--overwrite", cwd=tmp_path)
     assert result.returncode == 0
     assert precious.read_text() == "mine"
     assert not (tmp_path / "out/a.png").is_symlink()
     (tmp_path / "in/loop.png").symlink_to("loop.png")
-    result = run("smooth", "in", "-o", "new", "-m", "heat(time=1)", cwd=tmp_path)
+    result = invoke("smooth", "in", "-o", "new", "-m", "heat(time=1)", cwd=tmp_path)
     assert result.returncode == 1
     assert "in/loop.png" in result.stderr
     # A link to a Zarr store is not followed when it is replaced.
@@ -191,7 +193,7 @@ def test_links_lead_nowhere_else(tmp_path):
     for name in ("in.zarr", "kept.zarr"):
         zarr.create_array(str(tmp_path / name), data=np.ones((20, 20), np.float32))
     (tmp_path / "out.zarr").symlink_to("kept.zarr")
-    result = run(
+    result = invoke(
         "smooth", "in.zarr", "-o", "out.zarr", "-m", "heat(time=1)", "--overwrite", cwd=tmp_path
     )
     assert result.returncode == 0, result.stderr

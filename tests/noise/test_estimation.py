@@ -83,9 +83,9 @@ def test_tiny_images_have_some_estimate(rng):
 def test_check_sigma():
     assert check_sigma(0.1) == 0.1
     assert check_sigma(25, np.array([-1000.0, 1000.0])) == 25  # such an image has room for it
-    with pytest.raises(TypeError, match="sigma must be a number or None; got 'x'"):
+    with pytest.raises(TypeError, match="sigma is 'x'; expected a finite number ≥ 0"):
         check_sigma("x")
-    with pytest.raises(ValueError, match="sigma must be a number ≥ 0; got inf"):
+    with pytest.raises(ValueError, match="sigma is inf; expected a finite number ≥ 0"):
         check_sigma(math.inf)
     with pytest.raises(ValueError, match="did you mean 25/255"):
         check_sigma(25, np.zeros(3))

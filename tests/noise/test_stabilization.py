@@ -95,7 +95,7 @@ def test_every_method_gains_by_knowing_the_noise(method, noise, photo):
 def test_read_noise_known_estimated_and_forgotten(photo, rng):
     noisy = df.add_noise(photo, 0.1, "poisson") + rng.normal(0, 0.08, photo.shape)
     known, estimated, forgotten = (
-        df.psnr(photo, df.Stabilized("tv_flow", read=read)(noisy, sigma))
+        df.psnr(photo, df.Stabilized(method="tv_flow", read=read)(noisy, sigma))
         for read, sigma in ((0.08, 0.1), (None, None), (0.0, 0.1))
     )
     assert known > forgotten + 0.5
@@ -104,12 +104,12 @@ def test_read_noise_known_estimated_and_forgotten(photo, rng):
 
 def test_counts_and_colour(photo, colour_photo, rng):
     counts = rng.poisson(30 * photo).astype(float)
-    smooth = df.denoise(counts, 1.0, noise="poisson")
+    smooth = df.denoise(counts, sigma=1.0, noise="poisson")
     assert df.psnr(photo, smooth / 30) > df.psnr(photo, counts / 30) + 5
     assert smooth.mean() == pytest.approx(counts.mean(), rel=0.02)
     np.testing.assert_allclose(
-        df.denoise(counts / 100, 0.1, noise="poisson", method="tv_flow"),
-        df.denoise(counts, 1.0, noise="poisson", method="tv_flow") / 100,
+        df.denoise(counts / 100, sigma=0.1, noise="poisson", method="tv_flow"),
+        df.denoise(counts, sigma=1.0, noise="poisson", method="tv_flow") / 100,
         rtol=1e-6,
         atol=1e-9,
     )
@@ -127,7 +127,7 @@ def test_volume(rng):
 
 def test_choose_says_it_all(photo):
     noisy = df.add_noise(photo, 0.1, "poisson")
-    method = df.Stabilized("edge_enhancing", "poisson", read=None)
+    method = df.Stabilized(method="edge_enhancing", noise="poisson", read=None)
     chosen = method.choose(noisy)
     assert chosen.read is not None
     inner = df.make(chosen.method)
@@ -140,7 +140,7 @@ def test_choose_says_it_all(photo):
 def test_images_without_light(noise):
     black = np.zeros((20, 30))
     np.testing.assert_array_equal(df.denoise(black, noise=noise), black)
-    np.testing.assert_array_equal(df.denoise(black - 1, 0.1, noise=noise), black - 1)
+    np.testing.assert_array_equal(df.denoise(black - 1, sigma=0.1, noise=noise), black - 1)
 
 
 def test_which_method_is_for_which_noise(photo):
@@ -153,28 +153,29 @@ def test_which_method_is_for_which_noise(photo):
         df.denoise(noisy, noise="speckle", method="tv_flow", time=0.1),
         df.make("stabilized(method='tv_flow(time=0.1)', noise='speckle')")(noisy),
     )
-    assert df.Stabilized(df.Heat(time=2.0)) == df.make("stabilized(method='heat(time=2.0)')")
+    assert df.Stabilized(method=df.Heat(time=2.0)) == df.make("stabilized(method='heat(time=2.0)')")
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda u: df.denoise(u, noise="pink"),
-         "noise must be one of gaussian, poisson, speckle; got 'pink'"),
+         "noise is 'pink'; expected one of gaussian, poisson, speckle"),
         (lambda u: df.estimate_sigma(u, noise="pink"),
-         "noise must be one of gaussian, poisson, speckle; got 'pink'"),
+         "noise is 'pink'; expected one of gaussian, poisson, speckle"),
         (lambda u: df.denoise(u, method="srad", noise="poisson"),
          "srad is for speckle noise, not for poisson noise"),
         (lambda u: df.denoise(u, method="srad", noise="gaussian"),
          "srad is for speckle noise, not for gaussian noise"),
-        (lambda u: df.Stabilized("srad"), "srad is for speckle noise itself: use it alone"),
+        (lambda u: df.Stabilized(method="srad"),
+         "method is srad, which is for speckle noise itself; use it alone"),
         (lambda u: df.Stabilized(noise="gaussian"),
-         "gaussian noise is equally strong everywhere: use the method alone"),
-        (lambda u: df.Stabilized("het"), "unknown method 'het'; did you mean 'heat'?"),
-        (lambda u: df.Stabilized(read=-1), "sigma must be a number ≥ 0; got -1.0"),
-        (lambda u: df.Stabilized(top="1"), "top must be a finite number or None; got '1'"),
-        (lambda u: df.denoise(u, 25, noise="poisson"),
-         "sigma=25 is above the image's whole range [0, 1]; did you mean 25/255?"),
+         "noise is 'gaussian', equally strong everywhere; use the method alone"),
+        (lambda u: df.Stabilized(method="het"), "unknown method 'het'; did you mean 'heat'?"),
+        (lambda u: df.Stabilized(read=-1), "sigma is -1; expected a finite number ≥ 0"),
+        (lambda u: df.Stabilized(top="1"), "top is '1'; expected a finite number or None"),
+        (lambda u: df.denoise(u, sigma=25, noise="poisson"),
+         "sigma is 25, above the image's whole range [0, 1]; did you mean 25/255?"),
     ],
 )  # fmt: skip
 def test_bad_arguments(call, message):

@@ -12,7 +12,7 @@ from scipy.ndimage import map_coordinates
 
 import difffilter as df
 from difffilter.pde.anisotropic import TensorDiffusion
-from difffilter.pde.kernels import tensor as tensor_kernels
+from difffilter.pde.kernels import anisotropic as tensor_kernels
 from difffilter.pde.kernels import tensor_volume as tensor_volume_kernels
 
 KINDS = {"edge": tensor_kernels.EDGE, "coherence": tensor_kernels.COHERENCE}
@@ -135,8 +135,8 @@ def test_eigenvalues_of_a_run_are_those_of_lapack(rng):
 def test_any_unit_of_intensity_will_do_for_volumes(unit, rng):
     volume = rng.random((3, 4, 5))
     for smooth in (df.edge_enhancing, df.coherence_enhancing):
-        plain = smooth(volume, 1.0, 0.1, sigma=0.1)
-        in_unit = smooth(volume * unit, 1.0, 0.1 * unit, sigma=0.1 * unit)
+        plain = smooth(volume, 1.0, kappa=0.1, sigma=0.1)
+        in_unit = smooth(volume * unit, 1.0, kappa=0.1 * unit, sigma=0.1 * unit)
         np.testing.assert_allclose(in_unit / unit, plain, rtol=1e-6)
 
 
@@ -160,8 +160,8 @@ def waves(x, y):
 @pytest.mark.parametrize(
     "smooth",
     [
-        lambda u: df.edge_enhancing(u, 10, 0.05, presmooth=1),
-        lambda u: df.coherence_enhancing(u, 10, 0.02, integration=3),
+        lambda u: df.edge_enhancing(u, 10, kappa=0.05, presmooth=1),
+        lambda u: df.coherence_enhancing(u, 10, kappa=0.02, integration=3),
     ],
     ids=["edge", "coherence"],
 )
@@ -180,7 +180,7 @@ def test_edge_enhancing_keeps_a_noisy_step_and_cleans_beside_it(degrees, rng):
     distance = turned(lambda x, y: x, degrees)
     clean = 0.3 + 0.4 / (1 + np.exp(-3 * distance))
     noisy = clean + rng.normal(0, 0.05, clean.shape)
-    smooth = df.edge_enhancing(noisy, 2.0, 0.05, presmooth=1.5)
+    smooth = df.edge_enhancing(noisy, 2.0, kappa=0.05, presmooth=1.5)
     middle = np.hypot(*(np.mgrid[:129, :129] - 64)) < 50
 
     def slope(u):
@@ -199,7 +199,7 @@ def test_coherence_enhancing_closes_gaps():
     for y, x in [(40, 40), (64, 90), (90, 60), (30, 100), (100, 100)]:
         gaps[y - 2 : y + 3, x - 2 : x + 3] = True
     broken[gaps] = 0.5
-    healed = df.coherence_enhancing(broken, 20, 0.02, presmooth=0.7, integration=4)
+    healed = df.coherence_enhancing(broken, 20, kappa=0.02, presmooth=0.7, integration=4)
 
     def contrast(u):
         return np.cov(u[gaps], clean[gaps])[0, 1] / clean[gaps].var(ddof=1)
@@ -217,7 +217,7 @@ def test_coherence_enhancing_follows_lines_in_volumes():
     along = (x + y + z) / math.sqrt(3)
     tube = np.exp(-(x**2 + y**2 + z**2 - along**2) / 8)
     broken = np.where(np.abs(along) < 1.5, 0, tube)
-    healed = df.coherence_enhancing(broken, 10, 0.01, presmooth=0.7, integration=3)
+    healed = df.coherence_enhancing(broken, 10, kappa=0.01, presmooth=0.7, integration=3)
     core = tube > 0.8
     beyond = core & (np.abs(along) > 3) & (np.abs(along) < 8)
     assert healed[core & (np.abs(along) < 1)].mean() > 0.8 * healed[beyond].mean()
@@ -226,9 +226,9 @@ def test_coherence_enhancing_follows_lines_in_volumes():
 def test_constant_tensor_is_the_heat_equation(photo):
     # κ beyond all contrasts makes D the identity, or α times it.
     u = photo[:40, :50]
-    edge = df.edge_enhancing(u, 2.0, 1e6, presmooth=0.7)
+    edge = df.edge_enhancing(u, 2.0, kappa=1e6, presmooth=0.7)
     np.testing.assert_allclose(edge, df.heat(u, 2.0, scheme="explicit", step=0.5 / 3), atol=1e-12)
-    coherence = df.coherence_enhancing(u, 8.0, 1e6, integration=1, alpha=0.25, step=1)
+    coherence = df.coherence_enhancing(u, 8.0, kappa=1e6, integration=1, alpha=0.25, step=1)
     np.testing.assert_allclose(
         coherence, df.heat(u, 2.0, scheme="explicit", step=0.25 / 3), atol=1e-12
     )
@@ -236,8 +236,8 @@ def test_constant_tensor_is_the_heat_equation(photo):
 
 def test_spacing_scales_length_and_time(photo):
     u = photo[:40, :50]
-    plain = df.edge_enhancing(u, 2.0, 0.1, presmooth=1)
-    stretched = df.edge_enhancing(u, 8.0, 0.05, presmooth=2, spacing=2, step=2)
+    plain = df.edge_enhancing(u, 2.0, kappa=0.1, presmooth=1)
+    stretched = df.edge_enhancing(u, 8.0, kappa=0.05, presmooth=2, spacing=2, step=2)
     np.testing.assert_allclose(stretched, plain, atol=1e-12)
 
 
@@ -265,27 +265,27 @@ def test_full_output_tells_what_was_chosen(photo, rng):
     assert chosen["sigma"] == pytest.approx(0.08, rel=0.1)
     assert chosen["presmooth"] == 0.9
     assert chosen["time"] > 0.5
-    _, chosen = df.coherence_enhancing(noisy, 3.0, 0.05, integration=2, full_output=True)
+    _, chosen = df.coherence_enhancing(noisy, 3.0, kappa=0.05, integration=2, full_output=True)
     assert chosen == {
         "sigma": None, "kappa": 0.05, "time": 3.0, "presmooth": 0.5, "integration": 2,
-        "alpha": 0.01, "spacing": None, "step": 1.0, "fidelity": 0.0,
+        "alpha": 0.01, "spacing": None, "step": 1.0, "fidelity": 0.0, "steps": 3,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"kappa": 0}, ValueError, "kappa must be a finite number > 0; got 0"),
-        ({"time": -1}, ValueError, "time must be a finite number ≥ 0; got -1"),
-        ({"time": "long"}, TypeError, "time must be a number; got 'long'"),
-        ({"presmooth": -1}, ValueError, "presmooth must be a finite number ≥ 0; got -1"),
+        ({"kappa": 0}, ValueError, "kappa is 0; expected a finite number > 0"),
+        ({"time": -1}, ValueError, "time is -1; expected a finite number ≥ 0"),
+        ({"time": "long"}, TypeError, "time is 'long'; expected a finite number ≥ 0"),
+        ({"presmooth": -1}, ValueError, "presmooth is -1; expected a finite number ≥ 0"),
         ({"integration": math.nan}, ValueError,
-         "integration must be a finite number ≥ 0; got nan"),
-        ({"alpha": 0}, ValueError, "alpha must be a finite number > 0; got 0"),
-        ({"alpha": 1.5}, ValueError, "alpha must be at most 1; got 1.5"),
-        ({"step": 0}, ValueError, "step must be a finite number > 0; got 0"),
+         "integration is nan; expected a finite number ≥ 0"),
+        ({"alpha": 0}, ValueError, "alpha is 0; expected a finite number > 0 and ≤ 1"),
+        ({"alpha": 1.5}, ValueError, "alpha is 1.5; expected a finite number > 0 and ≤ 1"),
+        ({"step": 0}, ValueError, "step is 0; expected a finite number > 0"),
         ({"spacing": (1, 2, 3)}, ValueError,
-         "spacing must have one number for each of the 2 spatial axes; got (1, 2, 3)"),
+         "spacing is (1, 2, 3); expected one number, or one for each of the 2 spatial axes"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, error, message):
@@ -297,8 +297,8 @@ def test_bad_arguments(arguments, error, message):
 @pytest.mark.parametrize(
     "filter_",
     [
-        lambda u: df.edge_enhancing(u, 2.0, 0.1, presmooth=0.7),
-        lambda u: df.coherence_enhancing(u, 2.0, 0.1, integration=1.0),
+        lambda u: df.edge_enhancing(u, 2.0, kappa=0.1, presmooth=0.7),
+        lambda u: df.coherence_enhancing(u, 2.0, kappa=0.1, integration=1.0),
     ],
     ids=KINDS,
 )

@@ -65,32 +65,11 @@ def test_contrast_does_not_matter(photo):
     assert np.sqrt(np.mean((scaled - df.curvature_motion(photo, 2.0)) ** 2)) < 2e-3
 
 
-def test_flips_turns_and_offsets_commute(rng):
-    for shape in [(1, 1), (13, 8), (4, 9, 6)]:
-        u = rng.random(shape)
-        result = df.curvature_motion(u, 1.0)
-        np.testing.assert_allclose(df.curvature_motion(u.T, 1.0), result.T, atol=1e-10)
-        np.testing.assert_allclose(df.curvature_motion(u[::-1], 1.0), result[::-1], atol=1e-10)
-        np.testing.assert_allclose(df.curvature_motion(u + 0.5, 1.0), result + 0.5, atol=1e-9)
-
-
 def test_channels_are_images_of_their_own(colour_photo):
     result = df.curvature_motion(colour_photo, 1.0, channel_axis=-1)
     for c in range(3):
         alone = df.curvature_motion(colour_photo[..., c], 1.0)
         np.testing.assert_array_equal(result[..., c], alone)
-
-
-def test_results_do_not_depend_on_threads(photo):
-    import numba
-
-    threads = numba.get_num_threads()
-    many = df.curvature_motion(photo, 1.0)
-    try:
-        numba.set_num_threads(1)
-        np.testing.assert_array_equal(df.curvature_motion(photo, 1.0), many)
-    finally:
-        numba.set_num_threads(threads)
 
 
 def test_chosen_time_is_near_the_best(photo, rng):
@@ -106,10 +85,10 @@ def test_chosen_time_is_near_the_best(photo, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": -1}, "time must be a finite number ≥ 0; got -1"),
-        ({"step": 0}, "step must be a finite number > 0; got 0"),
+        ({"time": -1}, "time is -1; expected a finite number ≥ 0"),
+        ({"step": 0}, "step is 0; expected a finite number > 0"),
         ({"step": 0.3, "time": 1},
-         "step=0.3 is above the stability bound 1/(2 Σ 1/h²) = 0.25"),
+         "step is 0.3; expected at most the bound 1/(2 Σ 1/h²) = 0.25"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, message):

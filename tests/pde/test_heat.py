@@ -100,14 +100,14 @@ def test_chosen_parameters_are_told(photo):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": -1}, "time must be a finite number ≥ 0; got -1"),
-        ({"time": math.nan}, "time must be a finite number ≥ 0; got nan"),
-        ({"time": 1, "spacing": (1, 2, 3)}, "spacing must have one number for each of the 2"),
-        ({"time": 1, "spacing": 0}, "spacing must be a finite number > 0; got 0"),
-        ({"time": 1, "scheme": "implicit"}, "scheme must be one of exact, explicit; got 'implicit'"),
-        ({"time": 1, "step": 0.1}, "step goes with scheme='explicit'"),
+        ({"time": -1}, "time is -1; expected a finite number ≥ 0"),
+        ({"time": math.nan}, "time is nan; expected a finite number ≥ 0"),
+        ({"time": 1, "spacing": (1, 2, 3)}, "expected one number, or one for each of the 2"),
+        ({"time": 1, "spacing": 0}, "spacing is 0; expected a finite number > 0"),
+        ({"time": 1, "scheme": "implicit"}, "scheme is 'implicit'; expected one of exact, explicit"),
+        ({"time": 1, "step": 0.1}, "which goes with scheme='explicit'"),
         ({"time": 1, "scheme": "explicit", "step": 0.3},
-         "step=0.3 is above the stability bound 1/(2 Σ 1/h²) = 0.25"),
+         "step is 0.3; expected at most the bound 1/(2 Σ 1/h²) = 0.25"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, message):

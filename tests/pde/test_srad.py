@@ -25,25 +25,22 @@ def test_agrees_with_the_oracle(dtype, data):
     )
     step = 0.9 / (2 * sum(1 / h**2 for h in spacing))
     time, q0 = data.draw(st.floats(0, 3)) * step, data.draw(st.floats(0.05, 1))
-    result = df.srad(colour, time, q0, spacing=spacing, step=step, channel_axis=-1)
+    result = df.srad(colour, time, q0=q0, spacing=spacing, step=step, channel_axis=-1)
     expected = naive.srad(np.moveaxis(colour, -1, 0), time, q0, step, spacing)
     tolerance = 1e-5 if dtype == np.float32 else 1e-12
     np.testing.assert_allclose(result, np.moveaxis(expected, 0, -1), atol=tolerance)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (13, 8), (4, 9, 6)])
-def test_mean_extrema_flips_turns_and_gain(shape, rng):
+def test_gain_passes_through(shape, rng):
+    """The coefficient of variation does not change with the unit of intensity."""
     u = rng.random(shape)
-    result = df.srad(u, 1.0, 0.2)
-    assert result.mean() == pytest.approx(u.mean(), abs=1e-12)
-    assert u.min() <= result.min()
-    assert result.max() <= u.max()
-    for other, expected in [(u.T, result.T), (u[::-1], result[::-1]), (7.5 * u, 7.5 * result)]:
-        np.testing.assert_allclose(df.srad(other, 1.0, 0.2), expected, rtol=1e-9)
+    result = df.srad(u, 1.0, q0=0.2)
+    np.testing.assert_allclose(df.srad(7.5 * u, 1.0, q0=0.2), 7.5 * result, rtol=1e-9)
 
 
 def test_free_diffusion_is_heat(photo):
-    result = df.srad(photo + 0.1, 3.0, 1e6)
+    result = df.srad(photo + 0.1, 3.0, q0=1e6)
     np.testing.assert_allclose(result, df.heat(photo + 0.1, 3.0, scheme="explicit"), atol=1e-12)
 
 
@@ -55,7 +52,7 @@ def test_the_coefficient_of_variation_is_that_of_the_speckle(rng):
     assert np.sqrt(np.mean(q**2)) == pytest.approx(0.1, rel=0.02)
     # c is 1 where q ≤ q₀: there a step is one of the heat equation.
     step = 1e-3
-    change = (df.srad(speckle, step, 0.1, step=step) - speckle) / step
+    change = (df.srad(speckle, step, q0=0.1, step=step) - speckle) / step
     laplacian = (df.heat(speckle, step, scheme="explicit", step=step) - speckle) / step
     # (Not at the border, where np.roll goes round.)
     inside = (slice(2, -2), slice(2, -2))
@@ -81,7 +78,7 @@ def test_chosen_parameters_are_near_the_best(photo, sigma):
     best = max(
         df.psnr(photo, u)
         for multiple in (0.2, 0.5, 1.0)
-        for u in df.scale_space(noisy, df.SRAD(multiple * sigma), np.geomspace(0.05, 10, 30))
+        for u in df.scale_space(noisy, df.SRAD(q0=multiple * sigma), np.geomspace(0.05, 10, 30))
     )
     result, chosen = df.srad(noisy, full_output=True)
     assert df.psnr(photo, result) > best - 0.3
@@ -105,26 +102,14 @@ def test_volume(rng):
     assert df.psnr(ball, df.srad(noisy)) > df.psnr(ball, noisy) + 8
 
 
-def test_results_do_not_depend_on_threads(colour_photo):
-    import numba
-
-    threads = numba.get_num_threads()
-    many = df.srad(colour_photo, 1.0, 0.1, channel_axis=-1)
-    try:
-        numba.set_num_threads(1)
-        np.testing.assert_array_equal(df.srad(colour_photo, 1.0, 0.1, channel_axis=-1), many)
-    finally:
-        numba.set_num_threads(threads)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": -1}, "time must be a finite number ≥ 0; got -1"),
-        ({"q0": 0}, "q0 must be a finite number > 0; got 0"),
-        ({"fidelity": -1}, "fidelity must be a finite number ≥ 0; got -1"),
+        ({"time": -1}, "time is -1; expected a finite number ≥ 0"),
+        ({"q0": 0}, "q0 is 0; expected a finite number > 0"),
+        ({"fidelity": -1}, "fidelity is -1; expected a finite number ≥ 0"),
         ({"step": 0.3, "time": 1, "q0": 1},
-         "step=0.3 is above the stability bound 1/(2 Σ 1/h²) = 0.25"),
+         "step is 0.3; expected at most the bound 1/(2 Σ 1/h²) = 0.25"),
     ],
 )  # fmt: skip
 def test_bad_arguments(arguments, message):

@@ -79,9 +79,9 @@ def test_chosen_time_is_near_the_best(photo, rng):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"time": -1}, "time must be a finite number ≥ 0; got -1"),
-        ({"epsilon": 0}, "epsilon must be a finite number > 0; got 0"),
-        ({"step": 0}, "step must be a finite number > 0; got 0"),
+        ({"time": -1}, "time is -1; expected a finite number ≥ 0"),
+        ({"epsilon": 0}, "epsilon is 0; expected a finite number > 0"),
+        ({"step": 0}, "step is 0; expected a finite number > 0"),
     ],
 )
 def test_bad_arguments(arguments, message):

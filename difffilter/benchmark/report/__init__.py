@@ -1,4 +1,4 @@
-"""The report of a study: rows in, Markdown and one HTML page out."""
+"""The report of a study, as Markdown and as one HTML page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(results, output=None):
     results : path-like
         A results folder, with ``rows.csv`` and ``study.json``.
     output : path-like, optional
-        Where to; made if it does not exist. ``None``: into the results folder.
+        The folder to write to, created if need be; ``None``: the results folder.
 
     Returns
     -------
@@ -31,14 +31,14 @@ def write(results, output=None):
     Raises
     ------
     OSError, ValueError
-        If the results cannot be read, or the files not be written; `MissingExtra` if Jinja2 is not
-        installed. Neither file is touched then.
+        If the results cannot be read or the files cannot be written; `MissingExtra` if Jinja2 is not
+        installed. In all cases neither file is touched.
     """
     found = read(results)
     texts = {"report.md": markdown(found), "report.html": html(found)}
     folder = Path(results if output is None else output)
     folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as both:  # neither takes its place before both are written
+    with ExitStack() as both:  # neither replaces the old one before both are written
         for name, text in texts.items():
             both.enter_context(replacing(folder / name)).write_text(text, "utf-8")
     return [folder / name for name in texts]

@@ -26,7 +26,6 @@ def markdown(results):
     Parameters
     ----------
     results : Results
-        What was measured.
 
     Returns
     -------
@@ -52,7 +51,7 @@ def markdown(results):
         lines += ["## Protocol", "", _md(protocol), ""]
     made = [f"- {_md(key)}: {_md(value)}" for key, value in circumstances(results)]
     if made:
-        lines += ["## How it was made", "", *made, ""]
+        lines += ["## Provenance", "", *made, ""]
     return "\n".join(lines)
 
 
@@ -88,7 +87,7 @@ def _left_out(results):
         lines += [f"- {_md(label)}: {_md(why)}" for label, why in results.missing.items()]
         lines.append("")
     if results.failures:
-        lines += ["## Cases that failed", ""]
+        lines += ["## Failed cases", ""]
         lines += [
             f"- {_md(label)}, {_md(where)}: {_md(why)}" for label, where, why in failures(results)
         ]
@@ -97,7 +96,7 @@ def _left_out(results):
 
 
 def _md(text):
-    """Text as Markdown that shows just that text."""
+    """Text escaped so that Markdown renders it literally."""
     text = escape(" ".join(str(text).split()), quote=False)
     text = re.sub(r"([\\`*\[\]|~])", r"\\\1", text)
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)

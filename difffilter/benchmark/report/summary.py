@@ -1,4 +1,4 @@
-"""The results of a study, and what the report says about them in numbers."""
+"""The results of a study, and the statistics that a report shows."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ __all__ = ["METRICS", "Metric", "Results", "Score", "Verdict", "read"]
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is called, and which end of it is good.
+    """The name of a metric, and whether more is better.
 
     Attributes
     ----------
     title : str
-        For headings.
     unit : str
-        What the numbers are in; empty: a pure number.
+        Empty: a pure number.
     better : {"higher", "lower", ""}
-        Empty: nobody knows, and nothing is called the best.
+        Empty: unknown, and no value is called the best.
     decimals : int or None
-        Digits after the point; ``None``: as many as the numbers need.
+        ``None``: as many as the numbers need.
     """
 
     title: str
@@ -43,7 +42,7 @@ METRICS = {
     "ms_ssim": Metric("MS-SSIM", "", "higher", 4),
     "vif": Metric("VIF", "", "higher", 4),
     "texture": Metric("Texture distance", "", "lower", 4),
-    "seconds": Metric("Seconds an image", "s", "lower", 4),
+    "seconds": Metric("Seconds per image", "s", "lower", 4),
     "peak_memory": Metric("Peak memory", "MB", "lower", 0),
 }
 
@@ -60,9 +59,9 @@ class Score:
         Half the width of the 95 % confidence interval (Student's t over images); NaN for a single
         image.
     images : int
-        How many.
+        Their number.
     complete : bool
-        Whether there is a value for every case that any method has one for. A mean over fewer
+        Whether there is a value for every case for which any method has one. A mean over fewer
         images is not comparable.
     """
 
@@ -74,7 +73,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Who won at one level of noise, by PSNR, oracles left out.
+    """The method with the highest PSNR at one noise level, oracles excluded.
 
     Attributes
     ----------
@@ -85,11 +84,11 @@ class Verdict:
     mean : float
         Its PSNR.
     runner_up : str or None
-        The next; ``None``: there was no other.
+        The second best; ``None``: there was no other.
     lead : Score or None
         The paired difference between the two, over images.
     ahead : int
-        On how many images the winner is better than the next.
+        The number of images on which the winner beats the runner-up.
     """
 
     level: float
@@ -101,43 +100,43 @@ class Verdict:
 
     @property
     def chance(self):
-        """Whether the confidence interval of the lead has zero in it."""
+        """Whether the confidence interval of the lead contains zero."""
         return self.lead is not None and self.lead.mean <= self.lead.half
 
     @property
     def detail(self):
-        """By how much, in plain words."""
+        """The margin, in words."""
         if self.lead is None:
-            return "there is nothing to compare it with"
-        if not math.isfinite(self.lead.mean):  # an image that came back without any error
-            return f"{self.runner_up} is the next"
+            return "there is no other method to compare it with"
+        if not math.isfinite(self.lead.mean):  # an image was restored exactly
+            return f"{self.runner_up} is second"
         if self.lead.images == 1:
-            return f"{self.lead.mean:.2f} dB above {self.runner_up} on the one image there is"
+            return f"{self.lead.mean:.2f} dB above {self.runner_up} on the only image"
         lead = f"{self.lead.mean:.2f} ± {self.lead.half:.2f} dB"
         images = f"better on {self.ahead} of {self.lead.images} images"
         if self.chance:
-            return f"its lead on {self.runner_up}, {lead}, could be chance; {images}"
-        return f"{lead} above {self.runner_up}, the next; {images}"
+            return f"its lead over {self.runner_up}, {lead}, is not significant; {images}"
+        return f"{lead} above {self.runner_up}, the second best; {images}"
 
     def __str__(self):
-        """What happened, in plain words."""
+        """A sentence."""
         return f"{self.winner} has the highest PSNR, {self.mean:.2f} dB: {self.detail}."
 
 
 @dataclass(frozen=True)
 class Results:
-    """What a study measured.
+    """The results of a study.
 
     Attributes
     ----------
     study : dict
-        What is in ``study.json``: names, parameters, protocol, machine, versions.
+        The content of ``study.json``: names, parameters, protocol, machine, versions.
     values : dict
-        ``(noise, level, label, metric)`` -> ``{(image, seed): value}``, the level being σ·255.
+        ``(noise, level, label, metric)`` -> ``{(image, seed): value}``, where level is σ·255.
     errors : dict
-        ``(noise, level, label)`` -> ``{(image, seed): message}``: the cases that failed.
+        ``(noise, level, label)`` -> ``{(image, seed): message}``, for the failed cases.
     folder : Path or None
-        Where it was read from; example images lie there.
+        The results folder, which also holds example images.
 
     Examples
     --------
@@ -152,11 +151,11 @@ class Results:
     errors: dict = field(default_factory=dict)
     folder: Path | None = None
 
-    # --- what there is -----------------------------------------------------------------------
+    # --- contents --------------------------------------------------------------------------
 
     @property
     def title(self):
-        """What the study is called."""
+        """The title of the study."""
         return str(self.study.get("title") or self.study.get("name") or "Benchmark")
 
     @cached_property
@@ -174,22 +173,22 @@ class Results:
 
     @cached_property
     def metrics(self):
-        """Names of metrics, those that are known first."""
+        """Names of metrics, known ones first."""
         found = {key[3] for key in self.values}
         return _ordered([name for name in METRICS if name in found], sorted(found))
 
     @property
     def oracles(self):
-        """Labels that looked at the clean image."""
+        """Labels of methods that are shown the clean image."""
         return set(self.study.get("oracles", []))
 
     @property
     def missing(self):
-        """Methods that could not run at all, and why."""
+        """Label to reason, for methods that could not run."""
         return dict(self.study.get("missing", {}))
 
     def shown(self, label):
-        """The label, which says of an oracle that it is one."""
+        """The label as displayed: an oracle is marked as one."""
         return label if label not in self.oracles or "oracle" in label else f"{label} (oracle)"
 
     def levels(self, noise):
@@ -198,7 +197,7 @@ class Results:
 
     @property
     def failures(self):
-        """The cases that failed, as (noise, level, label, message, [(image, seed), ...])."""
+        """The failed cases, as (noise, level, label, message, [(image, seed), ...])."""
         alike = {}
         for key, cases in self.errors.items():
             for case, message in cases.items():
@@ -207,7 +206,7 @@ class Results:
 
     @property
     def pending(self):
-        """How many cases the study asks for that have neither a result nor an error yet."""
+        """The number of cases that the study asks for and that have neither result nor error."""
         study = self.study
         axes = [study.get(name, []) for name in ("images", "noises", "sigmas", "seeds")]
         wanted = math.prod(len(axis) for axis in axes)
@@ -228,37 +227,37 @@ class Results:
     # --- numbers -----------------------------------------------------------------------------
 
     def per_image(self, noise, level, label, metric):
-        """An image's value, the mean over its seeds, for each image."""
+        """Image to value, the mean over its seeds."""
         images = {}
         for (image, _), value in self.values.get((noise, level, label, metric), {}).items():
             images.setdefault(image, []).append(value)
         return {image: float(np.mean(values)) for image, values in images.items()}
 
     def score(self, noise, level, label, metric):
-        """The mean over images with its confidence interval; ``None``: there are no values."""
+        """The mean over images with its confidence interval; ``None`` without values."""
         values = list(self.per_image(noise, level, label, metric).values())
         if not values:
             return None
         return _mean(values, self._complete(noise, level, label, metric))
 
     def lead(self, noise, level, label, other, metric="psnr"):
-        """How much higher `label` is than `other`, paired over the images that both have."""
+        """The mean difference of `label` to `other`, over the images that both have."""
         ours = self.per_image(noise, level, label, metric)
         theirs = self.per_image(noise, level, other, metric)
         both = [ours[image] - theirs[image] for image in ours if image in theirs]
         return _mean(both) if both else None
 
     def seconds(self, noise, level, label):
-        """The median over all cases; NaN: there are none."""
+        """The median over all cases; NaN without any."""
         return _median(self.values.get((noise, level, label, "seconds"), {}))
 
     def memory(self, noise, level, label):
-        """The most that any case took, in MB; NaN: it was not measured."""
+        """The peak over all cases, in MB; NaN if it was not measured."""
         cases = self.values.get((noise, level, label, "peak_memory"), {})
         return max(cases.values()) / 1e6 if cases else math.nan
 
     def summary(self, noise, level, label, metric):
-        """The number that tables show: a mean, or for costs a median and a maximum."""
+        """The number shown in tables: a mean, or for costs a median or maximum."""
         if metric not in ("seconds", "peak_memory"):
             return self.score(noise, level, label, metric)
         cost = self.seconds if metric == "seconds" else self.memory
@@ -268,16 +267,16 @@ class Results:
         return Score(value, math.nan, images, complete) if images else None
 
     def best(self, noise, level, metric="psnr"):
-        """The best method that never saw the clean image; ``None``: there is none.
+        """The best method that is not an oracle; ``None``: there is none.
 
-        A method that failed on some of the images does not take part, and for costs the noisy
-        image neither, for doing nothing is free.
+        A method that failed on some images does not compete; nor does the noisy image for costs,
+        because doing nothing is free.
         """
         ranking = self._ranking(noise, level, metric)
         return ranking[0] if ranking else None
 
     def verdict(self, noise, level):
-        """Who won; ``None``: there is no PSNR."""
+        """The `Verdict`; ``None`` without PSNR."""
         ranking = self._ranking(noise, level, "psnr")
         if not ranking:
             return None
@@ -309,7 +308,7 @@ class Results:
 
     @cached_property
     def _every_case(self):
-        """For each noise, level and metric the cases that any method has a value for."""
+        """For each noise, level and metric, the cases for which any method has a value."""
         every = {}
         for (noise, level, _, metric), cases in self.values.items():
             every.setdefault((noise, level, metric), set()).update(cases)
@@ -331,21 +330,21 @@ def read(results):
     Raises
     ------
     OSError
-        If the folder or one of the two files is not there.
+        If the folder or one of the two files does not exist.
     ValueError
-        If one of the two is not what it should be; the message names the line.
+        If one of the two is damaged; the message names the line.
     """
     folder = Path(results)
     if not (folder / "rows.csv").is_file():
-        raise FileNotFoundError(f"{folder} is no results folder: there is no rows.csv in it")
+        raise FileNotFoundError(f"{folder} is not a results folder: it has no rows.csv")
     if not (folder / "study.json").is_file():
-        raise FileNotFoundError(f"{folder} is no results folder: there is no study.json in it")
+        raise FileNotFoundError(f"{folder} is not a results folder: it has no study.json")
     try:
         study = json.loads((folder / "study.json").read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{folder / 'study.json'} is damaged: {error}") from None
     if not isinstance(study, dict):
-        raise ValueError(f"{folder / 'study.json'} is damaged: it holds no table")
+        raise ValueError(f"{folder / 'study.json'} is damaged: it does not hold a table")
     values, errors = _read_rows(folder / "rows.csv")
     if not values and not errors:
         raise ValueError(f"{folder / 'rows.csv'} has no results yet")
@@ -358,7 +357,7 @@ def _read_rows(path):
         level, case = float(f"{row.sigma * 255:g}"), (row.image, row.seed)
         if row.metric == "error":
             errors.setdefault((row.noise, level, row.denoiser), {})[case] = row.value
-        elif not math.isnan(row.value):  # a metric that has no meaning for, say, a tiny image
+        elif not math.isnan(row.value):  # NaN: undefined, for a tiny image for example
             key = row.noise, level, row.denoiser, row.metric
             values.setdefault(key, {})[case] = row.value
     return values, errors

@@ -1,4 +1,4 @@
-"""A Matplotlib figure as SVG inside a page: its text stays text, its colours are the page's."""
+"""A Matplotlib figure as SVG in a page: text stays text, and colours are those of the page."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def inline(figure, prefix, variables, title=""):
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-        What to show. An artist whose gid is ``"method-3|words"`` becomes a group of class
+        An artist whose gid is ``"method-3|words"`` becomes a group of class
         ``method`` with ``data-method="3"`` and the words as its tooltip.
     prefix : str
-        Put before every id, so that several figures can share a page.
+        Prefix of every id, so that several figures can share a page.
     variables : dict of str to str
-        Colours, ``#rrggbb``, and the names of the CSS variables to use in their place.
+        Colours, ``#rrggbb``, to the CSS variables that replace them.
     title : str
-        For those who hear the page.
+        The title for screen readers.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def inline(figure, prefix, variables, title=""):
     root = ET.fromstring(buffer.getvalue())
     for parent in list(root.iter()):
         for child in list(parent):
-            # What is about the file rather than the picture, and a rule for all of the page.
+            # Metadata of the file, and style rules that would apply to the whole page.
             if child.tag == f"{SVG}metadata" or child.tag == f"{SVG}style":
                 parent.remove(child)
     for element in root.iter():
@@ -80,7 +80,7 @@ def _adapt(element, prefix, variables):
     if style:
         for colour, variable in variables.items():
             style = style.replace(colour, f"var({variable})")
-        # The page's font, of the figure's size.
+        # The page's font, at the figure's size.
         style = re.sub(r"font: ([\d.]+px)[^;]*", r"font-size: \1", style)
         element.set("style", style)
     if tip is not None:

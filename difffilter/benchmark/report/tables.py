@@ -1,4 +1,4 @@
-"""The results of a study as tables: what stands in which cell, whatever they are written in."""
+"""The results of a study as tables, for Markdown and HTML alike."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Cell", "Row", "Table", "tables"]
 
 @dataclass(frozen=True)
 class Cell:
-    """A number, or a gap.
+    """A cell of a table: a number, or empty.
 
     Attributes
     ----------
     text, half : str
-        The value and half its confidence interval; empty where there is none.
+        The value and half the width of its confidence interval; empty if there is none.
     sort : float or None
-        What to sort by.
+        The key for sorting.
     best : bool
-        The best of its column, oracles left out.
+        Whether it is the best of its column, oracles excluded.
     partial : int
-        Over how many images the mean is, where some are missing; 0: all are there.
+        The number of images in the mean, if some are missing; 0: none is missing.
     """
 
     text: str = ""
@@ -50,11 +50,10 @@ class Table:
     Attributes
     ----------
     metric : str
-        Its name.
     title, unit, better : str
-        As `Metric` has them.
+        Those of the `Metric`.
     columns : list of str
-        Headings right of the methods.
+        Headings, without that of the methods.
     rows : list of Row
     """
 
@@ -69,8 +68,8 @@ class Table:
 def tables(results, noise):
     """A table for every metric of one kind of noise.
 
-    The first, usually PSNR, ends with the costs over all levels: the median seconds an image and
-    the most memory.
+    The first, usually PSNR, ends with the costs over all levels: the median seconds per image and
+    the peak memory.
 
     Examples
     --------
@@ -111,7 +110,7 @@ def _table(results, noise, metric):
 
 
 def _behind(results, noise):
-    """Paired differences, which say more than two means do: images differ more than methods."""
+    """Paired differences, which tell more than two means: images differ more than methods."""
     levels = results.levels(noise)
     best = {level: results.best(noise, level) for level in levels}
     rows = []
@@ -127,11 +126,11 @@ def _behind(results, noise):
             cells.append(_cell(lead and replace(lead, complete=whole), 2, False, "psnr"))
         rows.append(Row(label, cells))
     columns = [f"{level:g}" for level in levels]
-    return Table("behind", "PSNR less the best's", "dB", "higher", columns, rows)
+    return Table("behind", "PSNR relative to the best", "dB", "higher", columns, rows)
 
 
 def _append_costs(results, noise, table):
-    """Columns with the costs over all levels, where they were measured and are not the table."""
+    """Append columns with the costs over all levels, if measured and not a table of their own."""
     costs = {"seconds": "seconds", "peak_memory": "MB"}
     for metric, heading in costs.items():
         if metric not in results.metrics or metric == table.metric:
@@ -177,5 +176,5 @@ def _megabytes(value):
 
 
 def _decimals(value):
-    """Digits after the point for three significant figures."""
+    """Decimals for three significant figures."""
     return max(0, 2 - math.floor(math.log10(abs(value)))) if value else 2

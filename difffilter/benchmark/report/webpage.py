@@ -1,4 +1,4 @@
-"""The results of a study as one HTML page that needs nothing else."""
+"""The results of a study as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
-from difffilter.benchmark.report import plots
+from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
 from difffilter.benchmark.report.tables import tables
 from difffilter.benchmark.report.words import (
@@ -30,12 +30,11 @@ __all__ = ["examples", "html"]
 
 
 def html(results):
-    """The report as one HTML page that needs nothing else: no network, no other file.
+    """The report as one self-contained HTML page: it needs no network and no other file.
 
     Parameters
     ----------
     results : Results
-        What was measured.
 
     Returns
     -------
@@ -92,17 +91,17 @@ def html(results):
         count=count,
         style=_text(page / "page.css"),
         scripts=scripts,
-        # Scripts run only if they are these: what slipped through the escaping would not.
+        # Only these scripts may run, so that one that slipped through the escaping could not.
         hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
     )
 
 
 def _section(results, noise, number):
-    variables = {plots.GREY: "--grey", plots.INK: "--ink", plots.LINE: "--line"}
-    variables |= {shade: f"--c{n}" for n, shade in enumerate(plots.COLOURS)}
+    variables = {style.GREY: "--grey", style.INK: "--ink", style.LINE: "--line"}
+    variables |= {shade: f"--c{n}" for n, shade in enumerate(style.COLOURS)}
     variables["#ffffff"] = "--paper"
     charts, by_level = [], {}
-    for drawing in plots.drawings(results, noise):
+    for drawing in drawings(results, noise):
         chart = {
             "title": drawing.title,
             "caption": drawing.caption,
@@ -134,14 +133,14 @@ def _methods(results):
     for _, _, label, _, cases in results.failures:
         failed[label] = failed.get(label, 0) + len(cases)
     texts = results.study.get("denoisers", {})
-    shades = {shade: f"--c{n}" for n, shade in enumerate(plots.COLOURS)} | {plots.GREY: "--grey"}
+    shades = {shade: f"--c{n}" for n, shade in enumerate(style.COLOURS)} | {style.GREY: "--grey"}
     return {
         label: {
             "number": number,
             "text": str(texts.get(label, "")),
             "oracle": label in results.oracles,
             "failed": failed.get(label, 0),
-            "shade": shades[plots.colour(results, label)],
+            "shade": shades[style.colour(results, label)],
         }
         for number, label in enumerate(results.methods)
     }
@@ -154,8 +153,8 @@ def examples(results):
     -------
     list of dict
         For each case its ``image``, ``case`` (the noise in words), ``best`` (a label) and
-        ``pictures``: a list of ``label``, ``score`` in words and ``source``, a data URI, the clean
-        image first.
+        ``pictures``: a list of ``label``, ``score`` (in words) and ``source`` (a data URI), with the
+        clean image first.
     """
     found = []
     root = results.folder / "examples" if results.folder else None
@@ -169,13 +168,13 @@ def examples(results):
             level = float(level)
         except ValueError:
             raise ValueError(
-                f"{folder} is no folder of example images: it should be named like gaussian-25-0 "
-                "and have a labels.json"
+                f"{folder} is not a folder of example images; expected a name such as gaussian-25-0 "
+                "and a labels.json"
             ) from None
         pictures = []
         for name, label in {"clean.png": "clean", **labels}.items():
             path = folder / name
-            # Only files of this folder, whatever the names in the list say.
+            # Only files in this folder, whatever names the list contains.
             if Path(name).name != name or not path.is_file():
                 continue
             encoded = base64.b64encode(path.read_bytes()).decode("ascii")
@@ -195,7 +194,7 @@ def examples(results):
 
 
 def _picture_score(results, noise, level, seed, image, label):
-    """The scores of one picture in words; empty where there are none."""
+    """The scores of one picture in words; empty if there are none."""
     words = []
     for metric, form in (("psnr", "{:.2f} dB"), ("ssim", "SSIM\u00a0{:.3f}")):
         cases = results.values.get((noise, level, label, metric), {})
@@ -206,7 +205,7 @@ def _picture_score(results, noise, level, seed, image, label):
 
 
 def _plain(name):
-    """A name as it may stand in a path: letters and digits are what is left of it."""
+    """The letters and digits of a name, which a path may have changed otherwise."""
     return re.sub(r"\W+", "", str(name))
 
 

@@ -1,4 +1,4 @@
-"""What a report says in words, whatever it is written in."""
+"""The sentences of a report, in Markdown and HTML alike."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ __all__ = [
 
 
 def verdicts(results, noise):
-    """What happened at each level, in order; a level without PSNR is left out."""
+    """The verdict at each level that has a PSNR, in ascending order."""
     found = [results.verdict(noise, level) for level in results.levels(noise)]
     return [verdict for verdict in found if verdict is not None]
 
 
 def headline(results):
-    """Who won, in one sentence.
+    """The winners, in one sentence.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def headline(results):
         for verdict in verdicts(results, noise):
             wins.setdefault(verdict.winner, []).append((noise, verdict.level))
             chance = chance or verdict.chance
-    doubt = ", but not always by more than chance" if chance else ""
+    doubt = ", but not always significantly" if chance else ""
     if not wins:
         return "No method has a PSNR at any noise level"
     if list(wins) == ["identity"]:
@@ -52,7 +52,7 @@ def headline(results):
 
 
 def extent(results):
-    """How much was measured: images, seeds, noises, levels."""
+    """The size of the study: images, seeds, methods, kinds and levels of noise."""
     study = results.study
     cases = [*results.values.values(), *results.errors.values()]
     images = {image for some in cases for image, _ in some}
@@ -70,12 +70,12 @@ def extent(results):
 
 
 def unfinished(results):
-    """A sentence for a study that is still running, or was stopped."""
-    return f"The study is unfinished: {count(results.pending, 'case')} still to run."
+    """A sentence for a study that is still running or was interrupted."""
+    return f"The study is not complete: {count(results.pending, 'case')} still to run."
 
 
 def failures(results, names=5):
-    """The cases that failed, as (label, where, why), those alike in one line."""
+    """The failed cases as (label, where, why); cases with the same message share an entry."""
     found = []
     for noise, level, label, message, cases in results.failures:
         shown = [image if seed == 0 else f"{image} (seed {seed})" for image, seed in cases[:names]]
@@ -87,7 +87,7 @@ def failures(results, names=5):
 
 
 def circumstances(results):
-    """Machine, versions, commit and date, as pairs of words."""
+    """Machine, versions, commit and date, as (name, value) pairs."""
     study = results.study
     found = []
     machine = study.get("machine") or {}
@@ -123,20 +123,20 @@ def count(number, noun):
 
 
 def about(table):
-    """What the numbers of a table are, in a sentence or two."""
+    """A description of the numbers of a table."""
     if table.metric == "seconds":
         what = "Median over images, by σ·255"
     elif table.metric == "peak_memory":
-        what = "The most over images, by σ·255"
+        what = "Maximum over images, by σ·255"
     elif table.metric == "behind":
-        what = "Difference on the same image, mean with a 95 % confidence interval, by σ·255"
-        return f"{what}; to the best method that is no oracle."
+        what = "Mean difference on the same image, with a 95 % confidence interval, by σ·255"
+        return f"{what}; relative to the best method that is not an oracle."
     else:
-        what = "Mean over images with a 95 % confidence interval, by σ·255"
+        what = "Mean over images, with a 95 % confidence interval, by σ·255"
     if table.better:
-        what += f"; {table.better} is better, the best in bold, oracles left out"
+        what += f"; {table.better} is better; the best is in bold, oracles excluded"
     if "seconds" in table.columns:
-        what += "; seconds an image are the median over all σ"
+        what += "; seconds per image are the median over all σ"
     if "MB" in table.columns:
-        what += "; MB are the most memory over all σ"
+        what += "; MB are the peak memory over all σ"
     return what + "."

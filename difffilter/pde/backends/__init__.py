@@ -1,1 +1,45 @@
-"""Where an image is filtered: NumPy arrays by Numba, tensors by PyTorch or Triton."""
+"""Where an image is filtered: NumPy arrays on the CPU, PyTorch tensors on any device.
+
+The backends have the same methods, so that a filter need not know which it has.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from difffilter.devices import find_device, is_tensor
+from difffilter.pde.backends.arrays import Arrays
+
+__all__ = ["backend_of"]
+
+
+def backend_of(image, device=None):
+    """The backend that filters an image.
+
+    Parameters
+    ----------
+    image : array_like or Tensor
+    device : str, optional
+        A PyTorch device, or ``"auto"``: CUDA if there is one, else the CPU; ``None``: where the
+        image is.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device.
+
+    Examples
+    --------
+    >>> type(backend_of([[0.0, 1.0]])).__name__
+    'Arrays'
+    """
+    back = image.device if is_tensor(image) else None
+    if back is None:
+        if device == "auto" and not find_spec("torch"):
+            device = None
+        if device in (None, "cpu") or find_device(device).type == "cpu":
+            return Arrays()
+    from difffilter.pde.backends.tensors import HostTensors, Tensors
+
+    found = back if device is None else find_device(device)
+    return HostTensors(back) if found.type == "cpu" else Tensors(found, back)

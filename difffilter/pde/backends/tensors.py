@@ -10,7 +10,7 @@ import torch
 from difffilter.image import as_float, check_shape, not_finite
 from difffilter.noise.estimation import estimate_sigma
 from difffilter.pde.backends.arrays import Arrays
-from difffilter.pde.backends.torch_schemes import run
+from difffilter.pde.backends.torch_schemes import evolve
 from difffilter.pde.solve.tiles import sample
 
 __all__ = ["HostTensors", "Tensors"]
@@ -65,14 +65,18 @@ class Tensors:
     def check(self, scheme="explicit", kappa=None, fidelity=0.0):
         if scheme == "aos":
             raise ValueError(
-                f"scheme='aos' works on the CPU only; on {self.device} there are auto, explicit, fsi"
+                "scheme is 'aos', which works on the CPU only; expected auto, explicit or fsi on "
+                f"{self.device}"
             )
         if isinstance(kappa, str):
             raise ValueError(
-                f"kappa={kappa!r} works on the CPU only; on {self.device} give a number, or None"
+                f"kappa is {kappa!r}, a rule that works on the CPU only; expected a number or None "
+                f"on {self.device}"
             )
         if fidelity:
-            raise ValueError(f"fidelity works on the CPU only, not on {self.device}")
+            raise ValueError(
+                f"fidelity is {fidelity}, which works on the CPU only; expected 0 on {self.device}"
+            )
 
     def as_float(self, image, channel_axis=None, *, axes=(2, 3)):
         if not isinstance(image, torch.Tensor):
@@ -134,8 +138,8 @@ class Tensors:
             return state.cpu().numpy()
         return _Remote(state)
 
-    def run(self, plan, diffusion, state):
-        return run(plan, diffusion, state)
+    def evolve(self, evolution, state, time):
+        return evolve(evolution, state, time)
 
     def copy(self, state):
         return state.clone()

@@ -1,4 +1,4 @@
-"""How to step through time with tensors: what `schemes.Diffusion` does with arrays."""
+"""`Diffusion` stepped through time with tensors, on their device."""
 
 from __future__ import annotations
 
@@ -8,35 +8,34 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 
-from difffilter.pde.backends import torch_steps as torch_graph
-from difffilter.pde.kernels import explicit as kernels
-from difffilter.pde.solve import schemes
-from difffilter.pde.solve.steps import cycle_steps
+from difffilter.pde.backends import torch_steps
+from difffilter.pde.kernels import common as kernels
+from difffilter.pde.solve.schemes import cycle_steps, cycle_weights
+from difffilter.pde.solve.stability import equal_steps, stability_bound
 
-__all__ = ["run"]
+__all__ = ["evolve"]
 
 
-def run(plan, diffusion, u):
-    """The state ``u`` (B, C, D, H, W), a contiguous tensor, evolved on its device as planned.
+def evolve(diffusion, u, time):
+    """The state ``u`` (B, C, D, H, W), a contiguous tensor, after `time`, on its device.
 
     Cycles write to ``u``.
     """
-    if plan.scheme == "explicit":
-        alpha, steps, size = np.ones(1), plan.count, plan.size
-    else:
-        cycle = cycle_steps(plan.size, schemes.stability_bound(u.shape[2:], diffusion.spacing))
-        k = np.arange(cycle)
-        alpha, steps = (4 * k + 2) / (2 * k + 3), plan.count * cycle
-        size = 3 * plan.size / (cycle * (cycle + 1))
+    count, size = diffusion.steps(u.shape[2:], time)
+    alpha = np.ones(1)
+    if diffusion.scheme == "fsi":
+        cycle = cycle_steps(size, stability_bound(u.shape[2:], diffusion.spacing))
+        alpha, size = cycle_weights(cycle, size)
+        count *= cycle
     with torch.no_grad(), torch.cuda.device_of(u):
-        return _evolve(u, diffusion, steps, alpha, size)
+        return _evolve(u, diffusion, count, alpha, size)
 
 
 def implementation(u):
     """The module with the steps: Triton's on CUDA, where there is Triton; else PyTorch's own."""
     if u.is_cuda and find_spec("triton"):
         return import_module("difffilter.pde.backends.triton_steps")
-    return torch_graph
+    return torch_steps
 
 
 def _evolve(u, diffusion, steps, alpha, size):
@@ -50,8 +49,8 @@ def _evolve(u, diffusion, steps, alpha, size):
     if blurred:
         # The heat equation at time presmooth²/2; half the stable step leaves no frequency with a
         # negative factor.
-        bound = schemes.stability_bound(u.shape[2:], diffusion.spacing)
-        blurs, blur_size = schemes.plan(diffusion.presmooth**2 / 2, bound / 2)
+        bound = stability_bound(u.shape[2:], diffusion.spacing)
+        blurs, blur_size = equal_steps(diffusion.presmooth**2 / 2, bound / 2)
         [blur] = _rows(diffusion, np.ones(1), blur_size, u)
     g, before = None, None
     for done in range(steps):

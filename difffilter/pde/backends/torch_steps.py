@@ -1,4 +1,4 @@
-"""A step of the diffusion by PyTorch's own operations: what `torch_triton` does, to be read.
+"""A step of the diffusion by PyTorch's own operations: readable, where `triton_steps` is fast.
 
 The state, its units and its faces are those of `kernels`. This serves devices without Triton, and
 the tests.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common as kernels
 
 
 def step(u, v, row, kind, g, mask, extrapolate):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from difffilter.pde.kernels import explicit as kernels
+from difffilter.pde.kernels import common as kernels
 
 COLUMNS = 128
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from difffilter.pde.solve.schemes import check_positive
+from difffilter.checks import check_number, nearest
 
 __all__ = ["KAPPA_RULES", "check_kappa", "contrast"]
 
@@ -31,14 +31,23 @@ PEAKS = {
 LEAST = 1e-6
 
 
-def check_kappa(kappa):
-    """None, a number above 0, or the name of a rule."""
-    if kappa is None or (isinstance(kappa, str) and kappa in KAPPA_RULES):
-        return
-    try:
-        check_positive("kappa", kappa)
-    except TypeError as error:
-        raise TypeError(f"{error}; the rules are {', '.join(KAPPA_RULES)}") from None
+def check_kappa(kappa: float | str | None) -> None:
+    """None, a number above 0, or the name of a rule.
+
+    Examples
+    --------
+    >>> check_kappa("mda")
+    Traceback (most recent call last):
+    ValueError: kappa is 'mda'; expected a number or one of mad, quantile, sigma; did you mean 'mad'?
+    """
+    if isinstance(kappa, str):
+        if kappa not in KAPPA_RULES:
+            rules = ", ".join(KAPPA_RULES)
+            close = nearest(kappa, KAPPA_RULES)
+            hint = close if "did you mean" in close else ""
+            raise ValueError(f"kappa is {kappa!r}; expected a number or one of {rules}{hint}")
+    elif kappa is not None:
+        check_number("kappa", kappa, above=0)
 
 
 def contrast(rule, u, sigma, spacing, *, mask=None, presmoothed=False, gain=None, peak=1.0):

@@ -1,35 +1,131 @@
-"""Compiled functions called by their address, so that who calls them is compiled without them.
+"""Calls of compiled functions by address, checked against the callee's signature.
 
-Numba optimises a function anew as a part of each one that calls it, and the body of a parallel loop
-three times over. A call by address takes some nanoseconds more, and seconds less to compile.
+Numba optimises a jitted function anew inside each function that calls it, and the body of a parallel
+loop three times over. A call by address takes a few nanoseconds more and saves seconds of
+compilation. An `Address` carries the names and types of the callee's parameters as a Numba type, so
+a `call` whose arguments do not match fails to compile instead of reading the wrong memory.
 """
 
+import inspect
 from functools import cache
 
-from numba import config, types
+from llvmlite import ir
+from numba import config, typeof, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.core.errors import TypingError
+from numba.extending import (
+    NativeValue,
+    intrinsic,
+    models,
+    register_model,
+    typeof_impl,
+    unbox,
+)
 
-__all__ = ["address_of", "call"]
+__all__ = ["Address", "AddressType", "address_of", "call"]
+
+
+class AddressType(types.Type):
+    """Numba's type of an `Address`: the names and the types of the callee's parameters.
+
+    Functions with equal parameters share a type, so that a caller is compiled once for all of them;
+    ``function`` is the name of the first.
+    """
+
+    def __init__(self, function, parameters, kinds):
+        self.function, self.parameters, self.kinds = function, parameters, kinds
+        super().__init__(f"Address({function})")
+
+    @property
+    def key(self):
+        return self.parameters, self.kinds
+
+    def mismatch(self, given):
+        """The first difference between the given argument types and the parameters, or ``None``."""
+        if len(given) != len(self.kinds):
+            return f"{len(given)} arguments are given; expected {len(self.kinds)}"
+        for name, kind, actual in zip(self.parameters, self.kinds, given, strict=True):
+            if not _fits(actual, kind):
+                return f"{name} is {actual}; expected {kind}"
+        return None
+
+
+def _fits(given, kind):
+    """Whether code compiled for one type can be handed a value of another without a conversion."""
+    if isinstance(given, types.Array) and isinstance(kind, types.Array) and not kind.mutable:
+        given = given.copy(readonly=True)  # read-only parameters take writable arrays, too
+    return given == kind
+
+
+class Address:
+    """The address of a compiled function, as made by `address_of`."""
+
+    __slots__ = ("_numba_type_", "value")
+
+    def __init__(self, value, numba_type):
+        self.value, self._numba_type_ = value, numba_type
+
+
+@register_model(AddressType)
+class _AddressModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, ir.IntType(64))
+
+
+@typeof_impl.register(Address)
+def _typeof_address(value, context):
+    return value._numba_type_
+
+
+@unbox(AddressType)
+def _unbox_address(kind, value, c):
+    number = c.pyapi.object_getattr_string(value, "value")
+    address = c.pyapi.long_as_longlong(number)
+    c.pyapi.decref(number)
+    return NativeValue(address, is_error=cgutils.is_not_null(c.builder, c.pyapi.err_occurred()))
 
 
 @cache
-def address_of(function, *arguments):
-    """Where a jitted function that returns nothing lies in memory, compiled for Numba's types of
-    its arguments."""
+def address_of(function, **kinds):
+    """The address of a jitted function that returns nothing.
+
+    Parameters
+    ----------
+    function : Dispatcher
+    **kinds : Numba type, Address, or tuple of Address
+        The types of the parameters, by name, an address standing for its own type; those left out
+        are ``int64``.
+
+    Returns
+    -------
+    Address
+        Where Numba compiles nothing, the function itself.
+    """
     if config.DISABLE_JIT:
         return function
-    function.compile(arguments)
-    compiled = function.overloads[arguments]
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    parameters = tuple(inspect.signature(function.py_func).parameters)
+    if unknown := sorted(set(kinds) - set(parameters)):
+        raise TypeError(f"{function.__name__} has no parameter {', '.join(unknown)}")
+    given = (kinds.get(name, types.int64) for name in parameters)
+    signature = tuple(kind if isinstance(kind, types.Type) else typeof(kind) for kind in given)
+    function.compile(signature)
+    compiled = function.overloads[signature]
+    return Address(
+        compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name),
+        AddressType(function.__name__, parameters, signature),
+    )
 
 
 @intrinsic
 def call(typing, address, arguments):
-    """Call the function at an address with a tuple of arguments, of the types it is compiled for."""
+    """Call the function at an `Address` with a tuple of arguments."""
+    if not isinstance(address, AddressType):
+        raise TypingError(f"call: address is {address}; expected an Address")
+    if different := address.mismatch(types.unliteral(arguments).types):
+        raise TypingError(f"call of {address.function}: {different}")
 
     def codegen(context, builder, signature, values):
-        kinds = signature.args[1].types
+        kinds = address.kinds
         function = context.call_conv.get_function_type(types.none, kinds).as_pointer()
         status, _ = context.call_conv.call_function(
             builder, builder.inttoptr(values[0], function), types.none, kinds,

@@ -1,4 +1,4 @@
-"""The jitted function of curvature motion."""
+"""Mean curvature motion ∂u/∂t = |∇u| div(∇u/|∇u|): explicit steps by central differences."""
 
 import numpy as np
 from numba import prange
@@ -10,13 +10,13 @@ from difffilter.pde.kernels.common import parallel
 def explicit(u, v, step, inverse, axes, epsilon, workers):
     """v = u + step · (Δu - (∇uᵀ H ∇u + ε² Δu / axes) / (|∇u|² + ε²)), H being the Hessian.
 
-    That is |∇u| div(∇u/|∇u|), and the mean over all directions of it where ∇u vanishes. All
-    derivatives are central differences, and the image goes on beyond its border as it is there.
+    That is |∇u| div(∇u/|∇u|), or its mean over all directions where ∇u vanishes. Pixels beyond the
+    border equal the nearest one inside.
 
     Parameters
     ----------
     u, v : array (N, D, H, W)
-        The state, and where to put the next.
+        The state, and the array that receives the next.
     step, epsilon : float, of u's dtype
         The time step and ε.
     inverse : array (3,), of u's dtype

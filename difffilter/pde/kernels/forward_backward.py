@@ -1,20 +1,12 @@
-"""Jitted functions of forward-and-backward diffusion.
+"""Forward-and-backward diffusion ∂u/∂t = div(g ∇u): g, negative in a band of slopes, and the step.
 
-A state is ``u[b, c, z, y, x]`` as in `explicit`.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. `srad` takes the same `explicit` step.
 """
 
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import kernel, parallel
-
-
-@kernel
-def padded(row, line):
-    """A row with its ends repeated."""
-    n = row.size
-    line[1 : n + 1] = row
-    line[0], line[n + 1] = row[0], row[n - 1]
+from difffilter.pde.kernels.common import padded, parallel
 
 
 @parallel

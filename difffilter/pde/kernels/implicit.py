@@ -1,12 +1,19 @@
-"""Implicit steps along one axis: tridiagonal systems, many side by side."""
+"""Implicit steps along one axis: a tridiagonal system for every column of pixels, many side by side.
+
+The weights of the faces are those of `perona_malik.step`, from `face_flux`. Columns that are next to
+each other are solved together, so that all loops run over consecutive pixels and vectorise.
+"""
+
+from functools import cache
 
 import numpy as np
 from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
-from difffilter.pde.kernels.common import inner, parallel
-from difffilter.pde.kernels.explicit import face_weight
-from difffilter.pde.kernels.strips import flat
+from difffilter.pde.kernels.common import flat, inner, parallel
+from difffilter.pde.kernels.face_flux import PLACE, face_weight
+
+__all__ = ["implicit"]
 
 
 @inner
@@ -16,8 +23,8 @@ def solve_columns(
     """`implicit` for m columns of one plane side by side, by elimination and substitution.
 
     With the weights w_i of the faces between the lines i and i + 1, the solution v of
-    v_i + w_i (v_i - v_{i+1}) + w_{i-1} (v_i - v_{i-1}) = u_i is u_i + ratio_i v_{i+1} when u has
-    been eliminated downwards. Nothing but positive numbers is added on the way.
+    v_i + w_i (v_i - v_{i+1}) + w_{i-1} (v_i - v_{i-1}) = u_i is u_i + ratio_i v_{i+1} once u has
+    been eliminated downwards. Only positive numbers are added on the way, so nothing cancels.
     """
     channels, count = u.shape[1], u.shape[3] // width
     one = u.dtype.type(1.0)
@@ -59,34 +66,29 @@ def solve_columns(
 def implicit(u, kind, inverse, rate, g, mask, ratio, weights):
     """u <- (1 - τ A_y(u))⁻¹ u in place, A_y being the diffusion along the axis y alone.
 
-    Parameters are those of `evolve`, but ``inverse`` and ``rate`` for this axis only, and room for
-    each worker: ``ratio (N, H, M)`` and ``weights (N, 3, M)`` for M columns side by side.
+    Parameters are those of `strips.evolve`, but ``inverse`` and ``rate`` are numbers, those of this
+    axis, and ``ratio (N, H, M)`` and ``weights (N, 3, M)`` are room for N workers and M columns.
     """
-    real, whole = from_dtype(u.dtype), types.int64
-    line, lines, state, three = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
-    place = types.UniTuple(whole, 2)
-    weight = address_of(face_weight, state, whole, place, place, whole, whole, real, real, three,
-                        types.Array(types.boolean, 3, "C"), line)  # fmt: skip
-    columns = address_of(solve_columns, whole, state, *[whole] * 6, real, real, three,
-                         types.Array(types.boolean, 3, "C"), lines, lines)  # fmt: skip
-    solve_all(
-        columns,
-        weight,
-        flat(u),
-        u.shape[4],
-        kind,
-        inverse,
-        rate,
-        flat(g),
-        flat(mask),
-        ratio,
-        weights,
-    )
+    solve_all(*addresses(u.dtype), flat(u), u.shape[4], kind, inverse, rate, flat(g), flat(mask),
+              ratio, weights)  # fmt: skip
+
+
+@cache
+def addresses(dtype):
+    """The addresses of `solve_columns` and `face_weight`."""
+    real = from_dtype(dtype)
+    one, two, three, four = (types.Array(real, axes, "C") for axes in (1, 2, 3, 4))
+    shared = {
+        "u": four, "inverse": real, "rate": real, "g": three,
+        "mask": types.Array(types.boolean, 3, "C", readonly=True),
+    }  # fmt: skip
+    weight = address_of(face_weight, **shared, here=PLACE, there=PLACE, q=one)
+    return address_of(solve_columns, weight=weight, **shared, ratio=two, weights=two), weight
 
 
 @parallel
 def solve_all(columns, weight, u, width, kind, inverse, rate, g, mask, ratio, weights):
-    """`implicit`, with the addresses of `solve_columns` and `face_weight`."""
+    """`implicit`, with the `addresses` of `solve_columns` and `face_weight`."""
     batch, depth = u.shape[0], u.shape[2]
     workers, most = ratio.shape[0], ratio.shape[2]
     parts = (width + most - 1) // most

@@ -1,20 +1,12 @@
-"""The jitted function of speckle-reducing diffusion.
+"""Speckle-reducing diffusion ∂u/∂t = div(g ∇u): g from the coefficient of variation around a pixel.
 
-A state is ``u[b, c, z, y, x]`` as in `explicit`.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. The step is `forward_backward.explicit`.
 """
 
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import kernel, parallel
-
-
-@kernel
-def padded(row, line):
-    """A row with its ends repeated."""
-    n = row.size
-    line[1 : n + 1] = row
-    line[0], line[n + 1] = row[0], row[n - 1]
+from difffilter.pde.kernels.common import padded, parallel
 
 
 @parallel
@@ -31,9 +23,9 @@ def diffusivity(u, weight, unbiased, q0, tiny, g, workers):
     weight : array (3,), of u's dtype
         w for the axes z, y, x; 2 Σ w = 1, and 0 for an axis of length 1.
     unbiased, q0, tiny : float, of u's dtype
-        1 / (1 - Σ w²), q₀, and what is added to the denominator, which may vanish.
+        1 / (1 - Σ w²), q₀, and a number added to the denominator, which may vanish.
     g : array (B, D, H, W)
-        Where to put the result.
+        The result.
     workers : int
         How many share the work.
     """

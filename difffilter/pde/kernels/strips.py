@@ -1,4 +1,9 @@
-"""Explicit steps and cycles of them, many at a time, strip by strip: what runs the `kernels`."""
+"""Many explicit steps, strip by strip: `perona_malik.step` where speed matters.
+
+`hills_and_valleys` says how strips are worked on. Of the functions that take a step, `step_lines`
+serves every case, `step_rows` and `step_colours` the most common ones. On two cores 1024² goes at 34
+times the rate of the fastest peer with the rational diffusivity, 31 times with the exponential.
+"""
 
 import math
 from functools import cache
@@ -7,25 +12,24 @@ import numpy as np
 from numba import from_dtype, prange, types
 
 from difffilter.pde.kernels.address import address_of, call
-from difffilter.pde.kernels.common import parallel
-from difffilter.pde.kernels.explicit import (
+from difffilter.pde.kernels.common import (
     CACHE_LINE,
-    COLOURS,
-    ROW,
-    ROWS,
-    WIDE,
-    face_flux,
+    empty,
+    flat,
     lines_of_run,
-    step_colours,
-    step_lines,
+    parallel,
     up_to_line,
-    work_share,
 )
+from difffilter.pde.kernels.face_flux import PLACE, face_flux
+from difffilter.pde.kernels.hills_and_valleys import work_share
+from difffilter.pde.kernels.step_colours import COLOURS, ROW, step_colours
+from difffilter.pde.kernels.step_lines import step_lines
+from difffilter.pde.kernels.step_rows import ROWS, WIDE
 
-__all__ = ["addresses", "empty", "evolve", "flat", "pieces", "room"]
+__all__ = ["evolve", "pieces", "room"]
 
-# Bytes of a strip, for second-level caches of 1 MiB: somewhat larger strips have fewer slopes, and what
-# does not fit into the second level is still in the third.
+# Bytes of a strip. They are for second-level caches of 1 MiB: somewhat larger strips have fewer
+# slopes, and what does not fit into the second level is still in the third.
 CACHE = 1 << 21
 
 # Steps at once where nothing sets a limit.
@@ -35,9 +39,8 @@ MANY = 1 << 30
 def pieces(shape, bytes_per_pixel, workers):
     """How many strips to cut an image into, and how many steps to take on one at a time.
 
-    As many that the lines of a strip stay near the processor meanwhile: in a volume with
-    the planes that the steps are on, and what flows from each to the next. It makes no difference
-    to the result.
+    The lines of a strip are to stay in the cache meanwhile; in a volume those of the planes that the
+    steps are on, with the fluxes from each plane to the next. The result does not depend on it.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def pieces(shape, bytes_per_pixel, workers):
 
 
 def room(shape, dtype, strips, at_once, workers):
-    """What `evolve` needs to work in.
+    """The arrays that `evolve` works in.
 
     Parameters
     ----------
@@ -79,15 +82,15 @@ def room(shape, dtype, strips, at_once, workers):
     dtype : dtype
         Of the state.
     strips, at_once : int
-        Strips of an image, and steps that are taken on one at a time; a strip has at least twice
-        as many lines.
+        Strips of an image, and steps taken on one at a time; a strip has at least twice as many
+        lines.
     workers : int
         How many share the work; as many as there are threads.
 
     Returns
     -------
     slopes : ndarray
-        The fluxes through the upper and the lower slope of each valley; through the border: none.
+        The fluxes through the upper and the lower slope of each valley; 0 at the border.
     space : ndarray
         The buffers of each worker.
     """
@@ -103,16 +106,8 @@ def room(shape, dtype, strips, at_once, workers):
     return slopes, empty((workers, size), dtype)
 
 
-def empty(shape, dtype):
-    """An uninitialised array that starts with a cache line (NumPy's own start anywhere)."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
-    raw = np.empty(size + CACHE_LINE, np.uint8)
-    start = -raw.ctypes.data % CACHE_LINE
-    return raw[start : start + size].view(dtype).reshape(shape)
-
-
 def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, space):
-    """Take `steps` steps from ``u``, in place or with ``v`` for every other state.
+    """Take ``steps`` steps from ``u``, in place or with ``v`` for every other state.
 
     A step of the explicit scheme is u + τ div(g ∇u). In a cycle of the fast semi-iterative scheme
     the step k makes α_k (u + τ div(g ∇u)) + (1 - α_k) u' of the last two states u and u'; at the
@@ -154,50 +149,46 @@ def evolve(u, v, start, steps, alpha, kind, inverse, rate, g, mask, slopes, spac
             step = step_colours
         elif u.shape[1] == 1 and kind in ROWS and width >= WIDE:
             step = ROWS[kind]
+    flat_u = flat(u)
     run_phases(
-        *addresses(u.dtype, step), flat(u), flat(v), start, steps, width,
+        *addresses(u.dtype, step), flat_u, flat_u if v is u else flat(v), start, steps, width,
         lines_of_run(-(-height // (slopes.shape[1] - 1)), width),
         alpha, kind, inverse, rate, flat(g), flat(mask), slopes, space,
     )  # fmt: skip
     return v if len(alpha) > 1 and steps % 2 else u
 
 
-def flat(a):
-    """An array (..., H, W) as (..., H·W)."""
-    return a.reshape(*a.shape[:-2], a.shape[-2] * a.shape[-1])
-
-
 @cache
 def addresses(dtype, step):
-    """Where `work_share` lies, where a way of stepping, and where `face_flux`."""
-    real, whole = from_dtype(dtype), types.int64
-    line, lines, state, g = (types.Array(real, axes, "C") for axes in (1, 2, 4, 3))
-    g_and_mask = g, types.Array(types.boolean, 3, "C")
-    share = address_of(
-        work_share, whole, whole, state, state, *[whole] * 8, line, whole, line, lines, *g_and_mask,
-        types.Array(real, 7, "C"), lines,
-    )  # fmt: skip
-    stepping = address_of(
-        step, state, state, *[whole] * 9, line, whole, line, lines, *g_and_mask,
-        lines, state, types.boolean, g, line, lines, lines,
-    )  # fmt: skip
-    place = types.UniTuple(whole, 2)
+    """The addresses of `work_share`, of a ``step`` and of `face_flux`."""
+    real = from_dtype(dtype)
+    one, two, three, four, seven = (types.Array(real, axes, "C") for axes in (1, 2, 3, 4, 7))
+    mask = types.Array(types.boolean, 3, "C", readonly=True)
     flux = address_of(
-        face_flux, state, whole, place, place, whole, whole, real, real, *g_and_mask, line, lines, whole,
+        face_flux, u=four, here=PLACE, there=PLACE, inverse=real, rate=real, g=three, mask=mask,
+        q=one, flux=two,
     )  # fmt: skip
-    return share, stepping, flux
+    cycle = {"alpha": one, "inverse": one, "rate": two, "g": three, "mask": mask}
+    step = address_of(
+        step, u=four, v=four, **cycle, south=two, floor=four, closed=types.boolean, front=three,
+        q=one, east=two, back=two,
+    )  # fmt: skip
+    share = address_of(
+        work_share, step=step, flux=flux, u=four, v=four, **cycle, slopes=seven, space=two
+    )
+    return share, step, flux
 
 
 @parallel
 def run_phases(
     share, step, flux, u, v, start, steps, width, lines, alpha, kind, inverse, rate, g, mask, slopes, space,
 ):  # fmt: skip
-    """All steps, hills and valleys in turn, with the `addresses` ``share``, ``step`` and ``flux``."""
+    """All steps, first the hills and then the valleys of each round, by the `addresses`."""
     strips, workers = slopes.shape[1] - 1, len(space)
     at_once = slopes.shape[3] if strips > 1 or u.shape[2] > 1 else steps
     for taken in range(0, steps, at_once):
         now = min(at_once, steps - taken)
-        for phase in range(min(strips, 2)):  # hills, and the valleys between them
+        for phase in range(min(strips, 2)):  # `HILLS`, `VALLEYS`
             for worker in prange(workers):
                 call(share, (
                     step, flux, u, v, np.int64(worker), workers, phase, start, taken, now, width, lines,

@@ -1,26 +1,23 @@
-"""Jitted functions of tensor diffusion ∂u/∂t = div(D ∇u) in volumes: links from the structure tensor.
+"""Tensor diffusion in volumes: the 6 links of every voxel from the structure tensor, a run at a time.
 
-They are those of `tensor_kernels`, with 6 terms. The voxels of a *run* go through each loop
-together, all of them in vector registers' lanes and none on a branch of its own. An intermediate
-result is a slot of RUN numbers in one array, as the compiler vectorises loops over slots at
-constant distances, and does not over many arrays that it must suppose to overlap. (Indices are
-unsigned because others may be negative as far as it knows.) Everything but exp is in float64: next
-to equal eigenvalues of the structure tensor are known to the root of the rounding error only.
+The stencil is that of `anisotropic`. All voxels of a *run* pass through each loop together, in the
+lanes of vector registers, with no branches of their own. An intermediate result is a slot of RUN
+numbers in one array: the compiler vectorises loops over slots at constant distances, but not over
+several arrays, which it must suppose to overlap. (Indices are unsigned because signed ones might be
+negative as far as it knows.) Everything but exp is in float64: next to equal eigenvalues of the
+structure tensor are accurate only to the root of the rounding error.
 """
 
 import math
 
 import numpy as np
-from numba import prange, types
-from numba.extending import overload
+from numba import prange
 
-from difffilter.pde.kernels.common import kernel, parallel
+from difffilter.pde.kernels.anisotropic import EDGE
+from difffilter.pde.kernels.common import WEICKERT_C, exp_minus, inner, kernel, parallel
 
-EDGE, COHERENCE = range(2)  # codes of the ways to make D, as in `tensor_kernels`
-
-WEICKERT_C = 3.31488
-
-LENGTH = 64  # voxels of a run
+# Voxels of a run.
+LENGTH = 64
 RUN = np.uint64(LENGTH)
 (
     J_XX, J_XY, J_YY, J_XZ, J_YZ, J_ZZ, ALONE, UPPER, LOWER, G_ALONE, G_UPPER, G_LOWER,
@@ -29,35 +26,8 @@ RUN = np.uint64(LENGTH)
 B_0, B_1, B_2, B_3 = (np.uint64(k) * RUN for k in range(4))
 SLOTS, BASES = 18, 4
 
-HUGE = 2.0**-600  # what numbers above 1e100 are multiplied by
-
-
-def exp_minus(x):
-    """exp(-x) for x ≥ 0, vectorisable in float32."""
-    return math.exp(-x)
-
-
-@overload(exp_minus)
-def _exp_minus(x):
-    if x is types.float32:
-        return _exp_minus_float32
-    return lambda x: math.exp(-x)
-
-
-def _exp_minus_float32(x):
-    # 2^-n · exp(-r) with n = round(x / ln 2): see `kernels`, which does it in fewer steps.
-    x = min(x, np.float32(87.0))
-    n = np.int32(x * np.float32(1.4426950408889634) + np.float32(0.5))
-    f = np.float32(n)
-    r = (f * np.float32(0.693359375) - x) - f * np.float32(2.12194440e-4)
-    p = np.float32(1.0 / 720.0)
-    p = p * r + np.float32(1.0 / 120.0)
-    p = p * r + np.float32(1.0 / 24.0)
-    p = p * r + np.float32(1.0 / 6.0)
-    p = p * r + np.float32(0.5)
-    p = p * r + np.float32(1.0)
-    p = p * r + np.float32(1.0)
-    return p * np.int32((np.int32(127) - n) << np.int32(23)).view(np.float32)
+# The factor of numbers above 1e100, whose powers would overflow.
+SHRINK = 2.0**-600
 
 
 # --- D from the structure tensor ------------------------------------------------------------
@@ -65,7 +35,7 @@ def _exp_minus_float32(x):
 
 @kernel
 def eigenvalues_run(a):
-    """The eigenvalues of symmetric 3×3 matrices: the one `ALONE`, two that may be equal.
+    """The eigenvalues of symmetric 3×3 matrices: `ALONE`, and `UPPER` and `LOWER`, which may be equal.
 
     With J = q + p B, tr B = 0 and tr B² = 6 the characteristic equation of B is x³ - 3x = det B,
     and if det B ≥ 0 its largest root, in [√3, 2], is at a distance of √3 or more from the others.
@@ -91,7 +61,7 @@ def eigenvalues_run(a):
         a[LOWER + i] = q - p * (apart + 0.5 * x)
 
 
-@kernel
+@inner
 def diffusivities_run(a, g, kind, kappa2, least):
     """The eigenvalues of D, given those of the structure tensor; ``g`` is space."""
     number, zero = g.dtype.type, a.dtype.type(0.0)
@@ -123,7 +93,7 @@ def diffusivities_run(a, g, kind, kappa2, least):
                 a[G_ALONE + start + i] = least + (1.0 - least) * g[start + i]
 
 
-@kernel
+@inner
 def products_run(a, inverse):
     """The products b_iᵀ D b_j of the unit vectors b_0, b_1, b_2 and of b_3, minus their sum.
 
@@ -159,11 +129,11 @@ def products_run(a, inverse):
 # --- D as a sum over links ------------------------------------------------------------------
 
 
-# A vector of three integers below 2²⁰ is packed into one, and so added and negated at once.
+# A vector of three integers below 2²⁰ is packed into one integer, and so added and negated at once.
 ONE_Y, ONE_Z = np.int64(1 << 21), np.int64(1 << 42)
 
 
-@kernel
+@inner
 def unpacked(b):
     """The vector (x, y, z) of ``b``."""
     half = ONE_Y >> 1
@@ -173,7 +143,7 @@ def unpacked(b):
     return x, y, (b - y) >> 21
 
 
-@kernel
+@inner
 def turn(bi, bk, bl, ij, ik, il, jk, jl, kl, tiny):
     """If b_iᵀ D b_j > 0, the superbase -b_i, b_j, b_k + b_i, b_l + b_i instead."""
     sharp = ij > tiny
@@ -229,9 +199,9 @@ def selling_run(a, b, tiny):
                 sharp |= a[start + i] > tiny
 
 
-@kernel
+@inner
 def store_term(a, e, i, k, bk, bl, width, height):
-    """ρ/2 in the place of the product of two, and the vector at right angles to the two others."""
+    """ρ/2 in the place of the product of two vectors, and the vector perpendicular to the two others."""
     at, to = P_01 + k * RUN + i, np.uint64(4) * k * RUN + i
     w = max(-0.5 * a[at], 0.0)
     xk, yk, zk = unpacked(bk)
@@ -244,7 +214,7 @@ def store_term(a, e, i, k, bk, bl, width, height):
 
 @kernel
 def terms_run(a, b, e, width, height):
-    """The weights ρ_k/2, and of each vector x, y, z and how far it leads in memory."""
+    """The weights ρ_k/2, and x, y, z of each vector with the distance in memory it spans."""
     for i in range(RUN):
         b0, b1, b2, b3 = b[B_0 + i], b[B_1 + i], b[B_2 + i], b[B_3 + i]
         store_term(a, e, i, np.uint64(0), b2, b3, width, height)
@@ -255,9 +225,9 @@ def terms_run(a, b, e, width, height):
         store_term(a, e, i, np.uint64(5), b0, b1, width, height)
 
 
-@kernel
+@inner
 def links_of_run(a, e, first, n, depth, height, width, weight, link):
-    """Write the links of n voxels from the one numbered `first`; returns how far they lead."""
+    """Write the links of n voxels from number ``first`` on; returns the greatest distance in memory."""
     far, wide = np.int32(0), np.int32(0)
     for k in range(6):
         vectors, offsets = e[4 * k * LENGTH :], e[(4 * k + 3) * LENGTH :]
@@ -270,14 +240,16 @@ def links_of_run(a, e, first, n, depth, height, width, weight, link):
         at = first + i
         x, y, z = at % width, at // width % height, at // (width * height)
         w, ends = weight[at], link[at]
-        inner = wide <= x < width - wide and wide <= y < height - wide and wide <= z < depth - wide
+        far_inside = (
+            wide <= x < width - wide and wide <= y < height - wide and wide <= z < depth - wide
+        )
         for k in range(6):
             w[k] = weights[k * LENGTH + i]
             v = e[4 * k * LENGTH + i :]
             for side in range(2):
                 sign = 1 - 2 * side
-                inside = inner
-                if not inner:
+                inside = far_inside
+                if not far_inside:
                     x1, y1 = x + sign * v[0], y + sign * v[LENGTH]
                     z1 = z + sign * v[2 * LENGTH]
                     inside = 0 <= x1 < width and 0 <= y1 < height and 0 <= z1 < depth
@@ -287,7 +259,7 @@ def links_of_run(a, e, first, n, depth, height, width, weight, link):
 
 @parallel
 def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
-    """The links of D in 3-D, given the structure tensor: see `tensor_kernels.make_links`.
+    """The links of D in 3-D, given the structure tensor: see `anisotropic.make_links`.
 
     ``weight`` is (B, D·H·W, 6), ``link`` (B, D·H·W, 12).
     """
@@ -312,8 +284,8 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
                 for i in range(n, LENGTH):
                     a[k * LENGTH + i] = 0.0
             scale = 1.0
-            if largest > 1e100:  # powers would overflow
-                scale = HUGE
+            if largest > 1e100:
+                scale = SHRINK
                 for i in range(terms * LENGTH):
                     a[i] *= scale
             eigenvalues_run(a)

@@ -1,6 +1,8 @@
-"""Jitted functions of total-variation flow: the diffusivity 1/|∇u|, semi-implicit steps.
+"""Total-variation flow ∂u/∂t = div(∇u/|∇u|): g = 1/|∇u| of every face, and semi-implicit steps.
 
-A state is ``u[b, c, z, y, x]`` as in `explicit`.
+A state is ``u[b, c, z, y, x]`` as in `perona_malik`. A step is the mean over the axes of implicit
+steps (I - M)⁻¹ u along each, with g of the old state, which stays stable however large g grows where
+the image is flat.
 """
 
 import math
@@ -8,15 +10,19 @@ import math
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import kernel, parallel
+from difffilter.pde.kernels.common import inner, parallel
 
-LANES = 16  # lines that are solved side by side, one in each lane of a vector
+# Lines that are solved side by side, one in each lane of a vector.
+LANES = 16
 
 
 @parallel
 def slopes(u, inverse, result):
-    """result[b, axis, z, y, x] = Σ_c max(d₊ d₋, 0), d₊ and d₋ being the forward and the backward
-    difference along an axis, over h. ``inverse`` is 1/h² for the axes z, y, x."""
+    """result[b, axis, z, y, x] = Σ_c max(d₊ d₋, 0) along each axis.
+
+    d₊ and d₋ are the forward and the backward difference over h, ``inverse`` is 1/h² for the axes
+    z, y, x.
+    """
     batch, channels, depth, height, width = u.shape
     zero = u.dtype.type(0.0)
     for job in prange(batch * height):
@@ -69,7 +75,7 @@ def face_diffusivity(u, slope, axis, inverse, epsilon, g):
                 q[i] = one / math.sqrt(q[i])
 
 
-@kernel
+@inner
 def solve(u, g, c, d, rate):
     """d = (I - M)⁻¹ M u along the first axis of ``u`` (n, LANES), by Thomas' algorithm.
 
@@ -124,7 +130,7 @@ def implicit_along_rows(u, g, v, rate, share, workers):
 def implicit_along_columns(u, g, v, rate, share, workers):
     """v += share · ((I - M)⁻¹ M u), M acting along the second axis of ``u`` (B, C, n, m, w).
 
-    (So that a view of the state serves for the axes z and y.)
+    Views of the state serve for both of the axes z and y.
     """
     batch, channels, count, rows, width = u.shape
     blocks = (width + LANES - 1) // LANES

@@ -1,4 +1,4 @@
-"""How to step in time: the state of an evolution, stable steps, the explicit scheme."""
+"""∂u/∂t = div(g ∇u) stepped through time: explicit steps, cycles of them, implicit steps."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from difffilter.pde.kernels import explicit as kernels
-from difffilter.pde.kernels.diffusivity import pixel_diffusivity
+from difffilter.pde.kernels import common as kernels
+from difffilter.pde.kernels.common import empty
 from difffilter.pde.kernels.implicit import implicit
+from difffilter.pde.kernels.pixel_diffusivity import pixel_diffusivity
 from difffilter.pde.kernels.presmoothed import MOST_BLURS, evolve_presmoothed
-from difffilter.pde.kernels.strips import empty, evolve, pieces, room
+from difffilter.pde.kernels.strips import evolve, pieces, room
+from difffilter.pde.solve.evolution import Evolution
+from difffilter.pde.solve.stability import SAFETY, equal_steps, stability_bound
 
-__all__ = ["DIFFUSIVITIES", "SAFETY", "Diffusion", "plan", "stability_bound"]
+__all__ = ["DIFFUSIVITIES", "SCHEMES", "Diffusion", "cycle_steps", "cycle_weights"]
 
 DIFFUSIVITIES = {
     "exponential": kernels.EXPONENTIAL,
@@ -24,16 +28,40 @@ DIFFUSIVITIES = {
     "weickert": kernels.WEICKERT,
 }
 
-# At the bound itself a checkerboard only changes its sign; at 0.8 of it, it decays.
-SAFETY = 0.8
+SCHEMES = ("explicit", "fsi", "aos")
 
 # Columns that the implicit scheme solves side by side.
 COLUMNS = 128
 
 
+def cycle_steps(time: float, bound: float) -> int:
+    """The least n for which a cycle of n steps, n(n+1)/3 times as long as one, covers the time.
+
+    Examples
+    --------
+    >>> cycle_steps(2.0, 0.25)
+    5
+    """
+    return max(1, math.ceil(math.sqrt(3 * time / bound + 0.25) - 0.5 - 1e-9))
+
+
+def cycle_weights(steps: int, time: float) -> tuple[NDArray, float]:
+    """α_k of the steps of a cycle of the fast semi-iterative scheme, and the size of each step.
+
+    Step k makes α_k (u + τ F(u)) + (1 - α_k) u' of the last two states u and u' [1]_.
+
+    References
+    ----------
+    .. [1] D. Hafner, P. Ochs, J. Weickert, M. Reißel, S. Grewenig, "FSI schemes: fast
+       semi-iterative solvers for PDEs and optimisation methods", GCPR 2016.
+    """
+    k = np.arange(steps)
+    return (4 * k + 2) / (2 * k + 3), 3 * time / (steps * (steps + 1))
+
+
 @dataclass(frozen=True)
-class Diffusion:
-    """∂u/∂t = div(g ∇u), discretised in space: what a scheme steps through time.
+class Diffusion(Evolution):
+    """∂u/∂t = div(g ∇u), discretised in space, and the scheme that steps it through time.
 
     Attributes
     ----------
@@ -48,13 +76,46 @@ class Diffusion:
         0: g comes from the difference across each face.
     mask : ndarray (M, D, H, W) of bool, or None
         True where diffusion takes place; ``None``: everywhere.
+    scheme : {"explicit", "fsi", "aos"}
+        Explicit steps, cycles of the fast semi-iterative scheme, additive operator splitting.
+    step : float or None
+        Largest step, or length of a cycle; ``None``: 0.8 of the stability bound.
     """
 
     kind: int = kernels.CONSTANT
     kappa: float = 1.0
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     presmooth: float = 0.0
-    mask: np.ndarray | None = None
+    mask: NDArray | None = None
+    scheme: str = "explicit"
+    step: float | None = None
+
+    @property
+    def first(self):
+        return 0.02 * min(self.spacing[-2:]) ** 2
+
+    def largest_step(self, volume):
+        return self.step or SAFETY * stability_bound(volume, self.spacing)
+
+    def count(self, volume, time):
+        count, size = self.steps(volume, time)
+        if self.scheme == "fsi":
+            count *= cycle_steps(size, stability_bound(volume, self.spacing))
+        return count
+
+    def tiled(self, tile):
+        return replace(self, mask=tile(self.mask))
+
+    def evolve(self, u, time):
+        count, size = self.steps(u.shape[2:], time)
+        if self.scheme == "explicit":
+            self.explicit(u, count, size)
+            return u
+        spare = empty(u.shape, u.dtype)
+        if self.scheme == "aos":
+            return self.implicit(u, spare, count, size)[0]
+        steps = cycle_steps(size, stability_bound(u.shape[2:], self.spacing))
+        return self.semi_iterative(u, spare, count, steps, size)[0]
 
     def explicit(self, u, steps, step):
         """`steps` explicit steps of size `step` on ``u`` (B, C, D, H, W), C-contiguous, in place."""
@@ -68,9 +129,8 @@ class Diffusion:
         if steps == 1:
             self.explicit(u, cycles, time)
             return u, spare
-        k = np.arange(steps)
-        step = 3 * time / (steps * (steps + 1))
-        return self._evolve(u, spare, cycles * steps, (4 * k + 2) / (2 * k + 3), step)
+        alpha, step = cycle_weights(steps, time)
+        return self._evolve(u, spare, cycles * steps, alpha, step)
 
     def implicit(self, u, spare, steps, step):
         """`steps` steps by additive operator splitting: (1/d) Σ_axes (1 - d τ A_axis)⁻¹ u.
@@ -100,7 +160,7 @@ class Diffusion:
         return u, spare
 
     def _evolve(self, u, v, steps, alpha, step):
-        """The steps of `strips.evolve`; the array with the result, and the other."""
+        """Steps as `strips.evolve` takes them; the array with the result, and the other."""
         rate = (alpha[:, None] * step / np.square(self.spacing)).astype(u.dtype)
         alpha, inverse, mask = alpha.astype(u.dtype), self._inverse(u.dtype), self._mask()
         workers = numba.get_num_threads()
@@ -162,119 +222,4 @@ class Diffusion:
     def _blur(self, u):
         """How many steps `smooth` takes, and of which size."""
         # Half the stable step leaves no frequency with a negative factor.
-        return plan(self.presmooth**2 / 2, stability_bound(u.shape[2:], self.spacing) / 2)
-
-
-def stability_bound(shape, spacing):
-    """The largest explicit step for g ≤ 1: 1 / (2 Σ 1/h²) over the axes longer than 1.
-
-    Examples
-    --------
-    >>> stability_bound((512, 512), (1, 1))
-    0.25
-    """
-    total = sum(1 / h**2 for n, h in zip(shape, spacing, strict=True) if n > 1)
-    return 1 / (2 * total) if total else 1.0  # of a single pixel nothing flows: any step will do
-
-
-def plan(time, step):
-    """The number of equal steps, none above `step`, that make up `time`; and their size.
-
-    Examples
-    --------
-    >>> plan(1.0, 0.25)
-    (4, 0.25)
-    """
-    count = math.ceil(time / step * (1 - 1e-9))
-    return count, (time / count if count else 0.0)
-
-
-# --- images as states -----------------------------------------------------------------------
-
-
-def as_state(image, channel_axis, *, coupled=True):
-    """A fresh C-contiguous ``(B, C, D, H, W)`` of an image.
-
-    Channels that are not coupled become images of their own.
-    """
-    planes = image[None] if channel_axis is None else np.moveaxis(image, channel_axis, 0)
-    planes = planes.reshape(len(planes), *(1,) * (4 - planes.ndim), *planes.shape[1:])
-    planes = planes[None] if coupled else planes[:, None]
-    state = empty(planes.shape, planes.dtype)
-    state[...] = planes
-    return state
-
-
-def as_image(state, shape, channel_axis):
-    """Undo `as_state`: a C-contiguous image of the given shape, which may share the memory."""
-    if channel_axis is None:
-        return state.reshape(shape)
-    shape = list(shape)
-    channels = shape.pop(channel_axis)
-    return np.ascontiguousarray(np.moveaxis(state.reshape([channels, *shape]), 0, channel_axis))
-
-
-# --- arguments that the solvers share -------------------------------------------------------
-
-
-def check_positive(name, value, *, zero=False):
-    """A finite float above 0, or from 0 where zero is allowed."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number; got {value!r}") from None
-    if not math.isfinite(number) or number < 0 or (number == 0 and not zero):
-        raise ValueError(f"{name} must be a finite number {'≥' if zero else '>'} 0; got {value}")
-    return number
-
-
-def check_choice(name, value, choices):
-    """One of some words."""
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
-    return value
-
-
-def check_spacing(spacing, axes):
-    """h for each spatial axis; None: 1, a number: the same for all."""
-    if spacing is None:
-        return (1.0,) * axes
-    values = (spacing,) * axes if np.ndim(spacing) == 0 else tuple(spacing)
-    if len(values) != axes:
-        raise ValueError(
-            f"spacing must have one number for each of the {axes} spatial axes; got {spacing!r}"
-        )
-    return tuple(check_positive("spacing", h) for h in values)
-
-
-def check_mask(mask, shape):
-    """A boolean ``(1, D, H, W)``, or None."""
-    if mask is None:
-        return None
-    mask = np.asarray(mask)
-    if mask.shape != tuple(shape):
-        raise ValueError(
-            f"mask must have the image's spatial shape {tuple(shape)}; got {mask.shape}"
-        )
-    if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
-        raise ValueError("mask must hold booleans (or 0 and 1)")
-    return np.ascontiguousarray(mask.reshape((1,) * (4 - mask.ndim) + mask.shape), np.bool_)
-
-
-def check_step(step, shape, spacing):
-    """An explicit step within the stability bound; None: 0.8 of the bound."""
-    bound = stability_bound(shape, spacing)
-    if step is None:
-        return SAFETY * bound
-    step = check_positive("step", step)
-    if step > bound * (1 + 1e-12):
-        raise ValueError(f"step={step:g} is above the stability bound 1/(2 Σ 1/h²) = {bound:g}")
-    return step
-
-
-def spatial_shape(image, channel_axis):
-    """The shape without the channels."""
-    shape = list(image.shape)
-    if channel_axis is not None:
-        del shape[channel_axis]
-    return tuple(shape)
+        return equal_steps(self.presmooth**2 / 2, stability_bound(u.shape[2:], self.spacing) / 2)

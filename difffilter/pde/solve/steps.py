@@ -1,4 +1,4 @@
-"""By which scheme and in how many steps to go through time."""
+"""By which scheme, and in how many steps, to go through time: as few as a tolerance allows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.pde.kernels.strips import empty
-from difffilter.pde.solve.schemes import SAFETY, check_step, plan, stability_bound
+from difffilter.pde.solve.schemes import SCHEMES, Diffusion, cycle_steps
+from difffilter.pde.solve.stability import SAFETY, check_step, equal_steps, stability_bound
 from difffilter.pde.solve.tiles import sample
 
-__all__ = ["SCHEMES", "TOLERANCE", "Plan", "settle"]
+__all__ = ["CHOICES", "TOLERANCE", "Plan", "plan_steps"]
 
-SCHEMES = ("auto", "explicit", "fsi", "aos")
+CHOICES = ("auto", *SCHEMES)
 
 # How far, in units of intensity, the result may be from the solution (root mean square).
 TOLERANCE = 0.5 / 255
@@ -48,35 +48,17 @@ class Plan:
     count: int
     size: float
 
-    def steps(self, shape, spacing):
+    def steps(self, shape, spacing) -> int:
         """Steps in all: a cycle has several."""
         bound = stability_bound(shape, spacing)
         return self.count * (cycle_steps(self.size, bound) if self.scheme == "fsi" else 1)
 
-    def run(self, diffusion, u):
-        """The state u evolved, in place or in another array."""
-        if self.scheme == "explicit":
-            diffusion.explicit(u, self.count, self.size)
-            return u
-        spare = empty(u.shape, u.dtype)
-        if self.scheme == "aos":
-            return diffusion.implicit(u, spare, self.count, self.size)[0]
-        steps = cycle_steps(self.size, stability_bound(u.shape[2:], diffusion.spacing))
-        return diffusion.semi_iterative(u, spare, self.count, steps, self.size)[0]
+    def of(self, diffusion: Diffusion) -> Diffusion:
+        """The diffusion that takes these steps."""
+        return replace(diffusion, scheme=self.scheme, step=self.size or None)
 
 
-def cycle_steps(time, bound):
-    """The least n for which a cycle of n steps, n(n+1)/3 times as long as one, covers the time.
-
-    Examples
-    --------
-    >>> cycle_steps(2.0, 0.25)
-    5
-    """
-    return max(1, math.ceil(math.sqrt(3 * time / bound + 0.25) - 0.5 - 1e-9))
-
-
-def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
+def plan_steps(state, diffusion, time, scheme="auto", step=None, tol=None) -> Plan:
     """The plan by which a diffusion gets through the time.
 
     Parameters
@@ -112,9 +94,9 @@ def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
     if scheme == "auto" and step is not None:
         scheme = "explicit"
     if scheme == "explicit" and (step is not None or tol is None):
-        return Plan("explicit", *plan(time, check_step(step, shape, spacing)))
+        return Plan("explicit", *equal_steps(time, check_step(step, shape, spacing)))
     if step is not None:
-        return Plan(scheme, *plan(time, step))
+        return Plan(scheme, *equal_steps(time, step))
     if time == 0:
         return Plan("explicit", 0, 0.0)
     tol = TOLERANCE if tol is None else tol
@@ -122,9 +104,9 @@ def settle(state, diffusion, time, scheme="auto", step=None, tol=None):
     diffusion = replace(diffusion, mask=tile(diffusion.mask))
 
     def moved(scheme, count):
-        return Plan(scheme, count, time / count).run(diffusion, y.copy())
+        return Plan(scheme, count, time / count).of(diffusion).evolve(y.copy(), time)
 
-    usual = plan(time, SAFETY * bound)[0]
+    usual = equal_steps(time, SAFETY * bound)[0]
     if scheme != "explicit":
         kind = "fsi" if scheme == "auto" else scheme
         coarser = moved(kind, 1)

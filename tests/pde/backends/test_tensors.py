@@ -9,20 +9,20 @@ import sys
 
 import numpy as np
 import pytest
+from equations import textbook
 from evolutions import TOLERANCE, evolutions
 from hypothesis import given
 from hypothesis import strategies as st
 
 import difffilter as df
 from difffilter.devices import find_device
-from difffilter.pde.choose import risk_side_by_side as stopping
+from difffilter.pde.choose import risk
 from difffilter.pde.solve import steps as planning
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from difffilter.pde.backends import tensors as torch_home  # noqa: E402
-from difffilter.pde.backends import torch_schemes  # noqa: E402
+from difffilter.pde.backends import tensors, torch_schemes  # noqa: E402
 
 CPU = torch.device("cpu")
 OTHERS = [df.tv_flow, df.edge_enhancing, df.coherence_enhancing, df.curvature_motion]
@@ -32,11 +32,10 @@ OTHERS = [df.tv_flow, df.edge_enhancing, df.coherence_enhancing, df.curvature_mo
 def elsewhere(monkeypatch):
     """Make tensors, and arrays with a device, be filtered as if they were on a GPU."""
 
-    def home_of(image, device=None):
-        return torch_home.Tensors(CPU, CPU if isinstance(image, torch.Tensor) else None)
+    def backend_of(image, device=None):
+        return tensors.Tensors(CPU, CPU if isinstance(image, torch.Tensor) else None)
 
-    for module in ("perona_malik", "heat"):
-        monkeypatch.setattr(f"difffilter.pde.{module}.home_of", home_of)
+    monkeypatch.setattr("difffilter.pde.problem.backend_of", backend_of)
 
 
 # --- the steps ------------------------------------------------------------------------------
@@ -45,19 +44,19 @@ def elsewhere(monkeypatch):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(st.data())
 def test_steps_are_those_of_the_kernels(dtype, data):
-    plan, diffusion, state = data.draw(evolutions(dtype))
-    result = torch_schemes.run(plan, diffusion, torch.from_numpy(state.copy()))
-    expected = plan.run(diffusion, state)
+    diffusion, time, state = data.draw(evolutions(dtype))
+    result = torch_schemes.evolve(diffusion, torch.from_numpy(state.copy()), time)
+    expected = diffusion.evolve(state, time)
     assert result.dtype == getattr(torch, np.dtype(dtype).name)
     np.testing.assert_allclose(result.numpy(), expected, atol=TOLERANCE[dtype])
 
 
 @given(evolutions(np.float64))
 def test_steps_keep_mean_and_extrema(evolution):
-    plan, diffusion, state = evolution
-    result = torch_schemes.run(plan, diffusion, torch.from_numpy(state.copy())).numpy()
+    diffusion, time, state = evolution
+    result = torch_schemes.evolve(diffusion, torch.from_numpy(state.copy()), time).numpy()
     np.testing.assert_allclose(result.mean(axis=(2, 3, 4)), state.mean(axis=(2, 3, 4)), atol=1e-12)
-    if plan.scheme == "explicit":
+    if diffusion.scheme == "explicit":
         assert result.max() <= state.max() + 1e-12
         assert result.min() >= state.min() - 1e-12
 
@@ -69,9 +68,9 @@ def test_extreme_contrasts(dtype, kappa, photo):
     image = (photo[:32, :32] + 1e-3 * np.eye(32)).astype(dtype)
     state = image[None, None, None]
     for kind in DIFFUSIVITIES.values():
-        plan, diffusion = planning.Plan("explicit", 4, 0.2), Diffusion(kind, kappa)
-        result = torch_schemes.run(plan, diffusion, torch.from_numpy(state.copy())).numpy()
-        expected = state if kappa < 1 else plan.run(Diffusion(), state.copy())
+        diffusion, time = Diffusion(kind, kappa, step=0.2), 0.8
+        result = torch_schemes.evolve(diffusion, torch.from_numpy(state.copy()), time).numpy()
+        expected = state if kappa < 1 else Diffusion(step=0.2).evolve(state.copy(), time)
         np.testing.assert_allclose(result, expected, atol=TOLERANCE[dtype] / 10)
 
 
@@ -90,10 +89,10 @@ def test_dtypes_are_those_of_arrays(dtype, where, request, rng):
         numbers = numbers * torch.iinfo(kind).max
     tensor = (numbers > 0.5) if dtype == "bool" else numbers.to(kind)
     array = (tensor.float() if dtype == "bfloat16" else tensor).numpy()
-    expected = df.perona_malik(array, 2.0, 0.3), df.heat(array, 2.0)
+    expected = textbook(array, 2.0, kappa=0.3), df.heat(array, 2.0)
     if where == "elsewhere":
         request.getfixturevalue("elsewhere")
-    results = df.perona_malik(tensor, 2.0, 0.3), df.heat(tensor, 2.0)
+    results = textbook(tensor, 2.0, kappa=0.3), df.heat(tensor, 2.0)
     for result, known in zip(results, expected, strict=True):
         assert result.dtype == (torch.float64 if dtype == "float64" else torch.float32)
         np.testing.assert_allclose(result.numpy(), known, atol=1e-6)
@@ -106,8 +105,8 @@ def test_on_the_cpu_bit_for_bit(colour_photo, rng):
     expected, known = df.perona_malik(noisy, channel_axis=-1, full_output=True)
     np.testing.assert_array_equal(result.numpy(), expected)
     assert chosen == known
-    result = df.perona_malik(tensor, 5.0, 0.1, channel_axis=-1, scheme="aos")
-    expected = df.perona_malik(noisy, 5.0, 0.1, channel_axis=-1, scheme="aos")
+    result = textbook(tensor, 5.0, kappa=0.1, channel_axis=-1, scheme="aos")
+    expected = textbook(noisy, 5.0, kappa=0.1, channel_axis=-1, scheme="aos")
     np.testing.assert_array_equal(result.numpy(), expected)
     for method in ("heat", "perona_malik"):
         result = df.denoise(tensor, method=method, channel_axis=-1)
@@ -116,9 +115,9 @@ def test_on_the_cpu_bit_for_bit(colour_photo, rng):
 
 
 def test_device_cpu_is_the_usual_way(photo):
-    expected = df.perona_malik(photo, 2.0, 0.1)
+    expected = textbook(photo, 2.0, kappa=0.1)
     for device in ("cpu", torch.device("cpu")):
-        np.testing.assert_array_equal(df.perona_malik(photo, 2.0, 0.1, device=device), expected)
+        np.testing.assert_array_equal(textbook(photo, 2.0, kappa=0.1, device=device), expected)
     result = df.make("heat(time=2, device='cpu')")(torch.from_numpy(photo))
     np.testing.assert_array_equal(result.numpy(), df.heat(photo, 2.0))
 
@@ -136,10 +135,10 @@ def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
         "mask": rng.random(shape) < 0.8, "spacing": (2.0, 1.0, 1.5)[-len(shape) :],
         "full_output": True,
     }  # fmt: skip
-    expected, known = df.perona_malik(image, 6.0, 0.2, **options)
+    expected, known = textbook(image, 6.0, kappa=0.2, **options)
     request.getfixturevalue("elsewhere")
     before = image.copy()
-    result, chosen = df.perona_malik(torch.from_numpy(image), 6.0, 0.2, **options)
+    result, chosen = textbook(torch.from_numpy(image), 6.0, kappa=0.2, **options)
     assert isinstance(result, torch.Tensor)
     assert result.shape == image.shape
     assert result.is_contiguous()
@@ -147,7 +146,7 @@ def test_elsewhere_as_with_arrays(axis, coupled, shape, rng, request):
     assert chosen == known
     np.testing.assert_array_equal(image, before)
     options["mask"] = torch.from_numpy(options["mask"])
-    array, _ = df.perona_malik(image, 6.0, 0.2, device="cuda", **options)
+    array, _ = textbook(image, 6.0, kappa=0.2, device="cuda", **options)
     np.testing.assert_array_equal(array, result.numpy())
 
 
@@ -170,21 +169,21 @@ def test_of_large_images_a_sample_is_looked_at(request, rng):
     noisy = (scene + rng.normal(0, 0.1, scene.shape)).astype(np.float32)
     mask = np.ones(scene.shape, bool)
     noisy[:500], mask[:500] = 0.5 + 0.1 * (noisy[:500] - 0.5), False  # calm where nobody looks
-    assert noisy.size > torch_home.SHOWN
+    assert noisy.size > tensors.SHOWN
     known = df.PeronaMalik().choose(noisy, 0.1)
     time = df.Heat().choose(noisy, 0.1).time
     request.getfixturevalue("elsewhere")
     tensor = torch.from_numpy(noisy)
     assert df.PeronaMalik().choose(tensor, 0.1) == known
     assert df.Heat().choose(tensor, 0.1).time == pytest.approx(time, rel=0.3)
-    home = torch_home.Tensors(CPU, CPU)
+    home = tensors.Tensors(CPU, CPU)
     assert home.estimate_sigma(tensor, None, mask[None]) == pytest.approx(0.1, rel=0.03)
     colour = torch.stack([tensor, tensor, tensor])
     assert home.estimate_sigma(colour, 0, mask[None]) == pytest.approx(0.1, rel=0.03)
 
 
 def test_what_is_copied_is_enough_for_every_choice():
-    assert max(planning.ENOUGH, *(size for size, *_ in stopping.ROUNDS)) <= torch_home.JUDGED
+    assert max(planning.ENOUGH, *(size for size, *_ in risk.SideBySide.ROUNDS)) <= tensors.JUDGED
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -199,8 +198,8 @@ def test_exact_heat(dtype, data):
         np.exp(-time * np.linspace(0, 2, n)).reshape(-1, *[1] * (len(shape) - 1 - axis))
         for axis, n in zip(axes, shape, strict=True)
     ]
-    result = torch_home.Tensors(CPU, CPU).damped(tensor, axes, factors)
-    expected = torch_home.HostTensors(CPU).damped(image, axes, factors)
+    result = tensors.Tensors(CPU, CPU).damped(tensor, axes, factors)
+    expected = tensors.HostTensors(CPU).damped(image, axes, factors)
     assert result.dtype == expected.dtype == tensor.dtype
     np.testing.assert_allclose(result, expected, atol=TOLERANCE[dtype] / 10)
 
@@ -226,15 +225,15 @@ def test_callback_elsewhere(photo):
         seen.append((time, image))
         return time > 0.35
 
-    result, chosen = df.perona_malik(tensor, 1.0, 0.1, step=0.1, callback=watch, full_output=True)
+    result, chosen = textbook(tensor, 1.0, kappa=0.1, step=0.1, callback=watch, full_output=True)
     assert [time for time, _ in seen] == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert torch.equal(seen[-1][1], result)
-    assert torch.equal(seen[1][1], df.perona_malik(tensor, 0.2, 0.1, step=0.1))
+    assert torch.equal(seen[1][1], textbook(tensor, 0.2, kappa=0.1, step=0.1))
     assert chosen["steps"] == 4
     cycles = []
     options = {"scheme": "fsi", "step": 5.0}
-    df.perona_malik(tensor, 20.0, 0.1, callback=lambda t, u: cycles.append(u), **options)
-    assert torch.equal(cycles[0], df.perona_malik(tensor, 5.0, 0.1, **options))
+    textbook(tensor, 20.0, kappa=0.1, callback=lambda t, u: cycles.append(u), **options)
+    assert torch.equal(cycles[0], textbook(tensor, 5.0, kappa=0.1, **options))
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -242,8 +241,8 @@ def test_the_input_stays_and_is_not_returned(rng):
     weights = torch.from_numpy(rng.random((12, 30)))[:, ::2].requires_grad_()
     before = weights.detach().clone()
     for result in (
-        df.perona_malik(weights, 3.0, 0.1, scheme="fsi", step=3.0),
-        df.perona_malik(weights, 0.0, 0.1),
+        textbook(weights, 3.0, kappa=0.1, scheme="fsi", step=3.0),
+        textbook(weights, 0.0, kappa=0.1),
         df.heat(weights, 0.0),
         df.heat(weights, 0.0, scheme="explicit"),
     ):
@@ -274,11 +273,11 @@ def test_the_input_stays_and_is_not_returned(rng):
 @pytest.mark.parametrize("where", ["here", "elsewhere"])
 def test_errors_are_those_of_arrays(image, options, where, request):
     with pytest.raises((TypeError, ValueError)) as of_arrays:
-        df.perona_malik(image, 1.0, 0.1, **options)
+        textbook(image, 1.0, kappa=0.1, **options)
     if where == "elsewhere":
         request.getfixturevalue("elsewhere")
     with pytest.raises(of_arrays.type) as of_tensors:
-        df.perona_malik(torch.from_numpy(image), 1.0, 0.1, **options)
+        textbook(torch.from_numpy(image), 1.0, kappa=0.1, **options)
     assert str(of_tensors.value) == str(of_arrays.value)
 
 
@@ -286,7 +285,7 @@ def test_errors_are_those_of_arrays(image, options, where, request):
 def test_large_values_are_finite():
     """Though their sum is not."""
     image = torch.full((4, 4), 3e38)
-    torch.testing.assert_close(df.perona_malik(image, 0.0, 1.0), image)
+    torch.testing.assert_close(textbook(image, 0.0, kappa=1.0), image)
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -298,9 +297,15 @@ def test_wide_ranges_may_have_large_sigma(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scheme": "aos"}, "scheme='aos' works on the CPU only; on cpu there are auto"),
-        ({"kappa": "mad"}, "kappa='mad' works on the CPU only; on cpu give a number, or None"),
-        ({"fidelity": 0.1}, "fidelity works on the CPU only, not on cpu"),
+        (
+            {"scheme": "aos"},
+            "scheme is 'aos', which works on the CPU only; expected auto, explicit or fsi on cpu",
+        ),
+        (
+            {"kappa": "mad"},
+            "kappa is 'mad', a rule that works on the CPU only; expected a number or None on cpu",
+        ),
+        ({"fidelity": 0.1}, "fidelity is 0.1, which works on the CPU only; expected 0 on cpu"),
     ],
 )
 def test_what_does_not_work_elsewhere(options, message):
@@ -310,7 +315,9 @@ def test_what_does_not_work_elsewhere(options, message):
 
 @pytest.mark.usefixtures("elsewhere")
 def test_no_fidelity_in_heat_elsewhere():
-    with pytest.raises(ValueError, match="fidelity works on the CPU only, not on cpu"):
+    with pytest.raises(
+        ValueError, match=r"fidelity is 0\.1, which works on the CPU only; expected 0 on cpu"
+    ):
         df.heat(torch.zeros(8, 8), 1.0, fidelity=0.1)
 
 
@@ -328,7 +335,7 @@ def test_the_others_say_who_takes_tensors(filter):
     with pytest.raises(TypeError) as caught:
         filter(torch.zeros(8, 8))
     assert str(caught.value) == (
-        "image is a torch.Tensor, which only heat and perona_malik take; convert it: "
+        "image is a torch.Tensor, which only heat and perona_malik take; expected an array: "
         "image.cpu().numpy()"
     )
 

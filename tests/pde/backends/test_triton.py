@@ -1,6 +1,7 @@
 """The Triton kernels give what Numba's give: on a GPU, or interpreted where there is none."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
-from difffilter.pde.solve.steps import Plan
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -18,43 +18,42 @@ if DEVICE == "cpu":
     os.environ["TRITON_INTERPRET"] = "1"  # which is read when Triton is imported
 pytest.importorskip("triton", reason="Triton is not installed; it comes with PyTorch for CUDA")
 
-from difffilter.pde.backends import torch_schemes  # noqa: E402
-from difffilter.pde.backends import triton_steps as torch_triton  # noqa: E402
+from difffilter.pde.backends import torch_schemes, triton_steps  # noqa: E402
 
 
 @pytest.fixture(autouse=True, scope="module")
-def triton_steps():
+def with_triton():
     """Have the steps taken by Triton on whatever device."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch_schemes, "implementation", lambda u: torch_triton)
+        patch.setattr(torch_schemes, "implementation", lambda u: triton_steps)
         yield
 
 
-def run(plan, diffusion, state):
+def run(diffusion, time, state):
     u = torch.from_numpy(state).to(DEVICE)
     with np.errstate(all="ignore"):  # (The interpreter is NumPy; a diffusivity may divide by 0.)
-        return torch_schemes.run(plan, diffusion, u).cpu().numpy()
+        return torch_schemes.evolve(diffusion, u, time).cpu().numpy()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @settings(max_examples=MOST)
 @given(st.data())
 def test_steps_are_those_of_the_kernels(dtype, data):
-    plan, diffusion, state = data.draw(evolutions(dtype, longest=12))
-    result = run(plan, diffusion, state.copy())
+    diffusion, time, state = data.draw(evolutions(dtype, longest=12))
+    result = run(diffusion, time, state.copy())
     assert result.dtype == dtype
-    np.testing.assert_allclose(result, plan.run(diffusion, state), atol=TOLERANCE[dtype])
+    np.testing.assert_allclose(result, diffusion.evolve(state, time), atol=TOLERANCE[dtype])
 
 
 @pytest.mark.parametrize("presmooth", [0.0, 0.5])
 def test_several_tiles(presmooth, rng):
     """Where one tile ends and the next begins nothing is different."""
-    state = rng.random((2, 2, 2, 9, torch_triton.COLUMNS + 3), np.float32)
+    state = rng.random((2, 2, 2, 9, triton_steps.COLUMNS + 3), np.float32)
     mask = rng.random((1, *state.shape[2:])) < 0.9
     diffusion = Diffusion(DIFFUSIVITIES["rational"], 0.3, (2.0, 1.0, 1.0), presmooth, mask)
-    plan = Plan("fsi", 1, 0.5)
-    result = run(plan, diffusion, state.copy())
-    np.testing.assert_allclose(result, plan.run(diffusion, state), atol=1e-5)
+    diffusion, time = replace(diffusion, scheme="fsi", step=0.5), 0.5
+    result = run(diffusion, time, state.copy())
+    np.testing.assert_allclose(result, diffusion.evolve(state, time), atol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -66,9 +65,9 @@ def test_diffusivity_over_its_whole_range(kind, dtype):
     state[..., 1, ::2] = d
     mask = np.zeros((1, 1, 2, 200), bool)
     mask[..., ::2] = True
-    plan, diffusion = Plan("explicit", 1, 0.25), Diffusion(kind, mask=mask)
-    result = run(plan, diffusion, state.copy())
-    expected = plan.run(diffusion, state)
+    diffusion, time = Diffusion(kind, mask=mask, step=0.25), 0.25
+    result = run(diffusion, time, state.copy())
+    expected = diffusion.evolve(state, time)
     eps = np.finfo(dtype).eps
     assert np.all(np.abs(result - expected) <= 20 * eps * (1 + np.abs(expected)))
 
@@ -76,9 +75,9 @@ def test_diffusivity_over_its_whole_range(kind, dtype):
 @settings(max_examples=MOST)
 @given(evolutions(np.float64, longest=12))
 def test_mean_and_extrema_stay(evolution):
-    plan, diffusion, state = evolution
-    result = run(plan, diffusion, state.copy())
+    diffusion, time, state = evolution
+    result = run(diffusion, time, state.copy())
     np.testing.assert_allclose(result.mean(axis=(2, 3, 4)), state.mean(axis=(2, 3, 4)), atol=1e-12)
-    if plan.scheme == "explicit":
+    if diffusion.scheme == "explicit":
         assert result.max() <= state.max() + 1e-12
         assert result.min() >= state.min() - 1e-12

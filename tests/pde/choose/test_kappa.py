@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from equations import textbook
 
 import difffilter as df
 from difffilter.pde.choose.kappa import PEAKS
@@ -14,7 +15,7 @@ DIFFERENCES = {
 
 
 def kappa(image, rule, **options):
-    return df.perona_malik(image, 0.1, rule, full_output=True, **options)[1]["kappa"]
+    return textbook(image, 0.1, kappa=rule, full_output=True, **options)[1]["kappa"]
 
 
 @pytest.mark.parametrize("rule", DIFFERENCES)
@@ -83,7 +84,9 @@ def test_flat_and_clean_images(photo):
 
 @pytest.mark.parametrize("method", ["perona_malik", "forward_backward"])
 def test_unknown_rule(method):
-    with pytest.raises(TypeError) as caught:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the text follows)
         df.make(method, kappa="made")
-    message = "kappa must be a number; got 'made'; the rules are mad, quantile, sigma"
+    message = (
+        "kappa is 'made'; expected a number or one of mad, quantile, sigma; did you mean 'mad'?"
+    )
     assert str(caught.value) == message

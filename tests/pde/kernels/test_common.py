@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba import njit
 
-from difffilter.pde.kernels.explicit import decay
+from difffilter.pde.kernels.common import decay
 
 
 @njit

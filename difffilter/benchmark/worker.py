@@ -1,0 +1,93 @@
+"""What a process does for a study: one method on one case at a time."""
+
+from __future__ import annotations
+
+import pickle
+from functools import lru_cache
+from pathlib import Path
+
+from difffilter.benchmark.examples import keep
+from difffilter.benchmark.measure import measure, warm_up
+from difffilter.benchmark.methods import method_of, on_path
+from difffilter.benchmark.rows import Row
+from difffilter.benchmark.study import noisy
+
+__all__ = ["Worker", "failure", "packed", "start", "work", "work_unpacked"]
+
+
+class Worker:
+    """Carries out tasks of a study; images, methods and compiled code are kept between them.
+
+    Parameters
+    ----------
+    study : Study
+    results : str or Path
+        The folder for example pictures.
+    """
+
+    def __init__(self, study, results):
+        self.study = study
+        self.results = Path(results)
+        self.clean = lru_cache(maxsize=4)(study.clean)
+        self.method = lru_cache(maxsize=None)(method_of)
+        self.warm = set()
+        self.pictured = list(study.sources)[: study.examples]
+
+    def __call__(self, case, label):
+        """The rows of one task; whatever goes wrong in it becomes its row."""
+        study = self.study
+        clean, channel_axis = self.clean(case.image)
+        image = noisy(clean, case)
+        sigma = case.sigma if study.sigma_known else None
+        try:
+            with on_path(study.folder):
+                method = self.method(study.denoisers[label])
+                if (label, channel_axis) not in self.warm:
+                    warm_up(method, image, sigma, clean, channel_axis)
+                    self.warm.add((label, channel_axis))
+                result, values = measure(
+                    method, image, sigma, clean, channel_axis, study.metrics,
+                    clip=label != "identity",  # the noisy image is scored as it is
+                )  # fmt: skip
+        except Exception as error:
+            return failure(case, label, f"{type(error).__name__}: {error}")
+        if case.image in self.pictured and case.seed == study.seeds[0]:
+            keep(self.results, case, study.denoisers, label, clean, result)
+        return [Row(*case, label, name, value) for name, value in values.items()]
+
+
+def failure(case, label, message):
+    """The row of a task that failed, in a list."""
+    return [Row(*case, label, "error", " ".join(message.split()))]
+
+
+# --- in a pool of processes: one Worker each ------------------------------------------------
+
+
+def start(study, results):
+    """Initialise a process of a pool."""
+    global _worker
+    _worker = Worker(study, results)
+
+
+def work(case, label):
+    """The rows of one task, in a process that `start` has initialised."""
+    return _worker(case, label)
+
+
+# --- in a cluster, whose processes cannot be initialised ------------------------------------
+
+
+def packed(study, results):
+    """A study and its folder as bytes, for `work_unpacked`."""
+    return pickle.dumps((study, Path(results).absolute()))  # workers may run in another folder
+
+
+def work_unpacked(content, case, label):
+    """The rows of one task of what `packed` returned."""
+    return _unpacked(content)(case, label)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(content):
+    return Worker(*pickle.loads(content))

@@ -1,0 +1,79 @@
+"""The command that compares methods on one image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from difffilter.cli.denoisers import make_denoiser, warm_up
+from difffilter.cli.options import noise_option, overwrite_option, seed_option, sigma_option
+from difffilter.cli.progress import progress_over
+
+
+@click.command()
+@click.argument("image", metavar="IMG")
+@sigma_option(help="Noise to add to IMG; with --no-reference, the noise that it has.")
+@click.option("-m", "--method", "methods", multiple=True, metavar="METHOD",
+              help="Repeat for several; 'all' for every one. "
+                   "[default: heat, perona_malik, ddpm and the default of 'smooth']")  # fmt: skip
+@noise_option("--kind", default="gaussian", show_default=True,
+              help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
+@seed_option
+@click.option("--no-reference", is_flag=True,
+              help="IMG is the noisy image, and there is no clean one.")  # fmt: skip
+@click.option("-o", "--output", metavar="FILE",
+              help="The figure. [default: IMG_compare.png, next to IMG]")  # fmt: skip
+@overwrite_option
+def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite):
+    """Compare methods on an image: a figure and a table.
+
+    Noise is added to IMG, which should be clean; it is neither clipped nor rounded, and the methods
+    know its σ. With --no-reference, IMG is used as it is. Of several pages, the first is used.
+
+    \b
+    Examples:
+      difffilter compare photo.png --sigma 25/255 -o figure.png
+      difffilter compare photo.png --sigma 25/255 -m heat -m "perona_malik(diffusivity='tukey')"
+      difffilter compare scan.png --no-reference -m all
+    """
+    from difffilter.catalog import MissingExtra, usual_method
+    from difffilter.catalog import methods as names
+    from difffilter.figures import comparison, formats
+    from difffilter.image import as_float
+    from difffilter.io.files import check_target, read, replacing
+    from difffilter.noise.models import add_noise
+
+    if sigma is None and not no_reference:
+        raise click.UsageError(
+            "pass --sigma 25/255 for the noise to add, or --no-reference if IMG is already noisy"
+        )
+    usual = ("identity", "heat", "perona_malik", usual_method(volume=False), "ddpm")
+    denoisers = {}
+    for method in names() if "all" in methods else methods or usual:
+        try:
+            denoisers[method] = make_denoiser(method)
+        except MissingExtra as error:
+            if method in methods:
+                raise
+            click.echo(f"left out: {error}", err=True)
+    source = Path(image)
+    target = Path(output) if output else source.with_name(f"{source.stem}_compare.png")
+    check_target(target, overwrite, formats())
+    picture = read(source)
+    channel_axis = picture.channel_axis
+    page = as_float(picture.pages[0], channel_axis)
+    clean = None if no_reference else page
+    noisy = page if no_reference else add_noise(page, sigma, noise, seed)
+    warm_up(denoisers)
+    entries = []
+    with progress_over(denoisers.items(), len(denoisers)) as items:
+        for method, denoiser in items:
+            entries += comparison.compare(
+                noisy, {method: denoiser}, sigma, clean=clean, channel_axis=channel_axis
+            )
+    figure = comparison.figure(noisy, entries, clean=clean, sigma=sigma, channel_axis=channel_axis)
+    with replacing(target) as temporary:
+        figure.savefig(temporary)
+    click.echo(comparison.table(entries))
+    click.echo(f"figure: {target}")

@@ -1,0 +1,211 @@
+"""Commands on single images and folders: smooth, estimate, noise; and the list of methods."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from difffilter.cli.denoisers import make_denoiser, search_current_folder, warm_up
+from difffilter.cli.errors import one_line
+from difffilter.cli.options import (
+    method_option,
+    noise_option,
+    overwrite_option,
+    scheduler_option,
+    seed_option,
+    sigma_option,
+    volume_option,
+)
+from difffilter.cli.progress import progress_of_blocks, progress_over
+from difffilter.cli.types import Contrast, Number, Numbers
+
+NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMG...")
+@click.option("-o", "--output", metavar="FILE|DIR",
+              help="Where to write. [default: IMG_smooth, next to IMG]")  # fmt: skip
+@method_option
+@sigma_option(help="Noise level, such as 25/255. [default: estimated]")
+@noise_option("--noise-model", help=NOISE)
+@click.option("--time", type=Number(), metavar="T", help="Diffusion time. [default: chosen]")
+@click.option("--kappa", type=Contrast(), metavar="K|RULE",
+              help="Contrast of the edges to keep, or mad, quantile, sigma. [default: chosen]")  # fmt: skip
+@click.option("--diffusivity", metavar="NAME",
+              help="Perona-Malik with this diffusivity: exponential, rational, ...")  # fmt: skip
+@click.option("--scheme", metavar="NAME", help="Perona-Malik with this scheme: explicit, fsi, aos.")
+@click.option("--tol", type=Number(), metavar="E",
+              help="Perona-Malik with this error of the time steps. [default: 0.5/255]")  # fmt: skip
+@click.option("--fidelity", type=Number(), metavar="L",
+              help="Weight of the term that pulls back to IMG. [default: 0]")  # fmt: skip
+@volume_option
+@click.option("--spacing", type=Numbers(), metavar="H,..",
+              help="Pixel spacing of each axis, such as 3,1,1.")  # fmt: skip
+@overwrite_option
+@click.option("--jobs", type=click.IntRange(1), metavar="N", default=1, show_default=True,
+              help="Number of processes.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Skip images that already have a result.")
+@click.option("--report", metavar="CSV", help="Write a table of the images that failed, and why.")
+@click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
+              help="Process in blocks of this side. [default: large files only]")  # fmt: skip
+@click.option(
+    "--axes", metavar="TEXT", help="Axes of an array, such as TZYX. [default: the file's]"
+)
+@scheduler_option
+@click.option("--max-pixels", type=click.IntRange(1), metavar="N",
+              help="Refuse larger images. [default: 179 million; in blocks 2^40]")  # fmt: skip
+@click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
+def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume, report, side,
+           axes, scheduler, max_pixels, verbose, **parameters):  # fmt: skip
+    """Smooth images and keep their edges.
+
+    IMG is an image (PNG, JPEG, WebP, TIFF), an array (Zarr, HDF5), a folder or a pattern. The
+    result has the type, size and metadata of IMG. Parameters that you do not give are chosen from
+    the image. Arrays and large TIFF files are processed in blocks; after an interruption, the same
+    command resumes.
+
+    \b
+    Examples:
+      difffilter smooth img.png
+      difffilter smooth scans/ -o smoothed/ --jobs 2
+      difffilter smooth stack.tif --volume --spacing 3,1,1 -v
+      difffilter smooth volume.zarr -o out.zarr
+      difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
+      difffilter smooth photons.tif --noise poisson
+    """
+    from difffilter.blocks import folders
+    from difffilter.catalog import for_noise, usual_method
+
+    given = {name: value for name, value in parameters.items() if value is not None}
+    sources = folders.find_images(images)
+    folders.check_options(sources, sigma)
+    tasks = folders.plan_tasks(sources, output)
+    if method is None:
+        volumes = volume or any(folders.holds_volumes(task.source, axes) for task in tasks)
+        method = usual_method(volumes, given)
+    denoiser = for_noise(make_denoiser(method, **given), noise)
+    if output is not None and tasks[0].target != Path(output):  # a folder
+        Path(output).mkdir(parents=True, exist_ok=True)
+    if resume:
+        tasks = [task for task in tasks if not task.target.exists()]
+    if tasks:
+        warm_up({method: denoiser})
+    failures = []
+    with progress_of_blocks() as progress:
+        runs = folders.run(
+            tasks, denoiser, jobs, scheduler=scheduler, progress=progress, sigma=sigma,
+            volume=volume, overwrite=overwrite, axes=axes, side=side, max_pixels=max_pixels,
+        )  # fmt: skip
+        with progress_over(runs, len(tasks)) as results:
+            for task, notes, error in results:
+                if error is not None and len(tasks) == 1 and not report:
+                    raise error
+                if error is not None:
+                    failures.append((task.source, one_line(error)))
+                elif verbose:
+                    for note in notes:
+                        click.echo(f"{task.source} -> {task.target}  {note}")
+    if report:
+        folders.write_report(report, failures)
+    _summarize(failures, len(tasks))
+
+
+def _summarize(failures, count):
+    """Print the failures, after everything else so that they are seen; exit code 1 if any."""
+    for source, reason in failures:
+        named = "" if str(source) in reason else f"{source}: "
+        click.echo(f"error: {named}{reason}", err=True)
+    if failures:
+        others = "the others are done" if count > len(failures) else "none is done"
+        click.echo(f"{len(failures)} of {count} images failed; {others}", err=True)
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("image", metavar="IMG")
+@method_option
+@sigma_option(help="Noise level, such as 25/255. [default: estimated]")
+@noise_option("--noise-model", help=NOISE)
+@volume_option
+def estimate(image, method, sigma, noise, volume):
+    """Choose parameters for an image; print the command to use.
+
+    Of a file with several pages, the first is used.
+
+    \b
+    Examples:
+      difffilter estimate img.png
+      difffilter estimate img.png -m edge_enhancing --sigma 25/255
+    """
+    import shlex
+
+    from difffilter.api import estimate_parameters
+    from difffilter.io.files import read
+
+    search_current_folder()
+    picture = read(image)
+    page = (picture.volumes() if volume else picture.pages)[0]
+    chosen = estimate_parameters(
+        page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise
+    )
+    click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
+    # Double quotes read better around single ones, where they are as good.
+    text = str(chosen)
+    quoted = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
+    options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"
+    options += " --volume" if volume else ""
+    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted}{options}")
+
+
+@click.command()
+@click.argument("image", metavar="IMG")
+@sigma_option(required=True, help="Strength of the noise, such as 25/255.")
+@noise_option("--kind", default="gaussian", show_default=True,
+              help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
+@seed_option
+@click.option("-o", "--output", metavar="FILE",
+              help="Where to write. [default: IMG_noisy, next to IMG]")  # fmt: skip
+@overwrite_option
+def noise(image, sigma, noise, seed, output, overwrite):
+    """Add noise to an image.
+
+    The result has the type of the image: in an 8-bit file, the noise is rounded and clipped.
+
+    \b
+    Example:
+      difffilter noise photo.png --sigma 25/255 --noise poisson
+    """
+    import numpy as np
+
+    from difffilter.blocks.folders import plan_tasks
+    from difffilter.image import like
+    from difffilter.io.files import SUFFIXES, check_target, read, write
+    from difffilter.noise.models import add_noise
+
+    picture = read(image)
+    [task] = plan_tasks([Path(image)], output, "_noisy")
+    check_target(task.target, overwrite, SUFFIXES)
+    noisy = add_noise(picture.pages, sigma, noise, np.random.default_rng(seed))
+    write(task.target, picture.with_pages(like(noisy, picture.pages)))
+
+
+@click.command()
+def methods():
+    """List the methods and what they do.
+
+    \b
+    Example:
+      difffilter methods
+    """
+    from difffilter.catalog import MissingExtra, make
+    from difffilter.catalog import methods as names
+
+    for name in names():
+        try:
+            what = make(name).__doc__.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "."
+        except MissingExtra as error:
+            what = str(error)
+        click.echo(f"{name:<21}{what}")

@@ -1,0 +1,99 @@
+"""Descriptions that several docstrings share, written once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from textwrap import dedent, indent
+from typing import TypeVar
+
+__all__ = ["shared"]
+
+Documented = TypeVar("Documented", bound=Callable | type)
+
+TEXTS = {
+    "image": """
+        image : array_like
+            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+        """,
+    "time": """
+        time : float, optional
+            How long to diffuse, in units of length squared; ``None``: the time of least estimated
+            risk (see Notes).
+        """,
+    "kappa": """
+        kappa : float or {"mad", "quantile", "sigma"}, optional
+            Contrast parameter κ, in units of intensity per unit of length, or a rule that sets it
+            by the differences between neighbours (see `perona_malik`); ``None``: of several
+            multiples of σ, the one of least risk.
+        """,
+    "fidelity": """
+        fidelity : float, default 0
+            λ of a term λ(f - u) that pulls u back to the image f (biased diffusion, Nordström
+            1990), in units of one over time. The evolution then ends in a state that keeps some of
+            the image.
+        """,
+    "spacing": """
+        spacing : float or sequence of float, optional
+            Distance h of the pixels along each spatial axis; ``None``: 1.
+        """,
+    "explicit_step": """
+        step : float, optional
+            Largest time step, at most 1/(2 Σ 1/h²) (1/4 in 2-D and 1/6 in 3-D with spacing 1);
+            ``None``: 0.8 of that.
+        """,
+    "call": """
+        sigma : float, optional
+            Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
+            estimated from the image. Not used where every parameter is given.
+        channel_axis : int, optional
+            The axis of the channels; ``None``: no channels.
+        mask : array_like of bool, optional
+            Not supported by this filter, only by `heat` and `perona_malik`: a ValueError.
+        callback : callable, optional
+            Called as ``callback(time, image)`` after every time step, with a copy of the image so
+            far; the evolution stops when it returns a true value.
+        full_output : bool, default False
+            Whether to return what was chosen as well.
+        """,
+    "returns": """
+        ndarray
+            Same shape; float32, or float64 for float64 input.
+        dict
+            Only with ``full_output``: sigma (None if it was not needed), every parameter, the time
+            that was reached, and the number of time steps.
+        """,
+    "errors": """
+        TypeError, ValueError
+            If an argument is not as described above.
+        """,
+    "choosing": """
+        What is ``None`` is chosen from the image alone, and always alike: each candidate evolves
+        beside a copy with a trace of extra noise, which gives an unbiased estimate of the mean
+        squared error at every time (MC-SURE, Ramani, Blu & Unser 2008); the least of all wins.
+        Large images are judged by evenly spread tiles. The estimate assumes white Gaussian noise.
+        """,
+}
+
+
+def shared(documented: Documented) -> Documented:
+    """Replace each line ``%(name)s`` of a docstring by the text of this name in `TEXTS`.
+
+    Examples
+    --------
+    >>> @shared
+    ... def smooth(image):
+    ...     '''Smooth an image.
+    ...
+    ...     %(image)s
+    ...     '''
+    >>> print(smooth.__doc__.splitlines()[2].strip())
+    image : array_like
+    """
+    if documented.__doc__:  # python -OO has none
+
+        def text(match):
+            return indent(dedent(TEXTS[match[2]]).strip("\n"), match[1]).rstrip()
+
+        documented.__doc__ = re.sub(r"^( *)%\((\w+)\)s$", text, documented.__doc__, flags=re.M)
+    return documented

@@ -1,0 +1,219 @@
+"""What the PDE filters share: from an image to its solution at the time of least risk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from difffilter.checks import check_number
+from difffilter.denoiser import Denoiser
+from difffilter.noise.estimation import EXPONENTS
+from difffilter.pde.choose.kappa import check_kappa, contrast
+from difffilter.pde.choose.risk import least_risk
+from difffilter.pde.problem import Problem, arrays_only, pose, with_ample_range
+from difffilter.pde.solve.evolution import Evolution, WithFidelity
+from difffilter.pde.solve.halo import explicit_halo, steps_taken
+from difffilter.pde.solve.stability import check_step
+from difffilter.pde.solve.state import as_state, check_spacing
+
+__all__ = ["PDEFilter", "rounded"]
+
+# The standard deviation of the Gaussian for local means, in pixels.
+LOCAL = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class PDEFilter(Denoiser):
+    """A PDE ∂u/∂t = F(u) as a Denoiser.
+
+    A subclass is a frozen dataclass with the fields ``time``, ``fidelity`` and ``spacing`` and one
+    for each parameter of F. It names those that ``None`` leaves to be chosen in ``CHOSEN``, and
+    makes the evolutions to choose from in `evolutions`.
+    """
+
+    CHOSEN: ClassVar[tuple[str, ...]] = ()
+    MASKS: ClassVar[bool] = False  # whether a mask can be given
+    LOOK: ClassVar[int | None] = None  # how many pixels far an explicit step looks
+    # The limits of parameters, for filters that have one of this name.
+    LIMITS: ClassVar[dict[str, dict[str, float]]] = {
+        "time": {"least": 0},
+        "fidelity": {"least": 0},
+        "presmooth": {"least": 0},
+        "integration": {"least": 0},
+        "alpha": {"above": 0, "most": 1},
+        "epsilon": {"above": 0},
+        "q0": {"above": 0},
+        "step": {"above": 0},
+        "tol": {"above": 0},
+    }
+
+    if TYPE_CHECKING:  # every filter declares these fields, in an order of its own
+        time: float | None
+        fidelity: float
+        spacing: float | tuple[float, ...] | None
+
+    def __post_init__(self):
+        for name, value in self.parameters.items():
+            if name in self.LIMITS and value is not None:
+                check_number(name, value, **self.LIMITS[name])
+            if name == "kappa":
+                check_kappa(value)
+
+    def evolutions(self, spacing: tuple[float, float, float], sigma: float) -> list[Evolution]:
+        """The evolutions to choose from, given h for the axes z, y, x, and σ."""
+        raise NotImplementedError
+
+    # --- the contract ---------------------------------------------------------------------------
+
+    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+        return self.solve(noisy, sigma, channel_axis=channel_axis)
+
+    def choose(self, noisy, sigma=None, *, channel_axis=None):
+        if self.is_settled():
+            return self
+        return self._settle(self._pose(noisy, sigma, channel_axis))[0]
+
+    def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
+        if self.is_settled():
+            return self
+        problem = self._pose(noisy, sigma, channel_axis)
+        problem.weight, problem.deviation = weight, deviation
+        return self._settle(problem)[0]
+
+    def is_settled(self, sigma=None):
+        given = self.parameters
+        return given["time"] is not None and not any(
+            given[name] is None or (name == "kappa" and isinstance(given[name], str))
+            for name in self.CHOSEN
+        )
+
+    def halo(self, axes):
+        if not self.is_settled():
+            raise ValueError(f"{self!r} has parameters that are not set; call choose first")
+        return self._halo(check_spacing(self.spacing, axes))
+
+    def _halo(self, spacing: tuple[float, ...]) -> tuple[int, ...] | None:
+        """The halo of settled parameters, given h for each spatial axis; here of explicit steps."""
+        if self.LOOK is None:
+            return None
+        step = check_step(self.parameters["step"], (2,) * len(spacing), spacing)
+        steps, _ = steps_taken(self.time, step, self.fidelity)
+        return explicit_halo(steps, self.LOOK, self.time, spacing, widen=2)
+
+    def warm_up(self, dtype=np.float32):
+        # A plane will do: its kernels are the volumes' as well, or compile quickly.
+        replace(self, time=0.1, spacing=None)(np.eye(16, dtype=dtype), 0.1)
+
+    # --- from an image to its solution ----------------------------------------------------------
+
+    def solve(
+        self,
+        image: ArrayLike,
+        sigma: float | None = None,
+        *,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+        callback: Callable[[float, NDArray], Any] | None = None,
+        full_output: bool = False,
+    ) -> Any:
+        """The filtered image and, with `full_output`, a dict of what was chosen.
+
+        Parameters are those of the filter's function.
+        """
+        problem = self._pose(image, sigma, channel_axis, mask)
+        chosen, evolution = self._settle(problem)
+        result, time, steps = chosen._solution(problem, evolution, callback)
+        if not full_output:
+            return result
+        report = {"sigma": problem.sigma} | chosen.parameters | {"time": time, "steps": steps}
+        return result, report
+
+    def _solution(self, problem, evolution, callback):
+        """The image, the time that was reached, and the number of time steps."""
+        u, time, moving = problem.state, self.time, evolution
+        if self.fidelity:
+            moving = WithFidelity(evolution, self.fidelity, problem.backend.copy(u))
+        if callback is None:
+            u = problem.backend.evolve(moving, u, time)
+        else:
+            u, time = _watched(problem, moving, u, time, callback)
+        return problem.as_image(u), time, evolution.count(problem.volume, time)
+
+    def _pose(self, image, sigma, channel_axis, mask=None) -> Problem:
+        arrays_only(image)
+        if mask is not None and not self.MASKS:
+            raise ValueError(
+                f"mask is given, which {type(self).__name__} cannot use; expected heat or perona_malik"
+            )
+        problem = pose(
+            image, sigma, channel_axis, spacing=self.spacing, mask=mask, noise=self.noise
+        )
+        return with_ample_range(problem)
+
+    def _settle(self, problem: Problem) -> tuple[Any, Evolution]:
+        """This filter with nothing left to choose, and its evolution."""
+        kappa = self.parameters.get("kappa")
+        if isinstance(kappa, str):
+            sigma = problem.strength() if kappa == "sigma" else problem.sigma
+            kappa = contrast(kappa, problem.state, sigma, problem.spacing)
+            return replace(self, kappa=kappa)._settle(problem)
+        if self.is_settled():
+            return self, self.evolutions(problem.spacing, 1.0)[0]
+        sigma = problem.strength()
+        if sigma == 0:  # nothing to remove
+            evolution, time = self.evolutions(problem.spacing, 1.0)[0], self.time or 0.0
+        else:
+            # κ is held against a gradient that adds up over the channels, as does its noise.
+            together = math.sqrt(problem.channels) if "kappa" in self.CHOSEN else 1.0
+            candidates = self.evolutions(problem.spacing, together * sigma)
+            evolution, time = least_risk(
+                problem.state,
+                local_deviation(problem, sigma),
+                candidates,
+                self.time,
+                fidelity=self.fidelity,
+                weight=problem.as_state(problem.weight),
+            )
+        given = self.parameters
+        chosen = {name: getattr(evolution, name) for name in self.CHOSEN if given[name] is None}
+        return replace(self, time=time, **chosen), evolution
+
+
+def _watched(problem, evolution, u, time, callback):
+    """One step after the other, until the end or the callback says stop; the state, and its time."""
+    count, size = evolution.steps(problem.volume, time)
+    for done in range(1, count + 1):
+        u = problem.backend.evolve(evolution, u, size)
+        if callback(done * size, problem.as_image(problem.backend.copy(u))):
+            return u, done * size
+    return u, count * size
+
+
+def local_deviation(problem: Problem, sigma: float) -> float | NDArray:
+    """The standard deviation of the noise: σ, or σ·mᵖ at each pixel, m being a local mean.
+
+    Returns
+    -------
+    float or ndarray (B, C, D, H, W)
+    """
+    if problem.deviation is not None:
+        return as_state(problem.deviation, problem.channel_axis, coupled=problem.coupled)
+    exponent = EXPONENTS[problem.noise]
+    if exponent == 0:
+        return sigma
+    from scipy.ndimage import gaussian_filter
+
+    state, spacing = problem.state, problem.spacing
+    widths = [LOCAL * min(spacing[-2:]) / h for h in spacing]
+    mean = gaussian_filter(state, (0, 0, *widths), mode="reflect", truncate=3.0)
+    return state.dtype.type(sigma) * np.clip(mean, 0, None) ** state.dtype.type(exponent)
+
+
+def rounded(value: float) -> float:
+    """Four digits: as good, and better to read and to pass on."""
+    return float(f"{value:.4g}")

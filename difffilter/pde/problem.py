@@ -1,0 +1,145 @@
+"""The initial value problem that a filter solves: an image on its grid, and its noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from difffilter.devices import as_array, is_tensor
+from difffilter.noise.estimation import check_sigma, estimate_sigma
+from difffilter.pde.backends import backend_of
+from difffilter.pde.backends.arrays import Arrays
+from difffilter.pde.solve.state import as_state, check_mask, check_spacing, spatial_shape
+
+__all__ = ["Problem", "pose"]
+
+
+@dataclass
+class Problem:
+    """An image to be filtered, checked and converted once.
+
+    Attributes
+    ----------
+    image : ndarray or Tensor
+        Floating point, where the backend filters it.
+    channel_axis : int or None
+    backend : Arrays or Tensors
+    spacing : tuple of 3 float
+        h for the axes z, y, x.
+    mask : ndarray (1, D, H, W) of bool, or None
+        True where diffusion takes place.
+    coupled : bool
+        Whether the channels share one diffusivity; if not, each is an image of its own.
+    noise : str
+        The kind of noise.
+    sigma : float or None
+        Its strength, if it was given; `strength` estimates it otherwise.
+    weight, deviation : ndarray or None
+        Of the image's shape: how much the error of each pixel counts, and the standard deviation of
+        its noise.
+    dtype : dtype or None
+        Of the result; ``None``: that of `image`.
+    """
+
+    image: Any
+    channel_axis: int | None
+    backend: Arrays
+    spacing: tuple[float, float, float]
+    mask: NDArray | None = None
+    coupled: bool = True
+    noise: str = "gaussian"
+    sigma: float | None = None
+    weight: NDArray | None = None
+    deviation: NDArray | None = None
+    dtype: Any = None
+
+    @cached_property
+    def state(self):
+        """The image as a state (B, C, D, H, W), which an evolution may write to."""
+        return self.backend.as_state(self.image, self.channel_axis, coupled=self.coupled)
+
+    @cached_property
+    def seen(self):
+        """The state as an array, or as something that tiles can be cut out of."""
+        return self.backend.judged(self.state)
+
+    @property
+    def volume(self) -> tuple[int, ...]:
+        """(D, H, W)."""
+        return tuple(self.state.shape[2:])
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.channel_axis is None else self.image.shape[self.channel_axis]
+
+    def strength(self) -> float:
+        """σ as it was given, or as it is estimated."""
+        if self.sigma is None:
+            if self.noise == "gaussian":
+                self.sigma = self.backend.estimate_sigma(self.image, self.channel_axis, self.mask)
+            else:
+                self.sigma = estimate_sigma(self.image, self.channel_axis, noise=self.noise)
+        return self.sigma
+
+    def as_state(self, array: NDArray | None) -> NDArray | None:
+        """An array of the image's shape as a state."""
+        if array is None:
+            return None
+        return as_state(array, self.channel_axis, coupled=self.coupled)
+
+    def as_image(self, state):
+        """The result: a state as an image of the shape and dtype that came in."""
+        image = self.backend.as_image(state, self.image.shape, self.channel_axis)
+        return image if self.dtype is None else image.astype(self.dtype, copy=False)
+
+
+def pose(
+    image: ArrayLike,
+    sigma: float | None,
+    channel_axis: int | None,
+    *,
+    spacing: float | tuple[float, ...] | None = None,
+    mask: ArrayLike | None = None,
+    coupled: bool = True,
+    device: str | None = None,
+    noise: str = "gaussian",
+    axes: tuple[int, ...] | None = (2, 3),
+) -> Problem:
+    """Pose a `Problem`: check every argument and bring the image to where it is filtered."""
+    backend = backend_of(image, device)
+    image = backend.as_float(image, channel_axis, axes=axes)
+    shape = spatial_shape(image, channel_axis)
+    h = check_spacing(spacing, len(shape))
+    if sigma is not None:
+        sigma = check_sigma(sigma, backend.extremes(image))
+    return Problem(
+        image=image,
+        channel_axis=channel_axis,
+        backend=backend,
+        spacing=(1.0,) * (3 - len(shape)) + h,
+        mask=check_mask(as_array(mask), shape),
+        coupled=coupled,
+        noise=noise,
+        sigma=sigma,
+    )
+
+
+def arrays_only(image: Any) -> None:
+    """Raise TypeError for a tensor."""
+    if is_tensor(image):
+        raise TypeError(
+            "image is a torch.Tensor, which only heat and perona_malik take; expected an array: "
+            "image.cpu().numpy()"
+        )
+
+
+def with_ample_range(problem: Problem) -> Problem:
+    """The problem in float64 if products of gradients would overflow float32."""
+    image = problem.image
+    if image.dtype == np.float32 and max(-image.min(), image.max()) > 1e9:
+        problem.dtype, problem.image = image.dtype, image.astype(np.float64)
+    return problem

@@ -1,0 +1,126 @@
+"""What decides the result of a training run, and presets of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from difffilter.checks import check_choice, check_number, check_whole
+from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.ddpm.unet import UNetConfig
+
+__all__ = ["PRESETS", "TrainingConfig", "learning_rate"]
+
+PRECISIONS = ("auto", "bfloat16", "float32")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Everything that decides what a training run of a DDPM computes.
+
+    Parameters
+    ----------
+    unet : UNetConfig
+        The network.
+    schedule : NoiseSchedule
+        The noise schedule.
+    steps : int, default 12 000
+        Length of the run; the learning rate falls to 0 along a cosine that ends here.
+    batch, crop : int, default 8 and 96
+        Crops per step, over all processes, and their side in pixels.
+    learning_rate : float, default 3e-3
+        Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices,
+        and of AdamW for the others.
+    warmup : int, default 200
+        Steps of linear warm-up.
+    ema : float, default 0.998
+        Decay of the moving average of the weights, which is what is kept in the end.
+    clip : float, default 1.0
+        Largest norm of the gradient; a longer one is scaled down to it.
+    sigma, spread : float, default 28/255 and 0.8
+        log σ of the noise is normal with mean log `sigma` and standard deviation `spread`; σ is in
+        units of an image in [0, 1].
+    sigma_range : tuple of float, default (2/255, 120/255)
+        Range to which σ is clipped.
+    uniform : float, default 0.1
+        Fraction of the draws whose t is uniform in 1 ... T instead, so that the network knows the
+        whole way from noise and can generate images.
+    validation : int, default 24
+        Number of images set aside for validation, evenly spaced in the sorted list of files.
+    validate_every : int, default 500
+        Steps between two validations.
+    precision : {"auto", "bfloat16", "float32"}, default "auto"
+        Precision of the forward pass; weights and loss are float32 in any case. ``"auto"`` is
+        bfloat16 on CUDA and on processors that multiply in it (AVX512-BF16), where a step takes
+        little more than half the time, else float32.
+    seed : int, default 0
+        Seed of the initial weights and of all draws.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is out of range, or `crop` is not a multiple of what the network needs.
+
+    Examples
+    --------
+    >>> TrainingConfig(crop=64).batch
+    8
+    """
+
+    unet: UNetConfig = field(default_factory=UNetConfig)
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    steps: int = 12_000
+    batch: int = 8
+    crop: int = 96
+    learning_rate: float = 3e-3
+    warmup: int = 200
+    ema: float = 0.998
+    clip: float = 1.0
+    sigma: float = 28 / 255
+    spread: float = 0.8
+    sigma_range: tuple[float, float] = (2 / 255, 120 / 255)
+    uniform: float = 0.1
+    validation: int = 24
+    validate_every: int = 500
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        # A config read from JSON has a list.
+        object.__setattr__(self, "sigma_range", tuple(self.sigma_range))
+        for name in ("steps", "batch", "crop", "validate_every"):
+            check_whole(name, getattr(self, name), least=1)
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_choice("precision", self.precision, PRECISIONS)
+        if self.crop % self.unet.multiple:
+            raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
+        """The inverse of `dataclasses.asdict`."""
+        nested = {
+            "unet": UNetConfig(**values["unet"]),
+            "schedule": NoiseSchedule(**values["schedule"]),
+        }
+        return cls(**{**values, **nested})
+
+
+def learning_rate(config: TrainingConfig, step: int) -> float:
+    """Learning rate of the step that follows `step` finished ones: warm-up, then a cosine to 0."""
+    warm = min(1, (step + 1) / max(config.warmup, 1))
+    return config.learning_rate * warm * (1 + math.cos(math.pi * step / config.steps)) / 2
+
+
+# Six times the weights and eight times the work of the small network, for training on a GPU.
+BASE = UNetConfig(
+    widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
+)
+LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500, "ema": 0.9995}
+
+PRESETS = {
+    "gray-small": TrainingConfig(),
+    "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
+    "gray-base": TrainingConfig(unet=BASE, **LONG),
+    "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
+}

@@ -1,0 +1,97 @@
+"""Adding noise to an image, and comparing methods on it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command import invoke_error, invoke_ok
+from PIL import Image
+
+import difffilter as df
+from difffilter.catalog import usual_method
+from difffilter.image import like
+
+
+def test_noise_then_compare(tmp_path, photo):
+    Image.fromarray(like(photo, np.uint8(0))).save(tmp_path / "clean.png")
+    invoke_ok("noise", "clean.png", "--sigma", "25/255", "--seed", "3", cwd=tmp_path)
+    noisy = np.asarray(Image.open(tmp_path / "clean_noisy.png")) / 255
+    assert 20 < df.psnr(photo, noisy) < 21  # rounding and clipping take a little noise away
+    text = invoke_ok("compare", "clean.png", "--sigma", "25/255", cwd=tmp_path)
+    head, *rows, figure = text.splitlines()
+    assert head.split() == ["method", "PSNR", "(dB)", "SSIM", "seconds", "parameters"]
+    scores = {row.split()[0]: float(row.split()[1]) for row in rows}
+    assert list(scores) == ["identity", "heat", "perona_malik", usual_method(False), "ddpm"]
+    assert scores["perona_malik"] > scores["heat"] > scores["identity"] + 3
+    assert figure == "figure: clean_compare.png"
+    with Image.open(tmp_path / "clean_compare.png") as drawn:
+        assert drawn.size[0] > 800
+    text = invoke_ok("compare", "clean_noisy.png", "--no-reference", "-m", "heat", "-m",
+                     "perona_malik(diffusivity='tukey')", "-o", "fig.png", cwd=tmp_path)  # fmt: skip
+    assert text.splitlines()[0].split() == ["method", "seconds", "parameters"]
+    assert (tmp_path / "fig.png").exists()
+
+
+def test_compare_takes_a_class_of_ones_own(folder):
+    """In the current folder, by the installed script, which does not look there by itself."""
+    (folder / "mine.py").write_text(
+        "class Darker:\n"
+        "    def __init__(self, share=0.5):\n"
+        "        self.share = share\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        return self.share * noisy\n"
+    )
+    script = Path(sys.executable).with_name("difffilter")
+    command = [script, "compare", "grey.png", "--sigma", "0.1", "-m", "mine:Darker(share=1)",
+               "-m", "identity"]  # fmt: skip
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    head, mine, identity, _ = result.stdout.splitlines()
+    assert mine.startswith("mine:Darker(share=1)")
+    at = head.index("PSNR (dB)")
+    assert mine[at : at + 9] == identity[at : at + 9]
+    command = [script, "smooth", "grey.png", "-m", "mine:Darker(share=1)", "-o", "same.png"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    grey, same = (np.asarray(Image.open(folder / name)) for name in ("grey.png", "same.png"))
+    np.testing.assert_array_equal(grey, same)
+    command = [script, "smooth", "grey.png", "-m", "mine:Lighter"]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "mine has no class 'Lighter'" in result.stderr
+
+
+@pytest.mark.parametrize("noise", ["poisson", "speckle", "salt_and_pepper"])
+def test_kinds_of_noise(folder, noise):
+    options = ("noise", "colour.jpg", "--sigma", "0.2")
+    invoke_ok(*options, "--noise", noise, "-o", "out.png", cwd=folder)
+    clean, noisy = (np.asarray(Image.open(folder / n)) for n in ("colour.jpg", "out.png"))
+    expected = df.add_noise(clean, 0.2, noise, np.random.default_rng(0))
+    np.testing.assert_array_equal(noisy, like(expected, clean))
+    # The name of the option in earlier versions.
+    invoke_ok(*options, "--kind", noise, "-o", "again.png", cwd=folder)
+    assert (folder / "out.png").read_bytes() == (folder / "again.png").read_bytes()
+
+
+def test_noise_is_gaussian_by_default(folder):
+    for name, options in {"plain.png": (), "named.png": ("--noise", "gaussian")}.items():
+        invoke_ok("noise", "grey.png", "--sigma", "0.2", *options, "-o", name, cwd=folder)
+    assert (folder / "plain.png").read_bytes() == (folder / "named.png").read_bytes()
+
+
+def test_old_name_of_the_noise_option_in_compare(folder):
+    new, old, usual = (
+        invoke_ok("compare", "grey.png", "--sigma", "0.5", "-m", "identity", *options,
+                  "--overwrite", cwd=folder).split()[7]
+        for options in (["--noise", "salt_and_pepper"], ["--kind", "salt_and_pepper"], [])
+    )  # fmt: skip
+    assert new == old != usual
+
+
+def test_compare_needs_to_know_about_the_noise(folder):
+    text = invoke_error("compare", "grey.png", cwd=folder)
+    assert "pass --sigma 25/255 for the noise to add, or --no-reference" in text
+    text = invoke_error("noise", "grey.png", "--sigma", "0.1", "--noise", "pink", cwd=folder)
+    assert "noise is 'pink'; expected one of gaussian, poisson, speckle, salt_and_pepper" in text

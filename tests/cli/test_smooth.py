@@ -1,0 +1,162 @@
+"""The command smooth, with real files."""
+
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from command import invoke, invoke_error, invoke_ok
+from PIL import Image
+
+import difffilter as df
+from difffilter.image import like
+
+
+def test_smooth_without_options(folder, photo):
+    assert invoke_ok("smooth", "grey.png", cwd=folder) == ""
+    noisy, result = (np.asarray(Image.open(folder / n)) for n in ("grey.png", "grey_smooth.png"))
+    assert result.dtype == np.uint8
+    assert df.psnr(photo, result / 255) > df.psnr(photo, noisy / 255) + 5
+    # The command line adds nothing of its own.
+    np.testing.assert_array_equal(result, like(df.denoise(noisy), noisy))
+
+
+def test_smooth_verbose_says_what_was_chosen_and_can_be_repeated(folder):
+    text = invoke_ok("smooth", "grey.png", "-v", cwd=folder)
+    sigma, method = re.search(r"sigma=(\S+) .*?  (.*)\n", text).groups()
+    assert float(sigma) == pytest.approx(0.1, rel=0.1)
+    assert method.startswith("edge_enhancing(")
+    assert set(re.findall(r"(\w+)=[\d.]+[,)]", method)) == {"kappa", "time", "presmooth"}
+    invoke_ok("smooth", "grey.png", "-o", "again.png", "-m", method, cwd=folder)
+    np.testing.assert_array_equal(
+        *(np.asarray(Image.open(folder / n)) for n in ("grey_smooth.png", "again.png"))
+    )
+
+
+def test_smooth_options_reach_the_filter(folder):
+    invoke_ok("smooth", "colour.jpg", "-o", "out.png", "-m", "perona_malik(presmooth=0)",
+               "--time", "2", "--kappa", "12/255", "--diffusivity", "tukey", cwd=folder)  # fmt: skip
+    colour = np.asarray(Image.open(folder / "colour.jpg"))
+    expected = df.perona_malik(
+        colour, time=2.0, kappa=12 / 255, diffusivity="tukey", presmooth=0, channel_axis=-1
+    )
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(folder / "out.png")), like(expected, colour)
+    )
+
+
+def test_smooth_volume_or_page_by_page(folder):
+    pages = tifffile.imread(folder / "stack.tif")
+    method = "heat(time=1)"
+    invoke_ok("smooth", "stack.tif", "-o", "pages.tif", "-m", method, cwd=folder)
+    invoke_ok("smooth", "stack.tif", "-o", "volume.tif", "-m", method, "--volume",
+               "--spacing", "3,1,1", cwd=folder)  # fmt: skip
+    by_page = np.stack([like(df.heat(page, 1), page) for page in pages])
+    np.testing.assert_array_equal(tifffile.imread(folder / "pages.tif"), by_page)
+    volume = like(df.heat(pages, 1, spacing=(3, 1, 1)), pages)
+    np.testing.assert_array_equal(tifffile.imread(folder / "volume.tif"), volume)
+
+
+def test_smooth_float_volume_with_nothing_given(tmp_path, rng):
+    blob = np.zeros((10, 40, 40), np.float32)
+    blob[3:7, 10:30, 10:30] = 1
+    noisy = blob + rng.normal(0, 0.1, blob.shape).astype(np.float32)
+    tifffile.imwrite(tmp_path / "in.tif", noisy)
+    invoke_ok("smooth", "in.tif", "--volume", cwd=tmp_path)
+    result = tifffile.imread(tmp_path / "in_smooth.tif")
+    assert result.dtype == np.float32
+    assert df.psnr(blob, result) > df.psnr(blob, noisy) + 8
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_smooth_folder_goes_on_after_a_bad_file(folder, jobs):
+    (folder / "bad.png").write_text("no image")
+    (folder / "notes.txt").write_text("not even by its name")
+    result = invoke("smooth", ".", "-o", "out", "--jobs", jobs, cwd=folder)
+    assert result.returncode == 1
+    assert "bad.png is not an image that can be read" in result.stderr
+    assert "1 of 4 images failed; the others are done" in result.stderr
+    assert sorted(os.listdir(folder / "out")) == ["colour.jpg", "grey.png", "stack.tif"]
+
+
+def test_smooth_pattern_and_second_run(folder):
+    invoke_ok("smooth", "*.png", cwd=folder)
+    text = invoke_error("smooth", "grey.png", cwd=folder)
+    assert "grey_smooth.png exists already; pass --overwrite to replace it" in text
+    invoke_ok("smooth", "grey.png", "--overwrite", cwd=folder)
+    # A folder's results are not taken for images to smooth.
+    invoke_ok("smooth", ".", "--overwrite", cwd=folder)
+    assert not list(folder.glob("*_smooth_smooth*"))
+
+
+def test_a_folder_for_the_result_is_made(folder):
+    invoke_ok("smooth", "grey.png", "-m", "identity", "-o", "new/folder/", cwd=folder)
+    assert (folder / "new/folder/grey.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.png"], "there is no file missing.png; check the path"),
+        (["none*.png"], "no file matches none*.png"),
+        (["nothing"], "there is no image (.png, .jpg, .jpeg, .webp, .tif, .tiff) in the folder nothing"),
+        (["empty.png"], "empty.png is empty (0 bytes)"),
+        (["text.png"], "text.png is not an image that can be read"),
+        (["cut.jpg"], "cut.jpg is damaged or truncated"),
+        (["nan.tif"], "nan.tif: image has 1 pixels that are NaN or infinite; replace them"),
+        (["grey.png", "--sigma", "25"], "sigma is 25, above the image's whole range [0, 1]; "
+         "did you mean 25/255?"),
+        (["grey.png", "--sigma", "lots"], "--sigma is 'lots'; expected a number such as 0.098 or 25/255"),
+        (["grey.png", "--kappa", "0"], "kappa is 0.0; expected a finite number > 0"),
+        (["grey.png", "--kappa", "made"], "kappa is 'made'; expected one of mad, quantile, sigma; "
+         "did you mean 'mad'?"),
+        (["grey.png", "-m", "perona_malk"], "unknown method 'perona_malk'; did you mean 'perona_malik'?"),
+        (["grey.png", "-m", "heat(tiem=3)"], "heat has no parameter 'tiem'; did you mean 'time'?"),
+        (["grey.png", "-m", "heat(time=open('x'))"], "cannot read the method"),
+        (["grey.png", "--diffusivity", "exponental"],
+         "diffusivity is 'exponental'; expected one of exponential, rational"),
+        (["grey.png", "-m", "heat", "--kappa", "1"], "heat has no parameter 'kappa'"),
+        (["grey.png", "-o", "out.bmp"], "unknown suffix '.bmp'; use one of .png"),
+        (["grey.png", "-o", "nowhere/out.png"], "there is no folder nowhere to write out.png in"),
+        (["grey.png", "colour.jpg", "-o", "out.png"], "output is out.png; expected a folder for 2 results"),
+        (["grey.png", "--spacing", "1,x"], "--spacing is 'x'; expected a number"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line(folder, arguments, message):
+    (folder / "nothing").mkdir()
+    (folder / "empty.png").touch()
+    (folder / "text.png").write_text("some words")
+    (folder / "cut.jpg").write_bytes((folder / "colour.jpg").read_bytes()[:900])
+    tifffile.imwrite(folder / "nan.tif", np.array([[np.nan, 1], [0, 1]], np.float32))
+    before = sorted(os.listdir(folder))
+    assert message in invoke_error("smooth", *arguments, cwd=folder)
+    assert sorted(os.listdir(folder)) == before
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or (os.geteuid() == 0 and not os.path.exists("/usr/bin/setpriv")),
+    reason="needs a user whom permissions bind",
+)
+def test_read_only_folder(folder):
+    target = folder / "locked"
+    target.mkdir()
+    target.chmod(0o555)
+    command = [sys.executable, "-m", "difffilter", "smooth", "grey.png", "-o", "locked/"]
+    if os.geteuid() == 0:  # root may write anywhere; without that right it is like everyone
+        command = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override", *command]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "error: cannot write in the folder locked: permission denied\n"
+    assert not list(target.iterdir())
+
+
+def test_first_run_says_what_it_waits_for(folder):
+    result = subprocess.run(
+        [sys.executable, "-m", "difffilter", "smooth", "grey.png"], cwd=folder, check=True,
+        capture_output=True, text=True, env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
+    )  # fmt: skip
+    assert result.stderr == "compiling for this machine; this happens once ...\n"
+    assert any((folder / "cache").rglob("*.nbi"))

@@ -1,0 +1,241 @@
+"""Training a DDPM: a run does not care how often it was interrupted."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from difffilter.ddpm import weights
+from difffilter.ddpm.denoiser import DDPM
+from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.training import ddpm as training
+from difffilter.training.config import TrainingConfig
+from difffilter.training.data import draw_batch
+from difffilter.training.ddpm import export, fit
+from difffilter.training.log import plot_log
+from difffilter.training.state import TrainingState
+
+CONFIG = TrainingConfig(
+    unet=UNetConfig(widths=(8, 16), blocks=1, middle=1, attention=(1,), embedding=16),
+    steps=12,
+    batch=4,
+    crop=16,
+    warmup=3,
+    validation=2,
+    validate_every=5,
+)
+
+
+def records(output):
+    """The log without its timings."""
+    lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
+    return [{key: line[key] for key in line if key != "seconds"} for line in lines]
+
+
+def tensors(output):
+    return weights.read(output / "checkpoint.safetensors")[1]
+
+
+def assert_same_run(output, other):
+    assert records(output) == records(other)
+    mine, theirs = tensors(output), tensors(other)
+    assert mine.keys() == theirs.keys()
+    for name in mine:
+        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder, tmp_path_factory):
+    output = tmp_path_factory.mktemp("whole")
+    fit(folder, output, CONFIG, device="cpu")
+    return output
+
+
+def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted):
+    log = records(uninterrupted)
+    assert [line["step"] for line in log if "loss" in line] == list(range(1, 13))
+    assert [line["step"] for line in log if "psnr" in line] == [5, 10, 12]
+    net = weights.load(uninterrupted / "weights.safetensors").net
+    for name, value in net.state_dict().items():
+        expected = tensors(uninterrupted)[f"ema/{name}"].astype(np.float16)
+        np.testing.assert_array_equal(value.numpy(), expected.astype(np.float32))
+    assert not list(uninterrupted.glob("*.tmp"))
+
+
+def test_a_checkpoint_has_the_names_it_always_had(uninterrupted):
+    """So that runs of earlier versions go on."""
+    metadata, found = weights.read(uninterrupted / "checkpoint.safetensors")
+    assert metadata.keys() == {"config", "step"}
+    assert json.loads(metadata["config"]) == json.loads(json.dumps(asdict(CONFIG)))
+    expected = set()
+    for name, weight in UNet(CONFIG.unet).named_parameters():
+        kinds = ["momentum"] if weight.ndim > 1 else ["step", "exp_avg", "exp_avg_sq"]
+        expected |= {f"net/{name}", f"ema/{name}", *(f"moments/{name}/{kind}" for kind in kinds)}
+    assert found.keys() == expected
+
+
+def test_the_trained_range_is_that_of_the_draws(uninterrupted):
+    low, high = weights.load(uninterrupted / "weights.safetensors").sigma_range
+    schedule = CONFIG.schedule
+    assert low == pytest.approx(schedule.sigma_tilde(1) / 2)
+    assert high == pytest.approx(schedule.sigma_tilde(1000) / 2)
+
+
+@pytest.mark.parametrize("killed_at", [1, 6, 11])
+def test_an_interrupted_run_resumes_as_if_nothing_had_happened(
+    folder, tmp_path, uninterrupted, monkeypatch, killed_at
+):
+    def failing(images, config, step):
+        if step == killed_at:
+            raise KeyboardInterrupt
+        return draw_batch(images, config, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "draw_batch", failing)
+        with pytest.raises(KeyboardInterrupt):
+            fit(folder, tmp_path, CONFIG, device="cpu", checkpoint_seconds=0)
+    fit(folder, tmp_path, resume=True, device="cpu")
+    assert_same_run(tmp_path, uninterrupted)
+
+
+def test_steps_since_the_last_checkpoint_are_done_again(
+    folder, tmp_path, uninterrupted, monkeypatch
+):
+    """A log that is ahead of the checkpoint, its last line cut short, is taken back."""
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "draw_batch", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            fit(folder, tmp_path, CONFIG, device="cpu")
+    state = TrainingState(CONFIG, torch.device("cpu"))
+    state.save(tmp_path / "checkpoint.safetensors")
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "loss": 9.0}\n{"step": 2, "lo')
+    fit(folder, tmp_path, resume=True, device="cpu")
+    assert_same_run(tmp_path, uninterrupted)
+
+
+SCRIPT = f"""
+import json, sys, torch
+from pathlib import Path
+from difffilter.training import TrainingConfig, fit
+torch.set_num_threads(1)
+folder, *outputs = map(Path, sys.argv[1:])
+config = TrainingConfig.from_dict(json.loads({json.dumps(asdict(CONFIG))!r}))
+for output in outputs:
+    resume = (output / "checkpoint.safetensors").exists()
+    fit(folder, output, config, device="cpu", checkpoint_seconds=0, resume=resume)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_a_killed_process_loses_nothing_but_the_steps_since_its_checkpoint(
+    folder, tmp_path, script
+):
+    # All in processes of their own: what other tests did to this one may move the last digit.
+    whole, output = tmp_path / "whole", tmp_path / "run"
+    command = [sys.executable, script, folder, output]
+    process = subprocess.Popen(command)
+    checkpoint = output / "checkpoint.safetensors"
+    while not checkpoint.exists() and process.poll() is None:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert 0 < TrainingState.load(checkpoint, torch.device("cpu")).step <= 12
+    subprocess.run([*command, whole], check=True)  # goes on with it, and makes another
+    assert_same_run(output, whole)
+
+
+def test_two_processes_train_as_one(folder, tmp_path, uninterrupted, script):
+    output = tmp_path / "run"
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [*command, script, folder, output], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    mine, theirs = records(output), records(uninterrupted)
+    assert [line["step"] for line in mine] == [line["step"] for line in theirs]
+    for one, other in zip(mine, theirs, strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
+
+
+def test_a_resumed_run_may_be_made_longer(folder, tmp_path):
+    fit(folder, tmp_path, replace(CONFIG, steps=3), device="cpu")
+    fit(folder, tmp_path, resume=True, steps=5, device="cpu")
+    assert [line["step"] for line in records(tmp_path) if "loss" in line] == [1, 2, 3, 4, 5]
+    assert TrainingState.load(
+        tmp_path / "checkpoint.safetensors", torch.device("cpu")
+    ).config == replace(CONFIG, steps=5)
+
+
+def test_colour_may_start_from_gray(folder, tmp_path, uninterrupted):
+    gray = weights.load(uninterrupted / "weights.safetensors").net
+    state = TrainingState(
+        replace(CONFIG, unet=replace(CONFIG.unet, channels=3)), torch.device("cpu")
+    )
+    fresh = {name: value.clone() for name, value in state.net.state_dict().items()}
+    state.start_from(gray)
+    for net in (state.net, state.averaged):
+        for name, value in net.state_dict().items():
+            same = gray.state_dict()[name].shape == value.shape
+            torch.testing.assert_close(value, (gray.state_dict() if same else fresh)[name])
+            assert same or name in ("head.weight", "tail.weight", "tail.bias")
+    fit(folder, tmp_path, state.config, init=uninterrupted / "weights.safetensors", device="cpu")
+    assert weights.load(tmp_path / "weights.safetensors").net.config.channels == 3
+
+
+def test_a_checkpoint_is_not_overwritten_nor_made_up(folder, tmp_path, uninterrupted):
+    with pytest.raises(FileExistsError, match="resume"):
+        fit(folder, uninterrupted, CONFIG, device="cpu")
+    with pytest.raises(FileNotFoundError, match="nothing to resume"):
+        fit(folder, tmp_path, resume=True, device="cpu")
+    with pytest.raises(FileNotFoundError, match="checkpoint"):
+        export(tmp_path, tmp_path / "net.safetensors")
+
+
+def test_a_weight_file_is_not_a_checkpoint(folder, tmp_path, uninterrupted):
+    (tmp_path / "checkpoint.safetensors").write_bytes(
+        (uninterrupted / "weights.safetensors").read_bytes()
+    )
+    with pytest.raises(ValueError, match="is not a training checkpoint"):
+        fit(folder, tmp_path, resume=True, device="cpu")
+
+
+def test_a_run_can_be_exported_and_used(uninterrupted, tmp_path, rng):
+    path = tmp_path / "net.safetensors"
+    export(uninterrupted, path)
+    exported, written = weights.read(path), weights.read(uninterrupted / "weights.safetensors")
+    assert exported[0] == written[0]
+    assert DDPM(weights=path)(rng.random((9, 9)), 0.1).shape == (9, 9)
+
+
+def test_images_that_are_too_small_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="64 pixels"):
+        fit(folder, tmp_path, replace(CONFIG, crop=64), device="cpu")
+
+
+def test_a_loss_that_explodes_stops_the_run(folder, tmp_path):
+    config = replace(CONFIG, learning_rate=1e30, warmup=0, clip=1e30)
+    with pytest.raises(FloatingPointError, match="learning rate"):
+        fit(folder, tmp_path, config, device="cpu")
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_the_log_can_be_plotted(uninterrupted, tmp_path):
+    plot_log(uninterrupted / "log.jsonl", tmp_path / "log.png")
+    with Image.open(tmp_path / "log.png") as plot:
+        assert plot.size[0] > 500
+    (tmp_path / "log.jsonl").write_text("")
+    with pytest.raises(ValueError, match="no finished step"):
+        plot_log(tmp_path / "log.jsonl", tmp_path / "log.png")
