@@ -25,6 +25,9 @@ from pathlib import Path
 
 __all__ = ["awake", "cores", "free_cores", "in_threads", "pool"]
 
+# Where Linux says how many threads run, and a container how much time it may have.
+LOAD, QUOTA = "/proc/loadavg", "/sys/fs/cgroup/cpu.max"
+
 # Each of these libraries looks at its variable once, when it is loaded.
 THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -42,7 +45,7 @@ AWAKE, FREE, BUSY, MOMENT = 0.005, 0.002, 0.02, 0.0002
 def _quota():
     """How many cores a container's quota comes to, or infinity."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        quota, period = Path(QUOTA).read_text().split()
         return max(1, round(int(quota) / int(period)))
     except (OSError, ValueError):  # "max"
         return float("inf")
@@ -78,7 +81,7 @@ def free_cores():
 def _free_now():
     """`free_cores` at this instant, from how many threads run or wait for a core."""
     try:
-        with open("/proc/loadavg", "rb") as file:
+        with open(LOAD, "rb") as file:
             running = int(file.read().split()[3].partition(b"/")[0])
     except (OSError, ValueError, IndexError):
         return cores()

@@ -11,25 +11,39 @@ from contextlib import suppress
 from importlib import resources
 
 from numba import config
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 __all__ = ["cache"]
 
 
 class Cache(FunctionCache):
-    """Numba's cache, which here notices a change in any file of the folder.
+    """Numba's cache, but for three things.
 
-    Numba compiles a jitted function into its callers, but takes a caller's code for fresh as long
-    as the caller's own file has not changed. The stamp it compares is extended by `_sources`.
+    It notices a change in any file of the folder. Numba compiles a jitted function into its callers,
+    but takes a caller's code for fresh as long as the caller's own file has not changed.
 
-    A cache only saves time: if it is damaged or its folder is full, functions are compiled anew.
+    It has files of their own for each signature. Numba's index of all signatures is read, extended
+    and written back, so that of two processes which do so at once one might find the other's code
+    under the name that it has given to its own.
+
+    It only saves time: if it is damaged or its folder is full, functions are compiled anew.
     """
 
     def __init__(self, function):
         super().__init__(function)
-        self._cache_file._source_stamp = self._cache_file._source_stamp, _sources()
+        self._stamp = self._impl.locator.get_source_stamp(), _sources()
+
+    def _use_file_of(self, signature):
+        """(Numba compiles one function at a time.)"""
+        name = hashlib.sha256(repr(signature).encode()).hexdigest()[:12]
+        self._cache_file = IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=f"{self._impl.filename_base}-{name}",
+            source_stamp=self._stamp,
+        )
 
     def load_overload(self, signature, context):
+        self._use_file_of(signature)
         try:
             return super().load_overload(signature, context)
         except Exception:  # of any type: what is read may be anything
@@ -38,6 +52,7 @@ class Cache(FunctionCache):
             return None
 
     def save_overload(self, signature, result):
+        self._use_file_of(signature)
         with suppress(OSError):
             super().save_overload(signature, result)
 

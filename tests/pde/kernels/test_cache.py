@@ -32,7 +32,7 @@ def caller(x):
 CALL = """
 from difffilter.pde.kernels.caller import caller
 
-print(caller(0.5), sum(caller.stats.cache_hits.values()), caller.stats.cache_path)
+print(caller({argument}), sum(caller.stats.cache_hits.values()), caller.stats.cache_path)
 """
 
 
@@ -47,18 +47,18 @@ def kernels(tmp_path):
     return folder
 
 
-def call(kernels, *command, **environment):
+def call(kernels, *command, argument="0.5", **environment):
     """What the kernel returns in a process of its own, cache hits, and where the cache is."""
     copy = kernels.parents[2]
     clean = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     result = subprocess.run(
-        [*command, sys.executable, "-c", CALL],
+        [*command, sys.executable, "-c", CALL.format(argument=argument)],
         env=clean | {"PYTHONPATH": str(copy)} | environment,
         cwd=copy, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert result.stderr == ""
     value, hits, path = result.stdout.split()
-    return float(value), int(hits), path
+    return complex(value), int(hits), path
 
 
 def test_a_change_in_another_file_is_noticed(kernels):
@@ -77,6 +77,15 @@ def test_a_damaged_cache_is_made_anew(kernels):
         file.write_bytes(b"nonsense")
         assert call(kernels)[:2] == (1.5, 0)
     assert call(kernels)[:2] == (1.5, 1)
+
+
+def test_each_signature_has_files_of_its_own(kernels):
+    call(kernels)
+    before = {path: path.read_bytes() for path in kernels.glob("__pycache__/caller.*.nb?")}
+    assert len(before) == 2
+    call(kernels, argument="2j")
+    assert len([*kernels.glob("__pycache__/caller.*.nb?")]) == 4
+    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 @pytest.fixture

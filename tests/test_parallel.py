@@ -1,0 +1,145 @@
+"""Filters in processes and threads of every kind, and beside others."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pools
+import pytest
+
+from difffilter import parallel
+
+# What another process of the test run may have set for itself.
+CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "NUMBA_NUM"))}
+
+
+def run(*arguments, **environment):
+    """The output of a Python process, which is ended with all its children if it takes too long."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments], env=CLEAN | {"NUMBA_NUM_THREADS": "2"} | environment,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, errors = process.communicate(timeout=180)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 0, errors
+    return output
+
+
+@pytest.mark.parametrize(
+    ("kind", "layer"),
+    [("forked", "default"), ("threads", "default"), ("fresh", "default"), ("forked", "workqueue"),
+     ("threads", "workqueue")],
+)  # fmt: skip
+def test_results_are_the_same_to_the_bit(kind, layer):
+    output = run(pools.__file__, kind, NUMBA_THREADING_LAYER=layer)
+    assert output.splitlines() == [f"{name} equal" for name in ("this process", *pools.KINDS[kind])]
+
+
+IMPORTED_LATER = """
+import multiprocessing
+import numba
+import numpy as np
+
+@numba.njit(parallel=True)
+def double(x):
+    for i in numba.prange(len(x)):
+        x[i] *= 2
+
+def filtered(image):
+    import difffilter as df
+
+    return df.tv_flow(image, time=0.01)
+
+image = np.random.default_rng(0).random((150, 150))
+double(image)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    one, other = pool.map(filtered, [image] * 2)
+np.testing.assert_array_equal(one, other)
+np.testing.assert_array_equal(one, filtered(image))
+print("equal")
+"""
+
+
+def test_forked_before_the_import_and_after_other_parallel_loops():
+    assert run("-c", IMPORTED_LATER) == "equal\n"
+
+
+# --- cores ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fresh(monkeypatch):
+    """What was found out before does not count."""
+    monkeypatch.setattr(parallel, "_known", (0.0, 1))
+    monkeypatch.setattr(parallel, "_awake", (0.0, 1))
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(parallel, "cores", lambda: 8)
+
+
+@pytest.fixture
+def running(monkeypatch, tmp_path):
+    """A way to set how many threads run on the machine."""
+    file = tmp_path / "loadavg"
+    monkeypatch.setattr(parallel, "LOAD", str(file))
+    return lambda count: file.write_text(f"0.5 0.4 0.3 {count}/123 4567\n")
+
+
+@pytest.mark.parametrize(("count", "free"), [(1, 8), (3, 6), (8, 1), (50, 1)])
+def test_cores_in_use_are_not_free(fresh, running, count, free):
+    running(count)
+    assert parallel.free_cores() == free
+
+
+def test_own_threads_that_are_still_awake_do_not_count(fresh, running):
+    running(8)
+    parallel.awake(8)
+    assert parallel.free_cores() == 8
+
+
+def test_what_lasts_a_moment_does_not_count(fresh, running, monkeypatch):
+    running(4)
+    monkeypatch.setattr(time, "sleep", lambda seconds: running(1))
+    assert parallel.free_cores() == 8
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "0 0 0 x/y 1"])
+def test_all_cores_where_the_system_does_not_say(fresh, running, text):
+    running(1)
+    Path(parallel.LOAD).write_text(text)
+    assert parallel.free_cores() == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "quota"), [("200000 100000", 2), ("50000 100000", 1), ("max 100000", float("inf"))]
+)
+def test_a_quota_counts_as_cores(monkeypatch, tmp_path, text, quota):
+    (tmp_path / "cpu.max").write_text(text)
+    monkeypatch.setattr(parallel, "QUOTA", str(tmp_path / "cpu.max"))
+    assert parallel._quota.__wrapped__() == quota
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_in_threads_keeps_the_order_and_passes_errors_on(monkeypatch, cores):
+    monkeypatch.setattr(parallel, "free_cores", lambda: cores)
+
+    def inverse(number):
+        time.sleep(0.001 * (number % 3))
+        return 1 / number
+
+    assert list(parallel.in_threads(inverse, [4, 2, 1])) == [0.25, 0.5, 1]
+    with pytest.raises(ZeroDivisionError):
+        list(parallel.in_threads(inverse, [1, 0, 2, 3]))
+
+
+def test_a_pool_shares_the_cores(monkeypatch):
+    monkeypatch.setattr(parallel, "cores", lambda: 6)
+    with parallel.pool(3) as executor:
+        assert executor.submit(os.getenv, "NUMBA_NUM_THREADS").result(60) == "2"
+    assert multiprocessing.active_children() == []
