@@ -4,7 +4,8 @@
     python benchmarks/reliability.py hostile numbers # only these parts; the others stay as they were
     python benchmarks/reliability.py --page          # no new results: only the page
 
-Results are kept in benchmarks/results/reliability.json, part by part.
+Results are kept in benchmarks/results/reliability.json, part by part. What benchmarks/concurrency.py
+measured, which takes a quiet machine, goes onto the same page.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import time
 from datetime import date
 from pathlib import Path
 
+import concurrency
 import extremes
 import faults
 import hostile
@@ -135,6 +137,8 @@ def page(results):
             failed = "; ".join(r["bad"]) or "0"
             lines.append(f"| `{r['filter']}` | {r['cases']} | {failed} | {slow} |")
         lines.append("")
+    if concurrency.RESULTS.exists():
+        lines.append("#" + concurrency.RESULTS.read_text("utf-8"))
     return "\n".join(lines)
 
 
