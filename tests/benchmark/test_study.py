@@ -113,7 +113,7 @@ def test_noise_depends_on_the_case_and_the_pixels_and_nothing_else():
     [
         ({"sigmas": None}, "study try: sigmas is missing or empty"),
         ({"denoisers": "[]"}, "study try: denoisers is missing or empty"),
-        ({"sigmas": '["25"]'}, "study try: sigma is 25, above"),
+        ({"sigmas": '["25"]'}, "study try: sigma is 25; expected at most 1"),
         ({"sigmas": "[-0.1]"}, "study try: sigma"),
         ({"sigmas": '["a/b"]'}, "'a/b' is not a number; write 0.098 or 25/255"),
         ({"sigmas": "[[1]]"}, "study try: "),
