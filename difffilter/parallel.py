@@ -38,7 +38,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 # Seconds: for how long threads may stay awake after a loop; for how long what was found out holds
 # if all cores were free, and if not; and how long another process lasts that is made room for.
-AWAKE, FREE, BUSY, MOMENT = 0.005, 0.002, 0.02, 0.0002
+AWAKE, FREE, BUSY, MOMENT = 0.005, 0.02, 0.01, 0.0002
 
 
 @cache

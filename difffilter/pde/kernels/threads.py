@@ -32,8 +32,8 @@ def run(function, arguments):
         numba.get_num_threads()  # starts them
     most = threads = numba_threads._get_num_threads()
     if most > 1:
-        small = max(getattr(each, "size", 1) for each in arguments) < SMALL
-        threads = 1 if small else min(most, free_cores())
+        large = any(getattr(each, "size", 1) >= SMALL for each in arguments)
+        threads = min(most, free_cores()) if large else 1
     with _turn if numba_threads._threading_layer == "workqueue" else nullcontext():
         if threads == most:
             result = function(*arguments)
