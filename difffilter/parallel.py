@@ -36,9 +36,10 @@ THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_
 # awake for some milliseconds.
 os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
-# Seconds: for how long threads may stay awake after a loop; for how long what was found out holds
-# if all cores were free, and if not; and how long another process lasts that is made room for.
-AWAKE, FREE, BUSY, MOMENT = 0.005, 0.02, 0.01, 0.0002
+# Seconds: for how long threads may stay awake after a loop; for how long the number of free cores is
+# taken to hold; and after which time it is looked at again where it seems to have fallen, since most
+# other processes last but a moment.
+AWAKE, HOLDS, AGAIN = 0.005, 0.01, 0.0005
 
 
 @cache
@@ -58,24 +59,27 @@ def cores():
     return os.cpu_count() or 1
 
 
-_known = 0.0, 1  # until when the number of free cores is known, and that number
+_found = cores()  # the number of free cores
+_until = 0.0  # until when it is taken to hold
+_doubted = False  # whether fewer were free at the last look
 _awake = 0.0, 1  # until when threads of the last loop may be awake, and how many
 
 
 def free_cores():
-    """How many cores this thread may use without taking one from another; at least 1."""
-    global _known
-    until, number = _known
-    if time.monotonic() < until:
-        return number
+    """How many cores this thread may use without taking one from another; at least 1.
+
+    The number rises at once, but falls only when fewer cores are free at two looks in a row.
+    """
+    global _found, _until, _doubted
+    now = time.monotonic()
+    if now < _until:
+        return _found
     number = _free_now()
-    for _ in range(2):
-        if number == cores():
-            break
-        time.sleep(MOMENT)
-        number = max(number, _free_now())
-    _known = time.monotonic() + (FREE if number == cores() else BUSY), number
-    return number
+    if number < _found and not _doubted:
+        _doubted, _until = True, now + AGAIN
+    else:
+        _found, _doubted, _until = number, False, now + HOLDS
+    return _found
 
 
 def _free_now():

@@ -77,10 +77,19 @@ def test_forked_before_the_import_and_after_other_parallel_loops():
 @pytest.fixture
 def fresh(monkeypatch):
     """What was found out before does not count."""
-    monkeypatch.setattr(parallel, "_known", (0.0, 1))
+    monkeypatch.setattr(parallel, "_found", 8)
+    monkeypatch.setattr(parallel, "_until", 0.0)
+    monkeypatch.setattr(parallel, "_doubted", False)
     monkeypatch.setattr(parallel, "_awake", (0.0, 1))
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(parallel, "cores", lambda: 8)
+
+
+def looked_at_twice():
+    """The number of free cores after two looks."""
+    parallel.free_cores()
+    time.sleep(2 * parallel.AGAIN)
+    return parallel.free_cores()
 
 
 @pytest.fixture
@@ -94,26 +103,30 @@ def running(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("count", "free"), [(1, 8), (3, 6), (8, 1), (50, 1)])
 def test_cores_in_use_are_not_free(fresh, running, count, free):
     running(count)
-    assert parallel.free_cores() == free
+    assert looked_at_twice() == free
+    running(1)
+    time.sleep(2 * parallel.HOLDS)
+    assert parallel.free_cores() == 8
 
 
 def test_own_threads_that_are_still_awake_do_not_count(fresh, running):
     running(8)
     parallel.awake(8)
-    assert parallel.free_cores() == 8
+    assert looked_at_twice() == 8
 
 
-def test_what_lasts_a_moment_does_not_count(fresh, running, monkeypatch):
+def test_what_lasts_a_moment_does_not_count(fresh, running):
     running(4)
-    monkeypatch.setattr(time, "sleep", lambda seconds: running(1))
     assert parallel.free_cores() == 8
+    running(1)
+    assert looked_at_twice() == 8
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", "0 0 0 x/y 1"])
 def test_all_cores_where_the_system_does_not_say(fresh, running, text):
     running(1)
     Path(parallel.LOAD).write_text(text)
-    assert parallel.free_cores() == 8
+    assert looked_at_twice() == 8
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from ctypes import CFUNCTYPE, c_int
 
 import numba
+import numpy as np
 from numba.np.ufunc import parallel as numba_threads
 
 from difffilter.parallel import awake, free_cores
@@ -32,20 +33,30 @@ def run(function, arguments):
         numba.get_num_threads()  # starts them
     most = threads = numba_threads._get_num_threads()
     if most > 1:
-        large = any(getattr(each, "size", 1) >= SMALL for each in arguments)
-        threads = min(most, free_cores()) if large else 1
-    with _turn if numba_threads._threading_layer == "workqueue" else nullcontext():
-        if threads == most:
-            result = function(*arguments)
-        else:
-            numba_threads._set_num_threads(threads)
-            try:
-                result = function(*arguments)
-            finally:
-                numba_threads._set_num_threads(most)
+        threads = 1
+        for each in arguments:
+            if isinstance(each, np.ndarray) and each.size >= SMALL:
+                threads = min(most, free_cores())
+                break
+    if threads == most and numba_threads._threading_layer != "workqueue":
+        result = function(*arguments)
+    else:
+        result = _run_on(threads, most, function, arguments)
     if threads > 1:
         awake(threads)
     return result
+
+
+def _run_on(threads, most, function, arguments):
+    """Call a function on fewer threads than Numba is set to, or when it is this thread's turn."""
+    with _turn if numba_threads._threading_layer == "workqueue" else nullcontext():
+        if threads == most:
+            return function(*arguments)
+        numba_threads._set_num_threads(threads)
+        try:
+            return function(*arguments)
+        finally:
+            numba_threads._set_num_threads(most)
 
 
 def _mend_fork():
