@@ -18,12 +18,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-__all__ = ["awake", "cores", "free_cores", "in_threads", "pool"]
+__all__ = ["awake", "cores", "free_cores", "pool"]
 
 # Where Linux says how many threads run, and a container how much time it may have.
 LOAD, QUOTA = "/proc/loadavg", "/sys/fs/cgroup/cpu.max"
@@ -123,19 +123,3 @@ def pool(jobs, initializer=None, arguments=()):
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def in_threads(function, items):
-    """The results of a function for each of some items, in their order, from the free cores.
-
-    The function has to release the interpreter for most of its time, as PyTorch's do.
-    """
-    threads = min(free_cores(), len(items))
-    if threads < 2:
-        yield from map(function, items)
-        return
-    with ThreadPoolExecutor(threads) as executor:
-        try:
-            yield from executor.map(function, items)
-        finally:
-            executor.shutdown(cancel_futures=True)

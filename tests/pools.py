@@ -14,7 +14,6 @@ import torch
 from skimage import data
 
 import difffilter as df
-from difffilter import parallel
 
 METHODS = [
     "perona_malik(kappa=0.05, time=2)",
@@ -31,9 +30,10 @@ def filtered(image):
 
 def on(cores):
     """Have this process take so many cores for free."""
-    from difffilter.pde.kernels import threads
+    from difffilter.ddpm import threads as ddpm_threads
+    from difffilter.pde.kernels import threads as pde_threads
 
-    parallel.free_cores = threads.free_cores = lambda: cores
+    ddpm_threads.free_cores = pde_threads.free_cores = lambda: cores
 
 
 def in_pool(kind):

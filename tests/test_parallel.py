@@ -27,6 +27,7 @@ def run(*arguments, **environment):
         output, errors = process.communicate(timeout=180)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
         raise
     assert process.returncode == 0, errors
     return output
@@ -69,6 +70,76 @@ print("equal")
 
 def test_forked_before_the_import_and_after_other_parallel_loops():
     assert run("-c", IMPORTED_LATER) == "equal\n"
+
+
+BESIDE_THREADS = """
+import os
+import threading
+import numpy as np
+import difffilter as df
+
+image = np.random.default_rng(0).random((200, 200), np.float32)
+
+def filtered():
+    return df.denoise(image, sigma=0.1, method="ddpm")
+
+def in_child():
+    child = os.fork()
+    if child == 0:
+        os._exit(not np.array_equal(filtered(), expected))
+    return os.waitpid(child, 0)[1]
+
+def for_ever():
+    while True:
+        filtered()
+
+expected = filtered()
+for _ in range(10):
+    thread = threading.Thread(target=filtered)
+    thread.start()
+    thread.join()
+    assert in_child() == 0
+threading.Thread(target=for_ever, daemon=True).start()
+for _ in range(10):
+    assert in_child() == 0
+print("equal", flush=True)
+os._exit(0)  # without waiting for the thread
+"""
+
+
+def test_forked_while_threads_apply_the_network_or_end():
+    assert run("-c", BESIDE_THREADS) == "equal\n"
+
+
+BESIDE_A_COMPILATION = """
+import os
+import threading
+import numba
+import numpy as np
+import difffilter as df
+
+class Slow(numba.core.compiler.CompilerBase):
+    def define_pipelines(self):
+        started.set()
+        return numba.core.compiler.DefaultPassBuilder.define_nopython_pipeline(self.state),
+
+started = threading.Event()
+image = np.eye(50)
+slow = numba.njit(pipeline_class=Slow)(lambda x: np.linalg.eigh(x)[0] + np.linalg.svd(x)[1])
+df.tv_flow(image, time=0.01)  # imports
+thread = threading.Thread(target=slow, args=(image,))
+thread.start()
+started.wait()
+child = os.fork()
+if child == 0:
+    os._exit(numba.njit(lambda x: x + 1)(1) != 2)
+assert os.waitpid(child, 0)[1] == 0
+print("compiled")
+"""
+
+
+def test_forked_while_a_thread_compiles():
+    assert run("-c", BESIDE_A_COMPILATION) == "compiled\n"
 
 
 # --- cores ----------------------------------------------------------------------------------
@@ -136,19 +207,6 @@ def test_a_quota_counts_as_cores(monkeypatch, tmp_path, text, quota):
     (tmp_path / "cpu.max").write_text(text)
     monkeypatch.setattr(parallel, "QUOTA", str(tmp_path / "cpu.max"))
     assert parallel._quota.__wrapped__() == quota
-
-
-@pytest.mark.parametrize("cores", [1, 3])
-def test_in_threads_keeps_the_order_and_passes_errors_on(monkeypatch, cores):
-    monkeypatch.setattr(parallel, "free_cores", lambda: cores)
-
-    def inverse(number):
-        time.sleep(0.001 * (number % 3))
-        return 1 / number
-
-    assert list(parallel.in_threads(inverse, [4, 2, 1])) == [0.25, 0.5, 1]
-    with pytest.raises(ZeroDivisionError):
-        list(parallel.in_threads(inverse, [1, 0, 2, 3]))
 
 
 def test_a_pool_shares_the_cores(monkeypatch):

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from difffilter.ddpm.threads import in_threads
 from difffilter.ddpm.unet import UNet
-from difffilter.parallel import in_threads
 
 # Size and starts of the tiles, along H and along W.
 Layout = tuple[tuple[int, tuple[int, ...]], ...]

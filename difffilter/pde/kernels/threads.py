@@ -10,6 +10,7 @@ from ctypes import CFUNCTYPE, c_int
 
 import numba
 import numpy as np
+from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel as numba_threads
 
 from difffilter.parallel import awake, free_cores
@@ -79,5 +80,10 @@ def _mend_fork():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_mend_fork)
+    # A child forked while another thread compiles could never compile anything.
+    lock = global_compiler_lock
+    os.register_at_fork(
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+    )
     if multiprocessing.parent_process() is not None:
         _mend_fork()  # Numba may have been used before the fork, and this be imported after it
