@@ -42,7 +42,7 @@ CASES = {
     "beside 4 loops": (1, 4),
 }
 
-# What is imported first, PyTorch, which brings an OpenMP library with it, or difffilter.
+# The library imported first: PyTorch, which brings its own OpenMP library, or difffilter.
 FIRST = ("difffilter", "torch")
 
 LOOP = "while True: pass"
@@ -137,9 +137,9 @@ def together(method, side, first, processes, loops, seconds, compare=False):
 
 
 def fair(processes, loops):
-    """How many times as long as alone a process takes that has its fair share of the cores.
+    """The time of a process that gets its fair share of the cores, relative to running alone.
 
-    No more of them than there are can be shared out, and a loop uses one at most.
+    A busy loop takes one core at most.
     """
     total = cores()
     return total / max(total / (processes + loops), (total - loops) / processes)

@@ -1,4 +1,4 @@
-"""What scripts call: denoise an image, choose parameters for it, let it evolve."""
+"""Functions for scripts: denoise an image, estimate parameters for it, follow its evolution."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def denoise(
     full_output: bool = False,
     **parameters: Any,
 ) -> Any:
-    """Denoise an image by a method of the catalog, or by a Denoiser of one's own.
+    """Denoise an image by a method of the catalog or by your own Denoiser.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
 
 @dataclass(frozen=True)
 class Parameters(Mapping):
-    """What was chosen for an image: a mapping of a method's parameters to their values.
+    """Parameters chosen for an image, as a mapping from names to values.
 
     Its ``str`` is what `make` and the command line's ``-m`` take.
 

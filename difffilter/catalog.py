@@ -57,8 +57,8 @@ def make(text: str, **parameters: Any) -> Any:
     Parameters
     ----------
     text : str
-        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``; or a class
-        of one's own, ``"my_module:MyDenoiser(strength=2)"``, whose module is imported. Values are
+        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``; or your own
+        class, ``"my_module:MyDenoiser(strength=2)"``, whose module is imported. Values are
         Python literals or fractions such as ``25/255``; nothing is evaluated.
     **parameters
         More parameters, which win over those in `text`.

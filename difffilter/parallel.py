@@ -10,7 +10,7 @@ others theirs. Two rules see to that:
   only before the library is loaded, which the user may have done by importing PyTorch. That is
   why there is the first rule.)
 
-What a filter returns depends neither on the number of threads nor on the process it runs in.
+The result of a filter depends neither on the number of threads nor on the process it runs in.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def in_thread_of_child(images):
 
 
 def _forked(function):
-    """What a function returns in a forked process."""
+    """The result of a function called in a forked process."""
     receiver, sender = multiprocessing.Pipe(duplex=False)
     child = os.fork()
     if child == 0:

@@ -2,10 +2,14 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 from PIL import Image
 from skimage import data, filters
+
+from difffilter.benchmark.report.summary import Results
+from difffilter.benchmark.report.svg import inline
 
 HEADER = ["image", "noise", "sigma", "seed", "denoiser", "metric", "value"]
 IMAGES = ["camera", "coins", "moon", "page", "brick", "grass"]
@@ -112,3 +116,25 @@ def _write_example(folder, level, methods):
         if name != "clean.png":
             labels[name] = label
     (folder / "labels.json").write_text(json.dumps(labels), "utf-8")
+
+
+def table(markdown, heading):
+    """The Markdown table under a heading, as a dict of rows of cells."""
+    part = re.split(rf"^### {re.escape(heading)}$", markdown, flags=re.M)[1]
+    rows = re.findall(r"^\|(.*)\|$", part.split("###")[0], re.M)
+    cells = [[cell.strip() for cell in row.split(" | ")] for row in rows]
+    return {row[0]: row[1:] for row in cells if not row[0].startswith("---")}
+
+
+def results_of(psnrs, level=25.0, **study):
+    """Results with these PSNRs: {label: {image: value}}."""
+    values = {
+        ("gaussian", level, label, "psnr"): {(image, 0): value for image, value in images.items()}
+        for label, images in psnrs.items()
+    }
+    return Results(study, values)
+
+
+def chart_text(figure):
+    """A chart as the page's SVG."""
+    return inline(figure, "x-", {})

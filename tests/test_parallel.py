@@ -13,7 +13,7 @@ import pytest
 
 from difffilter import parallel
 
-# What another process of the test run may have set for itself.
+# Without variables that another test of the run may have set.
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_", "NUMBA_NUM"))}
 
 

@@ -1,4 +1,4 @@
-"""What a process does for a study: one method on one case at a time."""
+"""The worker process of a study: runs one method on one case at a time."""
 
 from __future__ import annotations
 

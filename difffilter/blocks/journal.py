@@ -87,7 +87,7 @@ class Journal:
         Parameters
         ----------
         begun : dict
-            What a resumed run needs, as JSON types.
+            State that a resumed run needs, as JSON types.
         """
         self.begun, self.done = json.loads(json.dumps(begun)), {}
         self._file.truncate(0)

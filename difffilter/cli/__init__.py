@@ -1,6 +1,6 @@
 """The command line: one file for each group of commands, each a thin layer over one function.
 
-What a command needs is imported inside it, so that ``difffilter --help`` starts at once.
+Each command imports what it needs, so that ``difffilter --help`` starts at once.
 """
 
 from __future__ import annotations

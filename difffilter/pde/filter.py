@@ -1,4 +1,4 @@
-"""What the PDE filters share: from an image to its solution at the time of least risk."""
+"""The base class of the PDE filters: from an image to its solution at the time of least risk."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import re
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.errors import ExtensionError
 
-# What a browser fetches by itself; links may lead anywhere.
+# Resources that a browser loads by itself; links may lead anywhere.
 FETCHED = re.compile(
     r"""<(?:script|img|source|iframe|link(?=[^>]*\srel="(?:stylesheet|icon|preload)))\b[^>]*"""
     r"""\s(?:src|href)="((?:https?:)?//[^"]*)"""

@@ -29,7 +29,7 @@ METHOD = SCHEMES["perona_malik exponential explicit"].method()
 
 
 def smoothed(values, dtype=None, **options):
-    """What is expected of each plane or volume."""
+    """The expected result, plane by plane or volume by volume."""
     return np.stack([like(METHOD(v, **options), v) for v in values])
 
 

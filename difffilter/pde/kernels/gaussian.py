@@ -87,7 +87,7 @@ def blur_depth(a, result, half, workers):
 def blur_within(a, mask, half, axis, result, workers):
     """Blur ``a[b, c, z, y, x]`` along an axis within masks (B, D, H, W), reflected beyond them too.
 
-    What is outside the masks becomes no number of interest.
+    Values outside the masks are meaningless.
     """
     batch, channels, depth, height, width = a.shape
     rows = batch * channels * depth * height

@@ -121,7 +121,7 @@ def _covered(boxes, taken):
 
 
 def _outside(boxes, frame):
-    """How far each box sticks out of the frame."""
+    """The lengths by which boxes exceed the frame, summed over its sides."""
     low = np.clip(np.subtract(frame[:2], boxes[:, :2]), 0, None)
     high = np.clip(np.subtract(boxes[:, 2:], frame[2:]), 0, None)
     return (low + high).sum(axis=1)
