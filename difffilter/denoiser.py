@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from difffilter.docstring import shared
 from difffilter.image import as_float, mosaic
 from difffilter.noise.estimation import check_sigma, estimate_sigma
 
@@ -62,6 +63,7 @@ class Denoiser:
     SEARCH_COLOUR: ClassVar[dict] = {}
     PACKAGES: ClassVar[tuple[str, ...]] = ()
 
+    @shared
     def __call__(
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
     ) -> NDArray:
@@ -69,17 +71,11 @@ class Denoiser:
 
         Parameters
         ----------
-        noisy : array_like
-            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-        sigma : float, optional
-            Standard deviation of the noise in units of intensity; ``None``: estimated.
-        channel_axis : int, optional
-            The axis of the channels; ``None``: no channels.
+        %(noisy)s
 
         Returns
         -------
-        ndarray
-            Same shape; float32, or float64 for float64 input. Never the input itself.
+        %(denoised)s
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
 

@@ -58,6 +58,18 @@ TEXTS = {
         full_output : bool, default False
             Whether to return what was chosen as well.
         """,
+    "noisy": """
+        noisy : array_like
+            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+        sigma : float, optional
+            Standard deviation of the noise in units of intensity; ``None``: estimated.
+        channel_axis : int, optional
+            The axis of the channels; ``None``: no channels.
+        """,
+    "denoised": """
+        ndarray
+            Same shape; float32, or float64 for float64 input. Never the input itself.
+        """,
     "returns": """
         ndarray
             Same shape; float32, or float64 for float64 input.

@@ -24,6 +24,7 @@ from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut
 from difffilter.ddpm.weights import Weights
 from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
+from difffilter.docstring import shared
 from difffilter.image import as_float
 from difffilter.noise.estimation import check_sigma
 
@@ -137,6 +138,7 @@ class DDPM(Denoiser):
             check_number("sigma", self.sigma, least=0)
         find_device(self.device)
 
+    @shared
     def __call__(
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
     ) -> NDArray:
@@ -144,17 +146,11 @@ class DDPM(Denoiser):
 
         Parameters
         ----------
-        noisy : array_like
-            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-        sigma : float, optional
-            Standard deviation of the noise in units of intensity; ``None``: estimated.
-        channel_axis : int, optional
-            The axis of the channels; ``None``: no channels.
+        %(noisy)s
 
         Returns
         -------
-        ndarray
-            Same shape; float32, or float64 for float64 input. Never the input itself.
+        %(denoised)s
 
         Raises
         ------

@@ -97,7 +97,12 @@ class _AtWork:
         self._changed.release()
 
 
-def _start():
+_turn = threading.RLock()
+_at_work = _AtWork()
+_executor: ThreadPoolExecutor | None = None
+
+
+def _start_again():
     """New locks and threads: in a forked process those that held the old ones are no more."""
     global _turn, _at_work, _executor
     _turn = threading.RLock()
@@ -105,10 +110,9 @@ def _start():
     _executor = None
 
 
-_start()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=lambda: _at_work.stop(),
         after_in_parent=lambda: _at_work.go_on(),
-        after_in_child=_start,
+        after_in_child=_start_again,
     )

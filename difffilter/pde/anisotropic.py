@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -240,10 +240,8 @@ class TensorDiffusion(Evolution):
         Smallest eigenvalue of D, above 0.
     step : float
         How long one D is used, at most, in units of time.
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
-    mask : ndarray (M, D, H, W) of bool, or None
-        True where the image moves; ``None``: everywhere.
+    spacing, mask
+        As in `Evolution`.
     """
 
     kind: int
@@ -251,9 +249,6 @@ class TensorDiffusion(Evolution):
     presmooth: float
     integration: float
     alpha: float
-    step: float
-    spacing: tuple[float, float, float]
-    mask: NDArray | None = None
 
     def largest_step(self, volume):
         return self.step
@@ -390,7 +385,9 @@ class EdgeEnhancing(PDEFilter):
     def evolutions(self, spacing, sigma):
         integration = EDGE_INTEGRATION * min(spacing[-2:])
         return [
-            TensorDiffusion(kernels.EDGE, kappa, blur, integration, EDGE_ALPHA, self.step, spacing)
+            TensorDiffusion(
+                kernels.EDGE, kappa, blur, integration, EDGE_ALPHA, spacing=spacing, step=self.step
+            )
             for blur, kappa in _candidates(self.presmooth, self.kappa, EDGE_CHOICES, sigma)
         ]
 
@@ -424,7 +421,13 @@ class CoherenceEnhancing(PDEFilter):
     def evolutions(self, spacing, sigma):
         return [
             TensorDiffusion(
-                kernels.COHERENCE, kappa, self.presmooth, reach, self.alpha, self.step, spacing
+                kernels.COHERENCE,
+                kappa,
+                self.presmooth,
+                reach,
+                self.alpha,
+                spacing=spacing,
+                step=self.step,
             )
             for reach, kappa in _candidates(self.integration, self.kappa, COHERENCE_CHOICES, sigma)
         ]

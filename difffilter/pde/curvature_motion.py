@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
@@ -92,19 +92,8 @@ def curvature_motion(
 class LevelLineMotion(Evolution):
     """∂u/∂t = |∇u| div(∇u/|∇u|), by explicit steps.
 
-    Attributes
-    ----------
-    step : float or None
-        Largest time step; ``None``: 0.8 of the stability bound.
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
-    mask : ndarray (M, D, H, W) of bool, or None
-        True where the image moves; ``None``: everywhere.
+    Attributes are those of `Evolution`.
     """
-
-    step: float | None
-    spacing: tuple[float, float, float]
-    mask: NDArray | None = None
 
     def evolve(self, u, time):
         volume = u.shape[2:]
@@ -145,4 +134,4 @@ class CurvatureMotion(PDEFilter):
     RADIUS: ClassVar = 1
 
     def evolutions(self, spacing, sigma):
-        return [LevelLineMotion(self.step, spacing)]
+        return [LevelLineMotion(spacing=spacing, step=self.step)]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -106,19 +106,12 @@ class ForwardBackwardDiffusion(Evolution):
         κ, in units of intensity per unit of length.
     alpha : float
         Strength of the backward diffusion.
-    step : float or None
-        Largest time step; ``None``: 0.8 of the stability bound.
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
-    mask : ndarray (M, D, H, W) of bool, or None
-        True where the image moves; ``None``: everywhere.
+    spacing, step, mask
+        As in `Evolution`.
     """
 
     kappa: float
     alpha: float
-    step: float | None
-    spacing: tuple[float, float, float]
-    mask: NDArray | None = None
 
     def evolve(self, u, time):
         number, workers = u.dtype.type, numba.get_num_threads()
@@ -164,4 +157,6 @@ class ForwardBackward(PDEFilter):
 
     def evolutions(self, spacing, sigma):
         kappas = [rounded(m * sigma) for m in MULTIPLES] if self.kappa is None else [self.kappa]
-        return [ForwardBackwardDiffusion(k, self.alpha, self.step, spacing) for k in kappas]
+        return [
+            ForwardBackwardDiffusion(k, self.alpha, spacing=spacing, step=self.step) for k in kappas
+        ]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
@@ -116,18 +116,11 @@ class SpeckleDiffusion(Evolution):
     ----------
     q0 : float
         The coefficient of variation up to which the image diffuses freely.
-    step : float or None
-        Largest time step; ``None``: 0.8 of the stability bound.
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
-    mask : ndarray (M, D, H, W) of bool, or None
-        True where the image moves; ``None``: everywhere.
+    spacing, step, mask
+        As in `Evolution`.
     """
 
     q0: float
-    step: float | None
-    spacing: tuple[float, float, float]
-    mask: NDArray | None = None
 
     def evolve(self, u, time):
         volume = u.shape[2:]
@@ -173,4 +166,4 @@ class SRAD(PDEFilter):
 
     def evolutions(self, spacing, sigma):
         values = [rounded(m * sigma) for m in MULTIPLES] if self.q0 is None else [self.q0]
-        return [SpeckleDiffusion(q0, self.step, spacing) for q0 in values]
+        return [SpeckleDiffusion(q0, spacing=spacing, step=self.step) for q0 in values]

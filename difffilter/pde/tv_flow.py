@@ -7,7 +7,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
@@ -122,21 +122,16 @@ class TotalVariationDiffusion(Evolution):
     ----------
     epsilon : float
         ε, in units of intensity per unit of length.
-    step : float
-        Largest time step, in units of intensity times length.
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
     sigma : float
         Standard deviation of the noise, by which to look for the least risk.
-    mask : ndarray (M, D, H, W) of bool, or None
-        True where the image moves; ``None``: everywhere.
+    step : float
+        Largest time step, in units of intensity times length.
+    spacing, mask
+        As in `Evolution`.
     """
 
     epsilon: float
-    step: float
-    spacing: tuple[float, float, float]
     sigma: float
-    mask: NDArray | None = None
 
     @property
     def first(self):
@@ -211,7 +206,7 @@ class TVFlow(PDEFilter):
     step: float = STEP
 
     def evolutions(self, spacing, sigma):
-        return [TotalVariationDiffusion(self.epsilon, self.step, spacing, sigma)]
+        return [TotalVariationDiffusion(self.epsilon, sigma, spacing=spacing, step=self.step)]
 
     def _halo(self, spacing):
         steps, size = steps_taken(self.time, max(self.step, self.time / MOST_STEPS), self.fidelity)

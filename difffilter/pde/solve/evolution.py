@@ -17,8 +17,9 @@ __all__ = ["Evolution", "WithFidelity", "fidelity_steps"]
 BIAS = 0.05
 
 
+@dataclass(frozen=True, kw_only=True)
 class Evolution:
-    """A discretised PDE, which evolves a state in time; subclasses are frozen dataclasses.
+    """A discretised PDE, which evolves a state in time.
 
     Attributes
     ----------
@@ -30,9 +31,9 @@ class Evolution:
         True where the image moves, image b having mask b mod M; ``None``: everywhere.
     """
 
-    spacing: tuple[float, float, float]
-    step: float | None
-    mask: NDArray | None
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    step: float | None = None
+    mask: NDArray | None = None
 
     @property
     def first(self) -> float:
@@ -69,11 +70,11 @@ class Evolution:
 
     def with_step(self, step: float) -> Evolution:
         """A copy with another largest time step."""
-        return replace(self, step=step)  # type: ignore[type-var]
+        return replace(self, step=step)
 
     def tiled(self, tile: Callable[[NDArray | None], NDArray | None]) -> Evolution:
         """A copy for tiles of the image; `tile` cuts the same tiles out of a mask."""
-        return replace(self, mask=tile(self.mask))  # type: ignore[type-var]
+        return replace(self, mask=tile(self.mask))
 
     def masks(self, u: NDArray) -> NDArray:
         """The masks of all images of a state: (B, D, H, W), or empty if there are none."""

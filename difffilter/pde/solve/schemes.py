@@ -82,26 +82,21 @@ class Diffusion(Evolution):
         Code of the diffusivity (`kernels.CONSTANT` for linear diffusion).
     kappa : float
         Contrast parameter κ, in units of intensity per unit of length.
-    spacing : tuple of 3 float
-        h for the axes z, y, x.
     presmooth : float
         Standard deviation, in units of length, of the Gaussian by which u is smoothed before the
         gradient is taken; 0: g follows from the difference across each face.
-    mask : ndarray (M, D, H, W) of bool, or None
-        True where diffusion takes place; ``None``: everywhere.
     scheme : {"explicit", "fsi", "aos"}
         Explicit steps, cycles of the fast semi-iterative scheme, additive operator splitting.
     step : float or None
         Largest step, or length of a cycle; ``None``: 0.8 of the stability bound.
+    spacing, mask
+        As in `Evolution`.
     """
 
     kind: int = kernels.CONSTANT
     kappa: float = 1.0
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     presmooth: float = 0.0
-    mask: NDArray | None = None
     scheme: str = "explicit"
-    step: float | None = None
 
     @property
     def first(self):

@@ -50,7 +50,9 @@ def test_several_tiles(presmooth, rng):
     """Where one tile ends and the next begins nothing is different."""
     state = rng.random((2, 2, 2, 9, triton_steps.COLUMNS + 3), np.float32)
     mask = rng.random((1, *state.shape[2:])) < 0.9
-    diffusion = Diffusion(DIFFUSIVITIES["rational"], 0.3, (2.0, 1.0, 1.0), presmooth, mask)
+    diffusion = Diffusion(
+        DIFFUSIVITIES["rational"], 0.3, presmooth, spacing=(2.0, 1.0, 1.0), mask=mask
+    )
     diffusion, time = replace(diffusion, scheme="fsi", step=0.5), 0.5
     result = run(diffusion, time, state.copy())
     np.testing.assert_allclose(result, diffusion.evolve(state, time), atol=1e-5)

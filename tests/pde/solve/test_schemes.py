@@ -206,7 +206,7 @@ def test_presmoothed_steps_do_not_depend_on_the_layout(data):
     state = rng.random((draw(st.integers(1, 3)), channels, depth, height, width)).astype(dtype)
     kind = draw(st.sampled_from(sorted(DIFFUSIVITIES.values())))
     spacing = draw(st.sampled_from([(1.0, 1.0, 1.0), (1.5, 2.0, 1.0)]))
-    diffusion = Diffusion(kind, 0.2, spacing, draw(st.sampled_from([0.5, 0.7, 1.0, 1.5])))
+    diffusion = Diffusion(kind, 0.2, draw(st.sampled_from([0.5, 0.7, 1.0, 1.5])), spacing=spacing)
     scheme = draw(st.sampled_from(["explicit", "semi_iterative"]))
     results = [evolved(state, diffusion, scheme)]
 
