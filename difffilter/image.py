@@ -26,8 +26,9 @@ def as_float(
     ----------
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, of any real or boolean dtype, or either of them with one more
-        axis of channels. Integers are scaled so that their full range becomes [0, 1] (signed
-        ones: [-1, 1]); floats are taken as they are.
+        axis of channels. Integers of up to 32 bits are scaled so that their full range becomes
+        [0, 1] (signed ones: [-1, 1]). Floats are taken as they are, and so are integers of 64 bits,
+        which NumPy makes of Python's whatever their range.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     name : str, default "image"
@@ -38,14 +39,16 @@ def as_float(
     Returns
     -------
     ndarray
-        float64 for float64, float32 for everything else. It may share memory with `image`.
+        float64 for float64 or longer, in the machine's byte order; float32 for everything else. It
+        may share memory with `image`.
 
     Raises
     ------
     TypeError
         If the dtype is not real.
     ValueError
-        If the array is empty, has another number of axes, or holds NaN or infinity.
+        If the array is empty, has another number of axes, holds NaN or infinity, or has masked
+        values.
 
     Examples
     --------
@@ -53,13 +56,17 @@ def as_float(
     >>> as_float(np.array([[0, 255]], np.uint8))
     array([[0., 1.]], dtype=float32)
     """
+    if np.ma.is_masked(image):
+        raise ValueError(
+            f"{name} has masked values; expected none: only the PDE filters take a mask"
+        )
     image = np.asarray(image)
     if image.dtype.kind not in "buif":
         raise TypeError(f"{name} has dtype {image.dtype}; expected real numbers")
     check_shape(image.shape, channel_axis, name=name, axes=axes)
     kind = image.dtype.kind
     if kind == "f":
-        result = image if image.dtype == np.float64 else image.astype(np.float32, copy=False)
+        result = image.astype(np.float64 if image.itemsize >= 8 else np.float32, copy=False)
         # A sum is not finite if an element is not, and needs no temporary array. As it may also
         # overflow, the elements decide if it is not finite.
         with np.errstate(all="ignore"):
@@ -67,7 +74,7 @@ def as_float(
         if not finite:
             raise not_finite(name, np.size(result) - np.count_nonzero(np.isfinite(result)))
         return result
-    if kind == "b":
+    if kind == "b" or image.itemsize == 8:
         return image.astype(np.float32)
     # Dividing in float64 makes the largest value exactly 1.
     return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
@@ -157,9 +164,10 @@ def like(result: NDArray, original: NDArray) -> NDArray:
     if dtype.kind == "b":
         return result >= 0.5
     limits = np.iinfo(dtype)
-    # float64 holds every integer up to 32 bits; the upper limit of 64 bits is rounded down to it.
-    top = float(limits.max) if limits.bits < 64 else np.nextafter(float(limits.max), 0)
-    return np.clip(np.rint(result * np.float64(limits.max)), limits.min, top).astype(dtype)
+    if limits.bits == 64:  # float64 does not hold the upper limit
+        top = np.nextafter(float(limits.max), 0)
+        return np.clip(np.rint(result, dtype=np.float64), limits.min, top).astype(dtype)
+    return np.clip(np.rint(result * np.float64(limits.max)), limits.min, limits.max).astype(dtype)
 
 
 def grey(image: NDArray) -> NDArray:

@@ -69,10 +69,10 @@ EQUATIONS = {
             {"time": 1.0, "kappa": 0.1, "presmooth": 0.5, "integration": 1.0},
             by_blocks=1e-4,
         ),
-        Equation("tv_flow", {"time": 0.05}, by_blocks=1e-4),
+        Equation("tv_flow", {"time": 0.05, "epsilon": 1e-4, "step": 0.005}, by_blocks=1e-4),
         # Its direction is undefined where the gradient vanishes, and rounding decides.
         Equation(
-            "curvature_motion", {"time": 1.0},
+            "curvature_motion", {"time": 1.0, "epsilon": 1e-4},
             conserves_mean=False, overshoot=0.5, rounding=1e-9, by_blocks=0.0,
         ),
         Equation(

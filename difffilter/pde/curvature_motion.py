@@ -16,7 +16,7 @@ from difffilter.pde.solve.evolution import Evolution
 
 __all__ = ["CurvatureMotion", "LevelLineMotion", "curvature_motion"]
 
-# The gradient below which an image counts as flat, in units of intensity per unit of length.
+# ε in units of intensity per unit of length, as a share of the range of intensities.
 EPSILON = 1e-4
 
 
@@ -25,6 +25,7 @@ def curvature_motion(
     image: ArrayLike,
     time: float | None = None,
     *,
+    epsilon: float | None = None,
     fidelity: float = 0.0,
     spacing: Spacing = None,
     step: float | None = None,
@@ -45,6 +46,9 @@ def curvature_motion(
     ----------
     %(image)s
     %(time)s
+    epsilon : float, optional
+        Where the gradient is far below ε, in units of intensity per unit of length, there is no
+        level line (see Notes); ``None``: 0.0001 of the range of intensities.
     %(fidelity)s
     %(spacing)s
     %(explicit_step)s
@@ -61,8 +65,8 @@ def curvature_motion(
     Notes
     -----
     Explicit steps with central differences for all derivatives; channels move independently. Where
-    the gradient is far below 1e-4 there is no level line, and the Laplacian divided by the number
-    of axes (the mean over all directions) replaces the right-hand side. The mean is not conserved,
+    the gradient is far below ε there is no level line, and the Laplacian divided by the number of
+    axes (the mean over all directions) replaces the right-hand side. The mean is not conserved,
     nor does the equation conserve it; extrema are not kept exactly, because the mixed derivative
     has weights of both signs.
 
@@ -82,7 +86,9 @@ def curvature_motion(
     >>> round(float(np.sqrt((smaller > 0).sum() / np.pi)))  # √(20² - 2·72)
     16
     """
-    return CurvatureMotion(time=time, fidelity=fidelity, spacing=spacing, step=step).solve(
+    return CurvatureMotion(
+        time=time, epsilon=epsilon, fidelity=fidelity, spacing=spacing, step=step
+    ).solve(
         image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
         full_output=full_output,
     )  # fmt: skip
@@ -92,8 +98,15 @@ def curvature_motion(
 class LevelLineMotion(Evolution):
     """∂u/∂t = |∇u| div(∇u/|∇u|), by explicit steps.
 
-    Attributes are those of `Evolution`.
+    Attributes
+    ----------
+    epsilon : float
+        ε, in units of intensity per unit of length.
+    spacing, step, mask
+        As in `Evolution`.
     """
+
+    epsilon: float
 
     def evolve(self, u, time):
         volume = u.shape[2:]
@@ -105,7 +118,7 @@ class LevelLineMotion(Evolution):
         mask = np.repeat(self.masks(u), u.shape[1], axis=0)
         count, size = self.steps(volume, time)
         for _ in range(count):
-            given = number(size), inverse, axes, number(EPSILON), numba.get_num_threads()
+            given = number(size), inverse, axes, number(self.epsilon), numba.get_num_threads()
             if mask.size:
                 kernels.explicit_within(a, b, mask, *given)
             else:
@@ -127,11 +140,13 @@ class CurvatureMotion(PDEFilter):
     """
 
     time: float | None = None
+    epsilon: float | None = None
     fidelity: float = 0.0
     spacing: Spacing = None
     step: float | None = None
 
+    OF_RANGE: ClassVar = {"epsilon": EPSILON}
     RADIUS: ClassVar = 1
 
     def evolutions(self, spacing, sigma):
-        return [LevelLineMotion(spacing=spacing, step=self.step)]
+        return [LevelLineMotion(self.epsilon, spacing=spacing, step=self.step)]

@@ -43,6 +43,8 @@ class PDEFilter(Denoiser):
     """
 
     CHOSEN: ClassVar[tuple[str, ...]] = ()
+    # Parameters in units of intensity that are this share of the image's range if they are None.
+    OF_RANGE: ClassVar[dict[str, float]] = {}
     RADIUS: ClassVar[int | None] = None  # radius in pixels of an explicit step's stencil
     # The limits of parameters, for filters that have one of this name.
     LIMITS: ClassVar[dict[str, dict[str, float]]] = {
@@ -95,7 +97,7 @@ class PDEFilter(Denoiser):
         given = self.parameters
         return given["time"] is not None and not any(
             given[name] is None or (name == "kappa" and isinstance(given[name], str))
-            for name in self.CHOSEN
+            for name in (*self.CHOSEN, *self.OF_RANGE)
         )
 
     def halo(self, axes):
@@ -172,6 +174,12 @@ class PDEFilter(Denoiser):
 
     def _settle(self, problem: Problem) -> tuple[Any, Evolution]:
         """This filter with nothing left to choose, and its evolution."""
+        shares = {n: share for n, share in self.OF_RANGE.items() if self.parameters[n] is None}
+        if shares:
+            tolerances = {
+                name: rounded(share * problem.intensity_range) for name, share in shares.items()
+            }
+            return self.replace(**tolerances)._settle(problem)
         kappa = self.parameters.get("kappa")
         if isinstance(kappa, str):
             sigma = problem.strength() if kappa == "sigma" else problem.sigma

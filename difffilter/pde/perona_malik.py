@@ -19,7 +19,7 @@ from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
 from difffilter.pde.solve.stability import SAFETY, check_step, equal_steps, stability_bound
 from difffilter.pde.solve.steps import CHOICES as SCHEMES
-from difffilter.pde.solve.steps import Plan, plan_steps
+from difffilter.pde.solve.steps import TOLERANCE, Plan, plan_steps
 from difffilter.search_space import Choice, Range
 
 __all__ = ["PeronaMalik", "perona_malik"]
@@ -109,7 +109,8 @@ def perona_malik(
         to the tolerance, or, for the explicit scheme without one, 0.8 of the bound.
     tol : float, optional
         Largest root-mean-square error of the time stepping, in units of intensity, as estimated on
-        a sample of the image; not used with a step. ``None``: 0.5/255.
+        a sample of the image; not used with a step. ``None``: 0.5/255 of the range of
+        intensities.
     device : str, optional
         A PyTorch device that filters, such as ``"cuda"``, or ``"auto"``, which is CUDA if available;
         ``None``: the device of the image. Results are arrays for arrays, and for tensors they are
@@ -277,7 +278,15 @@ class PeronaMalik(PDEFilter):
             flow = replace(flow, kind=kind, kappa=kappa, presmooth=self.presmooth)
             time = self.time
         scheme = "explicit" if self.fidelity and self.scheme == "auto" else self.scheme
-        plan = plan_steps(state, flow, time, scheme, self.step, self.tol)
+        plan = plan_steps(
+            state,
+            flow,
+            time,
+            scheme,
+            self.step,
+            self.tol,
+            usual_tol=TOLERANCE * problem.intensity_range,
+        )
         chosen = replace(
             self, time=time, kappa=flow.kappa, diffusivity=NAMES[flow.kind],
             presmooth=flow.presmooth, scheme=plan.scheme, step=plan.size or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,9 @@ from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.solve.state import as_state, check_mask, check_spacing, spatial_shape
 
 __all__ = ["Problem", "pose"]
+
+# The quantiles between which intensities range, and about the number of pixels to find them from.
+RANGE, SAMPLE = (0.001, 0.999), 1 << 15
 
 
 @dataclass
@@ -79,6 +83,24 @@ class Problem:
     def host_state(self):
         """The state as an array, or as an object that `sample` can cut tiles out of."""
         return self.backend.host_state(self.state)
+
+    @cached_property
+    def intensity_range(self) -> float:
+        """The range of intensities where diffusion takes place, to which tolerances refer.
+
+        It is that between the 0.1 % and the 99.9 % quantile of a sample, so that single bright or
+        dark pixels do not count, unless nearly all pixels are equal; 1 for a constant image.
+        """
+        # An odd distance meets all columns of an image of even width.
+        step = max(1, math.prod(self.volume) // SAMPLE) | 1
+        pixels = self.backend.every(step, self.state, self.mask)
+        if not pixels.size:
+            return 1.0
+        low, high = np.quantile(pixels, RANGE)
+        if low == high:
+            pixels = self.backend.every(1, self.state, self.mask)
+            low, high = pixels.min(), pixels.max()
+        return float(high - low) or 1.0
 
     @property
     def volume(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -18,8 +18,8 @@ from difffilter.pde.solve.stability import equal_steps
 
 __all__ = ["TVFlow", "TotalVariationDiffusion", "tv_flow"]
 
-# What |∇u| is at least, in units of intensity per unit of length, and the largest step, in units
-# of intensity times length: for images in [0, 1] on pixels of size 1.
+# ε in units of intensity per unit of length, and the largest step in units of intensity times length,
+# as shares of the range of intensities.
 EPSILON, STEP = 1e-4, 0.005
 
 # Steps of an evolution at most: an image of large numbers, in which it takes long, would otherwise
@@ -36,10 +36,10 @@ def tv_flow(
     image: ArrayLike,
     time: float | None = None,
     *,
-    epsilon: float = EPSILON,
+    epsilon: float | None = None,
     fidelity: float = 0.0,
     spacing: Spacing = None,
-    step: float = STEP,
+    step: float | None = None,
     sigma: float | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
@@ -59,15 +59,16 @@ def tv_flow(
     time : float, optional
         How long to diffuse, in units of intensity times length; ``None``: the time of least
         estimated risk (see Notes).
-    epsilon : float, default 0.0001
-        ε, which regularises |∇u| to √(|∇u|² + ε²), in units of intensity per unit of length.
+    epsilon : float, optional
+        ε, which regularises |∇u| to √(|∇u|² + ε²), in units of intensity per unit of length;
+        ``None``: 0.0001 of the range of intensities.
     fidelity : float, default 0
         λ of a term λ(f - u) that pulls u back to the image f, in units of one over time. After a
         long time the image then minimises ∫|∇u| + λ/2 ∫(u - f)² (Rudin, Osher & Fatemi [3]_).
     %(spacing)s
-    step : float, default 0.005
-        Largest time step. Any step is stable; short ones are accurate. Steps are longer where there
-        would be more than 400.
+    step : float, optional
+        Largest time step; ``None``: 0.005 of the range of intensities. Any step is stable; short
+        ones are accurate. Steps are longer where there would be more than 400.
     %(call)s
 
     Returns
@@ -200,10 +201,12 @@ class TVFlow(PDEFilter):
     """
 
     time: float | None = None
-    epsilon: float = EPSILON
+    epsilon: float | None = None
     fidelity: float = 0.0
     spacing: Spacing = None
-    step: float = STEP
+    step: float | None = None
+
+    OF_RANGE: ClassVar = {"epsilon": EPSILON, "step": STEP}
 
     def evolutions(self, spacing, sigma):
         return [TotalVariationDiffusion(self.epsilon, sigma, spacing=spacing, step=self.step)]

@@ -49,7 +49,7 @@ def test_equal_weights_change_nothing(method, photo, rng):
 def test_noise_of_known_strength_at_each_pixel(photo, rng):
     """The same strength everywhere is as good as a number; where there is none, nothing is moved."""
     state = as_state(photo + rng.normal(0, 0.1, photo.shape), None)
-    flows = df.TVFlow().evolutions((1.0, 1.0, 1.0), 0.1)
+    flows = df.TVFlow(epsilon=1e-4, step=0.005).evolutions((1.0, 1.0, 1.0), 0.1)
     assert least_risk(state, np.full(state.shape, 0.1), flows) == least_risk(state, 0.1, flows)
     assert least_risk(state, np.zeros(state.shape), flows)[1] == 0
 
@@ -61,7 +61,7 @@ def test_the_risk_of_nonuniform_noise_is_right(photo, rng):
     _, time = least_risk(
         as_state(noisy, None),
         as_state(deviation, None),
-        df.TVFlow().evolutions((1.0, 1.0, 1.0), 0.1),
+        df.TVFlow(epsilon=1e-4, step=0.005).evolutions((1.0, 1.0, 1.0), 0.1),
     )
     times = np.geomspace(0.005, 0.5, 40)
     best = max(df.psnr(photo, u) for u in df.scale_space(noisy, "tv_flow", times))

@@ -81,7 +81,7 @@ def test_callback_sees_every_step_and_can_stop(name, photo):
     ("make", "message"),
     [
         (lambda: df.Heat(time="2"), "time is '2'; expected a finite number ≥ 0"),
-        (lambda: df.TVFlow(step=None), "step is None; expected a finite number > 0"),
+        (lambda: df.EdgeEnhancing(step=None), "step is None; expected a finite number > 0"),
         (lambda: df.CoherenceEnhancing(presmooth=None),
          "presmooth is None; expected a finite number ≥ 0"),
         (lambda: df.PeronaMalik(coupled="no"), "coupled is 'no'; expected True or False"),

@@ -43,6 +43,10 @@ class Arrays:
         """The state as an array, or as an object that `sample` can cut tiles out of."""
         return state
 
+    def every(self, step, state, mask):
+        """Every `step`-th value of a state where the mask (1, D, H, W) is true, as an array (N,)."""
+        return (state if mask is None else state[:, :, mask[0]]).reshape(-1)[::step]
+
     def evolve(self, evolution, state, time):
         """Evolve a state, which may be overwritten."""
         return evolution.evolve(state, time)

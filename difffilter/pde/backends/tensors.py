@@ -92,7 +92,8 @@ class Tensors:
         if image.dtype == torch.bool:
             return image.float()
         if not image.is_floating_point():
-            return (image.double() / torch.iinfo(image.dtype).max).float()
+            largest = 1 if image.dtype == torch.int64 else torch.iinfo(image.dtype).max
+            return (image.double() / largest).float()
         image = image if image.dtype == torch.float64 else image.float()
         if not torch.isfinite(image.sum()):  # the sum may also have overflowed
             bad = image.numel() - int(torch.isfinite(image).sum())
@@ -139,6 +140,10 @@ class Tensors:
         if state[0, 0].numel() * len(state) <= STATE_PIXELS:
             return state.cpu().numpy()
         return _OnDevice(state)
+
+    def every(self, step, state, mask):
+        pixels = state if mask is None else state[:, :, torch.from_numpy(mask[0])]
+        return pixels.reshape(-1)[::step].cpu().numpy()
 
     def evolve(self, evolution, state, time):
         return evolve(evolution, state, time)

@@ -28,7 +28,7 @@ PEAKS = {
     "weickert": 1.0,
 }
 
-# κ for a constant image, in units of intensity per unit of length.
+# The least κ, as a share of the range of intensities per unit of length.
 LEAST = 1e-6
 
 
@@ -114,7 +114,8 @@ def contrast(rule, u, sigma, spacing, *, mask=None, presmoothed=False, gain=None
             kappa = peak * MAD_TO_SIGMA * float(np.median(slopes))
         else:
             kappa = float(np.quantile(slopes, QUANTILE))
-    return max(float(f"{kappa:.4g}"), LEAST)
+    least = LEAST * (float(u.max() - u.min()) or 1.0)
+    return max(float(f"{kappa:.4g}"), least)
 
 
 def _differences(u, spacing, mask):

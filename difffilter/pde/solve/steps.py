@@ -15,7 +15,7 @@ __all__ = ["CHOICES", "TOLERANCE", "Plan", "plan_steps"]
 
 CHOICES = ("auto", *SCHEMES)
 
-# Largest root-mean-square error of the time stepping, in units of intensity.
+# Largest root-mean-square error of the time stepping, as a share of the range of intensities.
 TOLERANCE = 0.5 / 255
 
 # Number of pixels on which numbers of steps are tried, and the shape of their tiles.
@@ -58,7 +58,7 @@ class Plan:
         return replace(diffusion, scheme=self.scheme, step=self.size or None)
 
 
-def plan_steps(state, diffusion, time, scheme="auto", step=None, tol=None) -> Plan:
+def plan_steps(state, diffusion, time, scheme="auto", step=None, tol=None, *, usual_tol) -> Plan:
     """Choose the scheme and the number of steps for a diffusion.
 
     Parameters
@@ -76,7 +76,9 @@ def plan_steps(state, diffusion, time, scheme="auto", step=None, tol=None) -> Pl
         Largest step, or length of a cycle; ``None``: by the tolerance.
     tol : float, optional
         Largest root-mean-square error of the time stepping, in units of intensity; ``None``:
-        0.5/255, and for the explicit scheme just steps of 0.8 of the stability bound.
+        `usual_tol`, and for the explicit scheme just steps of 0.8 of the stability bound.
+    usual_tol : float
+        The tolerance where none is given.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def plan_steps(state, diffusion, time, scheme="auto", step=None, tol=None) -> Pl
         return Plan(scheme, *equal_steps(time, step))
     if time == 0:
         return Plan("explicit", 0, 0.0)
-    tol = TOLERANCE if tol is None else tol
+    tol = usual_tol if tol is None else tol
     y, tile = sample(state, SAMPLE_PIXELS, TILE[2 if shape[0] == 1 else 3], diffusion.mask)
     diffusion = replace(diffusion, mask=tile(diffusion.mask))
 
