@@ -116,3 +116,38 @@ def test_bad_sigma(method, sigma, message):
     with pytest.raises(ValueError, match="sigma") as caught:
         df.denoise(np.zeros((8, 8)), sigma=sigma, method=method)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m not in ("stabilized", "srad")])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_range_is_treated_alike(method, dtype, photo, rng):
+    """f(a·u + b) = a·f(u) + b; chosen parameters are rounded to four digits."""
+    noisy = photo + rng.normal(0, 0.1, photo.shape)
+    expected = df.denoise(noisy, method=method)
+    # Ill-posed sharpening amplifies the rounding of κ.
+    tolerance = {"forward_backward": 0.05, "coherence_enhancing": 0.01}.get(method, 1e-3)
+    for scale, offset in [(1e-6, 0), (4095, -1024), (1e6, 1e6)]:
+        result = df.denoise((scale * noisy + offset).astype(dtype), method=method)
+        difference = (result.astype(np.float64) - offset) / scale - expected
+        assert np.abs(difference).max() < 2 * tolerance
+        assert np.sqrt(np.square(difference).mean()) < tolerance / 2
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("numbers", "same_as"),
+    [
+        (lambda u: np.rint(255 * u).astype(np.int64), lambda u: np.rint(255 * u)),
+        (lambda u: np.rint(255 * u).astype(int).tolist(), lambda u: np.rint(255 * u)),
+        (lambda u: u.astype(">f8"), lambda u: u),
+        (lambda u: u.astype(np.float16), lambda u: u.astype(np.float16).astype(np.float32)),
+    ],
+)
+def test_numbers_of_every_kind_are_what_they_are(method, numbers, same_as, photo, rng):
+    noisy = np.clip(photo + rng.normal(0, 0.05, photo.shape), 0.1, 0.9)[:40, :40]
+    given, plain = numbers(noisy), same_as(noisy)
+    sigma = 0.1 * plain.max() / noisy.max() if method != "srad" else 0.1
+    result = df.denoise(given, sigma=sigma, method=method)
+    expected = df.denoise(plain, sigma=sigma, method=method)
+    assert result.dtype == (np.float64 if np.asarray(given).dtype.str == ">f8" else np.float32)
+    np.testing.assert_allclose(result, expected, atol=1e-3 * plain.max())

@@ -33,8 +33,9 @@ __all__ = ["DDPM"]
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-# Beyond this the network, which expects [0, 1], could overflow.
-FARTHEST = 1e6
+# For `levels`: the quantiles taken, the margin beyond them as a share of what is between, the largest
+# noise that the network is to see, and about the number of pixels used.
+QUANTILES, MARGIN, MOST, SAMPLE = (0.01, 0.99), 0.03, 0.25, 1 << 16
 
 # Samples are drawn side by side, as many as have this many pixels together. The number is fixed
 # rather than a matter of the device, since the noise of the samples depends on it.
@@ -78,6 +79,9 @@ class DDPM(Denoiser):
     sigma : float, optional
         Standard deviation of the noise; it takes precedence over that of the call. ``None``: that
         of the call, or else estimated.
+    black, white : float, optional
+        Intensities that the network sees as 0 and 1. ``None``: about the range of the image
+        without its noise.
 
     Raises
     ------
@@ -88,7 +92,7 @@ class DDPM(Denoiser):
 
     Notes
     -----
-    An image in [0, 1] with noise σ has σ̃ = 2σ in the network's [−1, 1]; t(σ) is the step with
+    In the network's [−1, 1] the noise is σ̃ = 2σ/(white − black); t(σ) is the step with
     √((1 − ᾱ_t)/ᾱ_t) = σ̃, interpolated between whole ones.
 
     Outside the range that the weights were trained on, σ is clamped to it, with a warning if it
@@ -122,6 +126,8 @@ class DDPM(Denoiser):
     tile: int | None = None
     batch: int | None = None
     sigma: float | None = None
+    black: float | None = None
+    white: float | None = None
 
     def __post_init__(self) -> None:
         if self.weights is not None:
@@ -136,6 +142,11 @@ class DDPM(Denoiser):
         check_number("eta", self.eta, least=0, most=1)
         if self.sigma is not None:
             check_number("sigma", self.sigma, least=0)
+        for name in ("black", "white"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name))
+        if None not in (self.black, self.white) and self.black >= self.white:
+            raise ValueError(f"white is {self.white:g}; expected a number above black={self.black:g}")
         find_device(self.device)
 
     @shared
@@ -165,14 +176,15 @@ class DDPM(Denoiser):
     def choose(
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
     ) -> DDPM:
-        """A copy with `weights`, `steps` and `sigma` set, for this image and noise.
+        """A copy with what is None set, for this image and noise.
 
         Applying the copy depends on nothing but its fields. Parameters are those of the call.
         """
         return self._settled(as_float(noisy, channel_axis), sigma, channel_axis)
 
     def is_settled(self, sigma: float | None = None) -> bool:
-        return None not in (self.weights, self.steps, sigma if self.sigma is None else self.sigma)
+        given = sigma if self.sigma is None else self.sigma
+        return None not in (self.weights, self.steps, given, self.black, self.white)
 
     def halo(self, axes: int) -> tuple[int, ...]:
         self._check_blocks()
@@ -229,11 +241,20 @@ class DDPM(Denoiser):
             sigma = self.estimate_sigma(image, channel_axis=channel_axis)
         else:
             sigma = check_sigma(given, image)
-            if sigma > 0 and clamped(sigma, trained) != sigma:
-                low, high = trained.sigma_range
+        black, white = levels(image, sigma)
+        black = black if self.black is None else self.black
+        white = white if self.white is None else self.white
+        if black >= white:
+            raise ValueError(
+                f"black is {black:g} and white is {white:g}; expected white above black: set both"
+            )
+        span = white - black
+        if given is not None:
+            if sigma > 0 and clamped(sigma / span, trained) != sigma / span:
+                low, high = (span * limit for limit in trained.sigma_range)
                 warnings.warn(
-                    f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} the weights "
-                    "were trained on, and is clamped to it",
+                    f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} that the weights "
+                    "were trained on for this image's contrast, and is clamped to it",
                     stacklevel=3,
                 )
         own = trained.net.config.channels
@@ -246,10 +267,15 @@ class DDPM(Denoiser):
         steps = self.steps
         if steps is None:
             # Of a channel by itself the network sees `own` copies; see _restore.
-            seen = sigma if channels == own else math.sqrt(own) * sigma
+            seen = (1 if channels == own else math.sqrt(own)) * sigma / span
             steps = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
         return replace(
-            self, weights=self.weights or default_weights(channels), steps=steps, sigma=sigma
+            self,
+            weights=self.weights or default_weights(channels),
+            steps=steps,
+            sigma=sigma,
+            black=black,
+            white=white,
         )
 
     def _apply(
@@ -258,25 +284,23 @@ class DDPM(Denoiser):
         """The result for an image, or for a part of one that consists of the tiles of a layout."""
         if self.sigma == 0:
             return image.copy()
-        if max(-image.min(), image.max()) > FARTHEST:
-            raise ValueError(
-                f"image has values from {image.min():.3g} to {image.max():.3g}; expected [0, 1]: "
-                "scale it"
-            )
+        black, span = cast(float, self.black), cast(float, self.white) - cast(float, self.black)
         last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
         height, width, channels = last.shape[-3:]
-        y = 2 * np.moveaxis(last.reshape(-1, height, width, channels), 3, 1) - 1  # (B, C, H, W)
+        stack = np.moveaxis(last.reshape(-1, height, width, channels), 3, 1)  # (B, C, H, W)
+        y = 2 / span * (stack - black) - 1
 
         with memory_errors(), one_thread():
             x0 = self._restore(torch.from_numpy(y), layout).numpy()
 
-        last = (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1) / 2
+        last = black + span / 2 * (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1)
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
         return np.ascontiguousarray(last)
 
     def _restore(self, y: Tensor, layout: Layout | None) -> Tensor:
         """x_0 for noisy images y (B, C, H, W) in [−1, 1], for any number of channels."""
-        trained, sigma = self._trained(y.shape[1]), cast(float, self.sigma)
+        black, white = cast(float, self.black), cast(float, self.white)
+        trained, sigma = self._trained(y.shape[1]), cast(float, self.sigma) / (white - black)
         own = trained.net.config.channels
         if y.shape[1] == own:
             return self._go_back(y, sigma, trained, layout)
@@ -370,6 +394,29 @@ def load_once(path: Path, modified: int, device: torch.device) -> Weights:
         trained = weight_files.load(path)
         trained.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return trained
+
+
+def levels(image: NDArray, sigma: float) -> tuple[float, float]:
+    """Black and white of an image without its noise: its quantiles, drawn together as far as noise
+    has spread them, but at least 4σ apart.
+
+    Examples
+    --------
+    >>> flat = 5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64))
+    >>> [round(level, 1) for level in levels(flat, 0.1)]
+    [4.8, 5.2]
+    """
+    # An odd distance meets all columns of an image of even width.
+    pixels = image.reshape(-1)[:: max(1, image.size // SAMPLE) | 1]
+    mean, deviation = pixels.mean(dtype=np.float64), pixels.std(dtype=np.float64)
+    if deviation == 0:
+        return float(mean) - 0.5, float(mean) + 0.5
+    clean = math.sqrt(max(1 - (sigma / deviation) ** 2, 0))
+    low, high = (mean + clean * (q - mean) for q in np.quantile(pixels, QUANTILES))
+    if low >= high and sigma == 0:  # all but a few pixels are equal
+        low, high = image.min(), image.max()
+    margin = max(MARGIN * (high - low), (sigma / MOST - (high - low)) / 2)
+    return float(low - margin), float(high + margin)
 
 
 def clamped(sigma: float, trained: Weights) -> float:

@@ -45,6 +45,10 @@ def color(tmp_path_factory):
     return random_weights(tmp_path_factory.mktemp("color") / "color.safetensors", 3)
 
 
+# The network sees the image as it is.
+UNIT = {"black": 0.0, "white": 1.0}
+
+
 def quick(path, mode="mmse", **options):
     return DDPM(weights=path, mode=mode, steps=3, samples=2, **options)
 
@@ -79,12 +83,11 @@ def test_the_channel_axis_may_be_anywhere(color, axis, rng):
 
 def test_a_volume_is_its_slices(gray, color, rng):
     volume = rng.random((3, 18, 21, 3))
-    result = quick(color)(volume, 0.1, channel_axis=-1)
-    for mine, theirs in zip(result, volume, strict=True):
-        assert_allclose(mine, quick(color)(theirs, 0.1, channel_axis=-1), atol=1e-6)
-    result = quick(gray)(volume[..., 0], 0.1)
-    for mine, theirs in zip(result, volume[..., 0], strict=True):
-        assert_allclose(mine, quick(gray)(theirs, 0.1), atol=1e-6)
+    for denoise, stack, axis in [(color, volume, -1), (gray, volume[..., 0], None)]:
+        chosen = quick(denoise).choose(stack, 0.1, channel_axis=axis)
+        result = chosen(stack, channel_axis=axis)
+        for mine, theirs in zip(result, stack, strict=True):
+            assert_allclose(mine, chosen(theirs, channel_axis=axis), atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -101,7 +104,7 @@ def test_mmse_is_the_posterior_mean_at_the_interpolated_step(gray, rng):
     y = torch.from_numpy(2 * noisy - 1).float()[None, None]
     with torch.no_grad():
         x0 = posterior_mean(loaded.net, y, 2 * sigma, loaded.schedule)
-    result = quick(gray, dtype="float32")(noisy, sigma)
+    result = quick(gray, dtype="float32", **UNIT)(noisy, sigma)
     assert_allclose(result, (x0[0, 0].numpy() + 1) / 2, atol=1e-5)
 
 
@@ -121,7 +124,7 @@ def test_sigma_is_estimated_if_not_given(gray, rng):
 
 
 def test_sigma_outside_the_trained_range_is_clamped_with_a_warning(gray, rng):
-    noisy, denoise = rng.random((16, 16)), quick(gray)
+    noisy, denoise = rng.random((16, 16)), quick(gray, **UNIT)
     with pytest.warns(UserWarning, match=r"sigma=0\.9 is outside the range 0\.01 \.\.\. 0\.5"):
         assert_array_equal(denoise(noisy, 0.9), denoise(noisy, 0.5))
     with pytest.warns(UserWarning, match=r"sigma=0\.001 is outside"):
@@ -133,7 +136,7 @@ def test_sigma_outside_the_trained_range_is_clamped_with_a_warning(gray, rng):
 def test_an_estimate_below_the_trained_range_needs_no_warning(gray, mode, rng):
     """Half of the least σ trained on changes the image half as much as that would."""
     noisy = 0.5 + 0.005 * rng.standard_normal((64, 64))
-    denoise = quick(gray, mode)
+    denoise = quick(gray, mode, **UNIT)
     estimate = denoise.estimate_sigma(noisy)
     assert 0.004 < estimate < 0.006
     change = denoise(noisy) - noisy
@@ -190,9 +193,9 @@ def test_precision_follows_the_hardware(gray, able, dtype, rng, monkeypatch):
 def test_gray_weights_take_channels_one_by_one_and_say_so(gray, channels, rng):
     noisy = rng.random((17, 19, channels))
     with pytest.warns(UserWarning, match="are for 1 channels"):
-        result = quick(gray)(noisy, 0.1, channel_axis=-1)
+        result = quick(gray, **UNIT)(noisy, 0.1, channel_axis=-1)
     for channel in range(channels):
-        expected = quick(gray)(noisy[..., channel], 0.1)
+        expected = quick(gray, **UNIT)(noisy[..., channel], 0.1)
         assert_allclose(result[..., channel], expected, atol=1e-6)
 
 
@@ -217,9 +220,9 @@ def test_weights_that_were_trained_further_are_read_again(tmp_path, rng):
 # --- the contract ---------------------------------------------------------------------------
 
 
-def test_choose_sets_weights_steps_and_sigma(rng):
+def test_choose_sets_what_is_open(rng):
     noisy = rng.random((16, 16))
-    denoise = DDPM(mode="sample")
+    denoise = DDPM(mode="sample", **UNIT)
     chosen = denoise.choose(noisy, 15 / 255)
     assert (chosen.weights, chosen.steps, chosen.sigma) == ("natural-gray", 33, 15 / 255)
     assert denoise.choose(noisy).sigma == denoise.estimate_sigma(noisy)
@@ -251,14 +254,37 @@ def test_what_was_chosen_does_what_the_call_does(gray, color, mode, channels, rn
 def test_it_is_settled_when_nothing_is_open(gray):
     assert not DDPM().is_settled(0.1)
     assert not DDPM(weights=gray).is_settled(0.1)
-    assert DDPM(weights=gray, steps=3).is_settled(0.1)
-    assert not DDPM(weights=gray, steps=3).is_settled()
-    assert DDPM(weights=gray, steps=3, sigma=0.1).is_settled()
+    assert not DDPM(weights=gray, steps=3).is_settled(0.1)
+    assert DDPM(weights=gray, steps=3, **UNIT).is_settled(0.1)
+    assert not DDPM(weights=gray, steps=3, **UNIT).is_settled()
+    assert DDPM(weights=gray, steps=3, sigma=0.1, **UNIT).is_settled()
+
+
+def test_the_network_sees_every_range_alike(gray, rng):
+    noisy = rng.random((32, 48))
+    expected = quick(gray)(noisy, 0.1)
+    for scale, offset in [(1e-6, 0), (4095, -1024), (1e6, 1e6)]:
+        result = quick(gray)(scale * noisy + offset, 0.1 * scale)
+        assert_allclose((result - offset) / scale, expected, atol=1e-6)
+
+
+def test_an_image_without_contrast_has_levels_around_its_noise(gray, rng):
+    chosen = quick(gray).choose(7 + rng.normal(0, 0.1, (64, 64)), 0.1)
+    assert (chosen.black, chosen.white) == pytest.approx((6.8, 7.2), abs=0.05)
+    chosen = quick(gray).choose(np.full((8, 8), 3.0), 0.0)
+    assert (chosen.black, chosen.white) == (2.5, 3.5)
+
+
+def test_white_is_above_black(gray):
+    with pytest.raises(ValueError, match=r"white is 1; expected a number above black=2"):
+        DDPM(black=2.0, white=1.0)
+    with pytest.raises(ValueError, match=r"black is 9 and white is .*; expected white above black"):
+        quick(gray, black=9.0)(np.eye(16), 0.1)
 
 
 def test_warnings_point_at_the_caller(gray, rng):
     noisy = rng.random((16, 16))
-    for call in (quick(gray), quick(gray).choose):
+    for call in (quick(gray, **UNIT), quick(gray, **UNIT).choose):
         with pytest.warns(UserWarning, match="outside the range") as caught:
             call(noisy, 0.9)
         assert caught[0].filename == __file__
