@@ -30,6 +30,7 @@ from .pde.anisotropic import (
 from .pde.anisotropic import (
     edge_enhancing as edge_enhancing,
 )
+from .pde.auto import Auto as Auto
 from .pde.curvature_motion import CurvatureMotion as CurvatureMotion
 from .pde.curvature_motion import curvature_motion as curvature_motion
 from .pde.forward_backward import ForwardBackward as ForwardBackward

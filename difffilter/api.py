@@ -39,8 +39,9 @@ def denoise(
         Standard deviation of the noise in units of intensity, for Poisson noise and speckle where
         the image is 1; ``None``: estimated from the image.
     method : str or Denoiser, optional
-        What `make` takes, or a Denoiser; ``None``: ``"edge_enhancing"``, or ``"perona_malik"`` for
-        a volume or with a parameter that only `perona_malik` has.
+        What `make` takes, or a Denoiser; ``None``: ``"auto"``, the PDE of least estimated
+        risk; with parameters that it does not have, the first that has them of
+        ``"edge_enhancing"`` (not for volumes), ``"perona_malik"`` and ``"tv_flow"``.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional

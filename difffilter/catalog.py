@@ -19,6 +19,7 @@ __all__ = ["make", "methods", "spell"]
 # Where each Denoiser lives; it is imported when it is made.
 CATALOG = {
     "identity": "difffilter.denoiser:Identity",
+    "auto": "difffilter.pde.auto:Auto",
     "heat": "difffilter.pde.heat:Heat",
     "perona_malik": "difffilter.pde.perona_malik:PeronaMalik",
     "edge_enhancing": "difffilter.pde.anisotropic:EdgeEnhancing",
@@ -46,7 +47,7 @@ def methods() -> list[str]:
     Examples
     --------
     >>> methods()[:3]
-    ['identity', 'heat', 'perona_malik']
+    ['identity', 'auto', 'heat']
     """
     return list(CATALOG)
 
@@ -119,21 +120,23 @@ def _find(name, home):
 
 
 def usual_method(volume: bool, parameters: Iterable[str] = ()) -> str:
-    """The default method.
-
-    That is `edge_enhancing`, the PDE that removes the most noise from photographs. In volumes, where
-    its tensors take twenty times as long, it is `perona_malik`, and so it is with a parameter that
-    only `perona_malik` has.
+    """The default method: the first of a few that has these parameters.
 
     Examples
     --------
-    >>> usual_method(volume=False)
-    'edge_enhancing'
-    >>> usual_method(False, ["diffusivity", "time"])
-    'perona_malik'
+    >>> usual_method(volume=False), usual_method(volume=False, parameters=["kappa"])
+    ('auto', 'edge_enhancing')
     """
-    only = {"diffusivity", "coupled", "scheme", "tol", "device"}
-    return "perona_malik" if volume or only & set(parameters) else "edge_enhancing"
+    if not parameters:
+        return "auto"
+    # In volumes, the tensors of edge_enhancing take twenty times as long.
+    names = ["auto", "perona_malik", "tv_flow"] if volume else [
+        "auto", "edge_enhancing", "perona_malik", "tv_flow"
+    ]  # fmt: skip
+    for name in names:
+        if set(parameters) <= {field.name for field in fields(_find(name, CATALOG[name]))}:
+            return name
+    return names[1]
 
 
 def for_noise(denoiser: Denoiser, noise: str | None) -> Denoiser:

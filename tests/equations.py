@@ -63,7 +63,10 @@ EQUATIONS = {
              "scheme": "explicit", "step": 0.15},
             by_blocks=0.0,
         ),
-        Equation("edge_enhancing", {"time": 1.0, "kappa": 0.1, "presmooth": 0.7}, by_blocks=2e-6),
+        Equation(
+            "edge_enhancing", {"time": 1.0, "kappa": 0.1, "presmooth": 0.7, "alpha": 0.06},
+            by_blocks=2e-6,
+        ),
         Equation(
             "coherence_enhancing",
             {"time": 1.0, "kappa": 0.1, "presmooth": 0.5, "integration": 1.0},

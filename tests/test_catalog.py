@@ -129,9 +129,16 @@ def test_import_is_light(statement):
 def test_the_default_method_depends_on_dimension_and_parameters(photo, rng):
     noisy = (photo[:48, :48] + rng.normal(0, 0.1, (48, 48))).astype(np.float32)
     volume = np.stack([noisy] * 4)
-    np.testing.assert_array_equal(df.denoise(noisy, sigma=0.1), df.EdgeEnhancing()(noisy, 0.1))
-    np.testing.assert_array_equal(df.denoise(volume, sigma=0.1), df.PeronaMalik()(volume, 0.1))
-    np.testing.assert_array_equal(
-        df.denoise(noisy, sigma=0.1, tol=0.01), df.PeronaMalik(tol=0.01)(noisy, 0.1)
-    )
-    assert "edge_enhancing" in str(df.estimate_parameters(noisy))
+    for image, given, expected in [
+        (noisy, {}, df.Auto()),
+        (volume, {}, df.Auto()),
+        (volume, {"spacing": (2, 1, 1)}, df.Auto(spacing=(2, 1, 1))),
+        (noisy, {"kappa": 0.1}, df.EdgeEnhancing(kappa=0.1)),
+        (volume, {"kappa": 0.1}, df.PeronaMalik(kappa=0.1)),
+        (noisy, {"tol": 0.01}, df.PeronaMalik(tol=0.01)),
+        (noisy, {"epsilon": 0.001}, df.TVFlow(epsilon=0.001)),
+    ]:
+        result = df.denoise(image, sigma=0.1, **given)
+        np.testing.assert_array_equal(result, expected(image, 0.1))
+    with pytest.raises(ValueError, match="edge_enhancing has no parameter 'kapa'; did you mean"):
+        df.denoise(noisy, kapa=0.1)

@@ -145,8 +145,10 @@ class DDPM(Denoiser):
         for name in ("black", "white"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name))
-        if None not in (self.black, self.white) and self.black >= self.white:
-            raise ValueError(f"white is {self.white:g}; expected a number above black={self.black:g}")
+        if self.black is not None and self.white is not None and self.black >= self.white:
+            raise ValueError(
+                f"white is {self.white:g}; expected a number above black={self.black:g}"
+            )
         find_device(self.device)
 
     @shared
@@ -249,14 +251,13 @@ class DDPM(Denoiser):
                 f"black is {black:g} and white is {white:g}; expected white above black: set both"
             )
         span = white - black
-        if given is not None:
-            if sigma > 0 and clamped(sigma / span, trained) != sigma / span:
-                low, high = (span * limit for limit in trained.sigma_range)
-                warnings.warn(
-                    f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} that the weights "
-                    "were trained on for this image's contrast, and is clamped to it",
-                    stacklevel=3,
-                )
+        if given is not None and sigma > 0 and clamped(sigma / span, trained) != sigma / span:
+            low, high = (span * limit for limit in trained.sigma_range)
+            warnings.warn(
+                f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} that the weights "
+                "were trained on for this image's contrast, and is clamped to it",
+                stacklevel=3,
+            )
         own = trained.net.config.channels
         if self.weights is not None and channels != own and sigma > 0:
             warnings.warn(

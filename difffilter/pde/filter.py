@@ -174,11 +174,8 @@ class PDEFilter(Denoiser):
 
     def _settle(self, problem: Problem) -> tuple[Any, Evolution]:
         """This filter with nothing left to choose, and its evolution."""
-        shares = {n: share for n, share in self.OF_RANGE.items() if self.parameters[n] is None}
-        if shares:
-            tolerances = {
-                name: rounded(share * problem.intensity_range) for name, share in shares.items()
-            }
+        tolerances = self.tolerances(problem)
+        if tolerances:
             return self.replace(**tolerances)._settle(problem)
         kappa = self.parameters.get("kappa")
         if isinstance(kappa, str):
@@ -191,20 +188,36 @@ class PDEFilter(Denoiser):
         if sigma == 0:  # nothing to remove
             evolution, time = self._evolutions(problem, 1.0)[0], self.time or 0.0
         else:
-            # κ is held against a gradient that adds up over the channels, as does its noise.
-            together = math.sqrt(problem.channels) if "kappa" in self.CHOSEN else 1.0
-            candidates = self._evolutions(problem, together * sigma)
             evolution, time = least_risk(
                 problem.state,
                 local_deviation(problem, sigma),
-                candidates,
+                self.candidates(problem),
                 self.time,
                 fidelity=self.fidelity,
                 weight=problem.as_state(problem.weight),
             )
+        return self.settled_as(problem, evolution, time)
+
+    def candidates(self, problem: Problem) -> list[Evolution]:
+        """The evolutions to choose from for an image with noise."""
+        # κ is held against a gradient that adds up over the channels, as does its noise.
+        together = math.sqrt(problem.channels) if "kappa" in self.CHOSEN else 1.0
+        ready = self.replace(**self.tolerances(problem))
+        return ready._evolutions(problem, together * problem.strength())
+
+    def settled_as(self, problem: Problem, evolution: Any, time: float) -> tuple[Any, Evolution]:
+        """This filter with the parameters of a candidate, and its evolution."""
         given = self.parameters
         chosen = {name: getattr(evolution, name) for name in self.CHOSEN if given[name] is None}
-        return replace(self, time=time, **chosen), evolution
+        return replace(self, time=time, **chosen, **self.tolerances(problem)), evolution
+
+    def tolerances(self, problem: Problem) -> dict[str, float]:
+        """The parameters that follow from the image's range."""
+        return {
+            name: rounded(share * problem.intensity_range)
+            for name, share in self.OF_RANGE.items()
+            if self.parameters[name] is None
+        }
 
 
 def _watched(problem, evolution, u, time, callback):

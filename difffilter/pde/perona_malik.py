@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice
 from difffilter.docstring import shared
 from difffilter.pde.choose.kappa import PEAKS, contrast
-from difffilter.pde.choose.risk import SideBySide, least_risk
+from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation, rounded
 from difffilter.pde.problem import pose
 from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
@@ -267,7 +267,7 @@ class PeronaMalik(PDEFilter):
 
     def _settle(self, problem):
         flow = Diffusion(spacing=problem.spacing, mask=problem.mask)
-        kappa, state = self.kappa, problem.host_state
+        kappa = self.kappa
         if isinstance(kappa, str) and None not in (self.diffusivity, self.presmooth):
             kind = DIFFUSIVITIES[self.diffusivity]
             kappa = _by_rule(kappa, problem, replace(flow, kind=kind, presmooth=self.presmooth))
@@ -277,16 +277,14 @@ class PeronaMalik(PDEFilter):
             kind = DIFFUSIVITIES[self.diffusivity]
             flow = replace(flow, kind=kind, kappa=kappa, presmooth=self.presmooth)
             time = self.time
+        return self.settled_as(problem, flow, time)
+
+    def settled_as(self, problem, flow, time):
         scheme = "explicit" if self.fidelity and self.scheme == "auto" else self.scheme
         plan = plan_steps(
-            state,
-            flow,
-            time,
-            scheme,
-            self.step,
-            self.tol,
+            problem.host_state, flow, time, scheme, self.step, self.tol,
             usual_tol=TOLERANCE * problem.intensity_range,
-        )
+        )  # fmt: skip
         chosen = replace(
             self, time=time, kappa=flow.kappa, diffusivity=NAMES[flow.kind],
             presmooth=flow.presmooth, scheme=plan.scheme, step=plan.size or None,
@@ -302,6 +300,19 @@ class PeronaMalik(PDEFilter):
             if isinstance(kappa, str):
                 kappa = _by_rule(kappa, problem, flow)
             return replace(flow, kappa=kappa or 1.0), self.time or 0.0
+        plain = not self.fidelity and problem.weight is None and problem.deviation is None
+        return least_risk(
+            problem.host_state,
+            local_deviation(problem, sigma),
+            self.candidates(problem, kappa),
+            self.time,
+            fidelity=self.fidelity,
+            weight=problem.as_state(problem.weight),
+            side_by_side=plain,
+        )
+
+    def candidates(self, problem, kappa=None):
+        sigma, flow = problem.strength(), Diffusion(spacing=problem.spacing, mask=problem.mask)
         choices = {
             (kind, blur): [m * sigma for m in multiples]
             for (kind, blur), multiples in CHOICES.items()
@@ -317,16 +328,7 @@ class PeronaMalik(PDEFilter):
                 each = replace(flow, kind=DIFFUSIVITIES[kind], presmooth=blur)
                 k = _by_rule(k, problem, each) if isinstance(k, str) else rounded(k)
                 candidates[kind, blur, k] = replace(each, kappa=k)
-        plain = not self.fidelity and problem.weight is None and problem.deviation is None
-        return least_risk(
-            problem.host_state,
-            local_deviation(problem, sigma),
-            candidates.values(),
-            self.time,
-            fidelity=self.fidelity,
-            weight=problem.as_state(problem.weight),
-            contest=SideBySide if plain else None,
-        )
+        return list(candidates.values())
 
     def _halo(self, spacing):
         axes = len(spacing)

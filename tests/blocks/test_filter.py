@@ -54,8 +54,8 @@ def test_blocks_of_the_identity(rng):
 
 
 @pytest.mark.parametrize("text", [
-    "edge_enhancing(kappa=0.05, time=3, presmooth=0.5)",
-    "edge_enhancing(kappa=0.1, time=1.1, presmooth=1.0, spacing=(1, 0.8))",
+    "edge_enhancing(kappa=0.05, time=3, presmooth=0.5, alpha=0.027)",
+    "edge_enhancing(kappa=0.1, time=1.1, presmooth=1.0, alpha=0.06, spacing=(1, 0.8))",
     "coherence_enhancing(kappa=0.01, time=3, integration=1.0)",
 ])  # fmt: skip
 def test_flat_blocks_take_the_same_steps_as_the_whole_image(text, rng):

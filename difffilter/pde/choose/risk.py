@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.pde.kernels.risk import row_moments
 from difffilter.pde.solve.evolution import Evolution, WithFidelity
-from difffilter.pde.solve.schemes import cycle_steps
+from difffilter.pde.solve.schemes import Diffusion, cycle_steps
 from difffilter.pde.solve.stability import SAFETY, equal_steps, stability_bound
 from difffilter.pde.solve.tiles import sample
 
-__all__ = ["OneByOne", "SideBySide", "least", "least_risk"]
+__all__ = ["least", "least_risk"]
 
 # The size of the probe, as a multiple of σ: small compared with the contrasts that κ separates, and
 # large compared with rounding in float32.
@@ -31,7 +31,8 @@ def least_risk(
     *,
     fidelity: float = 0.0,
     weight: NDArray | None = None,
-    contest: type[OneByOne] | type[SideBySide] | None = None,
+    side_by_side: bool = False,
+    rounds: Sequence[tuple[int, dict, int]] | None = None,
 ) -> tuple[Evolution, float]:
     """Choose the evolution and the stopping time of least risk.
 
@@ -59,9 +60,11 @@ def least_risk(
         λ of the fidelity term (see `WithFidelity`).
     weight : ndarray (B, C, D, H, W), optional
         The weight of the squared error of each pixel; ``None``: 1.
-    contest : type, optional
-        How the candidates are evolved: `SideBySide` for diffusions with a single σ and neither
-        fidelity nor weight; ``None``: `OneByOne`.
+    side_by_side : bool, default False
+        Whether to evolve candidates that are a `Diffusion` together, which takes a single σ and
+        neither fidelity nor weight.
+    rounds : sequence of (int, dict, int), optional
+        As `OneByOne.ROUNDS`; ``None``: those of how the candidates are evolved.
 
     Returns
     -------
@@ -74,15 +77,17 @@ def least_risk(
        regularization parameters for general denoising algorithms", IEEE Trans. Image Processing
        17(9), 2008.
     """
-    contest = OneByOne if contest is None else contest
     candidates = list(candidates)
-    for pixels, sides, keep in contest.ROUNDS:
+    if rounds is None:
+        rounds = (SideBySide if side_by_side else OneByOne).ROUNDS
+    for pixels, sides, keep in rounds:
         side = sides[2 if state.shape[2] == 1 else 3]
         y, tile = sample(state, pixels, side, candidates[0].mask)
         deviation = tile(sigma) if isinstance(sigma, np.ndarray) else sigma
         found = []
-        for group in contest.groups(candidates):
+        for group in _groups(candidates, side_by_side):
             tiled = [candidate.tiled(tile) for candidate in group]
+            contest = SideBySide if side_by_side and _is_diffusion(group[0]) else OneByOne
             evolving = contest(y, deviation, tiled, fidelity, tile(weight))
             lowest = _follow(evolving, len(group), time)
             found += [(risk, at, each) for (at, risk), each in zip(lowest, group, strict=True)]
@@ -92,6 +97,19 @@ def least_risk(
             break
     _, at, best = found[0]
     return best, (float(f"{at:.4g}") if time is None else time)
+
+
+def _is_diffusion(candidate):
+    return isinstance(candidate, Diffusion)
+
+
+def _groups(candidates: Sequence, side_by_side: bool) -> Iterable[list]:
+    """The candidates to evolve together: diffusions that differ only in κ, or one alone."""
+    groups: dict = {}
+    for number, each in enumerate(candidates):
+        together = side_by_side and _is_diffusion(each)
+        groups.setdefault((each.kind, each.presmooth) if together else number, []).append(each)
+    return groups.values()
 
 
 def _follow(evolving, count, time):
@@ -174,11 +192,6 @@ class OneByOne:
         self.evolution, self.now = evolution, 0.0
         self.variance = np.mean(self.weight * np.square(sigma), dtype=np.float64)
 
-    @staticmethod
-    def groups(candidates: Sequence[Evolution]) -> Iterable[Sequence[Evolution]]:
-        """Groups of one candidate each."""
-        return [[candidate] for candidate in candidates]
-
     def times(self) -> Iterator[float]:
         """The times at which to estimate the risk: 0, then a geometric sequence."""
         yield 0.0
@@ -229,14 +242,6 @@ class SideBySide:
         self.diffusion = replace(group[0], kappa=1.0)
         self.bound = stability_bound(y.shape[2:], self.diffusion.spacing)
         self.unit, self.now = SAFETY * self.bound, 0.0
-
-    @staticmethod
-    def groups(candidates: Sequence[Any]) -> Iterable[Sequence[Any]]:
-        """Groups of candidates that differ only in κ."""
-        groups: dict = {}
-        for diffusion in candidates:
-            groups.setdefault((diffusion.kind, diffusion.presmooth), []).append(diffusion)
-        return groups.values()
 
     def times(self):
         """The times after 0, 1, 2, ... steps, then a third more each time."""

@@ -38,7 +38,7 @@ class Evolution:
     @property
     def first(self) -> float:
         """The first time > 0 at which to estimate the risk: the image has changed only a little."""
-        return 0.05 * min(self.spacing[-2:]) ** 2
+        return 0.1 * min(self.spacing[-2:]) ** 2
 
     def largest_step(self, volume: Sequence[int]) -> float:
         """The largest time step for a state of shape (D, H, W)."""
