@@ -1,4 +1,4 @@
-"""Commands on single images and folders: smooth, estimate, noise; and the list of methods."""
+"""Commands on single images and folders: smooth, estimate, noise."""
 
 from __future__ import annotations
 
@@ -190,22 +190,3 @@ def noise(image, sigma, noise, seed, output, overwrite):
     check_target(task.target, overwrite, SUFFIXES)
     noisy = add_noise(picture.pages, sigma, noise, np.random.default_rng(seed))
     write(task.target, picture.with_pages(like(noisy, picture.pages)))
-
-
-@click.command()
-def methods():
-    """List the methods and what they do.
-
-    \b
-    Example:
-      difffilter methods
-    """
-    from difffilter.catalog import MissingExtra, make
-    from difffilter.catalog import methods as names
-
-    for name in names():
-        try:
-            what = make(name).__doc__.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "."
-        except MissingExtra as error:
-            what = str(error)
-        click.echo(f"{name:<21}{what}")
