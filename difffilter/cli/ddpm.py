@@ -6,8 +6,11 @@ from pathlib import Path
 
 import click
 
+from difffilter.cli.completion import PRESETS, among, files, folders, names_in
 from difffilter.cli.options import device_option, overwrite_option, seed_option
 from difffilter.cli.types import Number
+
+WEIGHTS = names_in("difffilter.ddpm.weights", "available", or_files=True)
 
 
 def _require_torch():
@@ -18,10 +21,11 @@ def _require_torch():
 
 
 @click.command()
-@click.argument("image", metavar="IMG")
-@click.option("-o", "--output", metavar="FILE",
+@click.argument("image", metavar="IMG", shell_complete=files)
+@click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="An image or a .gif. [default: IMG_evolve.png, next to IMG]")  # fmt: skip
 @click.option("--weights", metavar="NAME",
+              shell_complete=names_in("difffilter.ddpm.weights", "available", "auto", or_files=True),
               help="Also remove the noise with these weights; 'auto': those that fit IMG.")  # fmt: skip
 @click.option(
     "--frames", type=click.IntRange(2), metavar="N", help="Number of images. [default: 7; .gif: 40]"
@@ -71,8 +75,9 @@ def evolve(image, output, overwrite, frames, **options):
 @click.command()
 @click.option("-n", "--number", type=click.IntRange(1), metavar="N", default=16, show_default=True,
               help="Number of images.")  # fmt: skip
-@click.option("-o", "--output", required=True, metavar="FILE", help="Where to write the grid.")
-@click.option("--weights", default="natural-gray", show_default=True,
+@click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
+              help="Where to write the grid.")  # fmt: skip
+@click.option("--weights", default="natural-gray", show_default=True, shell_complete=WEIGHTS,
               help="A name, see 'difffilter weights', or a file.")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), metavar="N", default=128, show_default=True,
               help="Side of an image, in pixels.")  # fmt: skip
@@ -136,10 +141,11 @@ def weights():
 
 
 @click.command()
-@click.argument("folder", metavar="FOLDER")
-@click.option("--preset", default="gray-small", show_default=True,
+@click.argument("folder", metavar="FOLDER", shell_complete=folders)
+@click.option("--preset", default="gray-small", show_default=True, shell_complete=among(*PRESETS),
               help="gray-small or color-small, for a CPU; gray-base or color-base, for a GPU.")  # fmt: skip
-@click.option("-o", "--output", required=True, metavar="RUN", help="Folder of the run.")
+@click.option("-o", "--output", required=True, metavar="RUN", shell_complete=folders,
+              help="Folder of the run.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N",
               help="Number of training steps. [default: the preset's]")  # fmt: skip
 @click.option(
@@ -149,9 +155,11 @@ def weights():
               help="Side of a crop, in pixels. [default: the preset's]")  # fmt: skip
 @click.option("--learning-rate", type=float, metavar="R",
               help="Largest learning rate. [default: the preset's]")  # fmt: skip
-@click.option("--init", metavar="NAME", help="Weights to start from; see 'difffilter weights'.")
+@click.option("--init", metavar="NAME", shell_complete=WEIGHTS,
+              help="Weights to start from; see 'difffilter weights'.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue from the run's last checkpoint.")
-@click.option("--export", "weights", metavar="FILE", help="Write the final weights to this file.")
+@click.option("--export", "weights", metavar="FILE", shell_complete=files,
+              help="Write the final weights to this file.")  # fmt: skip
 def train(folder, preset, output, steps, init, resume, weights, **options):
     """Train a DDPM on the images of a folder.
 
