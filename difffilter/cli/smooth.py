@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from difffilter.cli.completion import DIFFUSIVITIES, SCHEMES, among, files, names_in
-from difffilter.cli.denoisers import make_denoiser, search_current_folder, warm_up
+from difffilter.cli.denoisers import make_denoiser, quoted, search_current_folder, warm_up
 from difffilter.cli.errors import one_line
 from difffilter.cli.options import (
     KINDS_ADDED,
@@ -158,12 +158,9 @@ def estimate(image, method, sigma, noise, volume):
         page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise
     )
     click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
-    # Double quotes read better around single ones, where they are as good.
-    text = str(chosen)
-    quoted = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
     options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"
     options += " --volume" if volume else ""
-    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted}{options}")
+    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted(str(chosen))}{options}")
 
 
 @click.command()
