@@ -21,7 +21,7 @@ from difffilter.cli.options import (
     sigma_option,
     volume_option,
 )
-from difffilter.cli.progress import progress_of_blocks, progress_over
+from difffilter.cli.progress import echo, progress_of_blocks, progress_over
 from difffilter.cli.types import Contrast, Number, Numbers
 
 NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
@@ -113,7 +113,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
                     failures.append((task.source, one_line(error)))
                 elif verbose:
                     for note in notes:
-                        click.echo(f"{task.source} -> {task.target}  {note}")
+                        echo(f"{task.source} -> {task.target}  {note}")
     if report:
         folders.write_report(report, failures)
     _summarize(failures, len(tasks))
