@@ -6,7 +6,6 @@ import ast
 import inspect
 import re
 from collections.abc import Iterable
-from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +13,7 @@ from difffilter.checks import nearest
 from difffilter.denoiser import Denoiser, as_denoiser, can_be_called
 from difffilter.noise.estimation import check_noise
 
-__all__ = ["make", "methods", "spell"]
+__all__ = ["describe", "make", "methods", "spell"]
 
 # Where each Denoiser lives; it is imported when it is made.
 CATALOG = {
@@ -35,6 +34,8 @@ CATALOG = {
 
 # "module:" before the name of a class.
 MODULE = re.compile(r"\s*([A-Za-z_][\w.]*:)(?=[A-Za-z_])")
+# A name of the catalog, whose words may be joined by hyphens.
+NAME = re.compile(r"\s*[A-Za-z_][\w-]*")
 
 
 class MissingExtra(ValueError):
@@ -58,9 +59,10 @@ def make(text: str, **parameters: Any) -> Any:
     Parameters
     ----------
     text : str
-        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``; or your own
-        class, ``"my_module:MyDenoiser(strength=2)"``, whose module is imported. Values are
-        Python literals or fractions such as ``25/255``; nothing is evaluated.
+        A name of `methods`, alone or with parameters: ``"perona_malik(kappa=0.05)"``, where
+        ``"perona-malik"`` is the same; or your own class, ``"my_module:MyDenoiser(strength=2)"``,
+        whose module is imported. Values are Python literals or fractions such as ``25/255``;
+        nothing is evaluated.
     **parameters
         More parameters, which win over those in `text`.
 
@@ -70,29 +72,82 @@ def make(text: str, **parameters: Any) -> Any:
 
     Raises
     ------
+    TypeError
+        If `text` is not text.
     ValueError
-        If the name or a parameter is unknown (with the nearest one that is known), or the text
-        cannot be read; `MissingExtra` if the method needs a library that is not installed.
+        If the name or a parameter is unknown (with the nearest one that is known, or the methods
+        that have it), or the text cannot be read; `MissingExtra` if the method needs a library that
+        is not installed.
 
     Examples
     --------
     >>> make("heat(time=3)").time
     3
     """
+    if not isinstance(text, str):
+        raise TypeError(f"method is {text!r}; expected text such as 'heat(time=3)'")
     name, given = parse(text)
     given |= parameters
     home = CATALOG.get(name, name)
     if ":" not in home:
         raise ValueError(f"unknown method {name!r}{nearest(name, CATALOG)}")
     denoiser = _find(name, home)
-    if is_dataclass(denoiser):
-        known = [f.name for f in fields(denoiser)]
-    else:
-        known = list(inspect.signature(denoiser).parameters)
+    known = inspect.signature(denoiser).parameters
     for key in given:
         if key not in known:
-            raise ValueError(f"{name} has no parameter {key!r}{nearest(key, known)}")
+            hint = _who_has(key, name) or nearest(key, known)
+            raise ValueError(f"{name} has no parameter {key!r}{hint}")
     return as_denoiser(denoiser(**given))
+
+
+def describe(name: str) -> tuple[str, dict[str, Any]]:
+    """The use of a method of the catalog, and its parameters.
+
+    Parameters
+    ----------
+    name : str
+        A name of `methods`.
+
+    Returns
+    -------
+    summary : str
+        The first paragraph of its docstring.
+    parameters : dict of str to Any
+        Their names and defaults.
+
+    Raises
+    ------
+    MissingExtra
+        If the method needs a library that is not installed.
+
+    Examples
+    --------
+    >>> describe("curvature_motion")[1]
+    {'time': None, 'fidelity': 0.0, 'spacing': None, 'step': None}
+    """
+    denoiser = _find(name, CATALOG[name])
+    summary = " ".join((denoiser.__doc__ or "").strip().split("\n\n")[0].split())
+    return summary, {p.name: p.default for p in inspect.signature(denoiser).parameters.values()}
+
+
+def _who_has(key, name):
+    """The end of a message: the methods, or else the functions, that have a parameter."""
+    methods, functions = [], []
+    for other, home in CATALOG.items():
+        try:
+            denoiser = _find(other, home)
+        except MissingExtra:
+            continue
+        if key in inspect.signature(denoiser).parameters:
+            methods.append(other)
+        function = getattr(import_module(home.partition(":")[0]), other, None)
+        if inspect.isfunction(function) and key in inspect.signature(function).parameters:
+            functions.append(other)
+    if methods:
+        return f"; these methods have it: {', '.join(methods)}"
+    if name in functions:
+        return f"; only the function has it: difffilter.{name}(image, {key}=...)"
+    return f"; these functions have it: {', '.join(functions)}" if functions else ""
 
 
 def _find(name, home):
@@ -181,6 +236,8 @@ def parse(text):
     """``"name(key=value, ...)"`` as a name and a dict, without evaluating anything."""
     module = MODULE.match(text)
     home, rest = (module[1], text[module.end() :]) if module else ("", text)
+    if not module:
+        rest = NAME.sub(lambda name: name[0].replace("-", "_"), rest, count=1)
     try:
         tree = ast.parse(rest.strip(), mode="eval").body
         if isinstance(tree, ast.Name):

@@ -102,8 +102,9 @@ def check_choice(name: str, value: Any, choices: Iterable[str]) -> str:
     """
     choices = list(choices)
     if not isinstance(value, str) or value not in choices:
-        close = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        plain = {choice.lower(): choice for choice in choices}
+        close = difflib.get_close_matches(str(value).lower(), plain, n=1)
+        hint = f"; did you mean {plain[close[0]]!r}?" if close else ""
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}{hint}")
     return value
 
@@ -117,5 +118,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
     ("; did you mean 'heat'?", '; there are: heat, srad')
     """
     known = list(known)
-    close = difflib.get_close_matches(str(word), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known)}"
+    plain = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(str(word).lower(), plain, n=1, cutoff=0.5)
+    return f"; did you mean {plain[close[0]]!r}?" if close else f"; there are: {', '.join(known)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
+from inspect import isfunction, signature
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -258,7 +259,8 @@ def as_denoiser(candidate: Any) -> Denoiser:
     Raises
     ------
     TypeError
-        If it cannot be called, or is a class instead of an instance.
+        If it cannot be called, is a class instead of an instance, or takes σ elsewhere than after
+        the image, as the functions of this package do.
 
     Examples
     --------
@@ -274,6 +276,14 @@ def as_denoiser(candidate: Any) -> Denoiser:
         )
     if not callable(candidate):
         raise TypeError(f"method is {candidate!r}; expected a name or a Denoiser")
+    if isfunction(candidate):
+        arguments = list(signature(candidate).parameters)
+        if "sigma" in arguments[2:]:  # σ would silently be taken for another argument
+            name = candidate.__name__
+            raise TypeError(
+                f"method is the function {name}, whose second argument is {arguments[1]}; expected "
+                f"sigma there, or the name {name!r}"
+            )
     return Adapted(candidate)
 
 
@@ -301,7 +311,7 @@ def choose_and_apply(
     """
     image = as_float(noisy, channel_axis)
     if sigma is not None:
-        sigma = check_sigma(sigma, image)
+        sigma = check_sigma(sigma, noisy)
     elif not denoiser.is_settled():
         sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
     settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
@@ -323,7 +333,7 @@ def prepare(
     image = as_float(noisy, channel_axis)
     if sigma is None:
         return image, estimate_sigma(image, channel_axis=channel_axis)
-    return image, check_sigma(sigma, image)
+    return image, check_sigma(sigma, noisy)
 
 
 @dataclass(frozen=True, kw_only=True)

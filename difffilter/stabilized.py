@@ -30,7 +30,7 @@ FAINT = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Stabilized(Denoiser):
-    """A method for Gaussian noise, applied to Poisson noise or speckle.
+    """Stabilised variance: another method applied to photon counts (Poisson noise) or speckle.
 
     A variance-stabilising transform makes the noise equally strong everywhere; the result is
     denoised as if the noise were Gaussian, and transformed back by the unbiased inverse, which maps

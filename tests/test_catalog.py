@@ -1,6 +1,7 @@
 """Names become Denoisers."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 import difffilter as df
-from difffilter.catalog import CATALOG, MissingExtra, parse, parse_number, spell
+from difffilter.catalog import CATALOG, MissingExtra, describe, parse, parse_number, spell
 
 
 @pytest.mark.parametrize("name", df.methods())
@@ -56,12 +57,61 @@ def test_parameters_in_the_text():
         (":Heat", "cannot read the method"),
         ("a:b:Heat", "cannot read the method"),
         ("perona_malik(kappa=0)", "kappa is 0; expected a finite number > 0"),
+        ("PeronaMalik", "unknown method 'PeronaMalik'; did you mean 'perona_malik'?"),
+        ("HEAT", "unknown method 'HEAT'; did you mean 'heat'?"),
+        ("perona malik", "cannot read the method 'perona malik'"),
+        (
+            "heat(kappa=1)",
+            "heat has no parameter 'kappa'; these methods have it: perona_malik, "
+            "edge_enhancing, coherence_enhancing, forward_backward",
+        ),
+        (
+            "heat(mask=1)",
+            "heat has no parameter 'mask'; only the function has it: "
+            "difffilter.heat(image, mask=...)",
+        ),
+        ("ddpm(mask=1)", "ddpm has no parameter 'mask'; these functions have it: heat, "),
     ],
 )
 def test_bad_texts(text, message):
     with pytest.raises(ValueError, match=r".") as caught:
         df.make(text)
     assert message in str(caught.value)
+
+
+def test_words_of_a_name_may_be_joined_by_hyphens():
+    assert df.make("perona-malik") == df.PeronaMalik()
+    assert df.make("edge-enhancing(kappa=1e-1)") == df.EdgeEnhancing(kappa=0.1)
+
+
+def test_a_class_or_a_function_in_place_of_a_method_is_named(photo):
+    with pytest.raises(TypeError) as caught:
+        df.denoise(photo, method=df.Heat)
+    assert str(caught.value) == "method is the class Heat; expected an instance: Heat()"
+    with pytest.raises(TypeError) as caught:  # it would take σ for a time
+        df.denoise(photo, 0.1, method=df.heat)
+    assert str(caught.value) == (
+        "method is the function heat, whose second argument is time; expected sigma there, or the "
+        "name 'heat'"
+    )
+    with pytest.raises(TypeError, match="expected text such as 'heat"):
+        df.make(df.Heat)
+
+
+@pytest.mark.parametrize("name", df.methods())
+def test_full_output_works_for_every_method(name, photo):
+    result, chosen = df.denoise(photo[:40, :40], 0.1, name, full_output=True)
+    assert result.shape == (40, 40)
+    assert chosen.sigma == 0.1
+    assert str(chosen).startswith(name)
+
+
+@pytest.mark.parametrize("name", df.methods())
+def test_a_description_fits_a_line_and_has_the_parameters(name):
+    summary, parameters = describe(name)
+    assert re.fullmatch(r"[^.]+: [^.]+\.", summary)
+    assert len(summary) <= 96
+    assert parameters == df.make(name).parameters
 
 
 def test_a_user_class(tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ from difffilter.catalog import MissingExtra
 from difffilter.checks import check_choice
 from difffilter.metrics import METRICS
 from difffilter.parallel import pool
+from difffilter.relay import recorded, relayed
 
 __all__ = ["run"]
 
@@ -138,8 +139,9 @@ def _carried_out(study, results, tasks, jobs, scheduler):
 def _in_processes(study, results, tasks, jobs):
     with pool(min(jobs, len(tasks)), worker.start, (study, results)) as executor:
         try:
-            for future in as_completed([executor.submit(worker.work, *task) for task in tasks]):
-                yield future.result()
+            futures = [executor.submit(recorded, worker.work, *task) for task in tasks]
+            for future in as_completed(futures):
+                yield relayed(*future.result())
         except BrokenProcessPool:
             raise ValueError(
                 "a worker process died, perhaps for lack of memory; finished results are kept: run "

@@ -20,6 +20,7 @@ from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
 from difffilter.parallel import pool
+from difffilter.relay import recorded, relayed
 
 __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_report"]
 
@@ -276,12 +277,12 @@ def run(
         futures = {}
         for task in todo:
             try:
-                futures[executor.submit(_attempt, task, denoiser, options)] = task
+                futures[executor.submit(recorded, _attempt, task, denoiser, options)] = task
             except BrokenProcessPool:
                 lost.append(task)
         for future in as_completed(futures):
             try:
-                result = future.result()
+                result = relayed(*future.result())
             except BrokenProcessPool:  # one process died, and it is unknown with which file
                 lost.append(futures[future])
             else:
@@ -289,7 +290,8 @@ def run(
     for task in lost:
         with pool(1) as executor:
             try:
-                result = executor.submit(_attempt_again, task, denoiser, options).result()
+                again = executor.submit(recorded, _attempt_again, task, denoiser, options)
+                result = relayed(*again.result())
             except BrokenProcessPool:
                 result = [], ChildProcessError(f"{task.source}: {DIED}")
         yield (task, *result)

@@ -302,7 +302,7 @@ def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
         tiles = tiles[..., 0] if tiles.shape[-1] == 2 else tiles[..., :-1]
     try:
         if sigma is not None:
-            sigma = check_sigma(sigma, tiles if tiles.dtype.kind == "f" else None)
+            sigma = check_sigma(sigma, tiles)
         return choose_on_tiles(denoiser, sigma, tiles, channel_axis)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{array.path}: {error}") from error

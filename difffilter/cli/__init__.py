@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from difffilter import __version__
-from difffilter.cli import benchmark, compare, ddpm, smooth
+from difffilter.cli import benchmark, compare, ddpm, methods, smooth
 from difffilter.cli.errors import errors_in_one_line
 
 __all__ = ["cli", "main"]
@@ -42,7 +42,7 @@ for command in (
     smooth.smooth,
     smooth.estimate,
     compare.compare,
-    smooth.methods,
+    methods.methods,
     smooth.noise,
     ddpm.evolve,
     ddpm.sample,

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import click
 
+from difffilter.cli.completion import files, folders, names_in
 from difffilter.cli.denoisers import search_current_folder
 from difffilter.cli.options import scheduler_option
 
 
 @click.command()
-@click.argument("study", metavar="STUDY.toml")
-@click.option("-o", "--output", metavar="RESULTS",
+@click.argument("study", metavar="STUDY.toml", shell_complete=files)
+@click.option("-o", "--output", metavar="RESULTS", shell_complete=folders,
               help="Folder for the results. [default: results/STUDY, next to STUDY.toml]")  # fmt: skip
-@click.option("--images", multiple=True, metavar="PATH",
+@click.option("--images", multiple=True, metavar="PATH", shell_complete=files,
               help="Images to use instead of the study's. Repeat for several.")  # fmt: skip
 @click.option("-m", "--method", "methods", multiple=True, metavar="LABEL",
               help="Run only this method of the study. Repeat for several.")  # fmt: skip
@@ -57,8 +58,9 @@ def bench(study, output, images, methods, jobs, scheduler, retry, overwrite):
 
 
 @click.command()
-@click.argument("results", metavar="RESULTS")
-@click.option("-o", "--output", metavar="FOLDER", help="Where to write. [default: RESULTS]")
+@click.argument("results", metavar="RESULTS", shell_complete=folders)
+@click.option("-o", "--output", metavar="FOLDER", shell_complete=folders,
+              help="Where to write. [default: RESULTS]")  # fmt: skip
 def report(results, output):
     """Write a study's results as report.md and report.html.
 
@@ -73,8 +75,10 @@ def report(results, output):
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMG|FOLDER...")
+@click.argument("images", nargs=-1, required=True, metavar="IMG|FOLDER...",
+                shell_complete=files)  # fmt: skip
 @click.option("-m", "--method", "methods", multiple=True, required=True, metavar="METHOD",
+              shell_complete=names_in("difffilter.catalog", "CATALOG"),
               help="Repeat for several.")  # fmt: skip
 @click.option("--colour", is_flag=True, help="Use colour images. [default: converted to grey]")
 @click.option("--sigma", "sigmas", multiple=True, metavar="S",
@@ -84,7 +88,7 @@ def report(results, output):
 @click.option(
     "--data", default="", metavar="TEXT", help="Description of the images, for the record."
 )
-@click.option("-o", "--output", metavar="FILE",
+@click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="Where to write. [default: the package's own record]")  # fmt: skip
 def calibrate(images, methods, sigmas, output, **options):
     """Fit the constants of methods to training images.

@@ -6,23 +6,31 @@ from pathlib import Path
 
 import click
 
+from difffilter.cli.completion import files, names_in
 from difffilter.cli.denoisers import make_denoiser, warm_up
-from difffilter.cli.options import noise_option, overwrite_option, seed_option, sigma_option
+from difffilter.cli.options import (
+    KINDS_ADDED,
+    noise_option,
+    overwrite_option,
+    seed_option,
+    sigma_option,
+)
 from difffilter.cli.progress import progress_over
 
 
 @click.command()
-@click.argument("image", metavar="IMG")
+@click.argument("image", metavar="IMG", shell_complete=files)
 @sigma_option(help="Noise to add to IMG; with --no-reference, the noise that it has.")
 @click.option("-m", "--method", "methods", multiple=True, metavar="METHOD",
+              shell_complete=names_in("difffilter.catalog", "CATALOG", "all"),
               help="Repeat for several; 'all' for every one. "
                    "[default: heat, perona_malik, ddpm and the default of 'smooth']")  # fmt: skip
-@noise_option("--kind", default="gaussian", show_default=True,
+@noise_option("--kind", KINDS_ADDED, default="gaussian", show_default=True,
               help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
 @seed_option
 @click.option("--no-reference", is_flag=True,
               help="IMG is the noisy image, and there is no clean one.")  # fmt: skip
-@click.option("-o", "--output", metavar="FILE",
+@click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="The figure. [default: IMG_compare.png, next to IMG]")  # fmt: skip
 @overwrite_option
 def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 
 import click
 
-__all__ = ["make_denoiser", "search_current_folder", "warm_up"]
+__all__ = ["make_denoiser", "quoted", "search_current_folder", "warm_up"]
 
 
 def search_current_folder():
@@ -23,6 +24,18 @@ def make_denoiser(method, **parameters):
 
     search_current_folder()
     return make(method, **parameters)
+
+
+def quoted(method):
+    """The text of a method, quoted for a shell.
+
+    Examples
+    --------
+    >>> print(quoted("ddpm(weights='my.safetensors')"))
+    "ddpm(weights='my.safetensors')"
+    """
+    # Double quotes read better around single ones, where they are as good.
+    return shlex.quote(method) if set(method) & set('"$`\\!') else f'"{method}"'
 
 
 def warm_up(denoisers):

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import click
 
+from difffilter.cli.progress import echo
+
 __all__ = ["errors_in_one_line", "one_line"]
 
 
@@ -33,7 +35,7 @@ def errors_in_one_line():
 
 
 def _show_warning(message, *_):
-    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+    echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 def one_line(error: Exception) -> str:

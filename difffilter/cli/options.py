@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from difffilter.cli.completion import among, names_in
 from difffilter.cli.types import Number
 
 __all__ = [
+    "KINDS_ADDED",
+    "KINDS_ESTIMATED",
     "device_option",
     "method_option",
     "noise_option",
@@ -18,23 +21,38 @@ __all__ = [
 ]
 
 
+KINDS_ADDED = names_in("difffilter.noise.models", "KINDS")
+KINDS_ESTIMATED = names_in("difffilter.noise.estimation", "EXPONENTS")
+
+
 def sigma_option(**options):
     return click.option("--sigma", type=Number(), metavar="S", **options)
 
 
-def noise_option(old, **options):
-    """``--noise``, and its name in earlier versions, which the help does not show."""
+def noise_option(old, kinds, **options):
+    """``--noise``, and its name in earlier versions, which the help does not show.
+
+    Parameters
+    ----------
+    old : str
+    kinds : callable
+        The completion of its value.
+    **options
+        Those of `click.option`.
+    """
 
     def add(command):
         # Both fill one parameter, for which click takes whichever was given.
         hidden = click.option(old, "noise", hidden=True, default=options.get("default"))
-        return click.option("--noise", metavar="KIND", **options)(hidden(command))
+        return click.option("--noise", metavar="KIND", shell_complete=kinds, **options)(
+            hidden(command)
+        )
 
     return add
 
 
 method_option = click.option(
-    "-m", "--method", metavar="METHOD",
+    "-m", "--method", metavar="METHOD", shell_complete=names_in("difffilter.catalog", "CATALOG"),
     help="See 'difffilter methods'. [default: edge_enhancing; for volumes perona_malik]",
 )  # fmt: skip
 volume_option = click.option("--volume", is_flag=True, help="Treat a TIFF's pages as one volume.")
@@ -48,8 +66,9 @@ seed_option = click.option(
     help="Seed of the random numbers.",
 )
 device_option = click.option(
-    "--device", default="auto", show_default=True, help="PyTorch device: cpu, cuda, cuda:1, ..."
-)
+    "--device", default="auto", show_default=True, shell_complete=among("auto", "cpu", "cuda"),
+    help="PyTorch device: cpu, cuda, cuda:1, ...",
+)  # fmt: skip
 scheduler_option = click.option(
     "--scheduler", metavar="URL", help="Run on a dask cluster, such as tcp://host:8786."
 )

@@ -1,11 +1,21 @@
-"""Progress bars on a terminal; nothing where standard error is not one."""
+"""Progress bars on a terminal, nothing where standard error is not one; lines above them."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-__all__ = ["progress_of_blocks", "progress_over"]
+import click
+
+__all__ = ["echo", "progress_of_blocks", "progress_over"]
+
+
+def echo(message, err=False):
+    """Print a line as `click.echo` does, above a progress bar if there is one."""
+    tqdm = sys.modules.get("tqdm")  # not imported before there is a bar
+    stream = sys.stderr if err else sys.stdout
+    with tqdm.tqdm.external_write_mode(stream) if tqdm else nullcontext():
+        click.echo(message, err=err)
 
 
 @contextmanager
@@ -26,14 +36,18 @@ def progress_of_blocks():
     if not sys.stderr.isatty():
         yield None
         return
-    from tqdm import tqdm
+    bar = None
 
-    with tqdm(file=sys.stderr, unit="block", delay=1) as bar:
+    def progress(done, total):
+        nonlocal bar
+        if bar is None:  # now, as it takes a line of the terminal even before it is shown
+            from tqdm import tqdm
 
-        def progress(done, total):
-            if bar.total is None:
-                bar.reset(total)
-                bar.initial = done
-            bar.update(done - bar.n)
+            bar = tqdm(total=total, initial=done, file=sys.stderr, unit="block", delay=1)
+        bar.update(done - bar.n)
 
+    try:
         yield progress
+    finally:
+        if bar is not None:
+            bar.close()

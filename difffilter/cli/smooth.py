@@ -1,4 +1,4 @@
-"""Commands on single images and folders: smooth, estimate, noise; and the list of methods."""
+"""Commands on single images and folders: smooth, estimate, noise."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
-from difffilter.cli.denoisers import make_denoiser, search_current_folder, warm_up
+from difffilter.cli.completion import DIFFUSIVITIES, SCHEMES, among, files, names_in
+from difffilter.cli.denoisers import make_denoiser, quoted, search_current_folder, warm_up
 from difffilter.cli.errors import one_line
 from difffilter.cli.options import (
+    KINDS_ADDED,
+    KINDS_ESTIMATED,
     method_option,
     noise_option,
     overwrite_option,
@@ -18,25 +21,27 @@ from difffilter.cli.options import (
     sigma_option,
     volume_option,
 )
-from difffilter.cli.progress import progress_of_blocks, progress_over
+from difffilter.cli.progress import echo, progress_of_blocks, progress_over
 from difffilter.cli.types import Contrast, Number, Numbers
 
 NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMG...")
-@click.option("-o", "--output", metavar="FILE|DIR",
+@click.argument("images", nargs=-1, required=True, metavar="IMG...", shell_complete=files)
+@click.option("-o", "--output", metavar="FILE|DIR", shell_complete=files,
               help="Where to write. [default: IMG_smooth, next to IMG]")  # fmt: skip
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
-@noise_option("--noise-model", help=NOISE)
+@noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
 @click.option("--time", type=Number(), metavar="T", help="Diffusion time. [default: chosen]")
 @click.option("--kappa", type=Contrast(), metavar="K|RULE",
+              shell_complete=names_in("difffilter.pde.choose.kappa", "KAPPA_RULES"),
               help="Contrast of the edges to keep, or mad, quantile, sigma. [default: chosen]")  # fmt: skip
-@click.option("--diffusivity", metavar="NAME",
+@click.option("--diffusivity", metavar="NAME", shell_complete=among(*DIFFUSIVITIES),
               help="Perona-Malik with this diffusivity: exponential, rational, ...")  # fmt: skip
-@click.option("--scheme", metavar="NAME", help="Perona-Malik with this scheme: explicit, fsi, aos.")
+@click.option("--scheme", metavar="NAME", shell_complete=among(*SCHEMES),
+              help="Perona-Malik with this scheme: explicit, fsi, aos.")  # fmt: skip
 @click.option("--tol", type=Number(), metavar="E",
               help="Perona-Malik with this error of the time steps. [default: 0.5/255]")  # fmt: skip
 @click.option("--fidelity", type=Number(), metavar="L",
@@ -48,7 +53,8 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @click.option("--jobs", type=click.IntRange(1), metavar="N", default=1, show_default=True,
               help="Number of processes.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Skip images that already have a result.")
-@click.option("--report", metavar="CSV", help="Write a table of the images that failed, and why.")
+@click.option("--report", metavar="CSV", shell_complete=files,
+              help="Write a table of the images that failed, and why.")  # fmt: skip
 @click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
               help="Process in blocks of this side. [default: large files only]")  # fmt: skip
 @click.option(
@@ -107,7 +113,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
                     failures.append((task.source, one_line(error)))
                 elif verbose:
                     for note in notes:
-                        click.echo(f"{task.source} -> {task.target}  {note}")
+                        echo(f"{task.source} -> {task.target}  {note}")
     if report:
         folders.write_report(report, failures)
     _summarize(failures, len(tasks))
@@ -125,10 +131,10 @@ def _summarize(failures, count):
 
 
 @click.command()
-@click.argument("image", metavar="IMG")
+@click.argument("image", metavar="IMG", shell_complete=files)
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
-@noise_option("--noise-model", help=NOISE)
+@noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
 @volume_option
 def estimate(image, method, sigma, noise, volume):
     """Choose parameters for an image; print the command to use.
@@ -152,21 +158,18 @@ def estimate(image, method, sigma, noise, volume):
         page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise
     )
     click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
-    # Double quotes read better around single ones, where they are as good.
-    text = str(chosen)
-    quoted = shlex.quote(text) if set(text) & set('"$`\\!') else f'"{text}"'
     options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"
     options += " --volume" if volume else ""
-    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted}{options}")
+    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted(str(chosen))}{options}")
 
 
 @click.command()
-@click.argument("image", metavar="IMG")
+@click.argument("image", metavar="IMG", shell_complete=files)
 @sigma_option(required=True, help="Strength of the noise, such as 25/255.")
-@noise_option("--kind", default="gaussian", show_default=True,
+@noise_option("--kind", KINDS_ADDED, default="gaussian", show_default=True,
               help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
 @seed_option
-@click.option("-o", "--output", metavar="FILE",
+@click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="Where to write. [default: IMG_noisy, next to IMG]")  # fmt: skip
 @overwrite_option
 def noise(image, sigma, noise, seed, output, overwrite):
@@ -190,22 +193,3 @@ def noise(image, sigma, noise, seed, output, overwrite):
     check_target(task.target, overwrite, SUFFIXES)
     noisy = add_noise(picture.pages, sigma, noise, np.random.default_rng(seed))
     write(task.target, picture.with_pages(like(noisy, picture.pages)))
-
-
-@click.command()
-def methods():
-    """List the methods and what they do.
-
-    \b
-    Example:
-      difffilter methods
-    """
-    from difffilter.catalog import MissingExtra, make
-    from difffilter.catalog import methods as names
-
-    for name in names():
-        try:
-            what = make(name).__doc__.strip().splitlines()[0].partition(". ")[0].rstrip(".") + "."
-        except MissingExtra as error:
-            what = str(error)
-        click.echo(f"{name:<21}{what}")

@@ -44,7 +44,9 @@ SIDE_BY_SIDE = 2**22
 
 @dataclass(frozen=True, kw_only=True)
 class DDPM(Denoiser):
-    """Denoise by a DDPM: find the step at which it sees the image's noise, and go back to 0.
+    """DDPM: learned from photographs, removes the most noise from them; slow without a GPU.
+
+    It finds the step at which the DDPM sees the image's noise, and goes back to 0.
 
     Parameters
     ----------

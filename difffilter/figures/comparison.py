@@ -75,7 +75,7 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
     """
     image = as_float(noisy, channel_axis)
     if sigma is not None:
-        sigma = check_sigma(sigma, image)
+        sigma = check_sigma(sigma, noisy)
     entries = []
     for label, denoiser in denoisers.items():
         denoiser = as_denoiser(denoiser)

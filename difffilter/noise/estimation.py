@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice, check_number
 from difffilter.image import as_float
@@ -35,15 +35,16 @@ def check_noise(noise: str) -> str:
     return check_choice("noise", noise, EXPONENTS)
 
 
-def check_sigma(sigma: float, image: NDArray | None = None) -> float:
+def check_sigma(sigma: float, image: ArrayLike | None = None) -> float:
     """Check σ, and return it as a float.
 
     Parameters
     ----------
     sigma : float
         Standard deviation of the noise, in units of intensity.
-    image : ndarray, optional
-        The noisy image. If its values span more than 1, σ may be above 1 as well.
+    image : array_like, optional
+        The noisy image. If it is floating point and spans more than 1, σ may be above 1 as well.
+        ``None``: one in [0, 1].
 
     Returns
     -------
@@ -54,7 +55,8 @@ def check_sigma(sigma: float, image: NDArray | None = None) -> float:
     TypeError
         If σ is not a number.
     ValueError
-        If σ is negative, NaN, infinite, or above 1 for an image in [0, 1].
+        If σ is negative, NaN, infinite, or above 1 for an image in [0, 1] or of integers, which are
+        scaled to that range.
 
     Examples
     --------
@@ -62,12 +64,19 @@ def check_sigma(sigma: float, image: NDArray | None = None) -> float:
     0.09803921568627451
     """
     sigma = check_number("sigma", sigma, least=0)
-    if sigma > 1 and (image is None or np.ptp(image) <= 1):
-        raise ValueError(
-            f"sigma is {sigma:g}; expected at most 1, the range of the image; "
-            f"did you mean {sigma:g}/255?"
-        )
-    return sigma
+    if sigma <= 1:
+        return sigma
+    image = np.zeros(1) if image is None else np.asarray(image)
+    whole = image.dtype.kind in "ui"
+    if image.dtype.kind == "f" and np.ptp(image) > 1:
+        return sigma
+    largest = np.iinfo(image.dtype).max if whole else 255
+    message = f"sigma is {sigma:g}; expected at most 1, the range of the image"
+    if sigma <= largest:
+        message += f"; did you mean {sigma:g}/{largest}?"
+    if largest != 255:
+        message += f" ({image.dtype} is divided by {largest}; a float image keeps its own unit)"
+    raise ValueError(message)
 
 
 def estimate_sigma(

@@ -129,7 +129,9 @@ class LevelLineMotion(Evolution):
 
 @dataclass(frozen=True, kw_only=True)
 class CurvatureMotion(PDEFilter):
-    """Curvature motion as a Denoiser. Parameters are those of `curvature_motion`.
+    """Curvature motion: simplifies shapes, and removes specks of any contrast.
+
+    Parameters are those of `curvature_motion`.
 
     Examples
     --------

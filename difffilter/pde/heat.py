@@ -113,7 +113,9 @@ def heat(
 
 @dataclass(frozen=True, kw_only=True)
 class Heat(PDEFilter):
-    """The heat equation as a Denoiser. Parameters are those of `heat`.
+    """Heat equation: a Gaussian blur of known width, for scale spaces.
+
+    Parameters are those of `heat`.
 
     Examples
     --------

@@ -187,7 +187,9 @@ def perona_malik(
 
 @dataclass(frozen=True, kw_only=True)
 class PeronaMalik(PDEFilter):
-    """Perona–Malik diffusion as a Denoiser. Parameters are those of `perona_malik`.
+    """Perona–Malik diffusion: fast, keeps edges in place; for large images and volumes.
+
+    Parameters are those of `perona_malik`.
 
     Examples
     --------

@@ -153,11 +153,11 @@ def pose(
 ) -> Problem:
     """Pose a `Problem`: check every argument and bring the image to its backend's device."""
     backend = backend_of(image, device)
-    image = backend.as_float(image, channel_axis, axes=axes)
+    given, image = image, backend.as_float(image, channel_axis, axes=axes)
     shape = spatial_shape(image, channel_axis)
     h = check_spacing(spacing, len(shape))
     if sigma is not None:
-        sigma = check_sigma(sigma, backend.extremes(image))
+        sigma = check_sigma(sigma, backend.extremes(given))
     return Problem(
         image=image,
         channel_axis=channel_axis,

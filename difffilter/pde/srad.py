@@ -144,7 +144,9 @@ class SpeckleDiffusion(Evolution):
 
 @dataclass(frozen=True, kw_only=True)
 class SRAD(PDEFilter):
-    """Speckle-reducing diffusion (SRAD) as a Denoiser. Parameters are those of `srad`.
+    """Speckle-reducing diffusion (SRAD): for speckle in radar and ultrasound images.
+
+    Parameters are those of `srad`.
 
     Examples
     --------

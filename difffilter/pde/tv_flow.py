@@ -190,7 +190,9 @@ def _open_faces(mask, axis):
 
 @dataclass(frozen=True, kw_only=True)
 class TVFlow(PDEFilter):
-    """Total-variation flow as a Denoiser. Parameters are those of `tv_flow`.
+    """Total-variation flow: flat regions with sharp edges, for drawings and segmentation.
+
+    Parameters are those of `tv_flow`.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNetConfig
 
-__all__ = ["PRESETS", "TrainingConfig", "learning_rate"]
+__all__ = ["PRESETS", "TrainingConfig", "check_unchanged", "learning_rate"]
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 
@@ -104,6 +105,38 @@ class TrainingConfig:
             "schedule": NoiseSchedule(**values["schedule"]),
         }
         return cls(**{**values, **nested})
+
+
+def check_unchanged(given: Mapping[str, Any], saved: TrainingConfig) -> None:
+    """Raise an error for settings that contradict those of the run that is resumed.
+
+    Parameters
+    ----------
+    given : mapping of str to Any
+        Fields of a TrainingConfig; those that are missing contradict nothing.
+    saved : TrainingConfig
+        That of the run.
+
+    Raises
+    ------
+    ValueError
+        If one of them differs; the message names all that do.
+
+    Examples
+    --------
+    >>> check_unchanged({"batch": 4}, TrainingConfig(batch=2))
+    Traceback (most recent call last):
+    ValueError: batch is 4; expected 2, as in the run that is resumed, of which only steps can change
+    """
+    wrong = [
+        f"{name} is {value}; expected {getattr(saved, name)}"
+        for name, value in given.items()
+        if value != getattr(saved, name)
+    ]
+    if wrong:
+        raise ValueError(
+            f"{'; '.join(wrong)}, as in the run that is resumed, of which only steps can change"
+        )
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:

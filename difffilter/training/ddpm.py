@@ -22,7 +22,7 @@ from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet
 from difffilter.devices import multiplies_bfloat16
-from difffilter.training.config import PRESETS, TrainingConfig
+from difffilter.training.config import PRESETS, TrainingConfig, check_unchanged
 from difffilter.training.data import draw_batch, load_images, set_aside, signed
 from difffilter.training.log import Log
 from difffilter.training.loop import processes, training_steps
@@ -57,7 +57,8 @@ def fit(
         Folder for ``checkpoint.safetensors``, to resume from, ``weights.safetensors``, to denoise
         with, and ``log.jsonl``; made if missing.
     config : TrainingConfig, optional
-        ``None``: ``PRESETS["gray-small"]``; with `resume` the checkpoint's own is used.
+        ``None``: ``PRESETS["gray-small"]``; with `resume`, that of the checkpoint, which another
+        one must not contradict.
     init : str or Path, optional
         Weights to start from, a name or a file; layers of another shape start afresh. Colour
         learns much from grey. ``None``: random weights.
@@ -82,6 +83,8 @@ def fit(
         If `output` has a checkpoint and `resume` is False.
     FileNotFoundError
         If there are no images, or no checkpoint to resume from.
+    ValueError
+        If `config` contradicts the run that is resumed, or more than `steps` are done.
     ValueError
         If an image cannot be read, none is as large as a crop, or the batch does not divide among
         the processes.
@@ -116,6 +119,8 @@ def fit(
     with processes(device) as (own_device, rank, world):
         if resume:
             state = TrainingState.load(checkpoint, own_device, steps)
+            if config is not None:
+                check_unchanged(vars(config) | {"steps": state.config.steps}, state.config)
         else:
             config = config or PRESETS["gray-small"]
             if steps is not None:

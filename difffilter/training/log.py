@@ -13,7 +13,7 @@ from torch import Tensor
 
 from difffilter.io.files import replacing
 
-__all__ = ["Log", "plot_log"]
+__all__ = ["Log", "last_scores", "plot_log"]
 
 
 class Log:
@@ -62,6 +62,38 @@ class Log:
                 )
             self.add(step=step, loss=round(value, 6))
         return float(np.mean([value for _, value in values])) if values else math.nan
+
+
+def last_scores(log: str | PathLike, window: int = 200) -> dict[str, float]:
+    """The end of the log of a training run.
+
+    Parameters
+    ----------
+    log : str or Path
+        ``log.jsonl`` of `fit`.
+    window : int, default 200
+        Number of steps over which the loss is averaged; fewer if the run has fewer.
+
+    Returns
+    -------
+    dict of str to float
+        ``loss``, if there is a step; ``psnr`` in dB, if there is a validation; ``window``, the
+        number of steps that were averaged.
+
+    Examples
+    --------
+    >>> last_scores("runs/mine/log.jsonl")  # doctest: +SKIP
+    {'window': 200, 'loss': 0.081, 'psnr': 28.13}
+    """
+    lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line][-window:]
+    scores = [line["psnr"] for line in lines if "psnr" in line][-1:]
+    found: dict[str, float] = {"window": len(losses)}
+    if losses:
+        found["loss"] = float(np.mean(losses))
+    if scores:
+        found["psnr"] = scores[0]
+    return found
 
 
 def plot_log(log: str | PathLike, path: str | PathLike) -> None:

@@ -21,7 +21,7 @@ from difffilter.io.files import replacing
 from difffilter.training.config import TrainingConfig
 from difffilter.training.optimisers import Muon
 
-__all__ = ["TrainingState"]
+__all__ = ["TrainingState", "progress"]
 
 
 class TrainingState:
@@ -132,12 +132,12 @@ class TrainingState:
         Raises
         ------
         ValueError
-            If the file is damaged or is not a checkpoint.
+            If the file is damaged or is not a checkpoint, or more steps are done than `steps`.
         """
         metadata, arrays = read(path)
-        if "step" not in metadata:
-            raise ValueError(f"{path} is not a training checkpoint")
-        config = TrainingConfig.from_dict(json.loads(metadata["config"]))
+        config, done = _progress(path, metadata)
+        if steps is not None and steps < done:
+            raise ValueError(f"steps is {steps}; expected at least {done}, the steps that are done")
         state = cls(config if steps is None else replace(config, steps=steps), device)
         groups: dict[str, dict[str, Tensor]] = {"net": {}, "ema": {}, "moments": {}}
         for name, value in arrays.items():
@@ -154,8 +154,27 @@ class TrainingState:
             if moment.shape == weight.shape:
                 moment = torch.empty_like(weight, requires_grad=False).copy_(moment)
             state.moments(weight)[kind] = moment.to(device)
-        state._start_at(int(metadata["step"]))
+        state._start_at(done)
         return state
+
+
+def progress(path: str | PathLike) -> tuple[TrainingConfig, int]:
+    """The settings of a checkpoint, and the number of finished steps.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged or is not a checkpoint.
+    """
+    return _progress(path, read(path)[0])
+
+
+def _progress(path, metadata):
+    if "step" not in metadata:
+        raise ValueError(f"{path} is not a training checkpoint")
+    return TrainingConfig.from_dict(json.loads(metadata["config"])), int(metadata["step"])
 
 
 def warmed_up(most: float) -> Callable[[Any, Any, Tensor | int], None]:

@@ -79,11 +79,6 @@ def test_all_but_the_learned_method_works_without_torch(folder):
     assert text.stderr == "error: ddpm needs torch: pip install 'difffilter[ddpm]'\n"
 
 
-def test_methods(tmp_path):
-    text = invoke_ok("methods", cwd=tmp_path)
-    assert [line.split()[0] for line in text.splitlines()] == df.methods()
-
-
 def test_an_unknown_option_is_one_line(folder):
     assert "No such option" in invoke_error("smooth", "grey.png", "--volum", cwd=folder)
 

@@ -91,6 +91,26 @@ def test_check_sigma():
         check_sigma(25, np.zeros(3))
 
 
+@pytest.mark.parametrize(
+    ("image", "hint"),
+    [
+        (np.uint8, "; did you mean 200/255?"),
+        (np.uint16, "; did you mean 200/65535? (uint16 is divided by 65535; a float image keeps its "
+         "own unit)"),
+        (np.int16, "; did you mean 200/32767? (int16 is divided by 32767; a float image keeps its "
+         "own unit)"),
+        (bool, "; did you mean 200/255?"),
+    ],
+)  # fmt: skip
+def test_a_sigma_in_the_unit_of_integers_is_suggested_as_a_fraction(image, hint):
+    pixels = np.array([[0, 100]]).astype(image)
+    message = f"sigma is 200; expected at most 1, the range of the image{hint}"
+    for refuse in (lambda: check_sigma(200, pixels), lambda: df.denoise(pixels, 200, "heat")):
+        with pytest.raises(ValueError, match=r".") as caught:
+            refuse()
+        assert str(caught.value) == message
+
+
 def test_rounding_errors_are_not_noise():
     # Blocks of 8×8 with low frequencies alone, as a coarse JPEG has them, beside flat ones.
     ramp = np.tile(np.cos(np.pi * (np.arange(8) + 0.5) / 8), (64, 8)) / 3

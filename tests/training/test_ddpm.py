@@ -19,7 +19,7 @@ from difffilter.training import ddpm as training
 from difffilter.training.config import TrainingConfig
 from difffilter.training.data import draw_batch
 from difffilter.training.ddpm import export, fit
-from difffilter.training.log import plot_log
+from difffilter.training.log import last_scores, plot_log
 from difffilter.training.state import TrainingState
 
 CONFIG = TrainingConfig(
@@ -193,6 +193,26 @@ def test_colour_may_start_from_gray(folder, tmp_path, uninterrupted):
             assert same or name in ("head.weight", "tail.weight", "tail.bias")
     fit(folder, tmp_path, state.config, init=uninterrupted / "weights.safetensors", device="cpu")
     assert weights.load(tmp_path / "weights.safetensors").net.config.channels == 3
+
+
+def test_settings_that_contradict_the_run_are_named(folder, uninterrupted):
+    with pytest.raises(
+        ValueError, match=r"^batch is 2; expected 4; clip is 0.5; expected 1.0, as in"
+    ):
+        fit(folder, uninterrupted, replace(CONFIG, batch=2, clip=0.5), resume=True, device="cpu")
+    with pytest.raises(ValueError, match="steps is 11; expected at least 12, the steps that are"):
+        fit(folder, uninterrupted, resume=True, steps=11, device="cpu")
+
+
+def test_the_end_of_the_log(tmp_path):
+    log = tmp_path / "log.jsonl"
+    log.write_text("")
+    assert last_scores(log) == {"window": 0}
+    log.write_text(
+        '{"step": 1, "loss": 4}\n{"step": 2, "loss": 2}\n{"step": 2, "psnr": 20.5, "seconds": 1}\n'
+        '{"step": 3, "loss": 1}\n'
+    )
+    assert last_scores(log, window=2) == {"window": 2, "loss": 1.5, "psnr": 20.5}
 
 
 def test_a_checkpoint_is_not_overwritten_nor_made_up(folder, tmp_path, uninterrupted):

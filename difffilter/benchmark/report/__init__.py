@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 from difffilter.benchmark.report.markdown import markdown
 from difffilter.benchmark.report.summary import Results, read
@@ -35,10 +37,21 @@ def write(results, output=None):
         installed. In all cases neither file is touched.
     """
     found = read(results)
-    texts = {"report.md": markdown(found), "report.html": html(found)}
     folder = Path(results if output is None else output)
+    data = _link(Path(results), folder)
+    texts = {"report.md": markdown(found, data), "report.html": html(found, data)}
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as both:  # neither replaces the old one before both are written
         for name, text in texts.items():
             both.enter_context(replacing(folder / name)).write_text(text, "utf-8")
     return [folder / name for name in texts]
+
+
+def _link(results, folder):
+    """The URL of the results folder for a page in another folder: relative if it can be."""
+    if folder.resolve() == results.resolve():
+        return ""
+    try:
+        return quote(Path(os.path.relpath(results.resolve(), folder.resolve())).as_posix()) + "/"
+    except ValueError:  # on another drive of Windows
+        return results.resolve().as_uri() + "/"

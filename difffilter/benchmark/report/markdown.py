@@ -20,12 +20,14 @@ from difffilter.benchmark.report.words import (
 __all__ = ["markdown"]
 
 
-def markdown(results):
+def markdown(results, data=None):
     """The report as Markdown.
 
     Parameters
     ----------
     results : Results
+    data : str, optional
+        The URL of the results folder, as for `html`; ``None``: no links.
 
     Returns
     -------
@@ -50,6 +52,8 @@ def markdown(results):
     if protocol := results.study.get("protocol"):
         lines += ["## Protocol", "", _md(protocol), ""]
     made = [f"- {_md(key)}: {_md(value)}" for key, value in circumstances(results)]
+    if data is not None:
+        made.append(f"- data: [rows.csv]({data}rows.csv), [study.json]({data}study.json)")
     if made:
         lines += ["## Provenance", "", *made, ""]
     return "\n".join(lines)

@@ -29,12 +29,15 @@ from difffilter.catalog import MissingExtra
 __all__ = ["examples", "html"]
 
 
-def html(results):
+def html(results, data=None):
     """The report as one self-contained HTML page: it needs no network and no other file.
 
     Parameters
     ----------
     results : Results
+    data : str, optional
+        The URL of the results folder, relative to the page and with a slash at its end, for links
+        to its files; ``None``: no links.
 
     Returns
     -------
@@ -74,6 +77,7 @@ def html(results):
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.filters["breakable"] = _breakable
     return environment.from_string(_text(page / "page.html")).render(
         title=results.title,
         extent=extent(results),
@@ -89,6 +93,7 @@ def html(results):
         circumstances=circumstances(results),
         examples=examples(results),
         count=count,
+        data=data,
         style=_text(page / "page.css"),
         scripts=scripts,
         # Only these scripts may run, so that one that slipped through the escaping could not.
@@ -141,9 +146,27 @@ def _methods(results):
             "oracle": label in results.oracles,
             "failed": failed.get(label, 0),
             "shade": shades[style.colour(results, label)],
+            **_key(style.line_style(results, label)),
         }
         for number, label in enumerate(results.methods)
     }
+
+
+def _key(look):
+    """A method's line and marker for the page's keys, which are 32 wide and 14 high."""
+    dashes = () if look["linestyle"] == "-" else look["linestyle"][1]
+    outline = style.marker_outline(look["marker"])
+    return {
+        "dashes": " ".join(f"{2 * length:g}" for length in dashes),
+        "outline": " ".join(f"{16 + 9 * x:.2f},{7 + 9 * y:.2f}" for x, y in outline),
+    }
+
+
+def _breakable(label):
+    """A label that may be broken between its words, as HTML."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"(?<=[_(,:=/])(?=\w)", "<wbr>", escape(label)))
 
 
 def examples(results):

@@ -226,6 +226,28 @@ def test_nothing_sticks_out_of_the_window(page, width):
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_no_name_breaks_in_mid_word_on_a_phone(page):
+    size = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        # The lines of a word are the rectangles of its range.
+        broken = page.execute_script(
+            "const broken = [];"
+            "for (const name of document.querySelectorAll('.sortable tbody .method'))"
+            " for (const node of name.childNodes) if (node.nodeType === Node.TEXT_NODE)"
+            "  for (const word of node.data.matchAll(/[A-Za-z0-9]+/g)) {"
+            "   const range = document.createRange();"
+            "   range.setStart(node, word.index);"
+            "   range.setEnd(node, word.index + word[0].length);"
+            "   if (range.getClientRects().length > 1) broken.push(word[0]);"
+            "  }"
+            "return broken"
+        )
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert broken == []
+
+
 def test_light_and_dark(page):
     paper = "return getComputedStyle(document.body).backgroundColor"
     wanted = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}

@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import json
+import os
 import re
 import sys
 from html.parser import HTMLParser
+from urllib.parse import unquote
 
 import pytest
 from synthetic import METHODS, table, write_results
@@ -73,6 +75,19 @@ def test_labels_are_text_everywhere(evil):
     assert "<script>" not in report.markdown(evil)
 
 
+def test_names_break_between_words_only(page):
+    assert "perona_<wbr>malik" in page
+    assert "oracle(<wbr>perona_<wbr>malik)" in page
+    assert "ddpm(<wbr>mode=&#39;sample&#39;)" in page
+
+
+def test_each_method_has_a_key_of_its_own(page):
+    keys = re.findall(r'<symbol id="key-(\d+)".*?>(.*?)</symbol>', page, re.S)
+    assert [int(number) for number, _ in keys] == list(range(len(METHODS)))
+    hollow = [int(number) for number, drawn in keys if "var(--paper)" in drawn]
+    assert [list(METHODS)[number] for number in hollow] == ["oracle(perona_malik)"]
+
+
 def test_examples_are_the_pictures_of_the_folder(study, page):
     data = re.search(r'id="example-data">(.*?)</script>', page, re.S)[1]
     examples = json.loads(data)
@@ -112,15 +127,28 @@ def test_a_strange_folder_of_examples_is_named(tmp_path):
 # --- files --------------------------------------------------------------------------------
 
 
-def test_write_makes_both_files(study, markdown, page, tmp_path):
+def test_write_makes_both_files(study, results, tmp_path):
     written = report.write(study[0], tmp_path / "new")
     assert [path.name for path in written] == ["report.md", "report.html"]
-    assert written[0].read_text("utf-8") == markdown
-    assert written[1].read_text("utf-8") == page  # made twice, it is the same
+    data = os.path.relpath(study[0], tmp_path / "new") + "/"
+    assert written[0].read_text("utf-8") == report.markdown(results, data)
+    assert written[1].read_text("utf-8") == report.html(results, data)  # made twice, it is the same
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "report.html",
         "report.md",
     ]
+
+
+@pytest.mark.parametrize("output", [None, "elsewhere", "a name?"])
+def test_reports_link_the_data(tmp_path, output):
+    write_results(tmp_path / "results", levels=(25,))
+    files = report.write(tmp_path / "results", output and tmp_path / output)
+    for path in files:
+        text = path.read_text("utf-8")
+        links = set(re.findall(r"""["(]([^"(#]*(?:rows\.csv|study\.json))[")]""", text))
+        assert len(links) == 2
+        for link in links:
+            assert (path.parent / unquote(link)).is_file()
 
 
 def test_without_jinja2_nothing_is_written(study, tmp_path, monkeypatch):
@@ -134,7 +162,7 @@ def test_without_jinja2_nothing_is_written(study, tmp_path, monkeypatch):
 
 def test_a_page_that_cannot_be_written_leaves_the_old_report(study, tmp_path, monkeypatch):
     (tmp_path / "report.md").write_text("old", "utf-8")
-    monkeypatch.setattr(report, "html", lambda results: "\ud800")  # cannot be encoded
+    monkeypatch.setattr(report, "html", lambda *_: "\ud800")  # cannot be encoded
     with pytest.raises(UnicodeEncodeError):
         report.write(study[0], tmp_path)
     assert (tmp_path / "report.md").read_text("utf-8") == "old"

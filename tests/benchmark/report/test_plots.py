@@ -16,7 +16,8 @@ from difffilter.benchmark.report.plots.labels import beside, spaced
 from difffilter.benchmark.report.plots.pareto import front, pareto
 from difffilter.benchmark.report.plots.plane import plane
 from difffilter.benchmark.report.plots.spread import spread
-from difffilter.benchmark.report.plots.style import COLOURS, GREY, colour
+from difffilter.benchmark.report.plots.style import COLOURS, GREY, colour, line_style
+from difffilter.benchmark.report.summary import Results
 from difffilter.benchmark.report.svg import inline
 
 
@@ -69,10 +70,65 @@ def test_points_lie_where_the_numbers_are(results):
 def test_a_mean_over_fewer_images_is_no_point(results):
     for relative in (False, True):
         [axes] = curves(results, "gaussian", "psnr", relative=relative).axes
-        drawn = {line.get_gid(): line for line in axes.lines if line.get_marker() != "None"}
+        drawn = {line.get_gid(): line for line in axes.lines if len(line.get_xdata()) == 3}
         heights = {gid.split("|")[1]: line.get_ydata() for gid, line in drawn.items()}
         assert np.isnan(heights["bm3d"]).tolist() == [False, False, True]
         assert not np.isnan(heights["ddpm"]).any()
+
+
+def many(count):
+    """Results of the noisy image and so many methods, at two levels."""
+    scores = {"identity": 20.0} | {f"m{n}": 28.0 + n / 10 for n in range(count)}
+    values = {
+        ("gaussian", level, label, "psnr"): {("a", 0): value - level / 9}
+        for level in (15.0, 25.0)
+        for label, value in scores.items()
+    }
+    return Results(values=values)
+
+
+def test_methods_of_one_colour_differ_in_marker_and_dashes():
+    results = many(32)
+    looks = [line_style(results, label) for label in results.methods]
+    for n, one in enumerate(looks):
+        for other in looks[:n]:
+            if one["color"] == other["color"]:
+                assert one["marker"] != other["marker"]
+                assert one["linestyle"] != other["linestyle"]
+
+
+def test_names_at_the_ends_of_curves_have_the_markers():
+    results = many(12)
+    [axes] = curves(results, "gaussian", "psnr").axes
+    for label in results.methods[1:]:
+        name = next(text for text in axes.texts if text.get_text() == label)
+        curve, *_, key = [line for line in axes.lines if line.get_gid() == name.get_gid()]
+        assert key.get_marker() == curve.get_marker()
+        assert key.get_color() == curve.get_color() == name.get_color()
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "texture"])
+def test_the_noisy_image_does_not_set_the_scale(results, metric):
+    [axes] = curves(results, "gaussian", metric).axes
+    low, high = axes.get_ylim()
+    means = [
+        results.score("gaussian", level, label, metric).mean
+        for label in METHODS
+        for level in (15.0, 25.0, 50.0)
+        if label != "identity"
+    ]
+    room = max(means) - min(means)
+    assert high - low < 1.2 * room
+    drawn = [line for line in axes.lines if line.get_gid() == "method-0|identity"]
+    noisy = [
+        results.score("gaussian", level, "identity", metric).mean for level in (15.0, 25.0, 50.0)
+    ]
+    assert bool(drawn) == any(low <= value <= high for value in noisy)
+
+
+def test_the_noisy_image_alone_sets_the_scale():
+    [axes] = curves(many(0), "gaussian", "psnr").axes
+    assert "method-0|identity" in [line.get_gid() for line in axes.lines]
 
 
 def test_modes_of_one_method_are_joined(results):

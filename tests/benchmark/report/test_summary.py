@@ -159,7 +159,7 @@ def test_failures_missing_methods_and_oracles_are_shown(study, page, markdown):
         assert "ValueError: NaN in the result &lt;b&gt;" in text
         assert "5 images only" in text
     assert "- bm3d, gaussian noise, σ·255 = 50, on moon: ValueError" in markdown
-    assert re.search(r'oracle\(perona_malik\) <small class="tag">oracle', page)
+    assert re.search(r'oracle\(<wbr>perona_<wbr>malik\) <small class="tag">oracle', page)
     assert "1 method could not run" in page
     assert "1 case failed" in page
 

@@ -18,7 +18,8 @@ def curves(results, noise, metric, *, relative=False):
     """A metric by noise level, a curve for each method.
 
     A method has no point at a level where it failed on some images: its mean would not be
-    comparable. The noisy image is omitted where it would squeeze the other curves together.
+    comparable. The noisy image, which lies far from the others, does not set the scale: it is drawn
+    as far as the others reach.
 
     Parameters
     ----------
@@ -36,8 +37,10 @@ def curves(results, noise, metric, *, relative=False):
     figure, axes = new_figure()
     levels = results.levels(noise)
     best = {level: results.best(noise, level, metric) for level in levels}
+    others = competitors(results)
     ends = {}
-    for label in competitors(results) if relative or metric == "texture" else results.methods:
+    # (The noisy image last, when the others have set the scale.)
+    for label in others if relative else [*others, *(set(results.methods) - set(others))]:
         heights = []
         for level in levels:
             score = results.score(noise, level, label, metric)
@@ -46,6 +49,11 @@ def curves(results, noise, metric, *, relative=False):
                 continue
             zero = results.score(noise, level, best[level], metric).mean if relative else 0.0
             heights.append(score.mean - zero)
+        if label not in others and ends:
+            low, high = axes.get_ylim()
+            if not any(low <= height <= high for height in heights):
+                continue
+            axes.set_ylim(low, high)
         drawn = [n for n, height in enumerate(heights) if not math.isnan(height)]
         if drawn:
             style = line_style(results, label)

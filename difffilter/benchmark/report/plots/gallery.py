@@ -13,6 +13,8 @@ from difffilter.benchmark.report.summary import METRICS
 
 __all__ = ["Drawing", "drawings", "save"]
 
+NOISY = "The noisy image (identity) is drawn only as far as the methods reach."
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -64,8 +66,8 @@ def _over_levels(results, noise):
         yield Drawing(
             f"{noise}-psnr",
             "PSNR by noise level",
-            "Mean over images. Dashed: an oracle, which is shown the clean image. A method that "
-            "failed on some images has no point there.",
+            "Mean over images. Hollow: an oracle, which is shown the clean image. A method that "
+            f"failed on some images has no point there. {NOISY}",
             curves(results, noise, "psnr"),
         )
         yield Drawing(
@@ -78,11 +80,10 @@ def _over_levels(results, noise):
     for metric in ("ssim", "texture"):
         if metric in results.metrics:
             about = METRICS[metric]
-            omitted = " The noisy image is omitted." if metric == "texture" else ""
             yield Drawing(
                 f"{noise}-{metric}",
                 f"{about.title} by noise level",
-                f"Mean over images; {about.better} is better.{omitted}",
+                f"Mean over images; {about.better} is better. {NOISY}",
                 curves(results, noise, metric),
             )
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from difffilter.benchmark.report.plots.style import GREY, colour, gid, shortened
+from difffilter.benchmark.report.plots.style import GREY, colour, gid, line_style, shortened
 
 __all__ = ["beside", "label_ends", "label_points", "spaced"]
 
@@ -148,14 +148,17 @@ def label_ends(results, axes, ends):
     for label, height in zip(order, spaced(wanted, 1.15 * size / room), strict=True):
         x, y = ends[label]
         shade, marked = colour(results, label), gid(results, label)
+        options = {"clip_on": False, "gid": marked, "scalex": False, "scaley": False}
+        beginning = right + 0.04 * (right - left), low + height * (high - low)
         axes.plot(
-            [x, right + 0.025 * (right - left)],
-            [max(y, low), low + height * (high - low)],
-            color=shade, linewidth=0.7, alpha=0.7, clip_on=False, gid=marked, scalex=False,
-            scaley=False,
+            [x, beginning[0]], [min(max(y, low), high), beginning[1]],
+            color=shade, linewidth=0.7, alpha=0.7, **options,
         )  # fmt: skip
+        # The marker again, because several names may have one colour.
+        look = line_style(results, label) | {"linestyle": "none", "markersize": 0.45 * size}
+        axes.plot(*([at] for at in beginning), **look, **options)
         axes.text(
-            1.035, height, shortened(results.shown(label), 20), color=shade, fontsize=size,
+            1.06, height, shortened(results.shown(label), 20), color=shade, fontsize=size,
             va="center", transform=axes.transAxes, gid=marked, parse_math=False,
         )  # fmt: skip
 

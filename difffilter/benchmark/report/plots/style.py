@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 __all__ = [
-    "COLOURS", "GREY", "INK", "LINE", "colour", "competitors", "draw_points", "gid", "line_style",
-    "new_figure", "seconds_text", "shortened",
+    "COLOURS", "DASHES", "GREY", "INK", "LINE", "colour", "competitors", "draw_points", "gid",
+    "line_style", "marker_outline", "new_figure", "seconds_text", "shortened",
 ]  # fmt: skip
 
+# Methods differ by colour, marker and dashes. The first eight have solid lines, each in its own
+# colour; of the next eight, with the same colours, each has another marker and dashes, and so on.
 # Eight colours, dark enough for text on white, found by a search such that any two differ for the
 # colour-blind too (by at least 13 in CIEDE2000). The noisy image, which is not a method, is grey.
 COLOURS = (
@@ -18,6 +20,8 @@ GREY = "#6b7480"
 INK = "#1b2026"
 LINE = "#dfe3e8"
 MARKERS = "osD^vP*X"
+# In widths of the line: lengths of dashes and gaps; the first is solid.
+DASHES = ((), (4.5, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5))
 SIZE = 6.0  # of a marker, in points
 WIDTH, HEIGHT = 5.8, 4.3  # inches
 
@@ -72,7 +76,7 @@ def colour(results, label):
 
 
 def line_style(results, label):
-    """Keyword arguments of `Axes.plot` for a method; those of an oracle are hollow and dashed."""
+    """Keyword arguments of `Axes.plot` for a method; the markers of an oracle are hollow."""
     index = _index(results, label)
     oracle = label in results.oracles
     return {
@@ -80,7 +84,7 @@ def line_style(results, label):
         "marker": "." if index is None else _marker(index),
         "markersize": SIZE,
         "markerfacecolor": "white" if oracle else colour(results, label),
-        "linestyle": (0, (4, 2)) if oracle else "-",
+        "linestyle": (0, _dashes(index)) if _dashes(index) else "-",
     }
 
 
@@ -92,6 +96,27 @@ def _index(results, label):
 def _marker(index):
     """A marker, shifted by one each time the colours repeat."""
     return MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+
+
+def _dashes(index):
+    """The dashes of a line, others each time the colours repeat; solid for the noisy image."""
+    return DASHES[(index or 0) // len(COLOURS) % len(DASHES)]
+
+
+def marker_outline(marker):
+    """The outline of a marker of Matplotlib: x and y of its corners, from -0.5 to 0.5, y downwards.
+
+    Examples
+    --------
+    >>> marker_outline("s")
+    [(-0.5, 0.5), (0.5, 0.5), (0.5, -0.5), (-0.5, -0.5), (-0.5, 0.5)]
+    """
+    from matplotlib.markers import MarkerStyle
+
+    style = MarkerStyle(marker)
+    # (A circle is made of curves, which need a size to become corners.)
+    [outline] = style.get_path().transformed(style.get_transform().scale(20)).to_polygons()
+    return [(round(x / 20, 3), round(-y / 20, 3)) for x, y in outline.tolist()]
 
 
 def gid(results, label, tip=""):

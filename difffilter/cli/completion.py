@@ -1,0 +1,58 @@
+"""Completion of arguments and option values in a shell.
+
+Every completion starts the program anew, so that none imports PyTorch or Numba.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from click.shell_completion import CompletionItem
+
+__all__ = ["DIFFUSIVITIES", "PRESETS", "SCHEMES", "among", "files", "folders", "names_in"]
+
+# The names in modules that import Numba or PyTorch; a test compares them.
+DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
+SCHEMES = ("auto", "explicit", "fsi", "aos")
+PRESETS = ("gray-small", "color-small", "gray-base", "color-base")
+
+
+def files(ctx, param, incomplete):
+    """Completion of paths, which the shell does itself."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(ctx, param, incomplete):
+    """Completion of folders, which the shell does itself."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def among(*words):
+    """Completion among words."""
+
+    def complete(ctx, param, incomplete):
+        return [word for word in words if word.startswith(incomplete)]
+
+    return complete
+
+
+def names_in(module, attribute, *others, or_files=False):
+    """Completion among the names that a module lists.
+
+    Parameters
+    ----------
+    module, attribute : str
+        The module, imported when a shell asks, and its iterable of names or a function that
+        returns one.
+    *others : str
+        More words.
+    or_files : bool, default False
+        Whether to complete paths if no name fits.
+    """
+
+    def complete(ctx, param, incomplete):
+        names = getattr(import_module(module), attribute)
+        found = among(*(names() if callable(names) else names), *others)(ctx, param, incomplete)
+        return files(ctx, param, incomplete) if or_files and not found else found
+
+    return complete
