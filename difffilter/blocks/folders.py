@@ -7,7 +7,7 @@ import glob
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -169,19 +169,24 @@ def smooth_file(
         return [_note(sigma, settled)]
     check_target(task.target, overwrite, SUFFIXES)
     picture = read(task.source, max_pixels)
-    stacks = picture.volumes() if volume else picture.pages
-    results, notes = np.empty_like(stacks), []
-    for k, stack in enumerate(stacks):
-        try:
-            result, settled, strength = choose_and_apply(
-                denoiser, stack, sigma, channel_axis=picture.channel_axis
-            )
-        except (TypeError, ValueError) as error:
-            where = f"page {k + 1} of {task.source}" if len(stacks) > 1 else task.source
-            raise ValueError(f"{where}: {error}") from error
-        results[k] = like(result, stack)
-        notes.append(_note(strength, settled))
-    write(task.target, picture.with_volumes(results) if volume else picture.with_pages(results))
+    images, notes = [picture, *picture.others], []
+    pages = sum(len(image.pages) for image in images)
+    for number, image in enumerate(images):
+        stacks = image.volumes() if volume else image.pages
+        results = np.empty_like(stacks)
+        for k, stack in enumerate(stacks):
+            try:
+                result, settled, strength = choose_and_apply(
+                    denoiser, stack, sigma, channel_axis=image.channel_axis
+                )
+            except (TypeError, ValueError) as error:
+                where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
+                raise ValueError(f"{where}: {error}") from error
+            results[k] = like(result, stack)
+            notes.append(_note(strength, settled))
+        images[number] = image.with_volumes(results) if volume else image.with_pages(results)
+    first, *others = images
+    write(task.target, replace(first, others=others))
     return notes
 
 

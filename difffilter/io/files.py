@@ -11,10 +11,12 @@ import numpy as np
 
 from difffilter.io.picture import check_size, joined, split_alpha
 from difffilter.io.tiff import read_tiff, write_tiff
+from difffilter.io.tiff_replace import CannotReplace, replace_pixels
 
 __all__ = ["SUFFIXES", "check_target", "read", "replacing", "write"]
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+TIFF = (".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", *TIFF)
 
 
 def read(path, max_pixels=None):
@@ -77,14 +79,22 @@ def write(path, picture):
     suffix = _check_suffix(path, SUFFIXES)
     with replacing(path) as temporary:
         try:
-            if suffix in (".tif", ".tiff"):
-                write_tiff(temporary, picture)
+            if suffix in TIFF:
+                _write_tiff(temporary, picture)
             else:
                 _write_pillow(temporary, picture, path)
         except (MemoryError, OSError, ValueError):
             raise
         except Exception as error:  # encoders may raise anything on odd metadata
             raise ValueError(f"{path} cannot be written: {error!r}") from error
+
+
+def _write_tiff(temporary, picture):
+    """Copy the TIFF file that was read with other pixels, or else make a new one."""
+    if picture.source is not None:
+        with suppress(CannotReplace):
+            return replace_pixels(temporary, picture)
+    return write_tiff(temporary, picture)
 
 
 def check_target(path, overwrite, suffixes=None):
