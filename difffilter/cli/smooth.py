@@ -57,9 +57,11 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @scheduler_option
 @click.option("--max-pixels", type=click.IntRange(1), metavar="N",
               help="Refuse larger images. [default: 179 million; in blocks 2^40]")  # fmt: skip
+@click.option("--quality", type=click.IntRange(1, 100), metavar="N",
+              help="Quality of JPEG, WebP, AVIF and HEIC. [default: that of IMG]")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
 def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume, report, side,
-           axes, scheduler, max_pixels, verbose, **parameters):  # fmt: skip
+           axes, scheduler, max_pixels, quality, verbose, **parameters):  # fmt: skip
     """Smooth images and keep their edges.
 
     IMG is an image (PNG, JPEG, WebP, TIFF), an array (Zarr, HDF5), a folder or a pattern. The
@@ -82,7 +84,8 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
     given = {name: value for name, value in parameters.items() if value is not None}
     sources = folders.find_images(images)
     folders.check_options(sources, sigma)
-    tasks = folders.plan_tasks(sources, output)
+    many = any(folders.names_many(image) for image in images)
+    tasks = folders.plan_tasks(sources, output, many=many)
     if method is None:
         volumes = volume or any(folders.holds_volumes(task.source, axes) for task in tasks)
         method = usual_method(volumes, given)
@@ -98,6 +101,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
         runs = folders.run(
             tasks, denoiser, jobs, scheduler=scheduler, progress=progress, sigma=sigma,
             volume=volume, overwrite=overwrite, axes=axes, side=side, max_pixels=max_pixels,
+            quality=quality,
         )  # fmt: skip
         with progress_over(runs, len(tasks)) as results:
             for task, notes, error in results:

@@ -119,7 +119,7 @@ def split_alpha(pages, meta, axes="", lead=(1,), alpha=None):
     Picture
     """
     if alpha is None:
-        alpha = pages.ndim == 4 and pages.shape[-1] in (2, 4) and not meta.get("cmyk")
+        alpha = pages.ndim == 4 and pages.shape[-1] in (2, 4) and not meta.get("colours")
     if alpha:
         colour, alpha = pages[..., :-1], pages[..., -1]
         if colour.shape[-1] == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,8 @@ _OWN_TAGS = {
     32995, 32996, 32997, 32998, 33628, 33629, 33630, 33631, 34118, 34412, 34665, 34675, 34853,
     40965, 50838, 50839,
 }  # fmt: skip
-_SUB_FILES = {34665: "exif", 34853: "gps"}
+_SUB_FILES = {34665: "exif_directory", 34853: "gps_directory"}
+XMP = 700
 
 # Compressions of bitmaps.
 FAX = (2, 3, 4)
@@ -228,6 +229,70 @@ def tiff_meta(file, page):
     return meta
 
 
+def for_other_formats(path, meta):
+    """The metadata of a TIFF file as PNG, JPEG and the like hold it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    meta : dict
+        As returned by `tiff_meta`.
+
+    Returns
+    -------
+    dict
+        With ``exif``, ``xmp``, ``dpi`` and ``comment`` as far as there are any.
+    """
+    from PIL import Image
+
+    found = {}
+    for code, _, _, value, _ in meta["tags"]:
+        if code == XMP:
+            found["xmp"] = value.rstrip(b"\0")
+    if "description" in meta:
+        found["comment"] = _bytes(meta["description"])
+    if "resolution" in meta:
+        (a, b), (c, d), unit = meta["resolution"]
+        if unit in (2, 3):
+            found["dpi"] = tuple(n * (2.54 if unit == 3 else 1) for n in (a / b, c / d))
+    exif = Image.Exif()
+    with suppress(Exception), Image.open(path) as file:  # Pillow does not read every TIFF
+        for code, value in file.getexif().items():
+            if code not in _OWN_TAGS - {270, 282, 283, 296, *_SUB_FILES} and code != XMP:
+                exif[code] = value
+        for code in _SUB_FILES:
+            if directory := file.getexif().get_ifd(code):
+                exif.get_ifd(code).update(directory)
+        if len(exif):
+            found["exif"] = exif.tobytes().removeprefix(b"Exif\0\0")
+    return meta | found
+
+
+def _of_other_formats(meta):
+    """Metadata of PNG, JPEG and the like as `tiff_meta` returns it."""
+    import io
+
+    import tifffile
+
+    found = {"tags": []}
+    if "exif" in meta:
+        # (What is damaged is not kept.)
+        with suppress(Exception), tifffile.TiffFile(io.BytesIO(meta["exif"])) as file:
+            found = tiff_meta(file, file.pages[0])
+    if "xmp" in meta:
+        found["tags"].append((XMP, 1, len(meta["xmp"]), meta["xmp"], True))
+    if "comment" in meta:
+        found.setdefault("description", meta["comment"])
+    if "dpi" in meta:
+        found["resolution"] = (*((round(float(d) * 1000), 1000) for d in meta["dpi"]), 2)
+    return meta | found
+
+
+def _bytes(text):
+    return text if isinstance(text, bytes) else text.encode("utf-8")
+
+
 def _ome_scale(xml):
     """The physical size of a pixel, the only part of OME metadata that is kept."""
     from xml.etree import ElementTree
@@ -262,7 +327,7 @@ def write_tiff(temporary, picture):
     """Write a `Picture` as a TIFF file."""
     import tifffile
 
-    meta = picture.meta
+    meta = picture.meta if "tags" in picture.meta else _of_other_formats(picture.meta)
     pixels = joined(picture)
     samples = pixels.ndim == 4
     colours = pixels.shape[-1] - (picture.alpha is not None) if samples else 1
@@ -327,7 +392,7 @@ def _write_options(meta, axes, colours, alpha):
         "iccprofile": meta.get("icc_profile"),
         "compression": meta.get("compression"),
         "tile": meta.get("tile"),
-        "description": meta.get("description"),
+        "description": _bytes(meta["description"]) if "description" in meta else None,
         "extratags": tags,
         "software": False,
     }

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["CFA", "COLOURS", "alpha_is_last", "are_pages", "becomes_rgb", "bits", "is_inverted", "same_when_shown", "shown", "stored"]
+__all__ = [
+    "CFA", "COLOURS", "alpha_is_last", "are_pages", "becomes_rgb", "bits", "is_inverted",
+    "same_when_shown", "shown", "stored",
+]  # fmt: skip
 
 MINISWHITE, PALETTE, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 3, 5, 6, 8, 9
 CFA = 32803

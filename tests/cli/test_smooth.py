@@ -97,12 +97,68 @@ def test_a_folder_for_the_result_is_made(folder):
     assert (folder / "new/folder/grey.png").exists()
 
 
+@pytest.mark.parametrize("argument", [".", "*.png"])
+def test_a_folder_with_one_image_is_smoothed_into_a_folder(folder, argument):
+    for name in ("colour.jpg", "stack.tif"):
+        (folder / name).unlink()
+    invoke_ok("smooth", argument, "-o", "new", "-m", "identity", cwd=folder)
+    assert (folder / "new/grey.png").read_bytes()
+    # Again, into the folder that exists now.
+    invoke_ok("smooth", argument, "-o", "new", "-m", "identity", "--overwrite", cwd=folder)
+    assert "expected a folder for 1 result" in invoke_error(
+        "smooth", argument, "-o", "new.png", "-m", "identity", cwd=folder
+    )
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_images_that_cannot_be_read_are_named(folder):
+    for name in ("a.psd", "b.CR2", "notes.txt", "paper.pdf"):
+        (folder / name).touch()
+    result = invoke("smooth", ".", "-o", "out", "-m", "identity", cwd=folder)
+    assert result.returncode == 0
+    assert result.stderr == (
+        "warning: .: skipped 2 files of kinds that cannot be read: a.psd, b.CR2\n"
+    )
+
+
+def test_gif_is_read_and_becomes_png(folder):
+    Image.open(folder / "grey.png").save(folder / "old.gif")
+    invoke_ok("smooth", "old.gif", "-m", "identity", cwd=folder)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(folder / "old_smooth.png")), np.asarray(Image.open(folder / "grey.png"))
+    )
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.bmp", "a.avif", "a.webp"])
+def test_other_formats_keep_their_format(folder, name):
+    kind = {"a.jfif": "JPEG"}.get(name)
+    Image.open(folder / "colour.jpg").save(folder / name, kind)
+    invoke_ok("smooth", name, "-m", "identity", cwd=folder)
+    with Image.open(folder / name) as before, Image.open(
+        folder / name.replace("a.", "a_smooth.")
+    ) as after:
+        assert (before.format, before.mode, before.size) == (after.format, after.mode, after.size)
+        difference = np.subtract(np.asarray(before, float), np.asarray(after, float))
+    assert np.abs(difference).mean() < 4
+
+
+def test_quality_is_that_of_the_input_unless_given(folder):
+    size = (folder / "colour.jpg").stat().st_size
+    invoke_ok("smooth", "colour.jpg", "-m", "identity", "-o", "same.jpg", cwd=folder)
+    assert (folder / "same.jpg").stat().st_size <= 1.02 * size
+    invoke_ok("smooth", "colour.jpg", "-m", "identity", "-o", "a.jpg", "--quality", 30, cwd=folder)
+    assert (folder / "a.jpg").stat().st_size < 0.7 * size
+    text = invoke_error("smooth", "colour.jpg", "--quality", 0, cwd=folder)
+    assert "--quality" in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["missing.png"], "there is no file missing.png; check the path"),
         (["none*.png"], "no file matches none*.png"),
-        (["nothing"], "there is no image (.png, .jpg, .jpeg, .webp, .tif, .tiff) in the folder nothing"),
+        (["nothing"], "there is no image (.png, .jpg, .jpeg, .jpe, .jfif, .webp, .avif, .heic, .heif, "
+         ".bmp, .gif, .tif, .tiff) in the folder nothing"),
         (["empty.png"], "empty.png is empty (0 bytes)"),
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
@@ -119,7 +175,7 @@ def test_a_folder_for_the_result_is_made(folder):
         (["grey.png", "--diffusivity", "exponental"],
          "diffusivity is 'exponental'; expected one of exponential, rational"),
         (["grey.png", "-m", "heat", "--kappa", "1"], "heat has no parameter 'kappa'"),
-        (["grey.png", "-o", "out.bmp"], "out.bmp has suffix '.bmp'; expected one of .png"),
+        (["grey.png", "-o", "out.gif"], "out.gif has suffix '.gif'; expected one of .png"),
         (["grey.png", "-o", "nowhere/out.png"], "there is no folder nowhere to write out.png in"),
         (["grey.png", "colour.jpg", "-o", "out.png"], "output is out.png; expected a folder for 2 results"),
         (["grey.png", "--spacing", "1,x"], "--spacing is 'x'; expected a number"),

@@ -281,8 +281,8 @@ def test_where_nothing_can_be_written(tmp_path):
 
 def test_other_formats_and_animations_are_refused(tmp_path):
     path = tmp_path / "in.png"
-    Image.new("L", (4, 4)).save(path, "BMP")
-    with pytest.raises(ValueError, match="is a BMP file; expected PNG, JPEG, WebP or TIFF"):
+    Image.new("L", (4, 4)).save(path, "PCX")
+    with pytest.raises(ValueError, match="is a PCX file; expected PNG, JPEG, WebP, AVIF, HEIC, BM"):
         read(path)
     frames = [Image.fromarray(pixels(np.uint8, 4, 4, 3)), Image.new("RGB", (4, 4))]
     frames[0].save(tmp_path / "in.webp", save_all=True, append_images=frames[1:])

@@ -322,5 +322,6 @@ def test_the_old_pixels_are_not_left_in_the_file(tmp_path):
     smooth_file(Task(path, tmp_path / "out.tif"), make("heat(time=50)"))
     before, after = path.read_bytes(), (tmp_path / "out.tif").read_bytes()
     assert len(after) < 0.5 * len(before)
-    start = tifffile.TiffFile(path).pages[0].dataoffsets[7]
+    with tifffile.TiffFile(path) as file:
+        start = file.pages[0].dataoffsets[7]
     assert before[start : start + 64] not in after
