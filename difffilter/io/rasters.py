@@ -44,7 +44,7 @@ def read_raster(path, head, max_pixels):
         raise ValueError(
             f"{path} is not an image that can be read (PNG, JPEG, WebP, TIFF, ...)"
         ) from None
-    except OSError as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path} is damaged or truncated: {error}") from None
     finally:
         Image.MAX_IMAGE_PIXELS = allowed

@@ -161,8 +161,10 @@ def _decoded(path, image):
             raise
         except Exception as error:  # decoders may raise anything on a damaged file
             errors.append((reader, error))
-    reasons = [error for reader, error in errors if reader is _by_tifffile]
-    raise ValueError(f"{path} is damaged or truncated: {reasons[0] if reasons else 'its size'}")
+    reasons = [str(error) for reader, error in errors if reader is _by_tifffile]
+    reason = reasons[0] if reasons else "its size is not as stated"
+    what = "cannot be read" if "not supported" in reason else "is damaged or truncated"
+    raise ValueError(f"{path} {what}: {reason}")
 
 
 def _by_tifffile(path, image):
@@ -259,7 +261,7 @@ def for_other_formats(path, meta):
     exif = Image.Exif()
     with suppress(Exception), Image.open(path) as file:  # Pillow does not read every TIFF
         for code, value in file.getexif().items():
-            if code not in _OWN_TAGS - {270, 282, 283, 296, *_SUB_FILES} and code != XMP:
+            if code not in _OWN_TAGS - {270, 282, 283, 296} and code != XMP:
                 exif[code] = value
         for code in _SUB_FILES:
             if directory := file.getexif().get_ifd(code):

@@ -19,16 +19,18 @@ from difffilter.io.tiff_pixels import becomes_rgb, bits, stored
 
 __all__ = ["CannotReplace", "replace_pixels"]
 
-# Tags that say how pixels are stored, in strips and in tiles.
-BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PREDICTOR = 258, 259, 262, 277, 317
-OFFSETS, COUNTS = (273, 324), (279, 325)
-LAYOUT = {BITS, COMPRESSION, *OFFSETS, SAMPLES, 278, *COUNTS, 284, 292, PREDICTOR, 322, 323, 339}
+# Tags that say where pixels are and how they are packed, and which are written anew.
+COMPRESSION, FILL_ORDER, T4_OPTIONS, PREDICTOR = 259, 266, 292, 317
+OFFSETS, COUNTS = (273, 324), (279, 325)  # of strips, of tiles
+PACKING = {COMPRESSION, FILL_ORDER, *OFFSETS, *COUNTS, T4_OPTIONS, PREDICTOR}
 
-# Tags that mean nothing once the pixels are stored in another way: of fax, JPEG and bit order.
-OF_THE_OLD = {266, 293, 326, 327, 328, 347, *range(512, 522)}
+# Tags that change if palettes or YCbCr become RGB.
+BITS, PHOTOMETRIC, SAMPLES, PLANAR, PALETTE, FORMAT = 258, 262, 277, 284, 320, 339
+OF_KIND = {BITS, PHOTOMETRIC, SAMPLES, PLANAR, PALETTE, FORMAT}
+OF_YCBCR = {529, 530, 531, 532}
 
-# Tags that describe palettes and YCbCr.
-PALETTE, OF_YCBCR = 320, {529, 530, 531, 532}
+# Tags that mean nothing once the pixels are packed in another way: of fax, and of JPEG.
+OF_THE_OLD = {293, 326, 327, 328, 347, *range(512, 522)}
 
 LOSSLESS = {1, 5, 8, 32773, 32946, 34925, 50000}
 JPEG, DEFLATE = 7, 8
@@ -190,10 +192,9 @@ def _replace_page(file, target, space, page, pixels):
     entries[OFFSETS[page.is_tiled]] = places
     entries[COUNTS[page.is_tiled]] = [len(segment) for segment in segments]
     kind, letter = (16, "Q") if file.is_bigtiff else (4, "I")
-    jpeg = entries[COMPRESSION][2] == struct.pack(form.byteorder + "H", JPEG)
+    jpeg = entries[COMPRESSION] == _short(form, JPEG)
     rgb = becomes_rgb(page) and not jpeg
-    unwanted = OF_THE_OLD | (set() if jpeg else OF_YCBCR)
-    unwanted |= {PALETTE, PHOTOMETRIC} if rgb else set()
+    anew = PACKING | OF_THE_OLD | (set() if jpeg else OF_YCBCR) | (OF_KIND if rgb else set())
     file.filehandle.seek(page.offset)
     head = form.byteorder + form.tagnoformat[-1]
     (count,) = struct.unpack(head, file.filehandle.read(form.tagnosize))
@@ -204,14 +205,13 @@ def _replace_page(file, target, space, page, pixels):
         entry = old[k * form.tagsize : (k + 1) * form.tagsize]
         (code,) = struct.unpack(form.byteorder + "H", entry[:2])
         had.add(code)
-        if code not in LAYOUT | unwanted:
+        if code not in anew and code > 0:  # (some programs fill directories with zeros)
             written.append((code, entry))
     if rgb:
-        entries[PHOTOMETRIC] = 3, 1, struct.pack(form.byteorder + "H", 2)
+        entries[PHOTOMETRIC] = _short(form, 2)
+    needed = had | {*OFFSETS, *COUNTS, COMPRESSION} | ({BITS, PHOTOMETRIC, SAMPLES} if rgb else set())
     for code, entry in entries.items():
-        if code in had or code in (*OFFSETS, *COUNTS, BITS, COMPRESSION, PHOTOMETRIC) or (
-            code == SAMPLES and rgb
-        ):
+        if code in anew & needed:
             written.append((code, _entry(form, target, space, code, entry, kind, letter)))
     if len(written) > count:
         raise CannotReplace("its directories are too small")
@@ -220,6 +220,10 @@ def _replace_page(file, target, space, page, pixels):
     body += after + bytes((count - len(written)) * form.tagsize)
     target.seek(page.offset)
     target.write(body)
+
+
+def _short(form, value):
+    return 3, 1, struct.pack(form.byteorder + "H", value)
 
 
 def _entry(form, target, space, code, value, kind, letter):
@@ -266,9 +270,9 @@ def _encoded(file, page, pixels):
         for offset, count in zip(first.dataoffsets, first.databytecounts, strict=True):
             handle.seek(offset)
             segments.append(handle.read(count))
-        entries = {}
+        entries = {PREDICTOR: _short(file.tiff, 1), FILL_ORDER: _short(file.tiff, 1)}
         for tag in first.tags:
-            if tag.code in LAYOUT - {*OFFSETS, *COUNTS}:
+            if tag.code in (PACKING | OF_KIND) - {*OFFSETS, *COUNTS}:
                 dtype, letter = (3, "H") if tag.dtype == 3 else (4, "I")
                 values = tag.value if isinstance(tag.value, tuple) else (int(tag.value),)
                 packed = struct.pack(f"{file.byteorder}{len(values)}{letter}", *values)

@@ -20,12 +20,16 @@ def image(colour_photo):
     return Image.fromarray((colour_photo * 255).astype(np.uint8))
 
 
-def exif():
+def exif(**more):
     data = Image.Exif()
+    if more:
+        data[700] = more["xmp"]
     data[0x010F] = "Camera maker"
     data[0x0112] = 6
     data.get_ifd(0x8769)[0x829A] = 0.004
-    return data
+    loaded = Image.Exif()  # (as Pillow writes directories inside TIFF only if they were read)
+    loaded.load(data.tobytes())
+    return loaded
 
 
 def written(path, name=None):
@@ -169,9 +173,8 @@ def test_heic_without_its_library_is_named(tmp_path, monkeypatch, name):
 def test_another_format_gets_profile_exif_and_xmp(tmp_path, image, source, target):
     path = tmp_path / f"in{source}"
     dpi = {} if source == ".webp" else {"dpi": (300, 300)}
-    data = exif()
+    data = exif(xmp=XMP) if source == ".tif" else exif()
     if source == ".tif":
-        data[700] = XMP
         image.save(path, exif=data, icc_profile=PROFILE, **dpi)
     elif source == ".png":
         info = PngImagePlugin.PngInfo()
