@@ -8,16 +8,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from difffilter.io.rasters import HEIC_BRANDS, WRITABLE, encoded, read_raster
 from difffilter.io.rasters import READABLE as RASTERS
-from difffilter.io.rasters import WRITABLE, read_raster, write_raster
 from difffilter.io.tiff import for_other_formats, read_tiff, write_tiff
 from difffilter.io.tiff_replace import CannotReplace, replace_pixels
 
-__all__ = ["READABLE", "SUFFIXES", "check_target", "read", "replacing", "write"]
+__all__ = ["READABLE", "SUFFIXES", "check_target", "read", "replacing", "suffix_of", "write"]
 
 TIFF = (".tif", ".tiff")
 SUFFIXES = (*WRITABLE, *TIFF)
 READABLE = (*RASTERS, *TIFF)
+
+# Bytes by which kinds of files are recognised: the position, the bytes and the suffix.
+MAGIC = (
+    *((0, start, ".tif") for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    (0, b"\x89PNG", ".png"),
+    (0, b"\xff\xd8", ".jpg"),
+    (8, b"WEBP", ".webp"),
+    (0, b"GIF8", ".gif"),
+    (0, b"BM", ".bmp"),
+    (4, b"ftypavif", ".avif"),
+    *((4, b"ftyp" + brand, ".heic") for brand in HEIC_BRANDS),
+)
 
 
 def read(path, max_pixels=None):
@@ -50,13 +62,33 @@ def read(path, max_pixels=None):
     if not head:
         raise ValueError(f"{path} is empty (0 bytes)")
     try:
-        if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        if suffix_of(head) in TIFF:
             return read_tiff(path, max_pixels)
         return read_raster(path, head, max_pixels)
     except (MemoryError, OSError, ValueError):
         raise
     except Exception as error:  # decoders may raise anything on a damaged file
         raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def suffix_of(head):
+    """The usual suffix of a file that begins with these bytes; None if its kind is unknown.
+
+    Parameters
+    ----------
+    head : bytes
+        At least 12 bytes.
+
+    Returns
+    -------
+    str or None
+
+    Examples
+    --------
+    >>> suffix_of(b"GIF89a" + bytes(26))
+    '.gif'
+    """
+    return next((suffix for at, magic, suffix in MAGIC if head[at:].startswith(magic)), None)
 
 
 def write(path, picture):
@@ -78,17 +110,18 @@ def write(path, picture):
         If the suffix is unknown or the format cannot hold the picture.
     """
     path = Path(path)
-    suffix = _check_suffix(path, SUFFIXES)
-    with replacing(path) as temporary:
-        try:
-            if suffix in TIFF:
+    try:
+        if _check_suffix(path, SUFFIXES) in TIFF:
+            with replacing(path) as temporary:
                 _write_tiff(temporary, picture)
-            else:
-                write_raster(temporary, _ready_for_raster(picture), path)
-        except (MemoryError, OSError, ValueError):
-            raise
-        except Exception as error:  # encoders may raise anything on odd metadata
-            raise ValueError(f"{path} cannot be written: {error!r}") from error
+        else:
+            data = encoded(_ready_for_raster(picture), path)
+            with replacing(path) as temporary:
+                temporary.write_bytes(data)
+    except (MemoryError, OSError, ValueError):
+        raise
+    except Exception as error:  # encoders may raise anything on odd metadata
+        raise ValueError(f"{path} cannot be written: {error!r}") from error
 
 
 def _write_tiff(temporary, picture):

@@ -8,7 +8,14 @@ import struct
 
 import numpy as np
 
-__all__ = ["made_segments", "quality_of", "quality_of_stream", "split", "tables_of", "with_segments"]
+__all__ = [
+    "made_segments",
+    "quality_of",
+    "quality_of_stream",
+    "split",
+    "tables_of",
+    "with_segments",
+]
 
 APP0, APP1, APP2, ADOBE, COMMENT, EOI, SOS = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE, 0xD9, 0xDA
 EXIF, XMP, ICC, MPF = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0", b"MPF\0"

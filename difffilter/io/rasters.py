@@ -9,10 +9,11 @@ import numpy as np
 from difffilter.io import jpeg, png
 from difffilter.io.picture import check_size, joined, split_alpha
 
-__all__ = ["JPEG", "READABLE", "WRITABLE", "read_raster", "write_raster"]
+__all__ = ["HEIC_BRANDS", "JPEG", "READABLE", "WRITABLE", "encoded", "read_raster"]
 
 JPEG = (".jpg", ".jpeg", ".jpe", ".jfif")
 HEIC = (".heic", ".heif")
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 WRITABLE = (".png", *JPEG, ".webp", ".avif", *HEIC, ".bmp")
 READABLE = (*WRITABLE, ".gif")
 
@@ -78,9 +79,6 @@ def _prepare_heic(path, head):
             f"{path} is a HEIC file, which needs pillow-heif: pip install 'difffilter[heic]'"
         ) from None
     pillow_heif.register_heif_opener()
-
-
-HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 # --- metadata -------------------------------------------------------------------------------
@@ -163,32 +161,29 @@ def _read_png16(path):
 # --- writing --------------------------------------------------------------------------------
 
 
-def write_raster(temporary, picture, path):
-    """Write a picture; the errors are those of `difffilter.io.files.write`.
+def encoded(picture, path):
+    """The bytes of a file; the errors are those of `difffilter.io.files.write`.
 
     Parameters
     ----------
-    temporary : Path
-        The file to write.
     picture : Picture
     path : Path
-        The final name, whose suffix is that of the format.
+        The file's name, whose suffix is that of the format.
+
+    Returns
+    -------
+    bytes
     """
     suffix = path.suffix.lower()
     pixels = _checked(picture, path, suffix)
     meta = picture.meta
     if suffix == ".png":
-        data = _png(pixels)
-        own = "chunks" in meta
-        chunks = meta["chunks"] if own else png.made_chunks(meta)
-        data = png.with_chunks(data, chunks, meta["kind"] if own else None)
-    elif suffix in JPEG:
-        data = _jpeg(pixels, meta)
-    elif suffix == ".bmp":
-        data = _saved(_image(pixels, meta), "BMP", **_only(meta, "dpi"))
-    else:
-        data = _lossy(pixels, meta, path)
-    temporary.write_bytes(data)
+        return _png(pixels, meta)
+    if suffix in JPEG:
+        return _jpeg(pixels, meta)
+    if suffix == ".bmp":
+        return _saved(_image(pixels, meta), "BMP", **_only(meta, "dpi"))
+    return _lossy(pixels, meta, path)
 
 
 def _checked(picture, path, suffix):
@@ -206,16 +201,16 @@ def _checked(picture, path, suffix):
         )
     colours = picture.meta.get("colours")
     if colours and not (colours == "CMYK" and suffix in JPEG):
-        better = ".jpg" if colours == "CMYK" and "chunks" not in picture.meta else ".tif"
-        raise ValueError(f"{path}: {suffix} cannot hold {colours} colours; name the output {better}")
+        better = ".jpg" if colours == "CMYK" else ".tif"
+        raise ValueError(
+            f"{path}: {suffix} cannot hold {colours} colours; name the output {better}"
+        )
     if picture.alpha is not None and suffix in (*JPEG, ".bmp"):
         kind = "JPEG" if suffix in JPEG else "BMP"
         raise ValueError(f"{path}: {kind} has no alpha channel; name the output .png or .webp")
     channels = picture.pages.shape[-1] if picture.pages.ndim == 4 else 1
     if channels not in (1, 3) and not colours:
-        raise ValueError(
-            f"{path}: {suffix} cannot hold {channels} channels; name the output .tif"
-        )
+        raise ValueError(f"{path}: {suffix} cannot hold {channels} channels; name the output .tif")
     return pixels
 
 
@@ -237,12 +232,16 @@ def _only(meta, *keys):
     return {key: meta[key] for key in keys if key in meta}
 
 
-def _png(pixels):
+def _png(pixels, meta):
     if pixels.dtype == np.uint16:
         import imagecodecs
 
-        return imagecodecs.png_encode(pixels)
-    return _saved(_image(pixels, {}), "PNG")
+        data = imagecodecs.png_encode(pixels)
+    else:
+        data = _saved(_image(pixels, meta), "PNG")
+    if "chunks" in meta:
+        return png.with_chunks(data, meta["chunks"], meta["kind"])
+    return png.with_chunks(data, png.made_chunks(meta))
 
 
 def _jpeg(pixels, meta):

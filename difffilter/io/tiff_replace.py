@@ -209,7 +209,9 @@ def _replace_page(file, target, space, page, pixels):
             written.append((code, entry))
     if rgb:
         entries[PHOTOMETRIC] = _short(form, 2)
-    needed = had | {*OFFSETS, *COUNTS, COMPRESSION} | ({BITS, PHOTOMETRIC, SAMPLES} if rgb else set())
+    needed = (
+        had | {*OFFSETS, *COUNTS, COMPRESSION} | ({BITS, PHOTOMETRIC, SAMPLES} if rgb else set())
+    )
     for code, entry in entries.items():
         if code in anew & needed:
             written.append((code, _entry(form, target, space, code, entry, kind, letter)))

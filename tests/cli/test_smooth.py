@@ -125,7 +125,8 @@ def test_gif_is_read_and_becomes_png(folder):
     Image.open(folder / "grey.png").save(folder / "old.gif")
     invoke_ok("smooth", "old.gif", "-m", "identity", cwd=folder)
     np.testing.assert_array_equal(
-        np.asarray(Image.open(folder / "old_smooth.png")), np.asarray(Image.open(folder / "grey.png"))
+        np.asarray(Image.open(folder / "old_smooth.png")),
+        np.asarray(Image.open(folder / "grey.png")),
     )
 
 
@@ -134,9 +135,10 @@ def test_other_formats_keep_their_format(folder, name):
     kind = {"a.jfif": "JPEG"}.get(name)
     Image.open(folder / "colour.jpg").save(folder / name, kind)
     invoke_ok("smooth", name, "-m", "identity", cwd=folder)
-    with Image.open(folder / name) as before, Image.open(
-        folder / name.replace("a.", "a_smooth.")
-    ) as after:
+    with (
+        Image.open(folder / name) as before,
+        Image.open(folder / name.replace("a.", "a_smooth.")) as after,
+    ):
         assert (before.format, before.mode, before.size) == (after.format, after.mode, after.size)
         difference = np.subtract(np.asarray(before, float), np.asarray(after, float))
     assert np.abs(difference).mean() < 4
@@ -150,6 +152,59 @@ def test_quality_is_that_of_the_input_unless_given(folder):
     assert (folder / "a.jpg").stat().st_size < 0.7 * size
     text = invoke_error("smooth", "colour.jpg", "--quality", 0, cwd=folder)
     assert "--quality" in text
+
+
+def through_pipe(*arguments, cwd, data):
+    return subprocess.run([sys.executable, "-m", "difffilter", "smooth", *arguments], cwd=cwd,
+                          input=data, capture_output=True)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["grey.png", "colour.jpg", "stack.tif"])
+def test_standard_input_and_output(folder, name):
+    invoke_ok("smooth", name, "-m", "heat(time=1)", cwd=folder)
+    data = (folder / name).read_bytes()
+    before = sorted(os.listdir(folder))
+    result = through_pipe("-", "-o", "-", "-v", "-m", "heat(time=1)", cwd=folder, data=data)
+    assert result.returncode == 0
+    smooth = folder / name.replace(".", "_smooth.")
+    assert result.stdout == smooth.read_bytes()
+    assert b"heat(time=1)" in result.stderr
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_standard_input_to_a_file_and_a_file_to_standard_output(folder):
+    data = (folder / "grey.png").read_bytes()
+    result = through_pipe("-", "-o", "out.png", "-m", "identity", cwd=folder, data=data)
+    assert (result.returncode, result.stdout) == (0, b"")
+    result = through_pipe("grey.png", "-o", "-", "-m", "identity", cwd=folder, data=b"")
+    assert result.stdout == (folder / "out.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "message"),
+    [
+        (["-"], b"", "error: standard input is empty (0 bytes)\n"),
+        (["-"], b"no image at all", "error: standard input is not an image that can be read (PNG, "
+         "JPEG, WebP, TIFF, ...)\n"),
+        (["-", "grey.png"], b"", "error: IMG is - grey.png; expected a single image with -\n"),
+        ([".", "-o", "-"], b"", "error: IMG is .; expected a single image with -\n"),
+    ],
+)  # fmt: skip
+def test_standard_input_that_is_no_image(folder, arguments, data, message):
+    result = through_pipe(*arguments, "-m", "identity", cwd=folder, data=data)
+    assert (result.returncode, result.stdout, result.stderr.decode()) == (2, b"", message)
+
+
+def test_a_dry_run_lists_everything_and_writes_nothing(folder):
+    before = sorted(os.listdir(folder))
+    text = invoke_ok("smooth", ".", "-o", "new", "--dry-run", "--time", "2", cwd=folder)
+    assert sorted(os.listdir(folder)) == before
+    assert text.splitlines() == [
+        f"{name} -> new/{name}  edge_enhancing(time=2.0)" for name in before
+    ]
+    (folder / "grey_smooth.png").touch()
+    text = invoke_ok("smooth", "grey.png", "--dry-run", "-m", "heat", cwd=folder)
+    assert text == "grey.png -> grey_smooth.png  heat()  (exists already)\n"
 
 
 @pytest.mark.parametrize(

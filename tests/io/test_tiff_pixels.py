@@ -241,7 +241,9 @@ def test_alpha_is_what_the_file_calls_so(tmp_path, extra):
     assert (picture.alpha is None) == (extra == "unspecified")
     assert tags(target) == tags(path)
     if extra == "unspecified":
-        with pytest.raises(ValueError, match=r"\.png cannot hold 4 channels; name the output \.tif"):
+        with pytest.raises(
+            ValueError, match=r"\.png cannot hold 4 channels; name the output \.tif"
+        ):
             write(tmp_path / "out.png", picture)
 
 
