@@ -3,14 +3,15 @@
     python benchmarks/corpus.py [FOLDER ...]
 
 The files are those of installed packages and of the folders, each of which stands for the package
-of its name: for example the unpacked tests of Pillow, libtiff and ExifTool. Needs exiftool,
-tiffinfo and ImageMagick's identify. Writes benchmarks/results/corpus.md.
+of its name: for example the unpacked sources of Pillow, libtiff, ExifTool and Exiv2. Needs
+exiftool, tiffinfo and ImageMagick's identify. Writes benchmarks/results/corpus.md.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import statistics
 import subprocess
 import sys
 import sysconfig
@@ -27,6 +28,7 @@ from difffilter.catalog import make
 from difffilter.io.files import READABLE
 
 PACKAGES = ("skimage", "matplotlib", "imageio", "sklearn", "pydicom", "nibabel")
+RESULTS = Path(__file__).parent / "results"
 LARGEST = 3 << 20
 METHOD = "heat(time=0.5)"
 
@@ -37,9 +39,28 @@ IGNORED = re.compile(
     r"|.*:(ImageDataMD5|MPImageStart|MPImageLength|IFDOffset)"
 )
 
-# Why a field may be lost or different: a pattern for KIND/FIELD, and the reason.
+# Why a field may be lost or different: a pattern for KIND/FIELD: CHANGE, and the reason.
 REASONS = (
-    (r"TIFF/.*:(T[46]Options|FillOrder|CleanFaxData)", "tells how the old pixels were packed"),
+    ("GIF/", "GIF is only read: the result is a PNG, with the comment and the transparency"),
+    ("APNG/", "an animation of a single frame becomes a plain PNG"),
+    ("BMP/", "BMP is written with 8 or 24 bits and the header of version 3"),
+    ("PNG/PNG:Interlace", "PNG is written without interlacing"),
+    ("PNG/(PNG:(ColorType|BitDepth|Palette|Transparency|Background|SignificantBits|.*Histogram)"
+     "|identify)", "palettes, bitmaps and transparent colours become channels of 8 bits"),
+    ("TIFF/(.*:(PhotometricInterpretation|ColorMap|BitsPerSample|SamplesPerPixel|SampleFormat"
+     "|YCbCr.*|ReferenceBlackWhite|PlanarConfiguration): |tiffinfo (Photometric|Color Map|Bits/"
+     "|Samples/|Sample Format|YCbCr|Reference|[012]:)|identify: .*(ycbcr|1-bit|4-bit|srgb))",
+     "palettes and YCbCr become RGB"),
+    ("TIFF/(.*:(JPEG.*|Other.*|Preview.*|OldJPEG.*): |tiffinfo (JPEG|Jpeg))",
+     "tables and lengths of the old pixels' JPEG compression"),
+    ("TIFF/(.*:(Compression|Predictor): |tiffinfo (Compression|Predictor))",
+     "what cannot be written is replaced by Deflate, or by the predictor for floating point"),
+    ("TIFF/(.*:(T[46]Options|FillOrder|CleanFaxData)|tiffinfo (FillOrder|Group [34]))",
+     "the order of bits in packed pixels"),
+    (".*WEBP/(RIFF:(Alpha|VP8)|IFD1:Thumbnail)", "how pixels are packed, and where parts begin"),
+    ("(JPEG|MPO)/Adobe:", "the mark of CMYK colours is that of the program that writes them"),
+    ("(AVIF|HEI[CF])/", "boxes of the container, and how pixels are packed"),
+    (".*:(Compression|Encoding|Warning|Error|MPImage.*|NumberOfImages)", "follows from the rest"),
 )  # fmt: skip
 
 
@@ -94,7 +115,8 @@ def smoothed(files, folder):
                 warnings.simplefilter("ignore")
                 smooth_file(Task(path, task.target), method)
         except (OSError, TypeError, ValueError, MemoryError) as error:
-            outcome.refused = str(error).replace(str(path), path.name).replace("\n", " ")
+            text = str(error).replace(str(path), path.name).replace(str(task.target), path.name)
+            outcome.refused = " ".join(text.split())
             yield outcome, path, None
         else:
             outcome.sizes = path.stat().st_size, task.target.stat().st_size
@@ -156,6 +178,64 @@ def reason(outcome, change):
     return next((why for pattern, why in REASONS if re.match(pattern, name)), None)
 
 
+def by_package(outcomes):
+    """A row for each package."""
+    rows = []
+    for package in dict.fromkeys(o.name.partition("/")[0] for o in outcomes):
+        own = [o for o in outcomes if o.name.startswith(package + "/")]
+        done = [o for o in own if not o.refused]
+        changes = [(o, change) for o in done for change in o.changes]
+        without = sum(reason(o, change) is None for o, change in changes)
+        counts = len(own), len(done), len(own) - len(done), sum(o.fields for o in done)
+        rows.append([package, *map(str, (*counts, len(changes) - without, without))])
+    return rows
+
+
+def by_reason(outcomes):
+    """A row for each reason, with the number of fields and of files and one of the files."""
+    found = {}
+    for outcome in outcomes:
+        for change in outcome.changes:
+            found.setdefault(reason(outcome, change), []).append((outcome.name, change))
+    return [
+        [why, str(len(all_)), str(len({name for name, _ in all_})), all_[0][0]]
+        for why, all_ in found.items() if why
+    ]  # fmt: skip
+
+
+def unexplained(outcomes):
+    """A row for each field that is different without a reason."""
+    return [
+        [o.name, change.replace("|", "/")]
+        for o in outcomes for change in o.changes if reason(o, change) is None
+    ]  # fmt: skip
+
+
+def refused(outcomes):
+    """A row for each message, with the number of files and their names."""
+    found = {}
+    for outcome in outcomes:
+        if outcome.refused:
+            text = outcome.refused.replace(outcome.name.partition("/")[2], "FILE")
+            found.setdefault(re.sub(r"\d{3,}", "N", text), []).append(outcome.name)
+    return [
+        [text.replace("|", "/"), str(len(names)), ", ".join(names[:2])]
+        for text, names in sorted(found.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def sizes(outcomes):
+    """A row for each kind of file: the median and the largest ratio of the bytes."""
+    found = {}
+    for outcome in outcomes:
+        if not outcome.refused and outcome.sizes[0] > 4096:
+            found.setdefault(outcome.kind, []).append(outcome.sizes[1] / outcome.sizes[0])
+    return [
+        [kind, str(len(ratios)), f"{statistics.median(ratios):.2f}", f"{max(ratios):.2f}"]
+        for kind, ratios in sorted(found.items())
+    ]
+
+
 def main(folders):
     outcomes = []
     with tempfile.TemporaryDirectory() as folder:
@@ -163,11 +243,29 @@ def main(folders):
             if after is not None:
                 compare(outcome, before, after)
             outcomes.append(outcome)
-    for outcome in outcomes:
-        print(outcome.name, outcome.kind, outcome.sizes, outcome.refused)
-        for change in outcome.changes:
-            if not reason(outcome, change):
-                print("    ", change)
+    done = [outcome for outcome in outcomes if not outcome.refused]
+    lines = [
+        "# Real files, before and after", "",
+        f"`python benchmarks/corpus.py`: {len(outcomes)} files of packages, smoothed with "
+        f"`{METHOD}` and written in their own format. exiftool, tiffinfo and ImageMagick's identify "
+        "describe each file before and after; a field is one thing that they say of it.", "",
+        describe("pillow", "tifffile", "imagecodecs"), "",
+        *table(
+            ["package", "files", "smoothed", "refused", "fields", "changed for a reason",
+             "changed without"],
+            by_package(outcomes),
+        ), "",
+        "## Fields that change", "",
+        *table(["reason", "fields", "files", "for example"], by_reason(done)), "",
+        "## Fields that change without a reason", "",
+        *(table(["file", "field"], unexplained(done)) if unexplained(done) else ["None."]), "",
+        "## Sizes", "",
+        "Bytes after, as a multiple of the bytes before, of files of more than 4 kB.", "",
+        *table(["kind", "files", "median", "largest"], sizes(done)), "",
+        "## Refused", "",
+        *table(["message", "files", "for example"], refused(outcomes)),
+    ]  # fmt: skip
+    write_report(lines, RESULTS / "corpus.md")
 
 
 if __name__ == "__main__":

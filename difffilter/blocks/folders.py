@@ -217,7 +217,8 @@ def smooth_file(
         return [_note(sigma, settled)]
     check_target(task.target, overwrite, SUFFIXES)
     picture = read(task.source, max_pixels)
-    images, notes = [picture, *picture.others], []
+    images = [picture, *picture.others]
+    notes: list[str] = []
     pages = sum(len(image.pages) for image in images)
     for number, image in enumerate(images):
         stacks = image.volumes() if volume else image.pages

@@ -194,6 +194,8 @@ def noise(image, sigma, noise, seed, output, overwrite):
     Example:
       difffilter noise photo.png --sigma 25/255 --noise poisson
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from difffilter.blocks.folders import plan_tasks
@@ -204,8 +206,12 @@ def noise(image, sigma, noise, seed, output, overwrite):
     picture = read(image)
     [task] = plan_tasks([Path(image)], output, "_noisy")
     check_target(task.target, overwrite, SUFFIXES)
-    noisy = add_noise(picture.pages, sigma, noise, np.random.default_rng(seed))
-    write(task.target, picture.with_pages(like(noisy, picture.pages)))
+    rng = np.random.default_rng(seed)
+    first, *others = (
+        image.with_pages(like(add_noise(image.pages, sigma, noise, rng), image.pages))
+        for image in (picture, *picture.others)
+    )
+    write(task.target, replace(first, others=others))
 
 
 @click.command()

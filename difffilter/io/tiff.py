@@ -225,6 +225,8 @@ def tiff_meta(file, page):
         meta["imagej"] = dict(file.imagej_metadata or {})
     elif file.is_ome:
         meta["ome"] = _ome_scale(file.ome_metadata)
+        if len(file.series) == 1 and _in_order(file.series[0]):
+            meta["description"] = file.ome_metadata
     elif page.description and not page.description.startswith('{"shape"'):
         meta["description"] = page.description
     meta |= _read_sub_files(file, page)
@@ -303,6 +305,12 @@ def _ome_scale(xml):
         if node.tag.endswith("}Pixels"):
             return {k: v for k, v in node.attrib.items() if k.startswith("PhysicalSize")}
     return {}
+
+
+def _in_order(series):
+    """Whether the planes of an array are the pages of the file, in order."""
+    numbers = [page.index for page in series.pages if page is not None]
+    return numbers == list(range(math.prod(series.shape) // series.keyframe.size))
 
 
 def _read_sub_files(file, page):
@@ -411,6 +419,8 @@ def _write_options(meta, axes, colours, alpha):
         metadata = keep | {"axes": axes}
         options |= {"compression": None, "tile": None}
         tags[:] = [tag for tag in tags if tag[0] != 305]
+    elif "ome" in meta and "description" in meta:
+        metadata = None  # the description already says everything
     elif "ome" in meta:
         kind = {"ome": True}
         metadata = {"axes": axes} | meta["ome"]

@@ -275,6 +275,33 @@ def test_uncompressed_files_by_blocks_keep_every_tag(tmp_path):
     assert path.read_bytes() == target.read_bytes()
 
 
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("side", [None, 32])
+def test_ome_channels_and_positions_are_kept(tmp_path, compression, side):
+    path, target = tmp_path / "in.ome.tif", tmp_path / "out.ome.tif"
+    about = {
+        "axes": "TCYX", "SignificantBits": 12, "PhysicalSizeX": 0.2,
+        "Channel": {"Name": ["DAPI", "µ-GFP"]}, "Plane": {"PositionX": [1.0, 2.0, 3.0, 4.0]},
+    }  # fmt: skip
+    tifffile.imwrite(path, values(12, 2, 2, 90, 110), ome=True, metadata=about,
+                     photometric="minisblack", compression=compression)  # fmt: skip
+    smooth_file(Task(path, target), make("identity"), side=side)
+    with tifffile.TiffFile(path) as before, tifffile.TiffFile(target) as after:
+        assert after.ome_metadata == before.ome_metadata
+        assert after.series[0].axes == "TCYX"
+        np.testing.assert_array_equal(after.asarray(), before.asarray())
+
+
+@pytest.mark.parametrize("side", [None, 32])
+def test_imagej_labels_and_overlays_are_kept(tmp_path, side):
+    path, target = tmp_path / "in.tif", tmp_path / "out.tif"
+    about = {"axes": "ZYX", "Labels": ["one", "two", "three"], "spacing": 3.0, "unit": "um",
+             "Ranges": (0.0, 99.0)}  # fmt: skip
+    tifffile.imwrite(path, values(16, 3, 40, 50), imagej=True, metadata=about)
+    smooth_file(Task(path, target), make("identity"), side=side)
+    assert target.read_bytes() == path.read_bytes()
+
+
 # --- several sizes --------------------------------------------------------------------------
 
 
