@@ -58,6 +58,8 @@ REASONS = (
     ("TIFF/(.*:(T[46]Options|FillOrder|CleanFaxData)|tiffinfo (FillOrder|Group [34]))",
      "the order of bits in packed pixels"),
     (".*WEBP/(RIFF:(Alpha|VP8)|IFD1:Thumbnail)", "how pixels are packed, and where parts begin"),
+    ("JPEG/identify: JPEG (\\S+ \\S+ \\S+) Q\\d+ → JPEG \\1 Q\\d+$",
+     "a table of quantisation that no component uses is left out, which the estimate counts"),
     ("(JPEG|MPO)/Adobe:", "the mark of CMYK colours is that of the program that writes them"),
     ("(AVIF|HEI[CF])/", "boxes of the container, and how pixels are packed"),
     (".*:(Compression|Encoding|Warning|Error|MPImage.*|NumberOfImages)", "follows from the rest"),

@@ -65,9 +65,11 @@ def read(path, max_pixels=None):
         if suffix_of(head) in TIFF:
             return read_tiff(path, max_pixels)
         return read_raster(path, head, max_pixels)
-    except (MemoryError, OSError, ValueError):
+    except (MemoryError, OSError):
         raise
     except Exception as error:  # decoders may raise anything on a damaged file
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
