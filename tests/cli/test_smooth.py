@@ -204,7 +204,7 @@ def test_a_dry_run_lists_everything_and_writes_nothing(folder):
     ]
     (folder / "grey_smooth.png").touch()
     text = invoke_ok("smooth", "grey.png", "--dry-run", "-m", "heat", cwd=folder)
-    assert text == "grey.png -> grey_smooth.png  heat()  (exists already)\n"
+    assert text == "grey.png -> grey_smooth.png  heat  (exists already)\n"
 
 
 @pytest.mark.parametrize(
