@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
 from difffilter.image import like
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
-from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
+from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
 from difffilter.parallel import pool
 from difffilter.relay import recorded, relayed
 
-__all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_report"]
+__all__ = ["Task", "find_images", "names_many", "plan_tasks", "run", "smooth_file", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Task:
 def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
     """The files that paths, folders and patterns name, in order and without repetition.
 
-    Results of earlier runs (``*_smooth``) in folders are skipped.
+    Results of earlier runs (``*_smooth``) in folders are skipped. Other files in folders that are
+    images by their name are skipped with a warning.
 
     Raises
     ------
@@ -49,15 +51,15 @@ def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
         if split_path(path)[0].suffix.lower() in ARRAYS and split_path(path)[0].exists():
             files = [path]
         elif path.is_dir():
-            files = sorted(
+            names = [p for p in sorted(path.iterdir()) if not p.name.startswith(".")]
+            files = [
                 p
-                for p in path.iterdir()
-                if p.suffix.lower() in SUFFIXES + ARRAYS
-                and not p.name.startswith(".")
-                and not p.stem.endswith("_smooth")
-            )
+                for p in names
+                if p.suffix.lower() in READABLE + ARRAYS and not p.stem.endswith("_smooth")
+            ]
+            _warn_of_unread(names)
             if not files:
-                raise ValueError(f"there is no image ({', '.join(SUFFIXES)}) in the folder {path}")
+                raise ValueError(f"there is no image ({', '.join(READABLE)}) in the folder {path}")
         elif path.exists() or not glob.has_magic(argument):
             if not path.exists():
                 raise ValueError(f"there is no file {path}; check the path")
@@ -70,8 +72,43 @@ def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def _warn_of_unread(names: list[Path]) -> None:
+    """Warn of files that are images by their name but cannot be read."""
+    known = READABLE + ARRAYS
+    others = [p for p in names if p.suffix and p.suffix.lower() not in known and p.is_file()]
+    if not others:
+        return
+    from PIL import Image
+
+    images = ({*Image.registered_extensions()} | RAW) - NO_IMAGES
+    unread = [p for p in others if p.suffix.lower() in images]
+    if unread:
+        listed = ", ".join(p.name for p in unread[:5]) + (", ..." if len(unread) > 5 else "")
+        count = "1 file of a kind" if len(unread) == 1 else f"{len(unread)} files of kinds"
+        warnings.warn(
+            f"{unread[0].parent}: skipped {count} that cannot be read: {listed}", stacklevel=3
+        )
+
+
+# Images that Pillow does not know, and other kinds of files that it does.
+RAW = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".jxl", ".dcm", ".nii"}
+NO_IMAGES = {".pdf", ".mpg", ".mpeg", ".h5", ".hdf", ".cur", ".eps", ".ps", ".emf", ".wmf"}
+
+
+def names_many(argument: str | os.PathLike) -> bool:
+    """Whether an argument of `find_images` is a folder or a pattern, even if it yields one file."""
+    path = Path(argument)
+    if split_path(path)[0].suffix.lower() in ARRAYS:
+        return False
+    return path.is_dir() or (glob.has_magic(str(argument)) and not path.exists())
+
+
 def plan_tasks(
-    sources: list[Path], output: str | os.PathLike | None = None, ending: str = "_smooth"
+    sources: list[Path],
+    output: str | os.PathLike | None = None,
+    ending: str = "_smooth",
+    *,
+    many: bool = False,
 ) -> list[Task]:
     """Choose the file for each result.
 
@@ -83,6 +120,8 @@ def plan_tasks(
         ``None``: next to its source.
     ending : str, default "_smooth"
         What to add to the name of a result next to its source.
+    many : bool, default False
+        Whether `output` is a folder even for a single source, which was found in one.
 
     Returns
     -------
@@ -93,19 +132,19 @@ def plan_tasks(
     ValueError
         If several results would be written to the same file.
     """
-    names = {source: split_path(source)[0] for source in sources}
+    names = {source: _writable(split_path(source)[0]) for source in sources}
+    many = many or len(sources) > 1
     if output is None:
         tasks = [Task(s, n.with_name(f"{n.stem}{ending}{n.suffix}")) for s, n in names.items()]
     else:
         folder = Path(output)
         array = folder.suffix.lower() in ARRAYS
         if array or not (folder.is_dir() or str(output).endswith(("/", os.sep))):
-            if len(sources) == 1:
+            if not many:
                 return [Task(sources[0], folder)]
             if array or folder.exists() or folder.suffix.lower() in SUFFIXES:
-                raise ValueError(
-                    f"output is {folder}; expected a folder for {len(sources)} results"
-                )
+                count = "1 result" if len(sources) == 1 else f"{len(sources)} results"
+                raise ValueError(f"output is {folder}; expected a folder for {count}")
         tasks = [Task(s, folder / n.name) for s, n in names.items()]
     seen: dict[Path, Path] = {}
     for task in tasks:
@@ -115,6 +154,12 @@ def plan_tasks(
             )
         seen[task.target] = task.source
     return tasks
+
+
+def _writable(path: Path) -> Path:
+    """The name, with the suffix .png if its own format can only be read, as GIF."""
+    suffix = path.suffix.lower()
+    return path.with_suffix(".png") if suffix in READABLE and suffix not in SUFFIXES else path
 
 
 def smooth_file(
@@ -129,6 +174,7 @@ def smooth_file(
     scheduler: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     max_pixels: int | None = None,
+    quality: int | None = None,
 ) -> list[str]:
     """Denoise one file, as a whole or, if it is an array or a large TIFF, in blocks.
 
@@ -146,6 +192,8 @@ def smooth_file(
         As for `smooth_blocks`; a TIFF with a side or a scheduler is processed in blocks.
     max_pixels : int, optional
         Refuse larger images; ``None``: the default limit of `read` and `open_array`.
+    quality : int, optional
+        Quality of a JPEG, WebP, AVIF or HEIC file, from 1 to 100; ``None``: that of the source.
 
     Returns
     -------
@@ -170,19 +218,27 @@ def smooth_file(
         return [_note(sigma, settled)]
     check_target(task.target, overwrite, SUFFIXES)
     picture = read(task.source, max_pixels)
-    stacks = picture.volumes() if volume else picture.pages
-    results, notes = np.empty_like(stacks), []
-    for k, stack in enumerate(stacks):
-        try:
-            result, settled, strength = choose_and_apply(
-                denoiser, stack, sigma, channel_axis=picture.channel_axis
-            )
-        except (TypeError, ValueError) as error:
-            where = f"page {k + 1} of {task.source}" if len(stacks) > 1 else task.source
-            raise ValueError(f"{where}: {error}") from error
-        results[k] = like(result, stack)
-        notes.append(_note(strength, settled))
-    write(task.target, picture.with_volumes(results) if volume else picture.with_pages(results))
+    images = [picture, *picture.others]
+    notes: list[str] = []
+    pages = sum(len(image.pages) for image in images)
+    for number, image in enumerate(images):
+        stacks = image.volumes() if volume else image.pages
+        results = np.empty_like(stacks)
+        for k, stack in enumerate(stacks):
+            try:
+                result, settled, strength = choose_and_apply(
+                    denoiser, stack, sigma, channel_axis=image.channel_axis
+                )
+            except (TypeError, ValueError) as error:
+                where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
+                raise ValueError(f"{where}: {error}") from error
+            results[k] = like(result, stack)
+            notes.append(_note(strength, settled))
+        images[number] = image.with_volumes(results) if volume else image.with_pages(results)
+    first, *others = images
+    if quality is not None:
+        first = replace(first, meta=first.meta | {"quality": quality})
+    write(task.target, replace(first, others=others))
     return notes
 
 

@@ -22,6 +22,7 @@ from difffilter.cli.options import (
     volume_option,
 )
 from difffilter.cli.progress import echo, progress_of_blocks, progress_over
+from difffilter.cli.streams import STREAM, files_for_streams
 from difffilter.cli.types import Contrast, Number, Numbers
 
 NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
@@ -29,7 +30,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMG...", shell_complete=files)
-@click.option("-o", "--output", metavar="FILE|DIR", shell_complete=files,
+@click.option("-o", "--output", metavar="FILE|DIR|-", shell_complete=files,
               help="Where to write. [default: IMG_smooth, next to IMG]")  # fmt: skip
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
@@ -63,13 +64,18 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @scheduler_option
 @click.option("--max-pixels", type=click.IntRange(1), metavar="N",
               help="Refuse larger images. [default: 179 million; in blocks 2^40]")  # fmt: skip
+@click.option("--quality", type=click.IntRange(1, 100), metavar="N",
+              help="Quality of JPEG, WebP, AVIF and HEIC. [default: that of IMG]")  # fmt: skip
+@click.option("--dry-run", is_flag=True,
+              help="List what would be read and written, and with which method.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
 def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume, report, side,
-           axes, scheduler, max_pixels, verbose, **parameters):  # fmt: skip
+           axes, scheduler, max_pixels, quality, dry_run, verbose, **parameters):  # fmt: skip
     """Smooth images and keep their edges.
 
-    IMG is an image (PNG, JPEG, WebP, TIFF), an array (Zarr, HDF5), a folder or a pattern. The
-    result has the type, size and metadata of IMG. Parameters that you do not give are chosen from
+    IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), an array (Zarr, HDF5), a folder,
+    a pattern, or - for standard input. The result has the type, size and metadata of IMG; that of
+    GIF is PNG. Parameters that you do not give are chosen from
     the image. Arrays and large TIFF files are processed in blocks; after an interruption, the same
     command resumes.
 
@@ -81,39 +87,49 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
       difffilter smooth volume.zarr -o out.zarr
       difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
       difffilter smooth photons.tif --noise poisson
+      difffilter smooth - < img.png > smooth.png
     """
     from difffilter.blocks import folders
-    from difffilter.catalog import for_noise, usual_method
+    from difffilter.catalog import for_noise, spell, usual_method
 
     given = {name: value for name, value in parameters.items() if value is not None}
-    sources = folders.find_images(images)
-    folders.check_options(sources, sigma)
-    tasks = folders.plan_tasks(sources, output)
-    if method is None:
-        volumes = volume or any(folders.holds_volumes(task.source, axes) for task in tasks)
-        method = usual_method(volumes, given)
-    denoiser = for_noise(make_denoiser(method, **given), noise)
-    if output is not None and tasks[0].target != Path(output):  # a folder
-        Path(output).mkdir(parents=True, exist_ok=True)
-    if resume:
-        tasks = [task for task in tasks if not task.target.exists()]
-    if tasks:
-        warm_up({method: denoiser})
-    failures = []
-    with progress_of_blocks() as progress:
-        runs = folders.run(
-            tasks, denoiser, jobs, scheduler=scheduler, progress=progress, sigma=sigma,
-            volume=volume, overwrite=overwrite, axes=axes, side=side, max_pixels=max_pixels,
-        )  # fmt: skip
-        with progress_over(runs, len(tasks)) as results:
-            for task, notes, error in results:
-                if error is not None and len(tasks) == 1 and not report:
-                    raise error
-                if error is not None:
-                    failures.append((task.source, one_line(error)))
-                elif verbose:
-                    for note in notes:
-                        echo(f"{task.source} -> {task.target}  {note}")
+    to_stream = STREAM in (output, *([] if output else images))
+    with files_for_streams(images, output) as (images, output):
+        sources = folders.find_images(images)
+        folders.check_options(sources, sigma)
+        many = any(folders.names_many(image) for image in images)
+        tasks = folders.plan_tasks(sources, output, many=many)
+        if method is None:
+            volumes = volume or any(folders.holds_volumes(task.source, axes) for task in tasks)
+            method = usual_method(volumes, given)
+        denoiser = for_noise(make_denoiser(method, **given), noise)
+        if resume:
+            tasks = [task for task in tasks if not task.target.exists()]
+        if dry_run:
+            for task in tasks:
+                kept = "  (exists already)" if task.target.exists() and not overwrite else ""
+                click.echo(f"{task.source} -> {task.target}  {spell(denoiser)}{kept}")
+            return
+        if output is not None and tasks and tasks[0].target != Path(output):  # a folder
+            Path(output).mkdir(parents=True, exist_ok=True)
+        if tasks:
+            warm_up({method: denoiser})
+        failures = []
+        with progress_of_blocks() as progress:
+            runs = folders.run(
+                tasks, denoiser, jobs, scheduler=scheduler, progress=progress, sigma=sigma,
+                volume=volume, overwrite=overwrite, axes=axes, side=side, max_pixels=max_pixels,
+                quality=quality,
+            )  # fmt: skip
+            with progress_over(runs, len(tasks)) as results:
+                for task, notes, error in results:
+                    if error is not None and len(tasks) == 1 and not report:
+                        raise error
+                    if error is not None:
+                        failures.append((task.source, one_line(error)))
+                    elif verbose:
+                        for note in notes:
+                            echo(f"{task.source} -> {task.target}  {note}", err=to_stream)
     if report:
         folders.write_report(report, failures)
     _summarize(failures, len(tasks))
@@ -181,6 +197,8 @@ def noise(image, sigma, noise, seed, output, overwrite):
     Example:
       difffilter noise photo.png --sigma 25/255 --noise poisson
     """
+    from dataclasses import replace
+
     import numpy as np
 
     from difffilter.blocks.folders import plan_tasks
@@ -191,5 +209,9 @@ def noise(image, sigma, noise, seed, output, overwrite):
     picture = read(image)
     [task] = plan_tasks([Path(image)], output, "_noisy")
     check_target(task.target, overwrite, SUFFIXES)
-    noisy = add_noise(picture.pages, sigma, noise, np.random.default_rng(seed))
-    write(task.target, picture.with_pages(like(noisy, picture.pages)))
+    rng = np.random.default_rng(seed)
+    first, *others = (
+        image.with_pages(like(add_noise(image.pages, sigma, noise, rng), image.pages))
+        for image in (picture, *picture.others)
+    )
+    write(task.target, replace(first, others=others))

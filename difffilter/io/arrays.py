@@ -170,6 +170,8 @@ class Raw:
         The dtype, byte order included.
     axes : str
         The axes, in tifffile's letters.
+    inverted : bool
+        Whether larger integers in the file are darker. Those read and written are brighter.
     """
 
     path: Path
@@ -177,6 +179,7 @@ class Raw:
     shape: tuple[int, ...]
     type: str
     axes: str
+    inverted: bool = False
     chunks = None
 
     @property
@@ -194,10 +197,12 @@ class Raw:
                     if not count:
                         raise ValueError(f"{self.path} is truncated")
                     begin += count
-        return values
+        return np.invert(values, out=values) if self.inverted else values
 
     def write(self, index, values):
         values = np.ascontiguousarray(values, self.dtype)
+        if self.inverted:
+            values = np.invert(values)
         memory = memoryview(values.reshape(-1).view(np.uint8))
         with open(self.path, "r+b", buffering=0) as file:
             for at, begin, end in self._runs(index):
@@ -231,6 +236,8 @@ class Tiff:
         The metadata, for `create_tiff`.
     alpha : bool
         Whether the last sample is alpha.
+    raw : Raw or None
+        The pixels, if they are one uncompressed array in the file, which has no smaller copies.
     """
 
     def __init__(self, path):
@@ -238,7 +245,7 @@ class Tiff:
 
         self.path = Path(path)
         try:
-            self._file = tifffile.TiffFile(path)
+            self._file = tifffile.TiffFile(path, _multifile=False)
         except tifffile.TiffFileError as error:
             raise ValueError(f"{path} is damaged: {error}") from None
         try:
@@ -249,40 +256,49 @@ class Tiff:
 
     def _read_structure(self):
         """Read shape, axes and chunks, and check that the file can be read in parts."""
-        from difffilter.io.tiff import tiff_meta
+        from difffilter.io.tiff import images_of, tiff_meta
+        from difffilter.io.tiff_pixels import alpha_is_last, is_inverted, same_when_shown
 
         path = self.path
-        if len(self._file.series) != 1:
+        images = images_of(self._file)
+        if sum(len(image.series) for image in images) != 1:
             raise NotInParts(
-                f"{path} holds {len(self._file.series)} images of different sizes or kinds; "
-                "split it first"
+                f"{path} holds {len(images)} images of different sizes or kinds; split it first"
             )
-        series = self._file.series[0]
+        [image] = images
+        [series] = image.series
         page = series.keyframe
-        self.shape, self.axes, self.dtype = series.shape, series.axes, np.dtype(series.dtype)
+        self.shape, self.axes, self.dtype = image.shape, image.axes, np.dtype(series.dtype)
         samples = self.axes.endswith("S")
         if not self.axes.removesuffix("S").endswith("YX") or page.imagedepth != 1:
             raise NotInParts(
                 f"{path} has axes {self.axes}; expected Y, X and samples last to read it in parts"
             )
-        if page.photometric == 3 or page.bitspersample not in (8, 16, 32, 64):
-            raise NotInParts(f"{path} has a palette or packed bits, which cannot be read in parts")
+        if not same_when_shown(page) or page.bitspersample not in (8, 16, 32, 64):
+            raise NotInParts(
+                f"{path} has a palette, other colours or packed bits, which cannot be read in parts"
+            )
         self.meta = tiff_meta(self._file, page)
-        self.alpha = samples and len(page.extrasamples) == 1 and self.shape[-1] in (2, 4)
+        self.alpha = samples and alpha_is_last(page, series.kind)
+        self._inverted = is_inverted(page)
         self._lock = threading.Lock()
         self._page, self._pages = page, series.pages
         self.chunks = None
-        self._raw = None
+        self._raw = self.raw = None
         if series.dataoffset is not None and page.is_contiguous:
             kind = self.dtype.newbyteorder(self._file.byteorder).str
-            self._raw = Raw(self.path, series.dataoffset, self.shape, kind, self.axes)
+            self._raw = Raw(
+                self.path, series.dataoffset, self.shape, kind, self.axes, self._inverted
+            )
+            if len(self._file.series) == 1 and len(series.levels) == 1:
+                self.raw = self._raw
             size = math.prod(self.shape) * self.dtype.itemsize
             if self.path.stat().st_size < series.dataoffset + size:
                 raise ValueError(
                     f"{path} is truncated: it is shorter than its {size} bytes of pixels"
                 )
             return
-        if not samples and "S" in self.axes:
+        if not samples and "S" in series.axes:
             raise NotInParts(f"{path} has separate colour planes, which cannot be read in parts")
         tall, wide = (
             (page.tilelength, page.tilewidth)
@@ -310,6 +326,8 @@ class Tiff:
         flat = values.reshape(-1, *values.shape[lead:])
         for number, out in zip(numbers[index[:lead]].ravel(), flat, strict=True):
             self._read_page(int(number), index[lead], index[lead + 1], out)
+        if self._inverted:
+            np.invert(values, out=values)
         return values[(..., *index[lead + 2 :])] if self.axes.endswith("S") else values
 
     def _read_page(self, number, rows, columns, out):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,10 @@ class Picture:
         The lengths of those axes; their product is N.
     meta : dict
         Metadata: ICC profile, EXIF, resolution, compression and the like.
+    source : Path or None
+        The TIFF file that was read, which is copied with other pixels if the result is a TIFF, too.
+    others : list of Picture
+        Images of other sizes or kinds in the same file.
     """
 
     pages: np.ndarray
@@ -37,6 +42,8 @@ class Picture:
     axes: str = ""
     lead: tuple[int, ...] = ()
     meta: dict = field(default_factory=dict)
+    source: Path | None = None
+    others: list[Picture] = field(default_factory=list)
 
     @property
     def channel_axis(self):
@@ -60,7 +67,7 @@ class Picture:
 
     def with_pages(self, pages):
         """A copy with other pages of the same dtype."""
-        return Picture(pages, self.alpha, self.axes, self.lead, self.meta)
+        return replace(self, pages=pages)
 
 
 def check_size(path, pixels, max_pixels=None, most=MOST_PIXELS):
@@ -112,7 +119,7 @@ def split_alpha(pages, meta, axes="", lead=(1,), alpha=None):
     Picture
     """
     if alpha is None:
-        alpha = pages.ndim == 4 and pages.shape[-1] in (2, 4) and not meta.get("cmyk")
+        alpha = pages.ndim == 4 and pages.shape[-1] in (2, 4) and not meta.get("colours")
     if alpha:
         colour, alpha = pages[..., :-1], pages[..., -1]
         if colour.shape[-1] == 1:

@@ -5,17 +5,33 @@ from __future__ import annotations
 import logging
 import math
 import os
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 import numpy as np
 
 from difffilter.io.picture import check_size, joined, split_alpha
+from difffilter.io.tiff_pixels import CFA, COLOURS, alpha_is_last, are_pages, is_inverted, shown
 
 # Without a handler, tifffile's warnings about damaged files would go to standard error.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-# Tags that are copied unchanged: document name, camera, orientation, date, artist and the like.
-_TEXT_TAGS = (269, 271, 272, 274, 285, 305, 306, 315, 316, 33432)
-_SUB_FILES = {34665: "exif", 34853: "gps"}
+# Tags that a new file does not get as they are: those that describe how pixels are stored, that
+# point to other parts of the file, or that are written by other means.
+_OWN_TAGS = {
+    *range(254, 271), 273, *range(277, 285), 288, 289, 290, 291, 292, 293, 296, 301, 317, 320, 321,
+    *range(322, 331), 332, 338, 339, 340, 341, 347, *range(512, 522), *range(529, 533),
+    32995, 32996, 32997, 32998, 33628, 33629, 33630, 33631, 34118, 34412, 34665, 34675, 34853,
+    40965, 50838, 50839,
+}  # fmt: skip
+_SUB_FILES = {34665: "exif_directory", 34853: "gps_directory"}
+XMP = 700
+
+# Compressions of bitmaps.
+FAX = (2, 3, 4)
+
+# Larger tags are not copied to a new file.
+LONGEST_TAG = 1 << 24
 
 # Files with more bytes of pixels than this are written as BigTIFF.
 BIG = 2**32 - 2**25
@@ -23,51 +39,151 @@ BIG = 2**32 - 2**25
 
 def read_tiff(path, max_pixels=None):
     """Read a TIFF file; parameters, result and errors are those of `difffilter.io.files.read`."""
+    with opened(path) as file:
+        images = images_of(file)
+        check_size(path, sum(math.prod(i.shape) for i in images), max_pixels)
+        first, *others = [_read_image(path, file, image) for image in images]
+    first.source, first.others = path, others
+    return first
+
+
+@contextmanager
+def opened(path):
+    """Open a TIFF file; of one that belongs to an OME series over several files, itself only.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or has no image.
+    """
     import tifffile
 
     try:
-        file = tifffile.TiffFile(path)
+        file = tifffile.TiffFile(path, _multifile=False)
     except tifffile.TiffFileError as error:
         raise ValueError(f"{path} is damaged: {error}") from None
     with file:
         if not file.series:
             raise ValueError(f"{path} is damaged: it has no image")
-        series = file.series[0]
-        page = series.pages[0]
-        if any(
-            (s.shape, s.dtype, s.axes) != (series.shape, series.dtype, series.axes)
-            for s in file.series
-        ):
-            raise ValueError(
-                f"{path} holds {len(file.series)} images of different sizes or kinds; split it first"
-            )
-        check_size(path, sum(math.prod(s.shape) for s in file.series), max_pixels)
+        yield file
+
+
+@dataclass(frozen=True)
+class TiffImage:
+    """Images of the same shape and kind in a TIFF file: an array.
+
+    Attributes
+    ----------
+    series : list of tifffile.TiffPageSeries
+        The parts of the array, one after the other.
+    """
+
+    series: list
+
+    @property
+    def page(self):
+        """The page that stands for all."""
+        return self.series[0].keyframe
+
+    @property
+    def shape(self):
+        first = self.series[0].shape
+        return first if len(self.series) == 1 else (len(self.series), *first)
+
+    @property
+    def axes(self):
+        """The axes of the array, in tifffile's letters; S are samples."""
+        axes = self.series[0].axes
+        if are_pages(self.page, self.series[0].kind):
+            axes = axes.replace("S", "C" if "C" not in axes else "R")
+        return axes if len(self.series) == 1 else "I" + axes
+
+
+def images_of(file):
+    """The images of a TIFF file, without thumbnails and the levels of pyramids.
+
+    Parameters
+    ----------
+    file : tifffile.TiffFile
+
+    Returns
+    -------
+    list of TiffImage
+    """
+    groups = {}
+    for number, series in enumerate(file.series):
+        if number and is_smaller_copy(series):
+            continue
+        page = series.keyframe
+        kind = (series.shape, series.dtype, series.axes, page.photometric, tuple(page.extrasamples))
+        groups.setdefault(kind, []).append(series)
+    return [TiffImage(group) for group in groups.values()]
+
+
+def is_smaller_copy(series):
+    """Whether a series is a thumbnail or the level of a pyramid."""
+    return bool(series.keyframe.is_reduced or series.keyframe.is_subifd)
+
+
+def _read_image(path, file, image):
+    page, axes = image.page, image.axes
+    pixels = _decoded(path, image).reshape(image.shape)
+    if pixels.dtype.kind not in "buif":
+        raise ValueError(f"{path} has pixels of dtype {pixels.dtype}; expected real numbers")
+    if page.photometric == CFA:
+        raise ValueError(
+            f"{path} is a camera's mosaic of colour filters; expected an image: develop it first"
+        )
+    if "S" in axes:  # planes are stored one after another
+        pixels = np.moveaxis(pixels, axes.index("S"), -1)
+        axes = axes.replace("S", "") + "S"
+    lead_axes = axes.removesuffix("S").removesuffix("YX")
+    if len(axes) != len(lead_axes) + 2 + ("S" in axes):
+        raise ValueError(f"{path} has axes {axes}; expected Y and X last")
+    lead = pixels.shape[: len(lead_axes)]
+    pages = shown(pixels.reshape((-1, *pixels.shape[len(lead_axes) :])), page)
+    alpha = pages.ndim == 4 and alpha_is_last(page, image.series[0].kind)
+    return split_alpha(pages, tiff_meta(file, page), lead_axes, lead or (1,), alpha=alpha)
+
+
+def _decoded(path, image):
+    """The pixels of an image, by tifffile or by libtiff, which knows some kinds better."""
+    readers = [_by_tifffile, _by_libtiff]
+    if image.page.compression in FAX:
+        readers.reverse()
+    errors = []
+    for reader in readers:
         try:
-            pixels = np.stack([s.asarray() for s in file.series])
+            pixels = reader(path, image)
+            if pixels.size == math.prod(image.shape) and pixels.dtype == image.page.dtype:
+                return pixels
         except MemoryError:
             raise
-        except Exception as error:
-            raise ValueError(f"{path} is damaged or truncated: {error}") from None
-        axes = "I" + series.axes
-        if len(pixels) == 1:
-            pixels, axes = pixels[0], series.axes
-        if pixels.dtype.kind not in "buif":
-            raise ValueError(f"{path} has pixels of dtype {pixels.dtype}; expected real numbers")
-        samples = "S" in axes
-        if samples and axes.index("S") < axes.index("Y"):  # planes stored one after another
-            pixels = np.moveaxis(pixels, axes.index("S"), -1)
-            axes = axes.replace("S", "") + "S"
-        lead_axes = axes.removesuffix("S").removesuffix("YX")
-        if len(axes) != len(lead_axes) + 2 + samples:
-            raise ValueError(f"{path} has axes {axes}; expected Y and X last")
-        lead = pixels.shape[: len(lead_axes)]
-        if page.photometric == 3 and page.colormap is not None:
-            colours = (page.colormap >> 8).astype(np.uint8)  # TIFF's palettes always have 16 bits
-            pixels, samples = np.moveaxis(colours[:, pixels], 0, -1), True
-        meta = tiff_meta(file, page)
-        alpha = samples and len(page.extrasamples) == 1 and pixels.shape[-1] in (2, 4)
-        pages = pixels.reshape((-1, *pixels.shape[len(lead_axes) :]))
-    return split_alpha(pages, meta, lead_axes, lead or (1,), alpha=alpha)
+        except Exception as error:  # decoders may raise anything on a damaged file
+            errors.append((reader, error))
+    reasons = [str(error) for reader, error in errors if reader is _by_tifffile]
+    reason = reasons[0] if reasons else "its size is not as stated"
+    what = "cannot be read" if "not supported" in reason else "is damaged or truncated"
+    raise ValueError(f"{path} {what}: {reason}")
+
+
+def _by_tifffile(path, image):
+    return np.stack([series.asarray() for series in image.series])
+
+
+def _by_libtiff(path, image):
+    from PIL import Image
+
+    pages = [page.aspage() for series in image.series for page in series.pages]
+    found = []
+    with Image.open(path) as file:
+        for page in pages:
+            if page.tags.valueof(274, 1) != 1:
+                raise ValueError("Pillow would turn it")
+            file.seek(page.index)
+            pixels = np.asarray(file)
+            found.append(np.invert(pixels) if is_inverted(page) else pixels)
+    return np.stack(found)
 
 
 def tiff_meta(file, page):
@@ -84,10 +200,14 @@ def tiff_meta(file, page):
     dict
     """
     meta = {"tags": [], "byteorder": file.byteorder}
-    for code in _TEXT_TAGS:
-        if code in page.tags:
-            tag = page.tags[code]
-            meta["tags"].append((code, int(tag.dtype), tag.count, tag.value, True))
+    for tag in page.tags:
+        if tag.code not in _OWN_TAGS and tag.valuebytecount < LONGEST_TAG:
+            file.filehandle.seek(tag.valueoffset)
+            value = file.filehandle.read(tag.valuebytecount)
+            meta["tags"].append((tag.code, int(tag.dtype), tag.count, value, True))
+    if page.photometric in COLOURS:
+        meta["colours"] = COLOURS[page.photometric]
+        meta["cmyk"] = page.photometric == 5
     if 34675 in page.tags:
         meta["icc_profile"] = bytes(page.tags[34675].value)
     if 282 in page.tags and 283 in page.tags:
@@ -105,10 +225,76 @@ def tiff_meta(file, page):
         meta["imagej"] = dict(file.imagej_metadata or {})
     elif file.is_ome:
         meta["ome"] = _ome_scale(file.ome_metadata)
+        if len(file.series) == 1 and _in_order(file.series[0]):
+            meta["description"] = file.ome_metadata
     elif page.description and not page.description.startswith('{"shape"'):
         meta["description"] = page.description
     meta |= _read_sub_files(file, page)
     return meta
+
+
+def for_other_formats(path, meta):
+    """The metadata of a TIFF file as PNG, JPEG and the like hold it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    meta : dict
+        As returned by `tiff_meta`.
+
+    Returns
+    -------
+    dict
+        With ``exif``, ``xmp``, ``dpi`` and ``comment`` as far as there are any.
+    """
+    from PIL import Image
+
+    found = {}
+    for code, _, _, value, _ in meta["tags"]:
+        if code == XMP:
+            found["xmp"] = value.rstrip(b"\0")
+    if "description" in meta:
+        found["comment"] = _bytes(meta["description"])
+    if "resolution" in meta:
+        (a, b), (c, d), unit = meta["resolution"]
+        if unit in (2, 3):
+            found["dpi"] = tuple(n * (2.54 if unit == 3 else 1) for n in (a / b, c / d))
+    exif = Image.Exif()
+    with suppress(Exception), Image.open(path) as file:  # Pillow does not read every TIFF
+        for code, value in file.getexif().items():
+            if code not in _OWN_TAGS - {270, 282, 283, 296} and code != XMP:
+                exif[code] = value
+        for code in _SUB_FILES:
+            if directory := file.getexif().get_ifd(code):
+                exif.get_ifd(code).update(directory)
+        if len(exif):
+            found["exif"] = exif.tobytes().removeprefix(b"Exif\0\0")
+    return meta | found
+
+
+def _of_other_formats(meta):
+    """Metadata of PNG, JPEG and the like as `tiff_meta` returns it."""
+    import io
+
+    import tifffile
+
+    found = {"tags": []}
+    if "exif" in meta:
+        # (What is damaged is not kept.)
+        with suppress(Exception), tifffile.TiffFile(io.BytesIO(meta["exif"])) as file:
+            found = tiff_meta(file, file.pages[0])
+    if "xmp" in meta:
+        found["tags"].append((XMP, 1, len(meta["xmp"]), meta["xmp"], True))
+    if "comment" in meta:
+        found.setdefault("description", meta["comment"])
+    if "dpi" in meta:
+        found["resolution"] = (*((round(float(d) * 1000), 1000) for d in meta["dpi"]), 2)
+    return meta | found
+
+
+def _bytes(text):
+    return text if isinstance(text, bytes) else text.encode("utf-8")
 
 
 def _ome_scale(xml):
@@ -119,6 +305,12 @@ def _ome_scale(xml):
         if node.tag.endswith("}Pixels"):
             return {k: v for k, v in node.attrib.items() if k.startswith("PhysicalSize")}
     return {}
+
+
+def _in_order(series):
+    """Whether the planes of an array are the pages of the file, in order."""
+    numbers = [page.index for page in series.pages if page is not None]
+    return numbers == list(range(math.prod(series.shape) // series.keyframe.size))
 
 
 def _read_sub_files(file, page):
@@ -145,7 +337,7 @@ def write_tiff(temporary, picture):
     """Write a `Picture` as a TIFF file."""
     import tifffile
 
-    meta = picture.meta
+    meta = picture.meta if "tags" in picture.meta else _of_other_formats(picture.meta)
     pixels = joined(picture)
     samples = pixels.ndim == 4
     colours = pixels.shape[-1] - (picture.alpha is not None) if samples else 1
@@ -206,11 +398,11 @@ def _write_options(meta, axes, colours, alpha):
     # `_append_sub_file` overwrites.
     tags += [(code - 1, 4, 1, 0, True) for code, name in _SUB_FILES.items() if name in meta]
     options = {
-        "photometric": "rgb" if colours == 3 else "minisblack",
+        "photometric": _photometric(meta, colours),
         "iccprofile": meta.get("icc_profile"),
         "compression": meta.get("compression"),
         "tile": meta.get("tile"),
-        "description": meta.get("description"),
+        "description": _bytes(meta["description"]) if "description" in meta else None,
         "extratags": tags,
         "software": False,
     }
@@ -227,11 +419,19 @@ def _write_options(meta, axes, colours, alpha):
         metadata = keep | {"axes": axes}
         options |= {"compression": None, "tile": None}
         tags[:] = [tag for tag in tags if tag[0] != 305]
+    elif "ome" in meta and "description" in meta:
+        metadata = None  # the description already says everything
     elif "ome" in meta:
         kind = {"ome": True}
         metadata = {"axes": axes} | meta["ome"]
     options = {key: value for key, value in options.items() if value is not None}
     return kind, options | {"metadata": metadata}
+
+
+def _photometric(meta, colours):
+    # (The signed channels of CIELab were made positive, as in ICCLab.)
+    default = "rgb" if colours == 3 else "minisblack"
+    return {"CMYK": "separated", "CIELab": "icclab"}.get(meta.get("colours"), default)
 
 
 def _append_sub_file(path, code, values, types):

@@ -107,6 +107,11 @@ def create(partial, kind, source, layout, chunks):
         if not axes.removesuffix("S").endswith("YX"):
             raise ValueError(f"{partial.stem}: TIFF cannot hold axes {axes}; name the output .zarr")
         tiff = isinstance(source, Tiff)
+        if tiff and source.raw is not None:  # all but the pixels stays as it is
+            shutil.copyfile(source.path, partial)
+            raw = source.raw
+            return {"kind": "raw", "offset": raw.offset, "shape": shape, "type": raw.type,
+                    "axes": axes, "inverted": raw.inverted}  # fmt: skip
         meta = source.meta if tiff else {}
         if tiff:
             dtype = dtype.newbyteorder(meta["byteorder"])
@@ -118,7 +123,8 @@ def reopen(partial, made):
     """Open the array that `create` made, for reading and writing."""
     if made["kind"] == "zarr":
         return Zarr(partial, mode="r+")
-    return Raw(Path(partial), made["offset"], tuple(made["shape"]), made["type"], made["axes"])
+    return Raw(Path(partial), made["offset"], tuple(made["shape"]), made["type"], made["axes"],
+               made.get("inverted", False))  # fmt: skip
 
 
 def _create_zarr(partial, source, shape, dtype, chunks):

@@ -97,12 +97,123 @@ def test_a_folder_for_the_result_is_made(folder):
     assert (folder / "new/folder/grey.png").exists()
 
 
+@pytest.mark.parametrize("argument", [".", "*.png"])
+def test_a_folder_with_one_image_is_smoothed_into_a_folder(folder, argument):
+    for name in ("colour.jpg", "stack.tif"):
+        (folder / name).unlink()
+    invoke_ok("smooth", argument, "-o", "new", "-m", "identity", cwd=folder)
+    assert (folder / "new/grey.png").read_bytes()
+    # Again, into the folder that exists now.
+    invoke_ok("smooth", argument, "-o", "new", "-m", "identity", "--overwrite", cwd=folder)
+    assert "expected a folder for 1 result" in invoke_error(
+        "smooth", argument, "-o", "new.png", "-m", "identity", cwd=folder
+    )
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_images_that_cannot_be_read_are_named(folder):
+    for name in ("a.psd", "b.CR2", "notes.txt", "paper.pdf"):
+        (folder / name).touch()
+    result = invoke("smooth", ".", "-o", "out", "-m", "identity", cwd=folder)
+    assert result.returncode == 0
+    assert result.stderr == (
+        "warning: .: skipped 2 files of kinds that cannot be read: a.psd, b.CR2\n"
+    )
+
+
+def test_gif_is_read_and_becomes_png(folder):
+    Image.open(folder / "grey.png").save(folder / "old.gif")
+    invoke_ok("smooth", "old.gif", "-m", "identity", cwd=folder)
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(folder / "old_smooth.png")),
+        np.asarray(Image.open(folder / "grey.png")),
+    )
+
+
+@pytest.mark.parametrize("name", ["a.jfif", "a.bmp", "a.avif", "a.webp"])
+def test_other_formats_keep_their_format(folder, name):
+    kind = {"a.jfif": "JPEG"}.get(name)
+    Image.open(folder / "colour.jpg").save(folder / name, kind)
+    invoke_ok("smooth", name, "-m", "identity", cwd=folder)
+    with (
+        Image.open(folder / name) as before,
+        Image.open(folder / name.replace("a.", "a_smooth.")) as after,
+    ):
+        assert (before.format, before.mode, before.size) == (after.format, after.mode, after.size)
+        difference = np.subtract(np.asarray(before, float), np.asarray(after, float))
+    assert np.abs(difference).mean() < 4
+
+
+def test_quality_is_that_of_the_input_unless_given(folder):
+    size = (folder / "colour.jpg").stat().st_size
+    invoke_ok("smooth", "colour.jpg", "-m", "identity", "-o", "same.jpg", cwd=folder)
+    assert (folder / "same.jpg").stat().st_size <= 1.02 * size
+    invoke_ok("smooth", "colour.jpg", "-m", "identity", "-o", "a.jpg", "--quality", 30, cwd=folder)
+    assert (folder / "a.jpg").stat().st_size < 0.7 * size
+    text = invoke_error("smooth", "colour.jpg", "--quality", 0, cwd=folder)
+    assert "--quality" in text
+
+
+def through_pipe(*arguments, cwd, data):
+    return subprocess.run([sys.executable, "-m", "difffilter", "smooth", *arguments], cwd=cwd,
+                          input=data, capture_output=True)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["grey.png", "colour.jpg", "stack.tif"])
+def test_standard_input_and_output(folder, name):
+    invoke_ok("smooth", name, "-m", "heat(time=1)", cwd=folder)
+    data = (folder / name).read_bytes()
+    before = sorted(os.listdir(folder))
+    result = through_pipe("-", "-o", "-", "-v", "-m", "heat(time=1)", cwd=folder, data=data)
+    assert result.returncode == 0
+    smooth = folder / name.replace(".", "_smooth.")
+    assert result.stdout == smooth.read_bytes()
+    assert b"heat(time=1)" in result.stderr
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_standard_input_to_a_file_and_a_file_to_standard_output(folder):
+    data = (folder / "grey.png").read_bytes()
+    result = through_pipe("-", "-o", "out.png", "-m", "identity", cwd=folder, data=data)
+    assert (result.returncode, result.stdout) == (0, b"")
+    result = through_pipe("grey.png", "-o", "-", "-m", "identity", cwd=folder, data=b"")
+    assert result.stdout == (folder / "out.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data", "message"),
+    [
+        (["-"], b"", "error: standard input is empty (0 bytes)\n"),
+        (["-"], b"no image at all", "error: standard input is not an image that can be read (PNG, "
+         "JPEG, WebP, TIFF, ...)\n"),
+        (["-", "grey.png"], b"", "error: IMG is - grey.png; expected a single image with -\n"),
+        ([".", "-o", "-"], b"", "error: IMG is .; expected a single image with -\n"),
+    ],
+)  # fmt: skip
+def test_standard_input_that_is_no_image(folder, arguments, data, message):
+    result = through_pipe(*arguments, "-m", "identity", cwd=folder, data=data)
+    assert (result.returncode, result.stdout, result.stderr.decode()) == (2, b"", message)
+
+
+def test_a_dry_run_lists_everything_and_writes_nothing(folder):
+    before = sorted(os.listdir(folder))
+    text = invoke_ok("smooth", ".", "-o", "new", "--dry-run", "--time", "2", cwd=folder)
+    assert sorted(os.listdir(folder)) == before
+    assert text.splitlines() == [
+        f"{name} -> new/{name}  edge_enhancing(time=2.0)" for name in before
+    ]
+    (folder / "grey_smooth.png").touch()
+    text = invoke_ok("smooth", "grey.png", "--dry-run", "-m", "heat", cwd=folder)
+    assert text == "grey.png -> grey_smooth.png  heat  (exists already)\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["missing.png"], "there is no file missing.png; check the path"),
         (["none*.png"], "no file matches none*.png"),
-        (["nothing"], "there is no image (.png, .jpg, .jpeg, .webp, .tif, .tiff) in the folder nothing"),
+        (["nothing"], "there is no image (.png, .jpg, .jpeg, .jpe, .jfif, .webp, .avif, .heic, .heif, "
+         ".bmp, .gif, .tif, .tiff) in the folder nothing"),
         (["empty.png"], "empty.png is empty (0 bytes)"),
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
@@ -119,7 +230,7 @@ def test_a_folder_for_the_result_is_made(folder):
         (["grey.png", "--diffusivity", "exponental"],
          "diffusivity is 'exponental'; expected one of exponential, rational"),
         (["grey.png", "-m", "heat", "--kappa", "1"], "heat has no parameter 'kappa'"),
-        (["grey.png", "-o", "out.bmp"], "out.bmp has suffix '.bmp'; expected one of .png"),
+        (["grey.png", "-o", "out.gif"], "out.gif has suffix '.gif'; expected one of .png"),
         (["grey.png", "-o", "nowhere/out.png"], "there is no folder nowhere to write out.png in"),
         (["grey.png", "colour.jpg", "-o", "out.png"], "output is out.png; expected a folder for 2 results"),
         (["grey.png", "--spacing", "1,x"], "--spacing is 'x'; expected a number"),
