@@ -19,7 +19,7 @@ from difffilter.image import like
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
-from difffilter.parallel import pool
+from difffilter.workers import pool
 
 __all__ = ["Task", "find_images", "plan_tasks", "run", "smooth_file", "write_report"]
 
