@@ -1,6 +1,6 @@
 """Run the command line from a checkout: python cli.py smooth img.png"""
 
-from difffilter.cli import main
+from difffilter.__main__ import main
 
 if __name__ == "__main__":
     main()

@@ -123,7 +123,7 @@ def describe(name: str) -> tuple[str, dict[str, Any]]:
     Examples
     --------
     >>> describe("curvature_motion")[1]
-    {'time': None, 'fidelity': 0.0, 'spacing': None, 'step': None}
+    {'time': None, 'epsilon': None, 'fidelity': 0.0, 'spacing': None, 'step': None}
     """
     denoiser = _find(name, CATALOG[name])
     summary = " ".join((denoiser.__doc__ or "").strip().split("\n\n")[0].split())
@@ -189,7 +189,7 @@ def usual_method(volume: bool, parameters: Iterable[str] = ()) -> str:
         "auto", "edge_enhancing", "perona_malik", "tv_flow"
     ]  # fmt: skip
     for name in names:
-        if set(parameters) <= {field.name for field in fields(_find(name, CATALOG[name]))}:
+        if set(parameters) <= set(describe(name)[1]):
             return name
     return names[1]
 

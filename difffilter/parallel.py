@@ -1,4 +1,4 @@
-"""Threads and processes that share the processor's cores.
+"""Threads that share the processor's cores with others.
 
 Whatever else runs on the machine, a filter should take its fair share of the time and leave the
 others theirs. Two rules see to that:
@@ -15,21 +15,15 @@ The result of a filter depends neither on the number of threads nor on the proce
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-__all__ = ["awake", "cores", "free_cores", "pool"]
+__all__ = ["awake", "cores", "free_cores"]
 
 # Where Linux says how many threads run, and a container how much time it may have.
 LOAD, QUOTA = "/proc/loadavg", "/sys/fs/cgroup/cpu.max"
-
-# Each of these libraries looks at its variable once, when it is loaded.
-THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 # Some 0.3 ms. Threads wait for each other for some tenths of a millisecond between the parts of a
 # call, and one that sleeps is often woken on a core that is in use; by default they would stay
@@ -98,28 +92,3 @@ def awake(threads):
     """Note that so many threads of this process have just ended a loop, and may still be awake."""
     global _awake
     _awake = time.monotonic() + AWAKE, threads
-
-
-@contextmanager
-def pool(jobs, initializer=None, arguments=()):
-    """A ProcessPoolExecutor of `jobs` processes, each of which uses its share of the cores.
-
-    What was submitted and has not begun is dropped when the block ends.
-    """
-    share = str(max(1, cores() // jobs))
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, share))
-    try:
-        # Fresh processes: a forked one would inherit threads that no longer run.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(jobs, context, initializer, arguments) as executor:
-            try:
-                yield executor
-            finally:
-                executor.shutdown(cancel_futures=True)
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -15,6 +15,7 @@ PACKAGE = ROOT / "difffilter"
 # The layers: a module imports from lower layers, or from its own folder.
 FLOORS = [
     {"checks", "devices", "docstring", "parallel", "relay", "search_space"},
+    {"workers"},
     {"image"},
     {"io", "noise"},
     {"denoiser"},

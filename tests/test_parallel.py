@@ -1,6 +1,5 @@
 """Filters in processes and threads of every kind, and beside others."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -207,10 +206,3 @@ def test_a_quota_counts_as_cores(monkeypatch, tmp_path, text, quota):
     (tmp_path / "cpu.max").write_text(text)
     monkeypatch.setattr(parallel, "QUOTA", str(tmp_path / "cpu.max"))
     assert parallel._quota.__wrapped__() == quota
-
-
-def test_a_pool_shares_the_cores(monkeypatch):
-    monkeypatch.setattr(parallel, "cores", lambda: 6)
-    with parallel.pool(3) as executor:
-        assert executor.submit(os.getenv, "NUMBA_NUM_THREADS").result(60) == "2"
-    assert multiprocessing.active_children() == []

@@ -18,8 +18,8 @@ from difffilter.benchmark.rows import as_csv, write_rows
 from difffilter.catalog import MissingExtra
 from difffilter.checks import check_choice
 from difffilter.metrics import METRICS
-from difffilter.parallel import pool
 from difffilter.relay import recorded, relayed
+from difffilter.workers import pool
 
 __all__ = ["run"]
 

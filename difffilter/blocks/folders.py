@@ -20,8 +20,8 @@ from difffilter.image import like
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
-from difffilter.parallel import pool
 from difffilter.relay import recorded, relayed
+from difffilter.workers import pool
 
 __all__ = ["Task", "find_images", "names_many", "plan_tasks", "run", "smooth_file", "write_report"]
 

@@ -16,15 +16,22 @@ from difffilter.cli.errors import errors_in_one_line
 __all__ = ["cli", "main"]
 
 
-class InOrder(click.Group):
+class Commands(click.Group):
     """A group whose help lists the commands in the order in which they were added."""
 
     def list_commands(self, ctx):
         return list(self.commands)
 
+    def invoke(self, ctx):
+        """As in the base class, which prints an empty line after KeyboardInterrupt."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.Abort from None
+
 
 @click.group(
-    cls=InOrder,
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="difffilter")
@@ -66,8 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises
     ------
     SystemExit
-        With exit code 2 after bad usage or input, which is reported in one line, and 130 after an
-        interruption.
+        With exit code 2 after bad usage or input, which is reported in one line, 130 after Ctrl-C
+        and 143 after SIGTERM.
     """
     with errors_in_one_line():
         cli.main(arguments, prog_name="difffilter", standalone_mode=False)

@@ -2,36 +2,55 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
 from difffilter.cli.progress import echo
+from difffilter.cli.signals import raised_by_signals
 
 __all__ = ["errors_in_one_line", "one_line"]
 
 
 @contextmanager
 def errors_in_one_line():
-    """Report warnings in one line, and so bad usage and bad input, with exit code 2."""
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            yield
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
-        sys.exit(2)
-    except click.Abort:
-        click.echo("interrupted; finished work is kept", err=True)
-        sys.exit(130)
-    except click.ClickException as error:
-        click.echo(f"error: {' '.join(error.format_message().split())}", err=True)
-        sys.exit(2)
-    except (OSError, TypeError, ValueError, MemoryError) as error:
-        click.echo(f"error: {one_line(error)}", err=True)
-        sys.exit(2)
+    """Report warnings in one line, and so bad usage and bad input, with exit code 2.
+
+    After a signal that ended the command, the exit code is 128 and its number, as in shells.
+    """
+    with raised_by_signals() as signals:
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                yield
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.ctx.get_help())
+            sys.exit(2)
+        except (click.Abort, KeyboardInterrupt):
+            _exit_after(signals)
+        except Exception as error:
+            if signals:  # which a library has turned into an error of its own
+                _exit_after(signals)
+            if isinstance(error, click.ClickException):
+                message = " ".join(error.format_message().split())
+            elif isinstance(error, (OSError, TypeError, ValueError, MemoryError)):
+                message = one_line(error)
+            else:
+                raise
+            click.echo(f"error: {message}", err=True)
+            sys.exit(2)
+
+
+def _exit_after(signals):
+    number = signals[0] if signals else signal.SIGINT
+    how = "interrupted" if number == signal.SIGINT else "terminated"
+    below = "\n" if sys.stderr.isatty() else ""  # the ^C that a terminal shows
+    with suppress(OSError):  # the terminal may be gone
+        click.echo(f"{below}{how}; finished work is kept", err=True)
+    sys.exit(128 + number)
 
 
 def _show_warning(message, *_):

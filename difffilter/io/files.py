@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -199,20 +199,16 @@ def replacing(path):
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
-    try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.stem[:100]}.", suffix=path.suffix, dir=path.parent
-        )
-    except OSError as error:
-        raise type(error)(f"cannot write in the folder {path.parent}: {error.strerror}") from error
-    os.close(handle)
-    try:
-        yield Path(temporary)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp's files can be read by the owner only
+    temporary = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}")
+    try:  # an interrupt may come as soon as the file is there
+        try:
+            open(temporary, "xb").close()
+        except OSError as error:
+            message = f"cannot write in the folder {path.parent}: {error.strerror}"
+            raise type(error)(message) from error
+        yield temporary
         os.replace(temporary, path)
     except BaseException:
-        with suppress(FileNotFoundError):  # interrupted just after the renaming
+        with suppress(OSError):  # not made yet, or renamed already
             os.unlink(temporary)
         raise

@@ -183,10 +183,11 @@ def evolve(
 
     Steps are stable, and at least as many as if the weights of a pixel summed up to ``usual``.
     """
-    return run_blocks(
+    swapped = run_blocks(
         *addresses(u.dtype), u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
         near_tap, far_tap, inverse_h2, usual, presmooth, integration, vectors, space,
     )  # fmt: skip
+    return v if swapped else u
 
 
 @cache
@@ -209,13 +210,14 @@ def run_blocks(
     make_faces, take_step, u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
     near_tap, far_tap, inverse_h2, usual, presmooth, integration, vectors, space,
 ):  # fmt: skip
-    """`evolve`, with what is done in a block by the `addresses`."""
+    """`evolve`, with what is done in a block by the `addresses`; whether ``v`` holds the result."""
     batch, size = faces.shape[0], faces.shape[2]
     reach = vectors[len(vectors) - 1, 1]  # the longest come last
     height = size // stride - 2 * reach
     blocks, workers = block_count(height, stride), len(space)
     jobs = batch * blocks
     peak, gain = np.empty((workers, stride), u.dtype), np.empty((workers, RUN), u.dtype)
+    swapped = False
     for time in times:
         for worker in prange(workers):
             peak[worker] = 0
@@ -239,5 +241,5 @@ def run_blocks(
                     first, last = part * height // blocks, (part + 1) * height // blocks
                     call(take_step, (u[b], v[b], faces[b], first, last, stride, pad, vectors, tau,
                                      gain[worker]))  # fmt: skip
-            u, v = v, u
-    return u
+            u, v, swapped = v, u, not swapped
+    return swapped
