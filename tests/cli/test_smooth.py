@@ -172,6 +172,12 @@ def test_standard_input_and_output(folder, name):
     assert sorted(os.listdir(folder)) == before
 
 
+def test_a_dry_run_on_standard_input(folder):
+    data = (folder / "grey.png").read_bytes()
+    result = through_pipe("-", "--dry-run", "-m", "heat", cwd=folder, data=data)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"- -> -  heat\n", b"")
+
+
 def test_standard_input_to_a_file_and_a_file_to_standard_output(folder):
     data = (folder / "grey.png").read_bytes()
     result = through_pipe("-", "-o", "out.png", "-m", "identity", cwd=folder, data=data)
