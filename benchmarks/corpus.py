@@ -61,7 +61,8 @@ REASONS = (
     ("JPEG/identify: JPEG (\\S+ \\S+ \\S+) Q\\d+ → JPEG \\1 Q\\d+$",
      "a table of quantisation that no component uses is left out, which the estimate counts"),
     ("(JPEG|MPO)/Adobe:", "the mark of CMYK colours is that of the program that writes them"),
-    ("(AVIF|HEI[CF])/", "boxes of the container, and how pixels are packed"),
+    ("(AVIF|HEI[CF])/(QuickTime:|Meta:|File:|IFD0:Orientation)",
+     "boxes of the container, and how pixels are packed; a turned HEIC is written upright"),
     (".*:(Compression|Encoding|Warning|Error|MPImage.*|NumberOfImages)", "follows from the rest"),
 )  # fmt: skip
 

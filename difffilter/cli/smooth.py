@@ -93,7 +93,13 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
     from difffilter.catalog import for_noise, spell, usual_method
 
     given = {name: value for name, value in parameters.items() if value is not None}
-    to_stream = STREAM in (output, *([] if output else images))
+    from_stream = STREAM in images
+    to_stream = output == STREAM or (from_stream and output is None)
+
+    def shown(task):
+        source, target = (STREAM if from_stream else task.source), task.target
+        return f"{source} -> {STREAM if to_stream else target}"
+
     with files_for_streams(images, output) as (images, output):
         sources = folders.find_images(images)
         folders.check_options(sources, sigma)
@@ -108,7 +114,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
         if dry_run:
             for task in tasks:
                 kept = "  (exists already)" if task.target.exists() and not overwrite else ""
-                click.echo(f"{task.source} -> {task.target}  {spell(denoiser)}{kept}")
+                click.echo(f"{shown(task)}  {spell(denoiser)}{kept}")
             return
         if output is not None and tasks and tasks[0].target != Path(output):  # a folder
             Path(output).mkdir(parents=True, exist_ok=True)
@@ -129,7 +135,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
                         failures.append((task.source, one_line(error)))
                     elif verbose:
                         for note in notes:
-                            echo(f"{task.source} -> {task.target}  {note}", err=to_stream)
+                            echo(f"{shown(task)}  {note}", err=to_stream)
     if report:
         folders.write_report(report, failures)
     _summarize(failures, len(tasks))

@@ -72,7 +72,8 @@ def files_for_streams(
                 text = str(error).replace(str(source), "standard input")
                 raise ValueError(text) from error
             raise
-        if writes and output is not None:
+        # (A dry run writes nothing, nor does a failure that goes to a report.)
+        if writes and output is not None and Path(output).exists():
             with open(output, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()

@@ -168,8 +168,14 @@ def test_standard_input_and_output(folder, name):
     assert result.returncode == 0
     smooth = folder / name.replace(".", "_smooth.")
     assert result.stdout == smooth.read_bytes()
-    assert b"heat(time=1)" in result.stderr
+    assert result.stderr.splitlines()[0].startswith(b"- -> -  ")
     assert sorted(os.listdir(folder)) == before
+
+
+def test_a_dry_run_on_standard_input(folder):
+    data = (folder / "grey.png").read_bytes()
+    result = through_pipe("-", "--dry-run", "-m", "heat", cwd=folder, data=data)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"- -> -  heat\n", b"")
 
 
 def test_standard_input_to_a_file_and_a_file_to_standard_output(folder):
