@@ -86,8 +86,11 @@ def _orientation(meta):
     from PIL import Image
 
     exif = Image.Exif()
-    exif.load(meta["exif"])
-    return exif.get(ORIENTATION, 1)
+    try:
+        exif.load(meta["exif"])
+        return exif.get(ORIENTATION, 1)
+    except Exception:  # damaged metadata may raise anything, and say nothing
+        return 1
 
 
 def check_size(path, pixels, max_pixels=None, most=MOST_PIXELS):
