@@ -56,7 +56,8 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
         raise click.UsageError(
             "pass --sigma 25/255 for the noise to add, or --no-reference if IMG is already noisy"
         )
-    usual = ("identity", "heat", "perona_malik", usual_method(volume=False), "ddpm")
+    default = usual_method(volume=False)
+    usual = ("identity", "heat", "perona_malik", default, "ddpm")
     denoisers = {}
     for method in names() if "all" in methods else methods or usual:
         try:
@@ -70,15 +71,16 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
     check_target(target, overwrite, formats())
     picture = read(source)
     channel_axis = picture.channel_axis
-    page = as_float(picture.pages[0], channel_axis)
+    page = as_float(picture.upright()[0], channel_axis)
     clean = None if no_reference else page
     noisy = page if no_reference else add_noise(page, sigma, noise, seed)
     warm_up(denoisers)
     entries = []
     with progress_over(denoisers.items(), len(denoisers)) as items:
         for method, denoiser in items:
+            label = f"{method} (default)" if method == default else method
             entries += comparison.compare(
-                noisy, {method: denoiser}, sigma, clean=clean, channel_axis=channel_axis
+                noisy, {label: denoiser}, sigma, clean=clean, channel_axis=channel_axis
             )
     figure = comparison.figure(noisy, entries, clean=clean, sigma=sigma, channel_axis=channel_axis)
     with replacing(target) as temporary:

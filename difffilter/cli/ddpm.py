@@ -25,12 +25,16 @@ def _require_torch():
 @click.command()
 @click.argument("image", metavar="IMG", shell_complete=files)
 @click.option("-o", "--output", metavar="FILE", shell_complete=files,
-              help="An image or a .gif. [default: IMG_evolve.png, next to IMG]")  # fmt: skip
+              help="A figure, or an animation: .webp or .gif. "
+                   "[default: IMG_evolve.png, next to IMG]")  # fmt: skip
 @click.option("--weights", metavar="NAME",
               shell_complete=names_in("difffilter.ddpm.weights", "available", "auto", or_files=True),
               help="Also remove the noise with these weights; 'auto': those that fit IMG.")  # fmt: skip
 @click.option(
-    "--frames", type=click.IntRange(2), metavar="N", help="Number of images. [default: 7; .gif: 40]"
+    "--frames",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Number of images. [default: 7; animation: 40]",
 )
 @click.option("--last", type=click.IntRange(1, 1000), metavar="N", default=1000, show_default=True,
               help="Last step t of the DDPM.")  # fmt: skip
@@ -50,7 +54,7 @@ def evolve(image, output, overwrite, frames, **options):
     \b
     Examples:
       difffilter evolve photo.png -o evolve.png
-      difffilter evolve photo.png -o evolve.gif --weights auto --last 300
+      difffilter evolve photo.png -o evolve.webp --weights auto --last 300
     """
     from difffilter.figures import formats, two_diffusions
     from difffilter.io.files import check_target, read, replacing
@@ -58,11 +62,12 @@ def evolve(image, output, overwrite, frames, **options):
     _require_torch()
     source = Path(image)
     target = Path(output) if output else source.with_name(f"{source.stem}_evolve.png")
-    check_target(target, overwrite, formats())
-    animated = target.suffix.lower() == ".gif"
+    animations = two_diffusions.ANIMATED
+    check_target(target, overwrite, {**dict.fromkeys(formats()), **animations})
+    animated = target.suffix.lower() in animations
     picture = read(source)
     ways = two_diffusions.two_diffusions(
-        picture.pages[0],
+        picture.upright()[0],
         channel_axis=picture.channel_axis,
         frames=frames or (40 if animated else 7),
         **options,

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from difffilter.api import scale_space
-from difffilter.checks import check_whole
+from difffilter.checks import check_choice, check_whole
 from difffilter.image import as_float
 from difffilter.pde.heat import heat
 
-__all__ = ["Way", "animate", "draw", "two_diffusions"]
+__all__ = ["ANIMATED", "Way", "animate", "draw", "two_diffusions"]
+
+# The suffixes of animations, and Pillow's options for each.
+ANIMATED = {
+    ".gif": {"format": "GIF", "optimize": False},
+    ".webp": {"format": "WEBP", "quality": 80, "method": 4},
+}
+FRAME = 125  # milliseconds
 
 
 @dataclass(frozen=True)
@@ -193,7 +201,7 @@ def draw(ways):
 
 
 def animate(ways, path, *, pause=8):
-    """Write an animated GIF of the forward and, if there is one, the reverse process.
+    """Write an animation of the forward and, if there is one, the reverse process.
 
     Parameters
     ----------
@@ -201,31 +209,60 @@ def animate(ways, path, *, pause=8):
         The results of `two_diffusions`. During the reverse process the heat equation, which cannot
         be reversed, stands still.
     path : str or Path
-        The file to write.
+        The file to write: .webp, or .gif, which is several times as large and has 64 shades of grey
+        or 256 colours, dithered.
     pause : int, default 8
         Number of frames to hold at each end.
-    """
-    from matplotlib.animation import FuncAnimation, PillowWriter
-    from matplotlib.figure import Figure
 
+    Raises
+    ------
+    ValueError
+        If the suffix is another one.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from PIL import Image
+
+    suffix = check_choice("suffix", Path(path).suffix.lower(), ANIMATED)
     (blur, noise), back = ways[:2], ways[2:]
     count = len(blur.images)
-    there = [*range(count), *[count - 1] * pause]
-    scenes = [((blur, i), (noise, i)) for i in there]
-    scenes += [((blur, count - 1), (way, i)) for way in back for i in there[::-1][pause:]]
-    scenes += scenes[-1:] * pause if back else []
+    scenes = [((blur, i), (noise, i)) for i in range(count)]
+    ends = {count - 1}
+    scenes += [((blur, count - 1), (way, i)) for way in back for i in reversed(range(count - 1))]
+    ends |= {len(scenes) - 1}
     height, width = blur.images[0].shape[:2]
     figure = Figure(figsize=(6, 3 * height / width + 0.6), layout="constrained", dpi=100)
+    canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(1, 2)
     shown = [_show(axes, way.images[i]) for axes, (way, i) in zip(panels, scenes[0], strict=True)]
-
-    def scene(number):
-        for axes, image, (way, i) in zip(panels, shown, scenes[number], strict=True):
+    frames = []
+    for scene in scenes:
+        for axes, image, (way, i) in zip(panels, shown, scene, strict=True):
             image.set_data(_clipped(way.images[i]))
             axes.set_title(f"{way.title}, {way.captions[i]}", fontsize=9)
-        return shown
+        canvas.draw()
+        frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
+    if suffix == ".gif":
+        # (64 shades take two thirds of the bytes of 256, and dithering hides their steps.)
+        frames = _dithered(frames, 64 if blur.images[0].ndim == 2 else 256)
+    durations = [FRAME * (1 + pause * (n in ends)) for n in range(len(frames))]
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=durations, loop=0,
+        **ANIMATED[suffix],
+    )  # fmt: skip
 
-    FuncAnimation(figure, scene, len(scenes)).save(path, writer=PillowWriter(fps=8))
+
+def _dithered(frames, colours):
+    """The frames, dithered, with one palette for all, so that no colour flickers."""
+    from PIL import Image
+
+    samples = frames[:: max(1, len(frames) // 8)]
+    width, height = frames[0].size
+    sheet = Image.new("RGB", (width, height * len(samples)))
+    for n, frame in enumerate(samples):
+        sheet.paste(frame, (0, n * height))
+    palette = sheet.quantize(colours)
+    return [frame.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in frames]
 
 
 def _show(axes, image):

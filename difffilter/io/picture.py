@@ -13,6 +13,13 @@ __all__ = ["Picture", "check_size", "joined", "split_alpha"]
 # pixels per byte, is taken for a decompression bomb.
 MOST_PIXELS, LARGE_ENOUGH, MOST_PER_BYTE = 178_956_970, 1 << 23, 200
 
+# The orientations of EXIF and TIFF: quarter turns to the left, after mirroring left and right.
+TURNS = {
+    2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True),
+    6: (3, False), 7: (3, True), 8: (1, False),
+}  # fmt: skip
+ORIENTATION = 274
+
 
 @dataclass
 class Picture:
@@ -50,6 +57,12 @@ class Picture:
         """The axis of the channels of a page or a volume: -1, or None for grey."""
         return -1 if self.pages.ndim == 4 else None
 
+    def upright(self):
+        """The pages, turned and mirrored as the orientation in the metadata says they are shown."""
+        turns, mirrored = TURNS.get(_orientation(self.meta), (0, False))
+        pages = self.pages[:, :, ::-1] if mirrored else self.pages
+        return np.rot90(pages, turns, axes=(1, 2))
+
     def volumes(self):
         """The pages as volumes ``(N, D, H, W[, C])``, stacked along Z or else the last leading axis."""
         stacked = self.pages.reshape(self.lead + self.pages.shape[1:])
@@ -68,6 +81,23 @@ class Picture:
     def with_pages(self, pages):
         """A copy with other pages of the same dtype."""
         return replace(self, pages=pages)
+
+
+def _orientation(meta):
+    """The number of the orientation, from 1 to 8; 1 is upright."""
+    for code, _, _, value, _ in meta.get("tags", []):  # of a TIFF
+        if code == ORIENTATION:
+            return value
+    if not meta.get("exif") or not isinstance(meta["exif"], bytes):
+        return 1
+    from PIL import Image
+
+    exif = Image.Exif()
+    try:
+        exif.load(meta["exif"])
+        return exif.get(ORIENTATION, 1)
+    except Exception:  # damaged metadata may raise anything, and say nothing
+        return 1
 
 
 def check_size(path, pixels, max_pixels=None, most=MOST_PIXELS):

@@ -22,7 +22,9 @@ def test_noise_then_compare(tmp_path, photo):
     text = invoke_ok("compare", "clean.png", "--sigma", "25/255", cwd=tmp_path)
     head, *rows, figure = text.splitlines()
     assert head.split() == ["method", "PSNR", "(dB)", "SSIM", "seconds", "parameters"]
-    scores = {row.split()[0]: float(row.split()[1]) for row in rows}
+    assert [row.split()[0] for row in rows if " (default) " in row] == [usual_method(False)]
+    plain = [row.replace(" (default)", "").split() for row in rows]
+    scores = {name: float(score) for name, score, *_ in plain}
     assert list(scores) == ["identity", "heat", "perona_malik", usual_method(False), "ddpm"]
     assert scores["perona_malik"] > scores["heat"] > scores["identity"] + 3
     assert figure == "figure: clean_compare.png"
@@ -95,3 +97,14 @@ def test_compare_needs_to_know_about_the_noise(folder):
     assert "pass --sigma 25/255 for the noise to add, or --no-reference" in text
     text = invoke_error("noise", "grey.png", "--sigma", "0.1", "--noise", "pink", cwd=folder)
     assert "noise is 'pink'; expected one of gaussian, poisson, speckle, salt_and_pepper" in text
+
+
+def test_compare_shows_a_photograph_upright(folder):
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter turn
+    with Image.open(folder / "colour.jpg") as image:
+        image.save(folder / "turned.png", exif=exif)
+    invoke_ok("compare", "turned.png", "--no-reference", "-m", "heat", cwd=folder)
+    height = np.asarray(Image.open(folder / "turned_compare.png")).shape[0]
+    invoke_ok("compare", "colour.jpg", "--no-reference", "-m", "heat", cwd=folder)
+    assert height > np.asarray(Image.open(folder / "colour_compare.png")).shape[0]

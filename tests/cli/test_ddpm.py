@@ -112,8 +112,24 @@ def test_evolve_draws_and_animates(folder):
         assert figure.size[0] > 2 * figure.size[1]  # seven columns of two rows
     options = ("--weights", "auto", "--last", 20, "--steps", 2, "--frames", 3, "--size", 24)
     invoke_ok("evolve", "colour.jpg", "-o", "way.gif", *options, cwd=folder)
-    with Image.open(folder / "way.gif") as gif:
-        assert gif.n_frames == 6
+    invoke_ok("evolve", "colour.jpg", "-o", "way.webp", *options, cwd=folder)
+    for name in ("way.gif", "way.webp"):
+        with Image.open(folder / name) as animation:
+            assert animation.n_frames == 5  # three there, two back
     assert "for 1 channels; expected weights for 3" in invoke_error(
         "evolve", "colour.jpg", "-o", "x.png", "--weights", "natural-gray", cwd=folder
     )
+
+
+def test_evolve_shows_a_photograph_upright(folder):
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter turn
+    with Image.open(folder / "colour.jpg") as image:
+        image.save(folder / "turned.png", exif=exif)
+        image.transpose(Image.Transpose.ROTATE_270).save(folder / "upright.png")
+    for name in ("turned", "upright"):
+        invoke_ok("evolve", f"{name}.png", "--size", 24, "--frames", 2, cwd=folder)
+    turned, upright = (
+        np.asarray(Image.open(folder / f"{name}_evolve.png")) for name in ("turned", "upright")
+    )
+    np.testing.assert_array_equal(turned, upright)

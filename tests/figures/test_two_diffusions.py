@@ -8,7 +8,7 @@ from PIL import Image
 pytest.importorskip("torch")
 
 from difffilter.ddpm import NoiseSchedule
-from difffilter.figures.two_diffusions import animate, draw, two_diffusions
+from difffilter.figures.two_diffusions import Way, animate, draw, two_diffusions
 
 
 @pytest.fixture
@@ -61,14 +61,43 @@ def test_the_figure_has_a_picture_for_each_step(three_ways):
     assert [axes.get_title() for axes in figure.axes[4:8]] == three_ways[1].captions
 
 
-def test_the_animation_runs_forward_and_back(three_ways, tmp_path):
-    animate(three_ways, tmp_path / "way.gif", pause=2)
-    with Image.open(tmp_path / "way.gif") as gif:
-        # Pillow joins frames that are equal, as those of the pauses are.
-        assert gif.n_frames == 4 + 4
-    animate(three_ways[:2], tmp_path / "there.gif", pause=2)
-    with Image.open(tmp_path / "there.gif") as gif:
-        assert gif.n_frames == 4
+def durations(path):
+    """The time for which each frame of an animation is shown, in milliseconds."""
+    with Image.open(path) as animation:
+        for number in range(animation.n_frames):
+            animation.seek(number)
+            animation.load()
+            yield animation.info["duration"]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_the_animation_runs_forward_and_back(three_ways, tmp_path, suffix):
+    path = tmp_path / f"way{suffix}"
+    animate(three_ways, path, pause=2)
+    there, back = [125, 125, 125, 375], [125, 125, 375]
+    # (A GIF counts hundredths of a second.)
+    assert list(durations(path)) == pytest.approx(there + back, abs=6)
+    animate(three_ways[:2], path, pause=2)
+    assert list(durations(path)) == pytest.approx(there, abs=6)
+
+
+def test_an_animation_in_webp_is_smaller_than_in_gif(three_ways, tmp_path):
+    for suffix in (".gif", ".webp"):
+        animate(three_ways, tmp_path / f"way{suffix}")
+    assert (tmp_path / "way.webp").stat().st_size < (tmp_path / "way.gif").stat().st_size / 2
+
+
+def test_a_gif_is_dithered(tmp_path):
+    """A slow ramp has no bands: locally, the mean is right although there are only 64 shades."""
+    ramp = np.tile(np.linspace(0.4, 0.5, 200), (100, 1))
+    way = Way("ramp", [ramp, ramp], ["one", "two"])
+    animate([way, Way("noise", [np.eye(100, 200)] * 2, ["one", "two"])], tmp_path / "ramp.gif")
+    with Image.open(tmp_path / "ramp.gif") as gif:
+        shown = np.asarray(gif.convert("L"), float)[80:140, 20:280] / 255
+    runs = np.diff(np.flatnonzero(np.diff(shown, axis=1).any(axis=0)))
+    assert runs.max() < 20  # columns with one shade
+    with pytest.raises(ValueError, match=r"suffix is '.mp4'; expected one of .gif, .webp"):
+        animate([way, way], tmp_path / "ramp.mp4")
 
 
 @pytest.mark.parametrize(
