@@ -45,7 +45,9 @@ def smoothed_while(folder, monkeypatch):
         (folder / "happening.py").write_text(METHOD.format(happens=happens))
         monkeypatch.syspath_prepend(folder)
         monkeypatch.delitem(sys.modules, "happening", raising=False)
-        return invoke("smooth", ".", "-o", "out", "-m", "happening:Method", "--sigma", "0.1", cwd=folder)
+        return invoke(
+            "smooth", ".", "-o", "out", "-m", "happening:Method", "--sigma", "0.1", cwd=folder
+        )
 
     return smooth
 
