@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import tifffile
 from PIL import Image
+from skimage import data
 
-__all__ = ["METHOD", "SCENES", "Bench", "Folder", "Huge", "Train"]
+import difffilter as df
+
+__all__ = ["METHOD", "REAL", "SCENES", "Bench", "Folder", "Huge", "Train"]
 
 SIDE = 96
 
@@ -222,3 +225,50 @@ class Huge(Folder):
 
 
 SCENES = (Folder, Blocks, ZarrBlocks, Hdf5Blocks, Bench, Train)
+
+
+class Real(Scene):
+    """A command with filters of the catalog, which can be run again whatever there is."""
+
+    def prepare(self):
+        photo = data.camera()
+        Image.fromarray(photo).save(self.folder / "photo.png")
+        tifffile.imwrite(self.folder / "photo.tif", photo)
+        for path in self.folder.glob("in/*.png"):
+            Image.fromarray(photo[:300, :300]).save(path)
+        (self.folder / "study.toml").write_text(
+            STUDY.replace('"slowly:Slowly"', '"heat", "edge_enhancing"')
+        )
+
+    def command(self, again):
+        return self.arguments.split()
+
+    def check(self):
+        assert not [*self.folder.rglob(".*")], "a temporary file is left"
+        for path in self.folder.rglob("*.png"):
+            with Image.open(path) as image:
+                image.load()
+
+    def finish(self):
+        process = self.start()
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 0, error
+        self.check()
+
+
+def real(arguments):
+    """The scene of a command."""
+    return type("Scene", (Real,), {"name": arguments, "arguments": arguments})
+
+
+REAL = [
+    *(real(f"smooth photo.png -o out.png --overwrite -m {name}") for name in df.methods()),
+    real("smooth photo.tif -o out.tif --overwrite --block 128"),
+    real("smooth in -o out --resume"),
+    real("smooth in -o out --resume --jobs 2"),
+    real("compare photo.png --sigma 0.1 -o out.png --overwrite"),
+    real("evolve photo.png -o out.png --overwrite"),
+    real("estimate photo.png"),
+    real("bench study.toml -o out"),
+    real("bench study.toml -o out --jobs 2"),
+]

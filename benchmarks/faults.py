@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from fault_scenes import METHOD, SCENES, Bench, Folder, Huge, Train
+from fault_scenes import METHOD, REAL, SCENES, Bench, Folder, Huge, Train
 from PIL import Image
 
 __all__ = ["FAULTS"]
@@ -77,6 +77,35 @@ def interrupted(scene_of):
             if not scene.whole():
                 assert code == 130, (code, error)
                 assert error.strip().endswith("interrupted; finished work is kept"), error
+            scene.finish()
+        return cases
+
+    return provoke
+
+
+def signalled(scene_of, number):
+    """A signal at a moment that depends on nothing but time; Ctrl-C goes to the workers, too."""
+    message = "interrupted" if number == signal.SIGINT else "terminated"
+
+    def provoke(folder, cases):
+        scene = scene_of(folder)
+        start = time.monotonic()
+        scene.finish()
+        seconds = time.monotonic() - start
+        for case in range(cases):
+            scene = scene_of(folder)
+            process, start = scene.start(), time.monotonic()
+            moment = start + seconds * (case + 1) / (cases + 1)
+            until(process, lambda moment=moment: time.monotonic() >= moment)
+            if process.poll() is None:
+                (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+            error = error_output(process)  # which ends when no worker holds it open any more
+            if process.returncode == -number:  # while Python itself started or ended
+                assert "error" not in error, error
+            elif process.returncode:
+                assert process.returncode == 128 + number, (process.returncode, error)
+                assert error.endswith(f"{message}; finished work is kept\n"), error
+            scene.check()
             scene.finish()
         return cases
 
@@ -271,6 +300,9 @@ for scene in SCENES:
     fault("SIGKILL to the process", scene.name)(killed(scene))
 for scene in SCENES:
     fault("Ctrl-C", scene.name)(interrupted(scene))
+for number in (signal.SIGINT, signal.SIGTERM):
+    for scene in REAL:
+        fault(f"{number.name} at any moment", scene.name)(signalled(scene, number))
 for scene in SCENES:
     fault("disk full (a limit on what a file may hold)", scene.name)(disk_full(scene))
 

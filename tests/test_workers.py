@@ -65,7 +65,7 @@ def test_a_pool_shares_the_cores(monkeypatch):
 
 def test_an_exception_ends_the_workers_and_their_tasks_clean_up(tmp_path):
     files = [tmp_path / "one", tmp_path / "other"]
-    with pytest.raises(ZeroDivisionError), pool(2) as executor:
+    with pytest.raises(ZeroDivisionError), pool(2) as executor:  # noqa: PT012
         futures = [
             executor.submit(exec, TASK, {"file": str(file), "seconds": 100}) for file in files
         ]

@@ -8,6 +8,8 @@ QUICK = {
     ("SIGKILL to the process", "bench"),
     ("Ctrl-C", "smooth, a folder"),
     ("Ctrl-C", "bench"),
+    ("SIGINT at any moment", "smooth photo.png -o out.png --overwrite -m edge_enhancing"),
+    ("SIGTERM at any moment", "smooth in -o out --resume --jobs 2"),
     ("disk full (a limit on what a file may hold)", "smooth by blocks, TIFF"),
     ("a folder that may not be written in", "smooth by blocks, Zarr"),
 }

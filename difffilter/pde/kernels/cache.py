@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import tempfile
+import warnings
 from contextlib import suppress
 from importlib import resources
 
@@ -25,6 +26,9 @@ class Cache(FunctionCache):
     Numba reads, extends and writes back one index of all signatures, so that of two processes which
     do so at once one might find the other's code under the name it gave to its own. Here each
     signature has its own files.
+
+    Numba writes the index before the code. Code of older sources is removed before that, so that a
+    process killed in between leaves none under a new index.
 
     If the cache is damaged or its folder is full, functions are compiled again.
     """
@@ -53,7 +57,10 @@ class Cache(FunctionCache):
 
     def save_overload(self, signature, result):
         self._use_file_of(signature)
+        file = self._cache_file
         with suppress(OSError):
+            with suppress(FileNotFoundError):
+                os.unlink(file._data_path(file._data_name(1)))
             super().save_overload(signature, result)
 
 
@@ -70,20 +77,33 @@ def _sources():
 def cache(compiled):
     """Cache a function where Numba does: NUMBA_CACHE_DIR, `__pycache__` or the user's cache folder.
 
-    If none of these can be written, a temporary folder is used; failing that, there is no cache.
+    If none of these can be written, a temporary folder is used; failing that, there is no cache, of
+    which a warning tells.
     """
     try:
         compiled._cache = Cache(compiled.py_func)
+        return
     except (OSError, RuntimeError):
-        if (folder := _temporary_folder()) is None:
-            return
-        before, config.CACHE_DIR = config.CACHE_DIR, folder
-        try:
-            compiled._cache = Cache(compiled.py_func)
-        except (OSError, RuntimeError):
-            pass
-        finally:
-            config.CACHE_DIR = before
+        folder = _temporary_folder()
+    before, config.CACHE_DIR = config.CACHE_DIR, folder
+    try:
+        if folder is None:
+            raise FileNotFoundError("there is no temporary folder")
+        compiled._cache = Cache(compiled.py_func)
+    except (OSError, RuntimeError):
+        _warn_once()
+    finally:
+        config.CACHE_DIR = before
+
+
+@functools.cache
+def _warn_once():
+    warnings.warn(
+        "filters are compiled anew in every process, since no folder for compiled code can be "
+        "written; set NUMBA_CACHE_DIR to one that can",
+        RuntimeWarning,
+        stacklevel=2,
+    )
 
 
 @functools.cache

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -49,16 +50,19 @@ def kernels(tmp_path):
     return folder
 
 
-def call(kernels, *command, argument="0.5", **environment):
+def call(kernels, *command, argument="0.5", before="", warned="", **environment):
     """The result of the kernel in a separate process, its cache hits, and the cache folder."""
     copy = kernels.parents[2]
     clean = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     result = subprocess.run(
-        [*command, sys.executable, "-c", CALL.format(argument=argument)],
+        [*command, sys.executable, "-c", before + CALL.format(argument=argument)],
         env=clean | {"PYTHONPATH": str(copy)} | environment,
         cwd=copy, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
-    assert result.stderr == ""
+    if warned:
+        assert result.stderr.count(warned) == 1, result.stderr
+    else:
+        assert result.stderr == ""
     value, hits, path = result.stdout.split()
     return complex(value), int(hits), path
 
@@ -120,9 +124,75 @@ def test_no_cache_in_a_folder_that_others_can_write(read_only, tmp_path):
     place = tmp_path / "tmp" / f"difffilter-{os.getuid()}"
     place.mkdir()
     place.chmod(0o777)
-    assert read_only() == (1.5, 0, "None")
-    assert read_only() == (1.5, 0, "None")
+    for _ in range(2):
+        assert read_only(warned="filters are compiled anew in every process") == (1.5, 0, "None")
     assert not list(place.iterdir())
+
+
+@pytest.mark.skipif(not shutil.which("setpriv") or os.geteuid() != 0, reason="needs other users")
+def test_a_user_without_a_name_and_a_home(kernels, tmp_path):
+    """As in a container with ``--user``; it may read all, but write nothing except its own."""
+    place = tmp_path / "tmp"
+    place.mkdir()
+    place.chmod(0o1777)
+    right = "-all,+dac_read_search"
+    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", f"--inh-caps={right}",
+            f"--ambient-caps={right}", f"--bounding-set={right}", "env", "-u", "HOME"]  # fmt: skip
+    value, hits, path = call(kernels, *user, TMPDIR=str(place))
+    assert (value, hits) == (1.5, 0)
+    assert path.startswith(str(place / "difffilter-54321"))
+    assert call(kernels, *user, TMPDIR=str(place))[:2] == (1.5, 1)
+
+
+# Ends the process where Numba has written the index but not yet the code.
+KILLED = """
+import os
+from numba.core.caching import IndexDataCacheFile
+
+IndexDataCacheFile._save_data = lambda *_: os._exit(0)
+"""
+
+
+def test_a_process_killed_while_it_writes_leaves_no_stale_code(kernels):
+    call(kernels)
+    (kernels / "shared.py").write_text(SHARED.format(number=2))
+    with pytest.raises(ValueError, match="not enough values"):  # it has printed nothing
+        call(kernels, before=KILLED)
+    assert call(kernels)[:2] == (2.5, 0)
+    assert call(kernels)[:2] == (2.5, 1)
+
+
+# Ends with the KeyboardInterrupt that Ctrl-C raises there, and with a full disk.
+FAULTS = {
+    "interrupted": "KeyboardInterrupt",
+    "disk full": "OSError(28, 'No space left on device')",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_while_code_is_written_does_no_harm(kernels, fault):
+    before = f"""
+import contextlib
+from numba.core.caching import IndexDataCacheFile
+
+def fail(*_):
+    raise {FAULTS[fault]}
+
+IndexDataCacheFile._save_data = fail
+with contextlib.suppress(KeyboardInterrupt):
+    from difffilter.pde.kernels.caller import caller
+    caller(0.5)
+"""
+    assert call(kernels, before=before)[:2] == (1.5, 0)
+    assert call(kernels)[:2] == (1.5, 0)
+    assert call(kernels)[:2] == (1.5, 1)
+
+
+def test_processes_that_compile_at_the_same_time(kernels):
+    with ThreadPoolExecutor(4) as pool:
+        for value, hits, _ in pool.map(lambda _: call(kernels), range(4)):
+            assert (value, hits) in ((1.5, 0), (1.5, 1))
+    assert call(kernels)[:2] == (1.5, 1)
 
 
 def test_an_invalid_cache_folder_does_no_harm(read_only, tmp_path):

@@ -28,8 +28,8 @@ def test_an_interrupt_is_a_keyboard_interrupt(name, photo, interrupt_after):
     method, image, moments = df.make(name), np.float32(photo), random.Random(1)
     method(image, 0.1)
     for _ in range(6):
-        interrupt_after(moments.uniform(0.001, 0.02))
         with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            interrupt_after(moments.uniform(0.001, 0.02))
             while True:
                 method(image, 0.1)
 
