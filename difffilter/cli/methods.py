@@ -20,10 +20,7 @@ def methods():
     from difffilter.catalog import MissingExtra, describe, usual_method
     from difffilter.catalog import methods as names
 
-    usual = {
-        usual_method(volume=True): " (the default for volumes)",
-        usual_method(volume=False): " (the default)",
-    }
+    usual = {usual_method(volume=False): " (the default)"}
     for name in names():
         click.echo(click.style(name, bold=True) + usual.get(name, ""))
         try:

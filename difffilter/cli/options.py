@@ -53,7 +53,7 @@ def noise_option(old, kinds, **options):
 
 method_option = click.option(
     "-m", "--method", metavar="METHOD", shell_complete=names_in("difffilter.catalog", "CATALOG"),
-    help="See 'difffilter methods'. [default: edge_enhancing; for volumes perona_malik]",
+    help="See 'difffilter methods'. [default: auto]",
 )  # fmt: skip
 volume_option = click.option("--volume", is_flag=True, help="Treat a TIFF's pages as one volume.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")

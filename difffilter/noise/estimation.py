@@ -43,7 +43,8 @@ def check_sigma(sigma: float, image: ArrayLike | None = None) -> float:
     sigma : float
         Standard deviation of the noise, in units of intensity.
     image : array_like, optional
-        The noisy image. If it is floating point and spans more than 1, σ may be above 1 as well.
+        The noisy image. If it is not scaled to [0, 1] and spans more than 1, σ may be above 1 as
+        well.
         ``None``: one in [0, 1].
 
     Returns
@@ -67,8 +68,8 @@ def check_sigma(sigma: float, image: ArrayLike | None = None) -> float:
     if sigma <= 1:
         return sigma
     image = np.zeros(1) if image is None else np.asarray(image)
-    whole = image.dtype.kind in "ui"
-    if image.dtype.kind == "f" and np.ptp(image) > 1:
+    whole = image.dtype.kind in "ui" and image.itemsize < 8  # see `as_float`
+    if not whole and image.dtype.kind != "b" and np.ptp(image) > 1:
         return sigma
     largest = np.iinfo(image.dtype).max if whole else 255
     message = f"sigma is {sigma:g}; expected at most 1, the range of the image"

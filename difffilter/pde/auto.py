@@ -32,7 +32,7 @@ ROUNDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Auto(Denoiser):
-    """The PDE of least estimated risk, with all its parameters chosen.
+    """For any image: edge-enhancing, Perona–Malik or total-variation diffusion, by estimated risk.
 
     `choose` returns the winner: edge-enhancing or Perona–Malik diffusion or total-variation flow, for
     a volume one of the latter two. All candidates are judged on the same tiles of the image (see

@@ -29,6 +29,9 @@ Spacing = float | Sequence[float] | None
 # Called as callback(time, image); a true value stops the evolution.
 Callback = Callable[[float, Any], Any] | None
 
+# The least tolerance: its square does not vanish.
+LEAST = 1e-150
+
 # The standard deviation of the Gaussian for local means, in pixels.
 LOCAL = 1.5
 
@@ -214,7 +217,7 @@ class PDEFilter(Denoiser):
     def tolerances(self, problem: Problem) -> dict[str, float]:
         """The parameters that follow from the image's range."""
         return {
-            name: rounded(share * problem.intensity_range)
+            name: max(rounded(share * problem.intensity_range), LEAST)
             for name, share in self.OF_RANGE.items()
             if self.parameters[name] is None
         }

@@ -180,10 +180,10 @@ def arrays_only(image: Any) -> None:
 
 
 def with_ample_range(problem: Problem) -> Problem:
-    """The problem in float64 if products of gradients would overflow float32."""
+    """The problem in float64 if products of gradients would overflow or underflow float32."""
     image = problem.image
     seen = image if problem.mask is None else problem.state
-    if image.dtype == np.float32 and max(-seen.min(), seen.max()) > 1e9:
+    if image.dtype == np.float32 and not 1e-9 <= max(-seen.min(), seen.max()) <= 1e9:
         problem.dtype, problem.image = image.dtype, image.astype(np.float64)
         vars(problem).pop("state", None)  # to be made anew
     return problem

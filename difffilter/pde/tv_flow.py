@@ -148,14 +148,16 @@ class TotalVariationDiffusion(Evolution):
         # Each step is the mean over the axes of implicit ones along each axis alone (AOS), with the
         # diffusivity of the state before it.
         h, workers = np.asarray(self.spacing), numba.get_num_threads()
-        epsilon, masked = u.dtype.type(self.epsilon), self.mask is not None
+        count, size = self.steps(u.shape[2:], time)
+        # In a step much longer than the contrast, rounding would grow with the diffusivity.
+        epsilon = u.dtype.type(max(self.epsilon, 1e-5 * size / min(self.spacing)))
+        masked = self.mask is not None
         batch, channels, depth, height, width = u.shape
         inverse = (1 / h**2).astype(u.dtype)
         slope = np.empty((batch, 3, depth, height, width), u.dtype)
         g = np.empty((batch, depth, height, width), u.dtype)
         long = [axis for axis in range(3) if u.shape[2 + axis] > 1]
         between = [_open_faces(self.masks(u), axis) for axis in range(3)] if masked else []
-        count, size = self.steps(u.shape[2:], time)
         for _ in range(count):
             kernels.slopes(u, inverse, slope)
             for axis, open_ in enumerate(between):  # a slope has two faces

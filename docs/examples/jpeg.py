@@ -37,7 +37,7 @@ print(f"estimated noise level: {255 * df.estimate_sigma(stored, channel_axis=-1)
 # between the steps at most block boundaries and the strong outlines. A time of 2 corresponds to a
 # Gaussian of 2 pixels, enough for the ringing along a block boundary.
 
-smooth = df.edge_enhancing(stored, time=2, kappa=0.03, presmooth=1.0, channel_axis=-1)
+smooth = df.edge_enhancing(stored, time=2, kappa=0.03, presmooth=1.0, alpha=0.06, channel_axis=-1)
 
 # %%
 # Check

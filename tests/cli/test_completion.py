@@ -46,7 +46,7 @@ def completed(words, cwd):
         (["smooth", "a.png", "--kappa", "m"], ["plain,mad"]),
         (["estimate", "--noise", "s"], ["plain,speckle"]),
         (["noise", "--noise", "s"], ["plain,speckle", "plain,salt_and_pepper"]),
-        (["compare", "a.png", "-m", "a"], ["plain,all"]),
+        (["compare", "a.png", "-m", "al"], ["plain,all"]),
         (["evolve", "a.png", "--weights", ""],
          ["plain,natural-color", "plain,natural-gray", "plain,auto"]),
         (["sample", "--weights", "my/"], ["file,my/"]),

@@ -43,7 +43,7 @@ def test_summaries_of_commands_are_whole(tmp_path):
 
 def test_help_names_the_default_method(tmp_path):
     text = " ".join(invoke_ok("smooth", "--help", cwd=tmp_path).split())
-    assert f"default: {usual_method(False)}; for volumes {usual_method(True)}]" in text
+    assert f"[default: {usual_method(False)}]" in text
 
 
 def test_no_arguments_show_the_help(tmp_path):

@@ -19,9 +19,8 @@ def test_each_method_has_its_use_and_its_parameters(tmp_path):
     assert max(map(len, text.splitlines())) <= 100
 
 
-def test_the_default_methods_are_marked(tmp_path):
+def test_the_default_method_is_marked(tmp_path):
     lines = invoke_ok("methods", cwd=tmp_path).splitlines()
     assert [line for line in lines if "(the default" in line] == [
-        f"{usual_method(volume=True)} (the default for volumes)",
-        f"{usual_method(volume=False)} (the default)",
+        f"{usual_method(volume=False)} (the default)"
     ]

@@ -29,7 +29,7 @@ def test_smooth_verbose_says_what_was_chosen_and_can_be_repeated(folder):
     sigma, method = re.search(r"sigma=(\S+) .*?  (.*)\n", text).groups()
     assert float(sigma) == pytest.approx(0.1, rel=0.1)
     assert method.startswith("edge_enhancing(")
-    assert set(re.findall(r"(\w+)=[\d.]+[,)]", method)) == {"kappa", "time", "presmooth"}
+    assert set(re.findall(r"(\w+)=[\d.]+[,)]", method)) == {"kappa", "time", "presmooth", "alpha"}
     invoke_ok("smooth", "grey.png", "-o", "again.png", "-m", method, cwd=folder)
     np.testing.assert_array_equal(
         *(np.asarray(Image.open(folder / n)) for n in ("grey_smooth.png", "again.png"))
