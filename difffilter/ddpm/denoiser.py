@@ -13,6 +13,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from difffilter.checks import check_choice, check_number, check_whole
@@ -33,9 +34,9 @@ __all__ = ["DDPM"]
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
-# For `levels`: the quantiles taken, the margin beyond them as a share of what is between, the largest
-# noise that the network is to see, and about the number of pixels used.
-QUANTILES, MARGIN, MOST, SAMPLE = (0.01, 0.99), 0.03, 0.25, 1 << 16
+# For `levels`: the side of the squares over which extremes are averaged, in pixels; the multiple of σ by
+# which noise still exceeds them; and the largest noise that the network is to see.
+SIDE, EXCESS, MOST = 3, 0.5, 0.25
 
 # Samples are drawn side by side, as many as have this many pixels together. The number is fixed
 # rather than a matter of the device, since the noise of the samples depends on it.
@@ -245,7 +246,7 @@ class DDPM(Denoiser):
             sigma = self.estimate_sigma(image, channel_axis=channel_axis)
         else:
             sigma = check_sigma(given, image)
-        black, white = levels(image, sigma)
+        black, white = levels(image, sigma, channel_axis)
         black = black if self.black is None else self.black
         white = white if self.white is None else self.white
         if black >= white:
@@ -399,9 +400,8 @@ def load_once(path: Path, modified: int, device: torch.device) -> Weights:
     return trained
 
 
-def levels(image: NDArray, sigma: float) -> tuple[float, float]:
-    """Black and white of an image without its noise: its quantiles, drawn together as far as noise
-    has spread them, but at least 4σ apart.
+def levels(image: NDArray, sigma: float, channel_axis: int | None = None) -> tuple[float, float]:
+    """Black and white of an image without its noise, at least 4σ apart.
 
     Examples
     --------
@@ -409,17 +409,14 @@ def levels(image: NDArray, sigma: float) -> tuple[float, float]:
     >>> [round(level, 1) for level in levels(flat, 0.1)]
     [4.8, 5.2]
     """
-    # An odd distance meets all columns of an image of even width.
-    pixels = image.reshape(-1)[:: max(1, image.size // SAMPLE) | 1]
-    mean, deviation = pixels.mean(dtype=np.float64), pixels.std(dtype=np.float64)
-    if deviation == 0:
-        return float(mean) - 0.5, float(mean) + 0.5
-    clean = math.sqrt(max(1 - (sigma / deviation) ** 2, 0))
-    low, high = (mean + clean * (q - mean) for q in np.quantile(pixels, QUANTILES))
-    if low >= high and sigma == 0:  # all but a few pixels are equal
-        low, high = image.min(), image.max()
-    margin = max(MARGIN * (high - low), (sigma / MOST - (high - low)) / 2)
-    return float(low - margin), float(high + margin)
+    planes = image if channel_axis is None else np.moveaxis(image, channel_axis, 0)
+    means = uniform_filter(planes, (1,) * (planes.ndim - 2) + (SIDE, SIDE))
+    low, high = float(means.min()), float(means.max())
+    if sigma == 0:
+        return (low, high) if low < high else (low - 0.5, high + 0.5)
+    low, high = low + EXCESS * sigma, high - EXCESS * sigma
+    margin = max(0.0, (sigma / MOST - (high - low)) / 2)
+    return low - margin, high + margin
 
 
 def clamped(sigma: float, trained: Weights) -> float:
