@@ -21,7 +21,8 @@ START, END = "<!-- written by benchmarks/results_page.py -->", "<!-- end -->"
 SHOWN = {
     "ddpm": "`ddpm`, learned",
     "BM3D": "BM3D",
-    "edge_enhancing": "`edge_enhancing`, the default",
+    "auto": "`auto`, the default",
+    "edge_enhancing": "`edge_enhancing`",
     "perona_malik": "`perona_malik`",
     "non-local means": "non-local means (scikit-image)",
     "total variation": "total variation (scikit-image)",

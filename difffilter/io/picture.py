@@ -85,9 +85,8 @@ class Picture:
 
 def _orientation(meta):
     """The number of the orientation, from 1 to 8; 1 is upright."""
-    for code, _, _, value, _ in meta.get("tags", []):  # of a TIFF
-        if code == ORIENTATION:
-            return value
+    if "orientation" in meta:  # of a TIFF
+        return meta["orientation"]
     if not meta.get("exif") or not isinstance(meta["exif"], bytes):
         return 1
     from PIL import Image

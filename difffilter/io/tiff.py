@@ -205,6 +205,8 @@ def tiff_meta(file, page):
             file.filehandle.seek(tag.valueoffset)
             value = file.filehandle.read(tag.valuebytecount)
             meta["tags"].append((tag.code, int(tag.dtype), tag.count, value, True))
+    if 274 in page.tags:
+        meta["orientation"] = int(page.tags[274].value)
     if page.photometric in COLOURS:
         meta["colours"] = COLOURS[page.photometric]
         meta["cmyk"] = page.photometric == 5

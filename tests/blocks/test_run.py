@@ -362,7 +362,7 @@ def test_a_killed_command_resumes(tmp_path, how, rng):
     assert "Traceback" not in error
     if how == signal.SIGINT:
         assert process.returncode == 130
-        assert error == "\ninterrupted; finished work is kept\n"
+        assert error == "interrupted; finished work is kept\n"
     assert not (tmp_path / "out.tif").exists()
     done = journal.read_bytes().count(b"\n") - 1
     before = (tmp_path / "calls").stat().st_size
