@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -79,6 +80,7 @@ def denoise(
     >>> bool(denoise(photons.astype(float), noise="poisson").std() < 1)
     True
     """
+    _warn_of_colour(image, channel_axis)
     volume = np.ndim(image) - (channel_axis is not None) == 3
     denoiser = for_noise(_denoiser(method, parameters, volume), noise)
     if type(image).__module__.startswith("dask.array"):
@@ -92,6 +94,17 @@ def denoise(
     chosen = _chosen(denoiser, image, sigma, channel_axis)
     needed = None if chosen.method.is_settled() else chosen.sigma
     return chosen.method(image, needed, channel_axis=channel_axis), chosen
+
+
+def _warn_of_colour(image, channel_axis):
+    """Warn if colours are about to be filtered as the last axis of a volume."""
+    shape = np.shape(image)
+    if channel_axis is None and len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) >= 16:
+        warnings.warn(
+            f"image has shape {shape} and is filtered as a volume; if its last axis holds colours, "
+            "pass channel_axis=-1",
+            stacklevel=3,
+        )
 
 
 def _denoiser(method, parameters, volume) -> Denoiser:
@@ -205,6 +218,7 @@ def estimate_parameters(
     >>> bool(np.array_equal(perona_malik(noisy, **chosen), chosen.method(noisy)))
     True
     """
+    _warn_of_colour(image, channel_axis)
     image = as_float(image, channel_axis)
     volume = image.ndim - (channel_axis is not None) == 3
     denoiser = _denoiser(method, parameters, volume)

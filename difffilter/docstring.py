@@ -49,9 +49,9 @@ TEXTS = {
         channel_axis : int, optional
             The axis of the channels; ``None``: no channels.
         mask : array_like of bool, optional
-            Of the image's spatial shape. Nothing changes where it is false, and nothing flows
-            through: there the image has a border. σ and the parameters are chosen by the pixels
-            where it is true.
+            Of the image's spatial shape. Nothing changes where it is false, not even NaN, and
+            nothing flows through: there the image has a border. σ and the parameters are chosen by
+            the pixels where it is true. Masked values of a masked array count as false.
         callback : callable, optional
             Called as ``callback(time, image)`` after every time step, with a copy of the image so
             far; the evolution stops when it returns a true value.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -92,13 +93,51 @@ def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
     spatial = dimensions - (channel_axis is not None)
     if spatial < 1 or (axes is not None and spatial not in axes):
         accepted = "at least 1 axis" if axes is None else " or ".join(map(str, axes)) + " axes"
-        hint = "; did you mean channel_axis=-1?" if spatial == 4 else ""
+        hint = ""
+        if spatial == 4 and shape[-1] in (2, 3, 4):
+            hint = "; did you mean channel_axis=-1?"
+        elif spatial == 4:
+            hint = "; filter a series frame by frame: [denoise(frame) for frame in image]"
         raise ValueError(
             f"{name} has shape {tuple(shape)} with channel_axis={channel_axis}; expected {accepted} "
             f"besides channels{hint}"
         )
     if 0 in shape:
         raise ValueError(f"{name} is empty: its shape is {tuple(shape)}")
+
+
+def unmasked(image: Any, mask: Any, channel_axis: int | None) -> tuple[Any, Any]:
+    """The data of a masked array, and a mask that leaves out the pixels with a masked value.
+
+    Examples
+    --------
+    >>> unmasked(np.ma.masked_equal([[1, 2]], 2), None, None)[1]
+    array([[ True, False]])
+    """
+    if not np.ma.is_masked(image):
+        return image, mask
+    usable = ~np.ma.getmaskarray(image)
+    if channel_axis is not None:
+        usable = usable.all(axis=channel_axis)
+    return image.data, usable if mask is None else usable & np.asarray(mask, bool)
+
+
+def filled_beyond(image: Any, mask: Any, channel_axis: int | None) -> Any:
+    """An image with 0 in place of what is not finite beyond a mask; itself if there is nothing.
+
+    Examples
+    --------
+    >>> filled_beyond(np.array([[1.0, np.nan]]), np.array([[True, False]]), None)
+    array([[1., 0.]])
+    """
+    if mask is None or not isinstance(image, np.ndarray) or image.dtype.kind != "f":
+        return image
+    beyond = ~np.asarray(mask, bool)
+    if channel_axis is not None:
+        beyond = np.expand_dims(beyond, channel_axis)
+    if beyond.ndim != image.ndim or np.isfinite(image).all():
+        return image
+    return np.where(beyond & ~np.isfinite(image), image.dtype.type(0), image)
 
 
 def not_finite(name, count):

@@ -123,3 +123,19 @@ def test_bad_arguments_of_scale_space(method, times, message):
 def test_every_pde_of_the_catalog_evolves():
     homes = [name for name, home in catalog.CATALOG.items() if ".pde." in home]
     assert homes == ["auto", *EQUATIONS]
+
+
+def test_colours_taken_for_a_volume_are_warned_of(rng):
+    colour = rng.random((20, 30, 3), np.float32)
+    with pytest.warns(
+        UserWarning, match=r"shape \(20, 30, 3\) and is filtered as a volume; if"
+    ) as caught:
+        df.denoise(colour, 0.1, "heat")
+    assert caught[0].filename == __file__
+    df.denoise(colour, 0.1, "heat", channel_axis=-1)
+    df.denoise(np.moveaxis(colour, -1, 0), 0.1, "heat")
+
+
+def test_a_series_is_filtered_frame_by_frame():
+    with pytest.raises(ValueError, match=r"filter a series frame by frame: \[denoise\(frame\) for"):
+        df.denoise(np.zeros((5, 6, 20, 20)))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from difffilter.checks import check_number
 from difffilter.denoiser import Denoiser
+from difffilter.image import filled_beyond, unmasked
 from difffilter.noise.estimation import EXPONENTS
 from difffilter.pde.choose.kappa import check_kappa, contrast
 from difffilter.pde.choose.risk import least_risk
@@ -139,9 +140,13 @@ class PDEFilter(Denoiser):
         """
         if callback is not None and not callable(callback):
             raise TypeError(f"callback is {callback!r}; expected a function of time and image")
-        problem = self._pose(image, sigma, channel_axis, mask)
+        given, mask = unmasked(image, mask, channel_axis)
+        filled = filled_beyond(given, mask, channel_axis)
+        problem = self._pose(filled, sigma, channel_axis, mask)
         chosen, evolution = self._settle(problem)
         result, time, steps = chosen._solution(problem, evolution, callback)
+        if filled is not given:
+            result = np.where(np.isfinite(given), result, given.astype(result.dtype))
         if not full_output:
             return result
         report = {"sigma": problem.sigma} | chosen.parameters | {"time": time, "steps": steps}

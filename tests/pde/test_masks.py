@@ -156,3 +156,25 @@ def test_an_empty_mask_leaves_everything(equation, image):
     mask = np.zeros(shape, bool)
     np.testing.assert_array_equal(equation(image, mask=mask, **options), image)
     np.testing.assert_array_equal(getattr(df, equation.name)(image, mask=mask, **options), image)
+
+
+def test_pixels_beyond_the_mask_may_be_nan(equation, image):
+    options, shape = options_of(image)
+    mask = np.ones(shape, bool)
+    mask[1:3, 2:4] = False
+    axis = options.get("channel_axis")
+    beyond = np.broadcast_to(~mask if axis is None else np.expand_dims(~mask, axis), image.shape)
+    holes = np.where(beyond, np.nan, image)
+    result = equation(holes, mask=mask, **options)
+    np.testing.assert_array_equal(np.isnan(result), beyond)
+    expected = equation(image, mask=mask, **options)
+    np.testing.assert_array_equal(result[~beyond], expected[~beyond])
+    masked = equation(np.ma.array(image, mask=beyond), **options)
+    np.testing.assert_array_equal(masked[~beyond], expected[~beyond])
+
+
+def test_nan_within_the_mask_is_an_error(equation):
+    image = np.full((5, 6), 0.5)
+    image[2, 2] = np.nan
+    with pytest.raises(ValueError, match="1 pixels that are NaN or infinite"):
+        equation(image, mask=np.ones((5, 6), bool))
