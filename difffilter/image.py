@@ -116,7 +116,7 @@ def unmasked(image: Any, mask: Any, channel_axis: int | None) -> tuple[Any, Any]
     """
     if not np.ma.is_masked(image):
         return image, mask
-    usable = ~np.ma.getmaskarray(image)
+    usable: Any = ~np.ma.getmaskarray(image)
     if channel_axis is not None:
         usable = usable.all(axis=channel_axis)
     return image.data, usable if mask is None else usable & np.asarray(mask, bool)
