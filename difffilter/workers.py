@@ -106,8 +106,9 @@ _ending = threading.Lock()
 
 def _begin(pipe, initializer, arguments):
     """Initialise a worker."""
-    if not hasattr(signal, "pthread_sigmask"):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A shell's background job ignores SIGINT, and its workers would ignore `interrupt_main`.
+    masked = hasattr(signal, "pthread_sigmask")
+    signal.signal(signal.SIGINT, signal.default_int_handler if masked else signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: _end())
     threading.Thread(target=lambda: wait([pipe]) and _end(), daemon=True).start()
     if initializer is not None:

@@ -1,6 +1,7 @@
 """Fixtures of all tests, and what lets them run beside each other."""
 
 import os
+import signal
 
 import hypothesis
 import numpy as np
@@ -15,6 +16,14 @@ hypothesis.settings.register_profile(
     "default", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "30")), derandomize=True
 )
 hypothesis.settings.load_profile("default")
+
+
+# A shell's background job ignores SIGINT, and under nohup SIGHUP; so would all processes that the tests
+# send them to.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 # --- several workers ------------------------------------------------------------------------

@@ -79,10 +79,13 @@ def test_an_exception_ends_the_workers_and_their_tasks_clean_up(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+@pytest.mark.parametrize("background", [False, True])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_workers_end_with_a_process_that_is_killed(tmp_path, number):
+def test_workers_end_with_a_process_that_is_killed(tmp_path, number, background):
+    ignored = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if background else None
     process = subprocess.Popen([sys.executable, "-c", KILLED], cwd=tmp_path, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               preexec_fn=ignored)  # fmt: skip
     with process:
         pids = process.stdout.readline().split()
         process.send_signal(number)
