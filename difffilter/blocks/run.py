@@ -24,7 +24,8 @@ from difffilter.blocks.filter import (
 from difffilter.blocks.journal import Journal
 from difffilter.blocks.layout import Layout
 from difffilter.image import like
-from difffilter.io.arrays import MOST, Tiff, open_array, split_path
+from difffilter.io.arrays import MOST, open_array, split_path
+from difffilter.io.tiff_arrays import Tiff
 from difffilter.io.writers import (
     check_room,
     check_suffix,

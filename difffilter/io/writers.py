@@ -8,8 +8,9 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from difffilter.io.arrays import ARRAYS, HDF5, TIFF, ZARR, Hdf5, Raw, Tiff, Zarr, library
+from difffilter.io.arrays import ARRAYS, HDF5, TIFF, ZARR, Hdf5, Zarr, library
 from difffilter.io.tiff import create_tiff
+from difffilter.io.tiff_arrays import Raw, Tiff
 
 __all__ = ["check_room", "check_suffix", "create", "finish", "reopen"]
 

@@ -14,8 +14,9 @@ import tifffile
 
 import difffilter as df
 from difffilter.image import like
-from difffilter.io.arrays import Raw, open_array
+from difffilter.io.arrays import open_array
 from difffilter.io.tiff import create_tiff
+from difffilter.io.tiff_arrays import Raw
 
 pytestmark = pytest.mark.slow
 

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difffilter.io.arrays import Raw, split_path
+from difffilter.io.arrays import split_path
+from difffilter.io.tiff_arrays import Raw
 
 
 @given(st.data())
