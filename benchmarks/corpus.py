@@ -32,7 +32,7 @@ RESULTS = Path(__file__).parent / "results"
 LARGEST = 3 << 20
 METHOD = "heat(time=0.5)"
 
-# What exiftool and tiffinfo say that is about the file's place or follows from the rest.
+# Fields of exiftool and tiffinfo that depend on the file's location or follow from other fields.
 IGNORED = re.compile(
     r"SourceFile|(System|ExifTool|Composite):.*"
     r"|.*:(Strip|Tile)(Offsets|ByteCounts)|.*:(Thumbnail|Preview|Other)Image(Start|Offset)?"
@@ -69,7 +69,7 @@ REASONS = (
 
 @dataclass
 class Outcome:
-    """What became of a file.
+    """The comparison of a file before and after smoothing.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ def smoothed(files, folder):
 
 
 def said(command, path):
-    """What a program prints about a file, with neither warnings nor the file's name."""
+    """The standard output of a program for a file, without the file's name."""
     result = subprocess.run([*command, path], capture_output=True, text=True, errors="replace")
     return result.stdout.replace(str(path), "")
 

@@ -33,7 +33,7 @@ GRACE = 5
 def pool(jobs, initializer=None, arguments=()):
     """A ProcessPoolExecutor of `jobs` processes, each of which uses its share of the cores.
 
-    What was submitted and has not begun is dropped when the block ends. If it ends by an exception,
+    Pending tasks are dropped when the block ends. If it ends by an exception,
     so do the processes.
     """
     share = str(max(1, cores() // jobs))

@@ -45,7 +45,7 @@ def in_threads(function, items):
     """The results of a function for each of some items, in their order, from the free cores.
 
     The function has to release the interpreter for most of its time, as PyTorch's do, and must not
-    fork. What has not begun is dropped when the generator is closed or a call fails.
+    fork. Pending items are dropped when the generator is closed or a call fails.
     """
     global _executor
     threads = min(free_cores(), len(items))

@@ -129,9 +129,9 @@ def with_segments(data, segments, trailer=b""):
     data : bytes
         A file made by Pillow.
     segments : list of (int, bytes)
-        As `split` returns them. What Adobe's segment says of the colours stays that of `data`.
+        As `split` returns them. The colour space in Adobe's segment stays that of `data`.
     trailer : bytes, default b""
-        What follows the image.
+        Data after the image.
 
     Returns
     -------

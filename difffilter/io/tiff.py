@@ -283,7 +283,7 @@ def _of_other_formats(meta):
 
     found = {"tags": []}
     if "exif" in meta:
-        # (What is damaged is not kept.)
+        # (Damaged tags are not kept.)
         with suppress(Exception), tifffile.TiffFile(io.BytesIO(meta["exif"])) as file:
             found = tiff_meta(file, file.pages[0])
     if "xmp" in meta:

@@ -81,15 +81,3 @@ def test_all_but_the_learned_method_works_without_torch(folder):
 
 def test_an_unknown_option_is_one_line(folder):
     assert "No such option" in invoke_error("smooth", "grey.png", "--volum", cwd=folder)
-
-
-def test_a_warning_is_one_line(folder):
-    (folder / "wary.py").write_text(
-        "import warnings\n"
-        "class Wary:\n"
-        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
-        "        warnings.warn('be\\nwary')\n"
-        "        return noisy\n"
-    )
-    result = run("smooth", "grey.png", "-m", "wary:Wary", cwd=folder)
-    assert (result.returncode, result.stderr) == (0, "warning: be wary\n")

@@ -73,6 +73,11 @@ def test_the_lines_of_verbose_stand_above_the_progress_bar(folder):
     assert lines[2].startswith("100%")
 
 
+def test_a_warning_is_one_line(wary):
+    result = run("smooth", "grey.png", "-m", "wary:Wary", cwd=wary)
+    assert (result.returncode, result.stderr) == (0, "warning: be wary\n")
+
+
 def test_a_warning_of_several_workers_is_one_line_and_shown_once(wary):
     result = run("smooth", "?.png", "-m", "wary:Wary", "--jobs", 2, cwd=wary)
     assert (result.returncode, result.stderr) == (0, "warning: be wary\n")

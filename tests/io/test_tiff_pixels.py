@@ -18,7 +18,7 @@ def values(count, *shape):
 
 
 def tags(path):
-    """What a file says about each page, apart from where the pixels are."""
+    """The tags of each page, except those that locate the pixels."""
     places = {"StripOffsets", "TileOffsets", "StripByteCounts", "TileByteCounts"}
     with tifffile.TiffFile(path) as file:
         return [[(t.name, t.value) for t in p.tags if t.name not in places] for p in file.pages]

@@ -1,4 +1,4 @@
-"""What the report says is what the rows say; what went wrong is shown."""
+"""The report agrees with the rows and shows failures."""
 
 import math
 import re
