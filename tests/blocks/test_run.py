@@ -268,16 +268,17 @@ def test_a_second_run_finishes_the_job(half_done):
 def test_damaged_blocks_are_filtered_again(half_done):
     values, target = half_done
     path = target.with_name(target.name + ".journal")
-    lines = path.read_bytes().splitlines(keepends=True)
-    assert len(lines) == 6
-    path.write_bytes(b"".join(lines)[:-3])  # the last line is half-written
+    begun, *lines = path.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 5
+    lines.sort()  # threads end in any order, and the first block is damaged below
+    path.write_bytes(begun + b"".join(lines)[:-3])  # the last line is half-written
     partial = target.with_name(target.name + ".partial")
     if partial.is_dir():
         chunk = next(p for p in sorted(partial.rglob("*")) if p.is_file() and p.name.isdigit())
         chunk.unlink()
     else:  # pixels of the first block, whatever comes before them
         with open(partial, "r+b") as file:
-            place = json.loads(lines[0])["begun"]["made"]["offset"]
+            place = json.loads(begun)["begun"]["made"]["offset"]
             file.seek(place)
             file.write(b"\xff" * 16)
     seen, progress, result = go_on(target)
