@@ -41,11 +41,15 @@ class Weights:
         The noise schedule of its training.
     sigma_range : tuple of float
         Smallest and largest σ it was trained on, for an image in [0, 1].
+    blind : float or None, default None
+        The σ that the network is told whatever the noise, for an image in [0, 1]; ``None``: it was
+        trained on white noise, of whose strength it is told.
     """
 
     net: UNet
     schedule: NoiseSchedule
     sigma_range: tuple[float, float]
+    blind: float | None = None
 
 
 def available() -> list[str]:
@@ -126,7 +130,11 @@ def card(name_or_path: str | PathLike) -> dict[str, Any]:
 
 
 def save(
-    path: str | PathLike, net: UNet, schedule: NoiseSchedule, sigma_range: tuple[float, float]
+    path: str | PathLike,
+    net: UNet,
+    schedule: NoiseSchedule,
+    sigma_range: tuple[float, float],
+    blind: float | None = None,
 ) -> None:
     """Write a weight file, whole or not at all. The weights are stored as float16.
 
@@ -137,6 +145,8 @@ def save(
     schedule : NoiseSchedule
     sigma_range : tuple of float
         Smallest and largest σ it was trained on, for an image in [0, 1].
+    blind : float, optional
+        As in `Weights`.
 
     Raises
     ------
@@ -155,13 +165,14 @@ def save(
     for name, value in tensors.items():
         if not np.isfinite(value).all():
             raise ValueError(f"{name} of the network is not finite in float16")
-    config = json.dumps(
-        {
-            "unet": asdict(net.config),
-            "schedule": asdict(schedule),
-            "sigma_range": list(sigma_range),
-        }
-    )
+    settings: dict[str, Any] = {
+        "unet": asdict(net.config),
+        "schedule": asdict(schedule),
+        "sigma_range": list(sigma_range),
+    }
+    if blind is not None:
+        settings["blind"] = blind
+    config = json.dumps(settings)
     metadata = {"format": FORMAT, "config": config, "sha256": digest(config, tensors)}
     with replacing(path) as temporary:
         try:
@@ -213,6 +224,7 @@ def load(name_or_path: str | PathLike) -> Weights:
         config = json.loads(metadata["config"])
         unet, schedule = UNetConfig(**config["unet"]), NoiseSchedule(**config["schedule"])
         low, high = map(float, config["sigma_range"])
+        blind = None if config.get("blind") is None else float(config["blind"])
         net = UNet(unet)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -224,7 +236,7 @@ def load(name_or_path: str | PathLike) -> Weights:
         )
     except RuntimeError as error:
         raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
-    return Weights(net.eval().requires_grad_(False), schedule, (low, high))
+    return Weights(net.eval().requires_grad_(False), schedule, (low, high), blind)
 
 
 def read(path: str | PathLike) -> tuple[dict[str, str], dict[str, NDArray]]:

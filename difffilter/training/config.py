@@ -14,6 +14,7 @@ from difffilter.ddpm.unet import UNetConfig
 __all__ = ["PRESETS", "TrainingConfig", "check_unchanged", "learning_rate"]
 
 PRECISIONS = ("auto", "bfloat16", "float32")
+NOISES = ("gaussian", "real")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,9 @@ class TrainingConfig:
         units of an image in [0, 1].
     sigma_range : tuple of float, default (2/255, 120/255)
         Range to which σ is clipped.
+    noise : {"gaussian", "real"}, default "gaussian"
+        ``"gaussian"``: white noise, of whose strength the network is told. ``"real"``: noise of all
+        kinds (`difffilter.training.noises`), whatever which the network is told the same `sigma`.
     uniform : float, default 0.1
         Fraction of the draws whose t is uniform in 1 ... T instead, so that the network knows the
         whole way from noise and can generate images.
@@ -81,6 +85,7 @@ class TrainingConfig:
     sigma: float = 28 / 255
     spread: float = 0.8
     sigma_range: tuple[float, float] = (2 / 255, 120 / 255)
+    noise: str = "gaussian"
     uniform: float = 0.1
     validation: int = 24
     validate_every: int = 500
@@ -94,6 +99,7 @@ class TrainingConfig:
             check_whole(name, getattr(self, name), least=1)
         check_number("learning_rate", self.learning_rate, above=0)
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("noise", self.noise, NOISES)
         if self.crop % self.unet.multiple:
             raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
 
@@ -150,10 +156,14 @@ BASE = UNetConfig(
     widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
 )
 LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500, "ema": 0.9995}
+# From weights for Gaussian noise, whose learning rate would be too high.
+REAL: dict[str, Any] = {"noise": "real", "learning_rate": 1.5e-3}
 
 PRESETS = {
     "gray-small": TrainingConfig(),
     "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
+    "gray-real": TrainingConfig(**REAL),
+    "color-real": TrainingConfig(unet=UNetConfig(channels=3), **REAL),
     "gray-base": TrainingConfig(unet=BASE, **LONG),
     "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
 }

@@ -26,6 +26,7 @@ from difffilter.training.config import PRESETS, TrainingConfig, check_unchanged
 from difffilter.training.data import draw_batch, load_images, set_aside, signed
 from difffilter.training.log import Log
 from difffilter.training.loop import processes, training_steps
+from difffilter.training.noises import draw_noise
 from difffilter.training.state import TrainingState
 
 __all__ = ["export", "fit"]
@@ -33,6 +34,9 @@ __all__ = ["export", "fit"]
 CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 LOG = "log.jsonl"
+
+# Noise below this counts as if it were as strong.
+FAINT = 2 / 255
 
 
 @memory_errors()
@@ -136,7 +140,8 @@ def fit(
         if not train:
             raise ValueError(f"no image in {folder} is {config.crop} pixels high and wide")
 
-        losses = training_steps(state, NoiseLoss(state, train, rank, world), world)
+        kind = RealNoiseLoss if config.noise == "real" else NoiseLoss
+        losses = training_steps(state, kind(state, train, rank, world), world)
         if rank == 0:
             output.mkdir(parents=True, exist_ok=True)
             record(state, losses, validation, output, checkpoint_seconds)
@@ -170,6 +175,13 @@ class NoiseLoss:
         narrow = {"auto": multiplies_bfloat16(self.device), "bfloat16": True, "float32": False}
         self.narrow = narrow[self.config.precision]
 
+    def predicted(self, xt: Tensor, t: Tensor) -> Tensor:
+        """The noise that the network sees in x_t."""
+        xt = xt.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
+            predicted = self.model(xt, t.float().to(self.device))
+        return predicted.float()
+
     def __call__(self, step: int) -> Tensor:
         """The loss of this process's share of the batch of a step."""
         crops, t, seed = draw_batch(self.images, self.config, step)
@@ -178,10 +190,39 @@ class NoiseLoss:
         share = slice(self.rank, None, self.world)
         x0, eps, t = torch.from_numpy(crops[share]).to(self.device), eps[share], t[share]
         xt = add_noise(x0, t, eps, self.config.schedule)
-        xt = xt.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
-            predicted = self.model(xt, torch.from_numpy(t).float().to(self.device))
-        return (predicted.float() - eps).square().mean()
+        return (self.predicted(xt, torch.from_numpy(t)) - eps).square().mean()
+
+
+class RealNoiseLoss(NoiseLoss):
+    """Squared error of the predicted noise, of any kind, by a network that is not told of it.
+
+    Errors count the less the stronger the noise is, so that weak noise counts as much: the squared
+    error that is left grows about as the power 1.4 of the noise.
+
+    Parameters are those of `NoiseLoss`.
+    """
+
+    def __call__(self, step: int) -> Tensor:
+        crops, _, seed = draw_batch(self.images, self.config, step)
+        rngs = [np.random.default_rng([seed, index]) for index in range(len(crops))]
+        share = slice(self.rank, None, self.world)
+        pairs = list(zip(crops[share], rngs[share], strict=True))
+        x0 = torch.from_numpy(crops[share])
+        y = torch.from_numpy(np.stack([signed_noisy(crop, rng) for crop, rng in pairs]))
+        sigma, schedule = 2 * self.config.sigma, self.config.schedule
+        eps = (y - x0) / sigma
+        t = schedule.step_of(sigma)
+        xt = (schedule.alpha_bar(t) ** 0.5 * y).to(self.device)
+        rms = eps.square().mean(dim=(1, 2, 3)).sqrt().clamp(min=FAINT / self.config.sigma)
+        error = self.predicted(xt, torch.full((len(y),), float(t))) - eps.to(self.device)
+        return (error.square().mean(dim=(1, 2, 3)) * rms.to(self.device) ** -1.4).mean()
+
+
+def signed_noisy(crop: NDArray, rng: np.random.Generator) -> NDArray:
+    """An image (C, H, W) in [−1, 1] with real noise."""
+    photo = np.moveaxis((crop + 1) / 2, 0, 2)
+    noisy = draw_noise(photo if len(crop) == 3 else photo[..., 0], rng)
+    return 2 * np.moveaxis(np.atleast_3d(noisy), 2, 0) - 1
 
 
 def record(
@@ -205,7 +246,7 @@ def record(
                 bar.set_postfix(loss=f"{log.flush():.4f}", psnr=f"{psnr:.2f}")
             if validation and (done or state.step % config.validate_every == 0):
                 log.flush()
-                psnr = round(validation_psnr(state.averaged, validation, config.schedule), 4)
+                psnr = round(validation_psnr(state.averaged, validation, config), 4)
                 log.add(step=state.step, psnr=psnr, seconds=round(time.monotonic() - start, 1))
             if done or time.monotonic() - saved >= checkpoint_seconds:
                 log.flush()
@@ -214,18 +255,16 @@ def record(
                 saved = time.monotonic()
 
 
-def validation_psnr(
-    net: UNet, images: list[NDArray], schedule: NoiseSchedule, sigma: float = 25 / 255
-) -> float:
+def validation_psnr(net: UNet, images: list[NDArray], config: TrainingConfig) -> float:
     """Mean PSNR in dB of the posterior mean on the central 256² of each image.
+
+    The noise is white with σ = 25/255, or of the kinds that the run is for.
 
     Parameters
     ----------
     net : UNet
     images : list of ndarray (C, H, W)
-    schedule : NoiseSchedule
-    sigma : float, default 25/255
-        Noise for an image in [0, 1].
+    config : TrainingConfig
 
     Returns
     -------
@@ -238,10 +277,16 @@ def validation_psnr(
         top, left = (image.shape[1] - height) // 2, (image.shape[2] - width) // 2
         crop = image[None, :, top : top + height, left : left + width]
         x0 = torch.from_numpy(signed(crop))
-        noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(index))
-        with torch.inference_mode():
+        if config.noise == "real":
+            sigma = config.sigma
+            noisy = signed_noisy(x0[0].numpy(), np.random.default_rng(index))
+            y = torch.from_numpy(noisy)[None].to(device)
+        else:
+            sigma = 25 / 255
+            noise = torch.randn(x0.shape, generator=torch.Generator().manual_seed(index))
             y = (x0 + 2 * sigma * noise).to(device)
-            estimate = posterior_mean(net, y, 2 * sigma, schedule).clamp(-1, 1).cpu()
+        with torch.inference_mode():
+            estimate = posterior_mean(net, y, 2 * sigma, config.schedule).clamp(-1, 1).cpu()
         scores.append(-10 * math.log10((estimate - x0).square().mean().item() / 4))
     return float(np.mean(scores))
 
@@ -250,6 +295,9 @@ def write_weights(state: TrainingState, path: str | PathLike) -> None:
     """Write the averaged weights as a weight file."""
     config = state.config
     low, high = config.sigma_range
+    if config.noise == "real":
+        weights.save(path, state.averaged, config.schedule, (low, high), blind=config.sigma)
+        return
     if config.uniform > 0:
         schedule = config.schedule
         low = min(low, float(schedule.sigma_tilde(1)) / 2)

@@ -1,0 +1,257 @@
+"""Noise as it is: its strength by intensity, its covariance between neighbours and channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from difffilter.image import as_float
+from difffilter.noise.estimation import estimate_sigma
+from difffilter.noise.spectrum import (
+    HIGH,
+    LOW,
+    MIDDLE,
+    PATCH,
+    Patches,
+    intensity_classes,
+    spectrum_of,
+)
+
+__all__ = ["NoiseModel", "estimate_noise"]
+
+# Shares of the patches that are taken for flat: of all of them, and of a class of intensity.
+FLAT, FLAT_OF_CLASS = 0.01, 0.03
+
+# Noise is white if middle frequencies have at most this multiple of the variance of high ones.
+# (The flattest patches of photographs with white noise reach 1.25 at σ = 5/255, those with the noise
+# of a camera start at 2.)
+WHITE = 1.6
+
+# Below this share of the range, what is not white may as well be the texture of a clean image.
+FAINT = 3.5 / 255
+
+# The noise of a class of intensity is at most this multiple of that of the flattest patches.
+STRONGER = 1.7
+
+
+@dataclass(frozen=True)
+class NoiseModel:
+    """Noise whose strength depends on the intensity, and that may be correlated.
+
+    At pixel i of channel c the noise has the standard deviation s_c(x_i), where x_i is the mean of
+    the channels there, without noise. Noise divided by it is stationary: it has one spectrum.
+
+    Attributes
+    ----------
+    levels : ndarray (K,)
+        Intensities in ascending order.
+    deviations : ndarray (C, K)
+        The standard deviation at each of them, of each channel; linear in between, and constant
+        beyond.
+    spectrum : ndarray (8, 8, C, C)
+        Variance of the noise, divided by its local standard deviation, at the frequencies
+        (π/8)·(k, l), and covariance of the channels; its mean over the frequencies is the
+        correlation of the channels.
+    white : bool
+        Whether it is white: independent from pixel to pixel.
+    sigma : float
+        Root mean square of the noise over the image and its channels.
+
+    Examples
+    --------
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (128, 128))
+    >>> model = estimate_noise(noisy)
+    >>> model.white, round(model.sigma, 2)
+    (True, 0.1)
+    """
+
+    levels: NDArray
+    deviations: NDArray
+    spectrum: NDArray
+    white: bool
+    sigma: float
+
+    @property
+    def channels(self) -> int:
+        return len(self.deviations)
+
+    @property
+    def correlation(self) -> NDArray:
+        """Correlation of the noise at lags of up to 3 pixels, of the mean of the channels' spectra.
+
+        Returns
+        -------
+        ndarray (7, 7)
+            1 at the centre, lag (0, 0).
+        """
+        mean = np.trace(self.spectrum, axis1=2, axis2=3) / self.channels
+        lags, k = np.arange(-3, 4), np.arange(PATCH)
+        # A half counts at both ends of [0, π], of which the upper is extrapolated.
+        waves = np.cos(np.pi * np.outer(lags, k) / PATCH) * np.where(k == 0, 0.5, 1)
+        ends = mean[-1], mean[:, -1]
+        full = waves @ mean @ waves.T
+        nyquist = np.cos(np.pi * lags) / 2
+        full += np.outer(nyquist, waves @ ends[0]) + np.outer(waves @ ends[1], nyquist)
+        full += mean[-1, -1] * np.outer(nyquist, nyquist)
+        return full / full[3, 3]
+
+    def deviation(self, image: NDArray, channel_axis: int | None = None) -> NDArray:
+        """The standard deviation of the noise at each pixel of an image without noise.
+
+        Parameters
+        ----------
+        image : ndarray
+            Floating point.
+        channel_axis : int, optional
+
+        Returns
+        -------
+        ndarray
+            Of the image's shape and dtype.
+        """
+        level = image if channel_axis is None else image.mean(axis=channel_axis)
+        found = [np.interp(level, self.levels, each) for each in self.deviations]
+        if channel_axis is None:
+            return found[0].astype(image.dtype)
+        return np.stack(found, axis=channel_axis).astype(image.dtype)
+
+    def shaped(self, white: NDArray) -> NDArray:
+        """White noise of variance 1 with this noise's correlation, and of variance 1 again.
+
+        Parameters
+        ----------
+        white : ndarray (B, C, ..., H, W)
+
+        Returns
+        -------
+        ndarray
+            Of the same shape and dtype. Opposite borders are neighbours.
+        """
+        channels, (height, width) = white.shape[1], white.shape[-2:]
+        spectrum = self.spectrum
+        if channels != self.channels:  # each channel by itself
+            mean = np.trace(spectrum, axis1=2, axis2=3) / self.channels
+            spectrum = mean[..., None, None] * np.eye(channels)
+        rows, columns = np.abs(np.fft.fftfreq(height)), np.fft.rfftfreq(width)
+        fine = _interpolated(spectrum, 2 * PATCH * rows, 2 * PATCH * columns)
+        values, vectors = np.linalg.eigh(fine)
+        root = vectors * np.sqrt(np.clip(values, 0, None))[..., None, :]
+        waves = np.fft.rfft2(white)
+        waves = np.einsum("hwcd,bd...hw->bc...hw", root, waves, optimize=True)
+        result = np.fft.irfft2(waves, s=(height, width))
+        axes = (0, *range(2, white.ndim))
+        scale = np.sqrt(np.mean(np.square(result), axis=axes, keepdims=True))
+        return (result / np.where(scale > 0, scale, 1)).astype(white.dtype)
+
+
+def _interpolated(table, rows, columns):
+    """A table (8, 8, ...) at fractional indices of its first two axes, by linear interpolation."""
+    for axis, at in ((0, rows), (1, columns)):
+        at = np.clip(at, 0, PATCH - 1)
+        low = np.minimum(at.astype(int), PATCH - 2)
+        share = (at - low).reshape((-1,) + (1,) * (table.ndim - 1 - axis))
+        below, above = np.take(table, low, axis), np.take(table, low + 1, axis)
+        table = (1 - share) * below + share * above
+    return table
+
+
+def estimate_noise(
+    image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
+) -> NoiseModel:
+    """Measure the noise of an image from the image alone.
+
+    Its spectrum is that of the flattest patches of 8×8 pixels, of which 2 % are taken, as
+    `difffilter.noise.spectrum` explains. Its strength by intensity is measured in up to eight
+    classes of intensity, at the middle and high frequencies of the flattest patches of each; a
+    class whose flattest patches still show the image (by more energy at low frequencies than the
+    spectrum has) counts the less for it. White noise has the strength that `estimate_sigma` finds.
+
+    Parameters
+    ----------
+    image : array_like
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+        Patches of a volume lie in its planes.
+    channel_axis : int, optional
+        The axis of the channels; ``None``: no channels.
+    mask : array_like of bool, optional
+        The pixels to use, of the image's spatial shape; ``None``: all.
+
+    Returns
+    -------
+    NoiseModel
+        White, and equally strong everywhere, for an image with room for fewer than 200 patches.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the image is invalid.
+
+    Examples
+    --------
+    >>> from scipy.ndimage import gaussian_filter
+    >>> noise = gaussian_filter(np.random.default_rng(0).normal(size=(128, 128)), 1)
+    >>> model = estimate_noise(0.5 + 0.1 / noise.std() * noise)
+    >>> model.white, round(model.sigma, 1), bool(model.correlation[3, 4] > 0.5)
+    (False, 0.1, True)
+    """
+    image = as_float(image, channel_axis)
+    if channel_axis is None:
+        planes = image.reshape(-1, 1, *image.shape[-2:])
+    else:
+        planes = np.moveaxis(image, channel_axis, -3)
+        planes = planes.reshape(-1, *planes.shape[-3:])
+    inside = None if mask is None else np.asarray(mask, bool).reshape(-1, *image_plane(planes))
+    patches = Patches.of(planes, inside)
+    channels = planes.shape[1]
+    if len(patches) >= 200:
+        spectrum = spectrum_of(patches, FLAT)
+        energy = np.trace(spectrum, axis1=1, axis2=2) / channels
+        high, middle = energy[HIGH].mean(), energy[MIDDLE].mean()
+        if middle > WHITE * high and energy.mean() > (FAINT * np.ptp(planes)) ** 2:
+            return _coloured(patches, spectrum, planes)
+    sigma = estimate_sigma(image, channel_axis=channel_axis, mask=mask)
+    level = np.array([float(planes.mean())])
+    flat = np.broadcast_to(np.eye(channels), (PATCH, PATCH, channels, channels))
+    return NoiseModel(level, np.full((channels, 1), sigma), flat, True, sigma)
+
+
+def image_plane(planes):
+    """(H, W)."""
+    return planes.shape[-2:]
+
+
+def _coloured(patches, spectrum, planes):
+    """The model of noise that is not white."""
+    measured = MIDDLE | HIGH
+    channels = patches.means.shape[1]
+    variance = np.diagonal(spectrum, axis1=1, axis2=2)  # (64, C)
+    total, seen = variance.mean(axis=0), variance[measured].mean(axis=0)
+    contrast = variance[LOW].mean() / max(variance[measured].mean(), np.finfo(float).tiny)
+    levels, strengths, trust = [], [], []
+    for each in intensity_classes(patches):
+        own = np.diagonal(spectrum_of(each, FLAT_OF_CLASS), axis1=1, axis2=2)
+        levels.append(each.means.mean())
+        strengths.append(own[measured].mean(axis=0) / seen * total)
+        excess = own[LOW].mean() / max(own[measured].mean(), np.finfo(float).tiny) / contrast
+        trust.append(min(1.0, 1 / max(excess, 1e-3)) ** 2)
+    levels = np.array(levels)
+    strengths = np.minimum(strengths, STRONGER**2 * total)
+    deviations = np.sqrt([_smoothed(levels, each, trust) for each in np.transpose(strengths)])
+    level = planes.mean(axis=1)
+    rms = [np.mean(np.square(np.interp(level, levels, each))) for each in deviations]
+    scale = np.sqrt(np.maximum(total, np.finfo(float).tiny))
+    spectrum = spectrum / (scale[:, None] * scale[None, :])
+    return NoiseModel(
+        levels, deviations, spectrum.reshape(PATCH, PATCH, channels, channels), False,
+        float(np.sqrt(np.mean(rms))),
+    )  # fmt: skip
+
+
+def _smoothed(levels, variances, trust):
+    """Variances by intensity with the trusted ones as they are and others as their neighbours."""
+    variances, trust = np.maximum(variances, 1e-12), np.maximum(trust, 1e-3)
+    width = max((levels[-1] - levels[0]) / 6, 1e-6)
+    near = np.exp(-0.5 * ((levels[:, None] - levels[None, :]) / width) ** 2) * trust
+    return np.exp(near @ np.log(variances) / near.sum(axis=1))

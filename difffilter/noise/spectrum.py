@@ -1,0 +1,130 @@
+"""Noise measured where an image shows little else: its spectrum, and its strength by intensity.
+
+Patches of 8×8 pixels are transformed by an orthonormal DCT. The coefficients of noise at different
+frequencies are nearly independent, be it white or not, while those of an image are small or large
+together. So the frequencies are divided like a chessboard: patches with the least energy on the
+white fields are flat, and their noise is measured on the black ones, and the other way round.
+Patches that happen to have little noise are not preferred.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Patches", "intensity_classes", "spectrum_of"]
+
+PATCH = 8
+
+# About the largest number of patches, and the least that are measured together.
+MOST, FEWEST = 1 << 15, 24
+
+# The largest share of saturated values in a patch.
+SATURATED = 0.03
+
+# The median of the square of a standard normal number.
+MEDIAN_OF_SQUARE = 0.45493642
+
+FREQUENCY = np.add.outer(np.arange(PATCH), np.arange(PATCH)).ravel()
+BLACK, WHITE = FREQUENCY % 2 == 1, (FREQUENCY % 2 == 0) & (FREQUENCY > 0)
+# Low frequencies show the image; of middle and high ones a flat patch has little but noise.
+LOW = (FREQUENCY > 0) & (FREQUENCY < 4)
+MIDDLE = (FREQUENCY >= 4) & (FREQUENCY < 8)
+HIGH = FREQUENCY >= 9
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The DCT coefficients of unsaturated patches of an image.
+
+    Attributes
+    ----------
+    means : ndarray (N, C)
+        Mean intensities.
+    coefficients : ndarray (N, C, 64)
+    """
+
+    means: NDArray
+    coefficients: NDArray
+
+    @classmethod
+    def of(cls, planes: NDArray, mask: NDArray | None = None) -> Patches:
+        """The patches of planes ``(D, C, H, W)``, evenly spread; `mask` is ``(D, H, W)``."""
+        depth, channels, height, width = planes.shape
+        if min(height, width) < PATCH:
+            empty = np.empty((0, channels, PATCH * PATCH), planes.dtype)
+            return cls(empty[..., 0], empty)
+        positions = depth * (height - PATCH + 1) * (width - PATCH + 1)
+        # Every third position holds nearly all of the information; small images need every one.
+        step = 1 if positions < 1 << 12 else max(3, math.ceil(math.sqrt(positions / MOST)))
+        windows = np.lib.stride_tricks.sliding_window_view(planes, (PATCH, PATCH), (2, 3))
+        patches = windows[:, :, ::step, ::step].transpose(0, 2, 3, 1, 4, 5)
+        patches = patches.reshape(-1, channels, PATCH * PATCH)
+        # Saturation cuts the noise off; a few pixels of a patch do little harm.
+        extremes = planes.min(axis=(0, 2, 3)), planes.max(axis=(0, 2, 3))
+        low, high = (np.asarray(each)[:, None] for each in extremes)
+        good = ((patches <= low) | (patches >= high)).mean(axis=(1, 2)) <= SATURATED
+        if mask is not None:
+            inside = np.lib.stride_tricks.sliding_window_view(mask, (PATCH, PATCH), (1, 2))
+            good &= inside[:, ::step, ::step].all(axis=(-2, -1)).ravel()
+        patches = patches[good]
+        return cls(patches.mean(axis=2), patches @ cosines().astype(patches.dtype))
+
+    def __len__(self):
+        return len(self.means)
+
+    def part(self, members: NDArray) -> Patches:
+        """Some of the patches."""
+        return Patches(self.means[members], self.coefficients[members])
+
+
+def cosines() -> NDArray:
+    """The orthonormal 2-D DCT-II of a patch, as a matrix ``(64, 64)``."""
+    k = np.arange(PATCH)
+    basis = np.cos(np.pi * np.outer(2 * k + 1, k) / (2 * PATCH)) * math.sqrt(2 / PATCH)
+    basis[:, 0] /= math.sqrt(2)
+    return np.kron(basis, basis)
+
+
+def spectrum_of(patches: Patches, share: float) -> NDArray:
+    """Covariance of the channels at each frequency, of the noise in the flattest patches.
+
+    Parameters
+    ----------
+    patches : Patches
+    share : float
+        The share of the patches that is taken for flat.
+
+    Returns
+    -------
+    ndarray (64, C, C)
+        That of frequency (0, 0), which an image hides, is the mean of its neighbours.
+    """
+    coefficients = patches.coefficients
+    count = min(len(patches), max(FEWEST, round(share * len(patches))))
+    channels = coefficients.shape[1]
+    spectrum = np.empty((PATCH * PATCH, channels, channels))
+    for selecting, measured in ((WHITE, BLACK), (BLACK, WHITE)):
+        energy = np.square(coefficients[..., selecting]).sum(axis=(1, 2))
+        flat = np.argpartition(energy, count - 1)[:count]
+        values = coefficients[flat][..., measured].astype(np.float64)
+        # Outliers, which a median leaves out, are the image's.
+        squares = np.square(values)
+        typical = np.median(squares, axis=0) / MEDIAN_OF_SQUARE
+        products = np.einsum("ncf,ndf->fcd", values, values) / count
+        scale = np.sqrt(typical / np.maximum(squares.mean(axis=0), np.finfo(float).tiny)).T
+        spectrum[measured] = products * scale[:, :, None] * scale[:, None, :]
+    spectrum[0] = (spectrum[1] + spectrum[PATCH]) / 2
+    return spectrum
+
+
+def intensity_classes(patches: Patches, most: int = 8) -> list[Patches]:
+    """The patches in classes of intensity of equal size, as many as they suffice for."""
+    count = min(most, len(patches) // (8 * FEWEST))
+    if count < 2:
+        return [patches]
+    order = np.argsort(patches.means.mean(axis=1), kind="stable")
+    return [patches.part(members) for members in np.array_split(order, count)]
