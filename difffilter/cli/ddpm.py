@@ -172,8 +172,8 @@ def weights():
 def train(folder, preset, output, steps, init, resume, weights, **options):
     """Train a DDPM on the images of a folder.
 
-    After an interruption, --resume goes on with the settings of the run; of these, only --steps can
-    be changed.
+    After an interruption, --resume goes on with the settings of the run, of which only --steps can be
+    changed.
 
     To use several GPUs or machines, run it with torchrun: each process takes its share of the
     batch, and every image appears once per epoch.
