@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from difffilter.cli.completion import PRESETS, among, files, folders, names_in
-from difffilter.cli.denoisers import quoted
+from difffilter.cli.denoisers import make_denoiser, quoted, warm_up
 from difffilter.cli.options import device_option, overwrite_option, seed_option
 from difffilter.cli.types import Number
 
@@ -27,6 +27,9 @@ def _require_torch():
 @click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="A figure, or an animation: .webp or .gif. "
                    "[default: IMG_evolve.png, next to IMG]")  # fmt: skip
+@click.option("-m", "--method", metavar="METHOD", default="heat", show_default=True,
+              shell_complete=names_in("difffilter.catalog", "CATALOG"),
+              help="The PDE; see 'difffilter methods'.")  # fmt: skip
 @click.option("--weights", metavar="NAME",
               shell_complete=names_in("difffilter.ddpm.weights", "available", "auto", or_files=True),
               help="Also remove the noise with these weights; 'auto': those that fit IMG.")  # fmt: skip
@@ -45,15 +48,17 @@ def _require_torch():
 @seed_option
 @device_option
 @overwrite_option
-def evolve(image, output, overwrite, frames, **options):
-    """Show both diffusions of an image: heat equation and DDPM.
+def evolve(image, output, method, overwrite, frames, **options):
+    """Show both diffusions of an image: by a PDE and by a DDPM.
 
-    One row shows the image under the heat equation, the next one how the DDPM turns it into noise.
-    With weights, a third row shows how the DDPM removes the noise of the last step.
+    One row shows the image under the PDE, the next one how the DDPM turns it into noise. Images one
+    above the other retain the same share of the variance, as far as the PDE comes down to it by the
+    time 300. With weights, a third row shows how the DDPM removes the noise of the last step.
 
     \b
     Examples:
       difffilter evolve photo.png -o evolve.png
+      difffilter evolve photo.png -m "perona_malik(kappa=0.05)" --last 300
       difffilter evolve photo.png -o evolve.webp --weights auto --last 300
     """
     from difffilter.figures import formats, two_diffusions
@@ -65,10 +70,13 @@ def evolve(image, output, overwrite, frames, **options):
     animations = two_diffusions.ANIMATED
     check_target(target, overwrite, {**dict.fromkeys(formats()), **animations})
     animated = target.suffix.lower() in animations
+    denoiser = make_denoiser(method)
     picture = read(source)
+    warm_up({method: denoiser})
     ways = two_diffusions.two_diffusions(
         picture.upright()[0],
         channel_axis=picture.channel_axis,
+        method=denoiser,
         frames=frames or (40 if animated else 7),
         **options,
     )

@@ -113,12 +113,18 @@ def test_evolve_draws_and_animates(folder):
     assert invoke_ok("evolve", "grey.png", "--size", 32, cwd=folder) == ""
     with Image.open(folder / "grey_evolve.png") as figure:
         assert figure.size[0] > 2 * figure.size[1]  # seven columns of two rows
+    figure = (folder / "grey_evolve.png").read_bytes()
+    invoke_ok("evolve", "grey.png", "--size", 32, "-m", "tv-flow", "--overwrite", cwd=folder)
+    assert (folder / "grey_evolve.png").read_bytes() != figure
     options = ("--weights", "auto", "--last", 20, "--steps", 2, "--frames", 3, "--size", 24)
     invoke_ok("evolve", "colour.jpg", "-o", "way.gif", *options, cwd=folder)
     invoke_ok("evolve", "colour.jpg", "-o", "way.webp", *options, cwd=folder)
     for name in ("way.gif", "way.webp"):
         with Image.open(folder / name) as animation:
             assert animation.n_frames == 5  # three there, two back
+    assert "method is identity, which has no time; expected a PDE" in invoke_error(
+        "evolve", "grey.png", "-o", "x.png", "-m", "identity", cwd=folder
+    )
     assert "for 1 channels; expected weights for 3" in invoke_error(
         "evolve", "colour.jpg", "-o", "x.png", "--weights", "natural-gray", cwd=folder
     )
