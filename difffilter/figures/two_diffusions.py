@@ -200,7 +200,7 @@ def _times_of_shares(picture, pde, shares, channel_axis):
         return float(np.var(u, axis=(0, 1), dtype=np.float64).sum())
 
     whole, kept = variance(picture), []
-    if whole == 0:
+    if np.ptp(picture, axis=(0, 1)).max() == 0:
         return [0.0] * len(shares)
     for u in scale_space(picture, pde, TIMES, channel_axis=channel_axis):
         kept.append(min([variance(u) / whole, *kept[-1:]]))
