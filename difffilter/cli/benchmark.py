@@ -80,7 +80,7 @@ def report(results, output):
                 shell_complete=files)  # fmt: skip
 @click.option("-m", "--method", "methods", multiple=True, required=True, metavar="METHOD",
               shell_complete=names_in("difffilter.catalog", "CATALOG"),
-              help="Repeat for several.")  # fmt: skip
+              help="Method to calibrate. Repeat for several.")  # fmt: skip
 @click.option("--colour", is_flag=True, help="Use colour images. [default: converted to grey]")
 @click.option("--sigma", "sigmas", multiple=True, metavar="S",
               help="Noise level. Repeat for several. [default: from 5/255 to 75/255]")  # fmt: skip

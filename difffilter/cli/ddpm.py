@@ -32,7 +32,7 @@ def _require_torch():
               help="The PDE; see 'difffilter methods'.")  # fmt: skip
 @click.option("--weights", metavar="NAME",
               shell_complete=names_in("difffilter.ddpm.weights", "available", "auto", or_files=True),
-              help="Also remove the noise with these weights; 'auto': those that fit IMG.")  # fmt: skip
+              help="Also remove the noise, with these weights; 'auto': those that fit IMG.")  # fmt: skip
 @click.option(
     "--frames",
     type=click.IntRange(2),
@@ -42,9 +42,9 @@ def _require_torch():
 @click.option("--last", type=click.IntRange(1, 1000), metavar="N", default=1000, show_default=True,
               help="Last step t of the DDPM.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N", default=100, show_default=True,
-              help="Number of denoising steps.")  # fmt: skip
+              help="Number of denoising steps, with --weights.")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), metavar="N", default=256, show_default=True,
-              help="Shrink a longer side to this, in pixels.")  # fmt: skip
+              help="Shrink larger images to this side, in pixels.")  # fmt: skip
 @seed_option
 @device_option
 @overwrite_option
@@ -92,13 +92,14 @@ def evolve(image, output, method, overwrite, frames, **options):
               help="Number of images.")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
               help="Where to write the grid.")  # fmt: skip
-@click.option("--weights", default="natural-gray", show_default=True, shell_complete=WEIGHTS,
-              help="A name, see 'difffilter weights', or a file.")  # fmt: skip
+@click.option("--weights", metavar="NAME", default="natural-gray", show_default=True,
+              shell_complete=WEIGHTS, help="A name, see 'difffilter weights', or a file.")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), metavar="N", default=128, show_default=True,
               help="Side of an image, in pixels.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N", default=200, show_default=True,
               help="Number of denoising steps.")  # fmt: skip
-@click.option("--eta", type=Number(), default=1.0, show_default=True, help="1 is DDPM, 0 DDIM.")
+@click.option("--eta", type=Number(), metavar="X", default=1.0, show_default=True,
+              help="Noise of each step: 1 as in DDPM, 0 as in DDIM.")  # fmt: skip
 @seed_option
 @device_option
 @overwrite_option
