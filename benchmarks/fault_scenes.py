@@ -237,7 +237,7 @@ class Real(Scene):
         for path in self.folder.glob("in/*.png"):
             Image.fromarray(photo[:300, :300]).save(path)
         (self.folder / "study.toml").write_text(
-            STUDY.replace('"slowly:Slowly"', '"heat", "edge_enhancing"')
+            STUDY.replace('"slowly:Slowly"', '"heat", "edge_enhancing", "auto"')
         )
 
     def command(self, again):
@@ -263,6 +263,7 @@ def real(arguments):
 
 REAL = [
     *(real(f"smooth photo.png -o out.png --overwrite -m {name}") for name in df.methods()),
+    real("smooth photo.png -o out.png --overwrite"),
     real("smooth photo.tif -o out.tif --overwrite --block 128"),
     real("smooth in -o out --resume"),
     real("smooth in -o out --resume --jobs 2"),

@@ -15,7 +15,11 @@ from difffilter.denoiser import Denoiser, as_denoiser
 from difffilter.image import as_float
 from difffilter.noise.estimation import check_sigma
 
-__all__ = ["Parameters", "denoise", "estimate_parameters", "scale_space"]
+__all__ = ["Parameters", "denoise", "estimate_parameters", "pde_for", "scale_space"]
+
+# Noise of less than this share of the range of intensities says nothing of what to smooth: in a scale
+# space, what is chosen is then chosen as for noise of the other share.
+FAINT, VISIBLE = 1 / 255, 0.1
 
 
 def denoise(
@@ -242,13 +246,15 @@ def scale_space(
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
     method : str or Denoiser
-        A PDE: what `make` takes, or a Denoiser with a field ``time``, whose value does not matter.
-        Other parameters that are ``None`` are chosen from the image, once.
+        A PDE: what `make` takes, or a Denoiser with a field ``time``, whose value does not matter;
+        ``"auto"`` is the PDE of least estimated risk. Other parameters that are ``None`` are chosen
+        from the image, once.
     times : iterable of float
         In the method's units of time; ≥ 0, none below the one before.
     sigma : float, optional
         Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
-        estimated from the image.
+        estimated from the image, or a tenth of the range of intensities if the estimate is below
+        1/255 of it, so that an image without noise evolves as well. A larger σ gives a larger κ.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
 
@@ -278,16 +284,64 @@ def scale_space(
     times = [float(time) for time in times]
     if any(a > b for a, b in zip([0.0, *times], times, strict=False)):
         raise ValueError(f"times is {times}; expected numbers ≥ 0, none below the one before")
-    denoiser = make(method) if isinstance(method, str) else as_denoiser(method)
-    if "time" not in denoiser.parameters:
-        raise ValueError(f"method is {spell(denoiser)}, which has no time; expected a PDE")
     image = as_float(image, channel_axis)
-    return _evolution(image, denoiser, times, sigma, channel_axis)
+    return _evolution(image, pde_for(image, method, sigma, channel_axis), times, channel_axis)
 
 
-def _evolution(image, denoiser, times, sigma, channel_axis):
-    if not denoiser.replace(time=0.0).is_settled(sigma):
-        denoiser = denoiser.replace(time=None).choose(image, sigma, channel_axis=channel_axis)
+def pde_for(
+    image: NDArray,
+    method: str | Denoiser,
+    sigma: float | None = None,
+    channel_axis: int | None = None,
+    *,
+    faint: float = FAINT,
+) -> Denoiser:
+    """A PDE with all parameters but the time, those that are ``None`` chosen from an image.
+
+    Parameters
+    ----------
+    image : ndarray
+        Floating point.
+    method, sigma, channel_axis
+        As for `scale_space`.
+    faint : float, default 1/255
+        The share of the range of intensities below which an estimated σ becomes a tenth of it.
+
+    Raises
+    ------
+    ValueError
+        If the method has no time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slope = np.linspace(0, 1, 32) * np.ones((32, 1))
+    >>> pde_for(slope, "perona_malik").kappa >= 0.05
+    True
+    """
+    denoiser = make(method) if isinstance(method, str) else as_denoiser(method)
+    has_time = "time" in denoiser.parameters
+    if has_time and denoiser.replace(time=0.0).is_settled(sigma):
+        return denoiser
+    if has_time or not denoiser.is_settled():
+        if sigma is None:
+            sigma = _visible(image, denoiser, channel_axis, faint)
+        open_time = denoiser.replace(time=None) if has_time else denoiser
+        chosen = open_time.choose(image, sigma, channel_axis=channel_axis)
+        if "time" in chosen.parameters:
+            return chosen
+    raise ValueError(f"method is {spell(denoiser)}, which has no time; expected a PDE")
+
+
+def _visible(image, denoiser, channel_axis, faint):
+    """σ as it is estimated, or a tenth of the range of intensities."""
+    sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    # (That of speckle is relative.)
+    extent = float(image.max() - image.min()) if denoiser.noise == "gaussian" else 1.0
+    return VISIBLE * extent if sigma < faint * extent else sigma
+
+
+def _evolution(image, denoiser, times, channel_axis):
     now, held_back = 0.0, denoiser.parameters.get("fidelity", 0)
     for time in times:
         if held_back:  # by the first image

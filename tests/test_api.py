@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from equations import EQUATIONS
+from skimage.transform import resize
 
 import difffilter as df
 from difffilter import catalog
@@ -89,6 +90,23 @@ def test_chooses_once_what_is_none(photo, rng):
     chosen = df.PeronaMalik().choose(noisy, 0.1)
     [last] = df.scale_space(noisy, "perona_malik", [chosen.time], sigma=0.1)
     np.testing.assert_array_equal(last, chosen(noisy))
+
+
+@pytest.mark.parametrize("scale", [1, 1000])
+@pytest.mark.parametrize("name", [*EQUATIONS, "auto"])
+def test_an_image_without_noise_evolves_as_well(name, scale, photo):
+    clean = scale * resize(photo, (64, 64), anti_aliasing=True)
+    clean += 1e-5 * scale * np.random.default_rng(0).random(clean.shape)
+    unit = scale if name == "tv_flow" else 1  # its time goes with the intensity
+    first, last = df.scale_space(clean, name, [0.1 * unit, 10 * unit])
+    assert np.var(last) < 0.97 * np.var(first)
+
+
+def test_auto_evolves_by_the_pde_of_least_risk(photo, rng):
+    noisy = (photo[:64, :64] + rng.normal(0, 0.1, (64, 64))).astype(np.float32)
+    chosen = df.make("auto").choose(noisy, 0.1)
+    [last] = df.scale_space(noisy, "auto", [2.0], sigma=0.1)
+    np.testing.assert_array_equal(last, chosen.replace(time=2.0)(noisy))
 
 
 def test_heat_agrees_with_its_exact_solution(colour_photo):

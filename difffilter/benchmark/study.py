@@ -23,7 +23,7 @@ from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.models import KINDS, add_noise
 
-__all__ = ["Case", "Study", "read_study"]
+__all__ = ["Case", "Study", "labels_of", "read_study"]
 
 # Photographs that scikit-image ships.
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket")
@@ -215,12 +215,7 @@ def read_study(path, images=()):
     ['identity', 'heat', 'perona_malik(presmooth=0.5)']
     """
     path = Path(path)
-    try:
-        content = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no study {path}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not TOML: {error}") from None
+    content = _content(path)
     with _naming(path.stem):
         known = [field.name for field in fields(Study) if field.name not in ("name", "folder")]
         for key in content:
@@ -240,6 +235,20 @@ def read_study(path, images=()):
         study = Study(name=path.stem, folder=path.absolute().parent, **content)
         _check(study)
     return study
+
+
+def labels_of(path):
+    """The labels of a study's methods; nothing else in its file need be right."""
+    return list(_labelled(_content(Path(path)).get("denoisers", [])))
+
+
+def _content(path):
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no study {path}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not TOML: {error}") from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from difffilter.cli.completion import files, folders, names_in
+from difffilter.cli.completion import files, folders, labels_in_study, names_in
 from difffilter.cli.denoisers import search_current_folder
 from difffilter.cli.options import scheduler_option
 
@@ -19,6 +19,7 @@ from difffilter.cli.options import scheduler_option
 @click.option("--images", multiple=True, metavar="PATH", shell_complete=files,
               help="Images to use instead of the study's. Repeat for several.")  # fmt: skip
 @click.option("-m", "--method", "methods", multiple=True, metavar="LABEL",
+              shell_complete=labels_in_study,
               help="Run only this method of the study. Repeat for several.")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1), metavar="N", default=1, show_default=True,
               help="Number of processes.")  # fmt: skip
@@ -79,7 +80,7 @@ def report(results, output):
                 shell_complete=files)  # fmt: skip
 @click.option("-m", "--method", "methods", multiple=True, required=True, metavar="METHOD",
               shell_complete=names_in("difffilter.catalog", "CATALOG"),
-              help="Repeat for several.")  # fmt: skip
+              help="Method to calibrate. Repeat for several.")  # fmt: skip
 @click.option("--colour", is_flag=True, help="Use colour images. [default: converted to grey]")
 @click.option("--sigma", "sigmas", multiple=True, metavar="S",
               help="Noise level. Repeat for several. [default: from 5/255 to 75/255]")  # fmt: skip

@@ -23,7 +23,7 @@ from difffilter.cli.progress import progress_over
 @sigma_option(help="Noise to add to IMG; with --no-reference, the noise that it has.")
 @click.option("-m", "--method", "methods", multiple=True, metavar="METHOD",
               shell_complete=names_in("difffilter.catalog", "CATALOG", "all"),
-              help="Repeat for several; 'all' for every one. "
+              help="Method to show; 'all' for every one. Repeat for several. "
                    "[default: heat, perona_malik, ddpm and the default of 'smooth']")  # fmt: skip
 @noise_option("--kind", KINDS_ADDED, default="gaussian", show_default=True,
               help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip

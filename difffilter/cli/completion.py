@@ -9,7 +9,16 @@ from importlib import import_module
 
 from click.shell_completion import CompletionItem
 
-__all__ = ["DIFFUSIVITIES", "PRESETS", "SCHEMES", "among", "files", "folders", "names_in"]
+__all__ = [
+    "DIFFUSIVITIES",
+    "PRESETS",
+    "SCHEMES",
+    "among",
+    "files",
+    "folders",
+    "labels_in_study",
+    "names_in",
+]
 
 # The names in modules that import Numba or PyTorch; a test compares them.
 DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
@@ -34,6 +43,20 @@ def among(*words):
         return [word for word in words if word.startswith(incomplete)]
 
     return complete
+
+
+def labels_in_study(ctx, param, incomplete):
+    """Completion among the labels of the study on the command line, or else among all methods."""
+    from difffilter.benchmark.study import labels_of
+    from difffilter.catalog import methods
+
+    # (After an option without its value, click leaves the arguments as they are.)
+    study = ctx.params.get("study") or next(iter(ctx.args), "")
+    try:
+        labels = labels_of(study)
+    except (OSError, TypeError, ValueError):  # not named yet, or not a study
+        labels = methods()
+    return among(*labels)(ctx, param, incomplete)
 
 
 def names_in(module, attribute, *others, or_files=False):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from difffilter.cli.completion import PRESETS, among, files, folders, names_in
-from difffilter.cli.denoisers import quoted
+from difffilter.cli.denoisers import make_denoiser, quoted, warm_up
 from difffilter.cli.options import device_option, overwrite_option, seed_option
 from difffilter.cli.types import Number
 
@@ -27,9 +27,12 @@ def _require_torch():
 @click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="A figure, or an animation: .webp or .gif. "
                    "[default: IMG_evolve.png, next to IMG]")  # fmt: skip
+@click.option("-m", "--method", metavar="METHOD", default="heat", show_default=True,
+              shell_complete=names_in("difffilter.catalog", "CATALOG"),
+              help="The PDE; see 'difffilter methods'.")  # fmt: skip
 @click.option("--weights", metavar="NAME",
               shell_complete=names_in("difffilter.ddpm.weights", "available", "auto", or_files=True),
-              help="Also remove the noise with these weights; 'auto': those that fit IMG.")  # fmt: skip
+              help="Also remove the noise, with these weights; 'auto': those that fit IMG.")  # fmt: skip
 @click.option(
     "--frames",
     type=click.IntRange(2),
@@ -39,21 +42,23 @@ def _require_torch():
 @click.option("--last", type=click.IntRange(1, 1000), metavar="N", default=1000, show_default=True,
               help="Last step t of the DDPM.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N", default=100, show_default=True,
-              help="Number of denoising steps.")  # fmt: skip
+              help="Number of denoising steps, with --weights.")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), metavar="N", default=256, show_default=True,
-              help="Shrink a longer side to this, in pixels.")  # fmt: skip
+              help="Shrink larger images to this side, in pixels.")  # fmt: skip
 @seed_option
 @device_option
 @overwrite_option
-def evolve(image, output, overwrite, frames, **options):
-    """Show both diffusions of an image: heat equation and DDPM.
+def evolve(image, output, method, overwrite, frames, **options):
+    """Show both diffusions of an image: by a PDE and by a DDPM.
 
-    One row shows the image under the heat equation, the next one how the DDPM turns it into noise.
-    With weights, a third row shows how the DDPM removes the noise of the last step.
+    One row shows the image under the PDE, the next one how the DDPM turns it into noise. Images one
+    above the other retain the same share of the variance, as far as the PDE comes down to it by the
+    time 300. With weights, a third row shows how the DDPM removes the noise of the last step.
 
     \b
     Examples:
       difffilter evolve photo.png -o evolve.png
+      difffilter evolve photo.png -m "perona_malik(kappa=0.05)" --last 300
       difffilter evolve photo.png -o evolve.webp --weights auto --last 300
     """
     from difffilter.figures import formats, two_diffusions
@@ -65,10 +70,13 @@ def evolve(image, output, overwrite, frames, **options):
     animations = two_diffusions.ANIMATED
     check_target(target, overwrite, {**dict.fromkeys(formats()), **animations})
     animated = target.suffix.lower() in animations
+    denoiser = make_denoiser(method)
     picture = read(source)
+    warm_up({method: denoiser})
     ways = two_diffusions.two_diffusions(
         picture.upright()[0],
         channel_axis=picture.channel_axis,
+        method=denoiser,
         frames=frames or (40 if animated else 7),
         **options,
     )
@@ -84,13 +92,14 @@ def evolve(image, output, overwrite, frames, **options):
               help="Number of images.")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
               help="Where to write the grid.")  # fmt: skip
-@click.option("--weights", default="natural-gray", show_default=True, shell_complete=WEIGHTS,
-              help="A name, see 'difffilter weights', or a file.")  # fmt: skip
+@click.option("--weights", metavar="NAME", default="natural-gray", show_default=True,
+              shell_complete=WEIGHTS, help="A name, see 'difffilter weights', or a file.")  # fmt: skip
 @click.option("--size", type=click.IntRange(1), metavar="N", default=128, show_default=True,
               help="Side of an image, in pixels.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N", default=200, show_default=True,
               help="Number of denoising steps.")  # fmt: skip
-@click.option("--eta", type=Number(), default=1.0, show_default=True, help="1 is DDPM, 0 DDIM.")
+@click.option("--eta", type=Number(), metavar="X", default=1.0, show_default=True,
+              help="Noise of each step: 1 as in DDPM, 0 as in DDIM.")  # fmt: skip
 @seed_option
 @device_option
 @overwrite_option
@@ -172,8 +181,8 @@ def weights():
 def train(folder, preset, output, steps, init, resume, weights, **options):
     """Train a DDPM on the images of a folder.
 
-    After an interruption, --resume goes on with the settings of the run; of these, only --steps can
-    be changed.
+    After an interruption, --resume goes on with the settings of the run, of which only --steps can be
+    changed.
 
     To use several GPUs or machines, run it with torchrun: each process takes its share of the
     batch, and every image appears once per epoch.

@@ -35,7 +35,10 @@ def quoted(method):
     "ddpm(weights='my.safetensors')"
     """
     # Double quotes read better around single ones, where they are as good.
-    return shlex.quote(method) if set(method) & set('"$`\\!') else f'"{method}"'
+    if set(method) & set("$`\\!"):
+        return shlex.quote(method)
+    escaped = method.replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def warm_up(denoisers):

@@ -53,7 +53,7 @@ def noise_option(old, kinds, **options):
 
 method_option = click.option(
     "-m", "--method", metavar="METHOD", shell_complete=names_in("difffilter.catalog", "CATALOG"),
-    help="See 'difffilter methods'. [default: auto]",
+    help="A name, with or without parameters; see 'difffilter methods'. [default: auto]",
 )  # fmt: skip
 volume_option = click.option("--volume", is_flag=True, help="Treat a TIFF's pages as one volume.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")
@@ -66,7 +66,8 @@ seed_option = click.option(
     help="Seed of the random numbers.",
 )
 device_option = click.option(
-    "--device", default="auto", show_default=True, shell_complete=among("auto", "cpu", "cuda"),
+    "--device", metavar="NAME", default="auto", show_default=True,
+    shell_complete=among("auto", "cpu", "cuda"),
     help="PyTorch device: cpu, cuda, cuda:1, ...",
 )  # fmt: skip
 scheduler_option = click.option(

@@ -44,7 +44,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @click.option("--scheme", metavar="NAME", shell_complete=among(*SCHEMES),
               help="Perona-Malik with this scheme: explicit, fsi, aos.")  # fmt: skip
 @click.option("--tol", type=Number(), metavar="E",
-              help="Perona-Malik with this error of the time steps. [default: 0.5/255]")  # fmt: skip
+              help="Perona-Malik with time steps of this error. [default: 0.5/255]")  # fmt: skip
 @click.option("--fidelity", type=Number(), metavar="L",
               help="Weight of the term that pulls back to IMG. [default: 0]")  # fmt: skip
 @volume_option
@@ -55,7 +55,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
               help="Number of processes.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Skip images that already have a result.")
 @click.option("--report", metavar="CSV", shell_complete=files,
-              help="Write a table of the images that failed, and why.")  # fmt: skip
+              help="Write a table of the images that failed, with the reasons.")  # fmt: skip
 @click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
               help="Process in blocks of this side. [default: large files only]")  # fmt: skip
 @click.option(
@@ -63,7 +63,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 )
 @scheduler_option
 @click.option("--max-pixels", type=click.IntRange(1), metavar="N",
-              help="Refuse larger images. [default: 179 million; in blocks 2^40]")  # fmt: skip
+              help="Refuse larger images. [default: 179 million; 2^40 in blocks]")  # fmt: skip
 @click.option("--quality", type=click.IntRange(1, 100), metavar="N",
               help="Quality of JPEG, WebP, AVIF and HEIC. [default: that of IMG]")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
@@ -74,10 +74,9 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
     """Smooth images and keep their edges.
 
     IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), an array (Zarr, HDF5), a folder,
-    a pattern, or - for standard input. The result has the type, size and metadata of IMG; that of
-    GIF is PNG. Parameters that you do not give are chosen from
-    the image. Arrays and large TIFF files are processed in blocks; after an interruption, the same
-    command resumes.
+    a pattern, or - for standard input. The result has the type, size and metadata of IMG; for a GIF,
+    it is a PNG. Parameters that you do not give are chosen from the image. Arrays and large TIFF
+    files are processed in blocks; after an interruption, the same command resumes.
 
     \b
     Examples:
@@ -197,7 +196,7 @@ def estimate(image, method, sigma, noise, volume):
 def noise(image, sigma, noise, seed, output, overwrite):
     """Add noise to an image.
 
-    The result has the type of the image: in an 8-bit file, the noise is rounded and clipped.
+    The result has the type of the image: in an 8-bit file, values are rounded and clipped.
 
     \b
     Example:

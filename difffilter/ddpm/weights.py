@@ -41,6 +41,8 @@ class Weights:
         The noise schedule of its training.
     sigma_range : tuple of float
         Smallest and largest σ it was trained on, for an image in [0, 1].
+    sha256 : str
+        Checksum of the content, in hexadecimal.
     blind : float or None, default None
         The σ that the network is told whatever the noise, for an image in [0, 1]; ``None``: it was
         trained on white noise, of whose strength it is told.
@@ -49,6 +51,7 @@ class Weights:
     net: UNet
     schedule: NoiseSchedule
     sigma_range: tuple[float, float]
+    sha256: str
     blind: float | None = None
 
 
@@ -236,7 +239,8 @@ def load(name_or_path: str | PathLike) -> Weights:
         )
     except RuntimeError as error:
         raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
-    return Weights(net.eval().requires_grad_(False), schedule, (low, high), blind)
+    digest = metadata["sha256"]
+    return Weights(net.eval().requires_grad_(False), schedule, (low, high), digest, blind)
 
 
 def read(path: str | PathLike) -> tuple[dict[str, str], dict[str, NDArray]]:
@@ -251,13 +255,14 @@ def read(path: str | PathLike) -> tuple[dict[str, str], dict[str, NDArray]]:
 
     with open(path, "rb") as stream:
         start = stream.read(2)
-    if start == b"PK" or start[:1] == b"\x80":
-        raise ValueError(f"{path} is a pickled checkpoint, which is never loaded")
     try:
         with safe_open(path, framework="numpy") as file:
             names = file.keys()
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
     except (SafetensorError, TypeError, ValueError) as error:
+        # (A safetensors file, too, may start like that: with the length of its header.)
+        if start == b"PK" or start[:1] == b"\x80":
+            raise ValueError(f"{path} is a pickled checkpoint, which is never loaded") from None
         raise ValueError(
             f"{path} is damaged, truncated or not a safetensors file: {error}"
         ) from None

@@ -1,4 +1,4 @@
-"""The two diffusions side by side: an image under the heat equation and under a DDPM."""
+"""The two diffusions side by side: an image under a PDE and under a DDPM."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from difffilter.api import scale_space
+from difffilter.api import VISIBLE, pde_for, scale_space
+from difffilter.catalog import make, spell
 from difffilter.checks import check_choice, check_whole
+from difffilter.denoiser import as_denoiser
 from difffilter.image import as_float
-from difffilter.pde.heat import heat
+from difffilter.pde.heat import Heat, heat
 
 __all__ = ["ANIMATED", "Way", "animate", "draw", "two_diffusions"]
 
@@ -20,6 +22,9 @@ ANIMATED = {
     ".webp": {"format": "WEBP", "quality": 80, "method": 4},
 }
 FRAME = 125  # milliseconds
+
+# Where to look for the time at which a PDE retains a fraction of the variance.
+TIMES = np.geomspace(1e-3, 300, 32)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Way:
 def two_diffusions(
     image,
     *,
+    method="heat",
     frames=7,
     last=1000,
     size=256,
@@ -53,17 +59,22 @@ def two_diffusions(
     channel_axis=None,
     device="auto",
 ):
-    """Diffuse an image by the heat equation and by a DDPM and, given weights, reverse the latter.
+    """Diffuse an image by a PDE and by a DDPM and, given weights, reverse the latter.
 
     The DDPM's x_t retains a fraction ᾱ_t of the variance of the image; the rest is noise. Each x_t
-    is shown with the solution of the heat equation that retains the same fraction. The heat
-    equation removes fine scales first and leaves the coarse ones free of noise [1]_; the DDPM keeps
-    all scales but buries them in noise, fine ones first [2]_.
+    is shown with the solution of the PDE that retains the same fraction. The heat equation removes
+    fine scales first and leaves the coarse ones free of noise [1]_; the DDPM keeps all scales but
+    buries them in noise, fine ones first [2]_. Other PDEs keep edges; one that still retains more at
+    the time 300 is shown at times that rise up to it.
 
     Parameters
     ----------
     image : array_like
         ``(H, W)``, or with one or three channels; integers are scaled to [0, 1].
+    method : str or Denoiser, default "heat"
+        The PDE, as for `scale_space`. Parameters that are ``None`` are chosen as for noise of a tenth
+        of the range of intensities, or more if there is more, so that an image without noise
+        evolves as well.
     frames : int, default 7
         Number of images, spaced more closely where there is little noise.
     last : int, default 1000
@@ -85,13 +96,14 @@ def two_diffusions(
     Returns
     -------
     list of Way
-        The heat equation, the DDPM forward and, with weights, the DDPM in reverse; each in
-        ascending order of t.
+        The PDE, the DDPM forward and, with weights, the DDPM in reverse; each in ascending order
+        of t.
 
     Raises
     ------
     FileNotFoundError, TypeError, ValueError
-        If the image is invalid, a number is out of range, or the weights are missing or do not fit.
+        If the image is invalid, the method is not a PDE, a number is out of range, or the weights
+        are missing or do not fit.
 
     References
     ----------
@@ -121,16 +133,23 @@ def two_diffusions(
     axis = None if channel_axis is None else -1
     t = sorted({round(last * (i / (frames - 1)) ** 2) for i in range(frames)})
     backward = default_weights(channels) if weights == "auto" else weights
+    pde = make(method) if isinstance(method, str) else as_denoiser(method)
+    if pde != Heat():  # whose times are found exactly
+        pde = pde_for(picture, pde, channel_axis=axis, faint=VISIBLE)
     there, back = evolve(
         picture, t, channel_axis=axis, backward=backward, steps=steps, seed=seed, device=device
     )
-    times = [_time_of_share(picture, schedule.alpha_bar(step), axis) for step in t]
-    blurred = list(scale_space(picture, "heat", times, channel_axis=axis))
+    shares = [schedule.alpha_bar(step) for step in t]
+    if pde == Heat():
+        times = [_time_of_share(picture, share, axis) for share in shares]
+    else:
+        times = _times_of_shares(picture, pde, shares, axis)
+    evolved = list(scale_space(picture, pde, times, channel_axis=axis))
     at = [f"t = {step}" for step in t]
     ways = [
         Way(
-            "heat equation",
-            blurred,
+            "heat equation" if isinstance(pde, Heat) else spell(pde).partition("(")[0],
+            evolved,
             [f"T = {time:.0f}" if time >= 100 else f"T = {time:.3g}" for time in times],
         ),
         Way("DDPM, forward", there, at),
@@ -171,6 +190,30 @@ def _time_of_share(picture, share, channel_axis):
     return float(np.exp(brentq(excess, -20, longest, xtol=1e-4)))
 
 
+def _times_of_shares(picture, pde, shares, channel_axis):
+    """The times at which a PDE retains these fractions, falling from 1, of the variance.
+
+    Fractions that it does not come down to by the last of `TIMES` get rising times up to that.
+    """
+
+    def variance(u):
+        return float(np.var(u, axis=(0, 1), dtype=np.float64).sum())
+
+    whole, kept = variance(picture), []
+    if np.ptp(picture, axis=(0, 1)).max() == 0:
+        return [0.0] * len(shares)
+    for u in scale_space(picture, pde, TIMES, channel_axis=channel_axis):
+        kept.append(min([variance(u) / whole, *kept[-1:]]))
+        if kept[-1] <= shares[-1]:
+            break
+    reached = [share for share in shares if 1 > share >= kept[-1]]
+    fall, logs = -np.log(np.maximum(kept, 1e-300)), np.log(TIMES[: len(kept)])
+    times = list(np.exp(np.interp(-np.log(reached), fall, logs)))
+    left = len(shares) - 1 - len(times)
+    times += list(np.geomspace(times[-1] if times else TIMES[0], TIMES[-1], left + 1)[1:])
+    return [0.0, *map(float, times)]
+
+
 def draw(ways):
     """Draw the results of `two_diffusions` as rows of a figure.
 
@@ -206,8 +249,8 @@ def animate(ways, path, *, pause=8):
     Parameters
     ----------
     ways : list of Way
-        The results of `two_diffusions`. During the reverse process the heat equation, which cannot
-        be reversed, stands still.
+        The results of `two_diffusions`. During the reverse process the PDE, which cannot be
+        reversed, stands still.
     path : str or Path
         The file to write: .webp, or .gif, which is several times as large and has 64 shades of grey
         or 256 colours, dithered.

@@ -72,7 +72,7 @@ def add_noise(
     TypeError
         If the image or σ is not numeric.
     ValueError
-        If `noise` is unknown or σ is not from 0 to 1.
+        If `noise` is unknown, σ is not from 0 to 1, or the array has masked values.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def add_noise(
            [ 0.06,  0.01]])
     """
     # Noise does not depend on the axes, so any number of them is flattened.
-    image = np.asarray(image)
+    image = np.asanyarray(image)  # which leaves the mask to be refused
     flat = as_float(image.reshape(1, -1))
     sigma = check_sigma(sigma)
     check_choice("noise", noise, KINDS)

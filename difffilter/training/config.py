@@ -11,10 +11,13 @@ from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNetConfig
 
-__all__ = ["PRESETS", "TrainingConfig", "check_unchanged", "learning_rate"]
+__all__ = ["PRESETS", "TrainingConfig", "check_init", "check_unchanged", "learning_rate"]
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 NOISES = ("gaussian", "real")
+
+# The end of errors about what contradicts a run.
+RESUMED = "as in the run that is resumed, of which only steps can change"
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,36 @@ def check_unchanged(given: Mapping[str, Any], saved: TrainingConfig) -> None:
         if value != getattr(saved, name)
     ]
     if wrong:
-        raise ValueError(
-            f"{'; '.join(wrong)}, as in the run that is resumed, of which only steps can change"
+        raise ValueError(f"{'; '.join(wrong)}, {RESUMED}")
+
+
+def check_init(given: Mapping[str, str], saved: Mapping[str, str] | None) -> None:
+    """Raise an error for initial weights that are not those of the run that is resumed.
+
+    Parameters
+    ----------
+    given : mapping of str to str
+        Their ``name`` and ``sha256``.
+    saved : mapping of str to str, or None
+        Those of the run: empty if they were random, ``None`` if it is not known.
+
+    Raises
+    ------
+    ValueError
+        If the checksums differ.
+
+    Examples
+    --------
+    >>> check_init({"name": "natural-gray", "sha256": "4fd1"}, {})  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: init is natural-gray (sha256 4fd1); expected none, as in the run that is resumed...
+    """
+    if saved is not None and given["sha256"] != saved.get("sha256"):
+        shown, expected = (
+            f"{weights['name']} (sha256 {weights['sha256'][:12]})" if weights else "none"
+            for weights in (given, saved)
         )
+        raise ValueError(f"init is {shown}; expected {expected}, {RESUMED}")
 
 
 def learning_rate(config: TrainingConfig, step: int) -> float:

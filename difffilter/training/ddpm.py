@@ -22,7 +22,7 @@ from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet
 from difffilter.devices import multiplies_bfloat16
-from difffilter.training.config import PRESETS, TrainingConfig, check_unchanged
+from difffilter.training.config import PRESETS, TrainingConfig, check_init, check_unchanged
 from difffilter.training.data import draw_batch, load_images, set_aside, signed
 from difffilter.training.log import Log
 from difffilter.training.loop import processes, training_steps
@@ -65,7 +65,8 @@ def fit(
         one must not contradict.
     init : str or Path, optional
         Weights to start from, a name or a file; layers of another shape start afresh. Colour
-        learns much from grey. ``None``: random weights.
+        learns much from grey. ``None``: random weights; with `resume`, those of the run, which
+        others must not contradict.
     resume : bool, default False
         Go on from the checkpoint in `output`, exactly as if the run had never stopped.
     steps : int, optional
@@ -88,7 +89,7 @@ def fit(
     FileNotFoundError
         If there are no images, or no checkpoint to resume from.
     ValueError
-        If `config` contradicts the run that is resumed, or more than `steps` are done.
+        If `config` or `init` contradicts the run that is resumed, or more than `steps` are done.
     ValueError
         If an image cannot be read, none is as large as a crop, or the batch does not divide among
         the processes.
@@ -121,17 +122,22 @@ def fit(
     if not resume and checkpoint.exists():
         raise FileExistsError(f"{checkpoint} exists; resume it or choose another folder")
     with processes(device) as (own_device, rank, world):
+        given = None if init is None else weights.load(init)
+        start = {} if given is None else {"name": str(init), "sha256": given.sha256}
         if resume:
             state = TrainingState.load(checkpoint, own_device, steps)
             if config is not None:
                 check_unchanged(vars(config) | {"steps": state.config.steps}, state.config)
+            if start:
+                check_init(start, state.init)
         else:
             config = config or PRESETS["gray-small"]
             if steps is not None:
                 config = replace(config, steps=steps)
             state = TrainingState(config, own_device)
-            if init is not None:
-                state.start_from(weights.load(init).net)
+            if given is not None:
+                state.start_from(given.net)
+            state.init = start
         config = state.config
         if config.batch % world:
             raise ValueError(f"batch is {config.batch}; expected a multiple of {world} processes")

@@ -44,6 +44,9 @@ class TrainingState:
         Moving average of the weights of `net`.
     optimizers : tuple of torch.optim.Optimizer
         Muon for the weights that are matrices, AdamW for the others.
+    init : dict of str to str, or None
+        The name and the checksum of the weights that the run began with; empty if they were random,
+        ``None`` if the checkpoint is of a version that did not record it.
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device) -> None:
@@ -60,6 +63,7 @@ class TrainingState:
             Muon(matrices, config.learning_rate),
             torch.optim.AdamW(others, config.learning_rate, fused=True),
         )
+        self.init: dict[str, str] | None = {}
         self._start_at(0)
 
     def _start_at(self, step: int) -> None:
@@ -103,6 +107,8 @@ class TrainingState:
             for name, value in self.moments(weight).items():
                 tensors[f"moments/{parameter}/{name}"] = value
         metadata = {"config": json.dumps(asdict(self.config)), "step": str(self.step)}
+        if self.init is not None:
+            metadata["init"] = json.dumps(self.init)
         contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
         with replacing(path) as temporary:
             try:
@@ -154,6 +160,7 @@ class TrainingState:
             if moment.shape == weight.shape:
                 moment = torch.empty_like(weight, requires_grad=False).copy_(moment)
             state.moments(weight)[kind] = moment.to(device)
+        state.init = json.loads(metadata.get("init", "null"))
         state._start_at(done)
         return state
 

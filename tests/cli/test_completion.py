@@ -62,6 +62,15 @@ def test_every_method_is_completed(tmp_path):
     assert completed(["smooth", "-m", ""], tmp_path) == [f"plain,{name}" for name in df.methods()]
 
 
+def test_the_labels_of_a_study_are_completed(tmp_path):
+    (tmp_path / "study.toml").write_text('[denoisers]\nheat = "heat"\nmine = "mine:Best(a=1)"\n')
+    labels = ["plain,identity", "plain,heat", "plain,mine"]
+    assert completed(["bench", "study.toml", "-m", ""], tmp_path) == labels
+    assert completed(["bench", "study.toml", "-m", "heat", "-m", "m"], tmp_path) == labels[2:]
+    for before in ([], ["missing.toml"]):
+        assert completed(["bench", *before, "-m", "tv"], tmp_path) == ["plain,tv_flow"]
+
+
 def test_names_that_are_written_twice_agree():
     pytest.importorskip("torch")
     from difffilter.pde.solve.schemes import DIFFUSIVITIES, SCHEMES
@@ -81,8 +90,8 @@ def test_every_text_argument_is_completed():
         if parameter.type.name == "text" and not getattr(parameter, "hidden", False)
         if not parameter.shell_complete(click.Context(command), "")
     }
-    # The labels of a study, and what cannot be listed.
-    assert without == {"methods", "axes", "data", "scheduler", "sigmas"}
+    # They cannot be listed.
+    assert without == {"axes", "data", "scheduler", "sigmas"}
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")

@@ -64,9 +64,10 @@ def test_train_then_use_the_weights(photos):
 
 def test_training_resumes_with_the_same_options_or_none(photos):
     train = ("train", "photos", "-o", "run")
-    invoke_ok(*train, "--steps", 1, *SMALL, cwd=photos)
+    init = ("--init", "natural-gray")
+    invoke_ok(*train, "--steps", 1, *SMALL, *init, cwd=photos)
     assert "run" in invoke_error(*train, "--steps", 3, cwd=photos)  # which is not overwritten
-    same = ("--steps", 2, *SMALL, "--preset", "gray-small", "--init", "natural-gray", "--resume")
+    same = ("--steps", 2, *SMALL, "--preset", "gray-small", *init, "--resume")
     assert "steps:   2, 1 of them now" in invoke_ok(*train, *same, cwd=photos)
     assert "steps:   3, 1 of them now" in invoke_ok(*train, "--steps", 3, "--resume", cwd=photos)
     assert '"step": 3' in (photos / "run/log.jsonl").read_text()
@@ -81,6 +82,8 @@ def test_training_resumes_with_the_same_options_or_none(photos):
         (["--crop", 32, "--learning-rate", 1], "learning_rate is 1.0; expected 0.003, as in the run"),
         (["--preset", "color-small"], "preset is color-small; expected that of the run run, or none"),
         (["--steps", 1], "steps is 1; expected at least 2, the steps that are done"),
+        (["--init", "natural-gray"], "expected none, as in the run that is resumed, of which only "
+         "steps can change"),
         (["-o", "none"], "nothing to resume: there is no none/checkpoint.safetensors"),
     ],
 )  # fmt: skip
@@ -110,12 +113,18 @@ def test_evolve_draws_and_animates(folder):
     assert invoke_ok("evolve", "grey.png", "--size", 32, cwd=folder) == ""
     with Image.open(folder / "grey_evolve.png") as figure:
         assert figure.size[0] > 2 * figure.size[1]  # seven columns of two rows
+    figure = (folder / "grey_evolve.png").read_bytes()
+    invoke_ok("evolve", "grey.png", "--size", 32, "-m", "tv-flow", "--overwrite", cwd=folder)
+    assert (folder / "grey_evolve.png").read_bytes() != figure
     options = ("--weights", "auto", "--last", 20, "--steps", 2, "--frames", 3, "--size", 24)
     invoke_ok("evolve", "colour.jpg", "-o", "way.gif", *options, cwd=folder)
     invoke_ok("evolve", "colour.jpg", "-o", "way.webp", *options, cwd=folder)
     for name in ("way.gif", "way.webp"):
         with Image.open(folder / name) as animation:
             assert animation.n_frames == 5  # three there, two back
+    assert "method is identity, which has no time; expected a PDE" in invoke_error(
+        "evolve", "grey.png", "-o", "x.png", "-m", "identity", cwd=folder
+    )
     assert "for 1 channels; expected weights for 3" in invoke_error(
         "evolve", "colour.jpg", "-o", "x.png", "--weights", "natural-gray", cwd=folder
     )

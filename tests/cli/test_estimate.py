@@ -20,6 +20,7 @@ def test_the_command_that_is_printed_does_the_same(options, folder):
     text = invoke_ok("estimate", "a noisy one.png", *options, cwd=folder)
     comment, command = text.splitlines()
     assert comment.startswith("# sigma=0.")
+    assert "'\"'\"'" not in command  # which nobody can read
     invoke_ok(*shlex.split(command)[1:], "-o", "again.png", cwd=folder)
     noisy, first, again = (
         np.asarray(Image.open(folder / name))

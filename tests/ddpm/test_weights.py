@@ -97,6 +97,17 @@ def test_a_pickle_is_never_loaded(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+@pytest.mark.parametrize("length", [0x480, 0x4B50])
+def test_a_file_that_only_starts_like_a_pickle_is_read(tmp_path, length):
+    """The first bytes of a safetensors file are the length of its header."""
+    path = tmp_path / "net.safetensors"
+    save_file({"a": np.arange(3)}, path, {"note": ""})
+    empty = int.from_bytes(path.read_bytes()[:8], "little")
+    save_file({"a": np.arange(3)}, path, {"note": "x" * (length - empty)})
+    assert path.read_bytes()[:2] == length.to_bytes(2, "little")
+    np.testing.assert_array_equal(weights.read(path)[1]["a"], np.arange(3))
+
+
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format": "difffilter-ddpm-9"}])
 def test_a_foreign_file_is_an_error(tmp_path, metadata):
     path = tmp_path / "other.safetensors"

@@ -1,5 +1,7 @@
 """The two diffusions beside each other."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -33,6 +35,30 @@ def test_both_keep_the_same_share_of_the_variance(photo, channel_axis):
         assert np.var(x - signal) == pytest.approx((1 - share) / 4, rel=0.05, abs=1e-9)
 
 
+@pytest.mark.parametrize("method", ["perona_malik", "tv_flow", "auto", "heat(scheme='explicit')"])
+def test_another_pde_keeps_the_same_share_as_far_as_it_can(photo, method):
+    way, _ = two_diffusions(photo[:40, :56].astype(np.float64), method=method, frames=6, last=300)
+    title = method.partition("(")[0]
+    assert way.title == {"heat": "heat equation", "auto": "edge_enhancing"}.get(title, title)
+    times = [float(caption.removeprefix("T = ")) for caption in way.captions]
+    assert times == sorted(set(times))
+    variances = [np.var(x) for x in way.images]
+    shares, wanted = (
+        np.divide(variances, variances[0]),
+        NoiseSchedule().alpha_bar([0, 12, 48, 108, 192, 300]),
+    )
+    reached = np.array(times) < 300
+    assert_allclose(shares[reached], wanted[reached], rtol=0.03)
+    if not reached.all():
+        assert (shares[~reached] > 0.97 * wanted[~reached]).all()
+
+
+def test_a_pde_that_changes_little_is_shown_up_to_the_longest_time(photo):
+    way, _ = two_diffusions(photo[:24, :32], method="perona_malik(kappa=0.002)", frames=4)
+    assert way.captions[-1] == "T = 300"
+    assert way.captions == list(dict.fromkeys(way.captions))
+
+
 def test_the_reverse_process_starts_where_the_forward_one_ends(three_ways):
     _, noise, back = three_ways
     assert back.title == "DDPM, reverse"
@@ -49,8 +75,8 @@ def test_large_images_are_shrunk_and_small_ones_not():
 
 
 def test_a_flat_image_and_a_single_pixel_do_not_change():
-    for shape in ((6, 5), (1, 1)):
-        blur, _ = two_diffusions(np.full(shape, 0.3), frames=3)
+    for shape, method in itertools.product(((6, 5), (1, 1)), ("heat", "perona_malik", "auto")):
+        blur, _ = two_diffusions(np.full(shape, 0.3), method=method, frames=3)
         assert blur.captions == ["T = 0"] * 3
         assert_allclose(blur.images[-1], 0.3)
 
@@ -107,6 +133,7 @@ def test_a_gif_is_dithered(tmp_path):
         ({"last": 1001}, "last is 1001; expected a step from 1 to 1000"),
         ({"size": 0}, "size is 0; expected a whole number ≥ 1"),
         ({"steps": 0, "weights": "auto"}, "steps is 0; expected a whole number ≥ 1"),
+        ({"method": "ddpm"}, "method is ddpm, which has no time; expected a PDE"),
         ({"channel_axis": 0}, "image has 8 channels; expected 1 or 3"),
     ],
 )

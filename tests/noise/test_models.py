@@ -46,3 +46,6 @@ def test_bad_noise(photo):
         df.add_noise(photo, 0.1, "pink")
     with pytest.raises(ValueError, match="did you mean 25/255"):
         df.add_noise(photo, 25)
+    with pytest.raises(ValueError, match="image has masked values; expected none"):
+        df.add_noise(np.ma.masked_less(photo, 0.2), 0.1)
+    assert type(df.add_noise(np.ma.array(photo), 0.1)) is np.ndarray

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.numpy import save_file
 
 from difffilter.ddpm import weights
 from difffilter.ddpm.denoiser import DDPM
@@ -72,7 +73,7 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted):
 def test_a_checkpoint_has_the_names_it_always_had(uninterrupted):
     """So that runs of earlier versions go on."""
     metadata, found = weights.read(uninterrupted / "checkpoint.safetensors")
-    assert metadata.keys() == {"config", "step"}
+    assert metadata.keys() == {"config", "init", "step"}
     assert json.loads(metadata["config"]) == json.loads(json.dumps(asdict(CONFIG)))
     expected = set()
     for name, weight in UNet(CONFIG.unet).named_parameters():
@@ -202,6 +203,39 @@ def test_settings_that_contradict_the_run_are_named(folder, uninterrupted):
         fit(folder, uninterrupted, replace(CONFIG, batch=2, clip=0.5), resume=True, device="cpu")
     with pytest.raises(ValueError, match="steps is 11; expected at least 12, the steps that are"):
         fit(folder, uninterrupted, resume=True, steps=11, device="cpu")
+
+
+def test_a_resumed_run_has_the_weights_it_began_with(folder, tmp_path, uninterrupted):
+    mine, other = tmp_path / "mine.safetensors", tmp_path / "other.safetensors"
+    mine.write_bytes((uninterrupted / "weights.safetensors").read_bytes())
+    net = weights.load(mine).net
+    with torch.no_grad():
+        next(net.parameters()).add_(1)
+    weights.save(other, net, CONFIG.schedule, (0.1, 0.2))
+    run, short = tmp_path / "run", replace(CONFIG, steps=1)
+    fit(folder, run, short, init=mine, device="cpu")
+    fit(folder, run, resume=True, steps=2, device="cpu")
+    same = mine.rename(tmp_path / "renamed.safetensors")
+    fit(folder, run, init=same, resume=True, steps=3, device="cpu")  # the content counts
+    message = (
+        r"^init is .*other.safetensors \(sha256 \w{12}\); expected .*mine.safetensors \(sha256"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(folder, run, init=other, resume=True, device="cpu")
+    with pytest.raises(ValueError, match=r"^init is .*\); expected none, as in the run that is"):
+        fit(folder, uninterrupted, init=other, resume=True, device="cpu")
+
+
+def test_a_checkpoint_that_does_not_say_how_it_began_goes_on_with_any_weights(
+    folder, tmp_path, uninterrupted
+):
+    metadata, arrays = weights.read(uninterrupted / "checkpoint.safetensors")
+    del metadata["init"]
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    save_file(arrays, checkpoint, metadata)
+    init = uninterrupted / "weights.safetensors"
+    fit(folder, tmp_path, init=init, resume=True, steps=13, device="cpu")
+    assert "init" not in weights.read(checkpoint)[0]
 
 
 def test_the_end_of_the_log(tmp_path):
