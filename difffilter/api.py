@@ -131,7 +131,7 @@ def _is_dask(image):
 
 
 def _check_in_range(sigma, data_range):
-    """Check σ for an image that will be scaled, of which it could not be told what it was."""
+    """Check σ against the data range, of which a scaled image shows nothing."""
     if sigma is not None and data_range is not None:
         check_sigma(sigma, data_range=data_range)
 

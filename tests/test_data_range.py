@@ -51,6 +51,17 @@ def test_what_is_chosen_and_estimated_refers_to_the_scaled_image(counts):
     )
 
 
+def test_photons_are_counted_from_low(photo):
+    counts = (100 + 2000 * df.add_noise(photo, 0.1, "poisson")).astype(np.uint16)
+    assert df.estimate_sigma(counts, noise="poisson", data_range=(100, 2100)) == pytest.approx(
+        0.1, rel=0.15
+    )
+    below = ((counts - 100.0) / 2000).astype(np.float32)
+    assert df.estimate_noise(counts, data_range=(100, 2100)) == df.estimate_noise(below)
+    result = df.denoise(counts, method="heat", noise="poisson", data_range=(100, 2100))
+    np.testing.assert_array_equal(result, df.denoise(below, method="heat", noise="poisson"))
+
+
 def test_scale_space(counts):
     found = df.scale_space(counts, "heat", [0, 2], data_range=4095)
     expected = df.scale_space(unit(counts), "heat", [0, 2])

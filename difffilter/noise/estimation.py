@@ -192,7 +192,11 @@ def estimate_sigma(
 
 
 def estimate_noise(
-    image: ArrayLike, *, channel_axis: int | None = None, noise: str = "poisson"
+    image: ArrayLike,
+    *,
+    channel_axis: int | None = None,
+    noise: str = "poisson",
+    data_range: DataRange = None,
 ) -> tuple[float, float]:
     """Estimate noise that grows with the image together with noise that does not.
 
@@ -209,6 +213,8 @@ def estimate_noise(
         The axis of the channels; ``None``: no channels.
     noise : {"poisson", "speckle"}, default "poisson"
         The kind of noise: of variance σ²x + r² or σ²x² + r² where the image is x.
+    data_range : float or (float, float), optional
+        As for `estimate_sigma`.
 
     Returns
     -------
@@ -237,7 +243,7 @@ def estimate_noise(
     """
     from scipy.optimize import nnls
 
-    image = as_float(image, channel_axis)
+    image = as_float(scaled(image, data_range), channel_axis)
     exponent = EXPONENTS[check_noise(noise)]
     planes = image if channel_axis is None else np.moveaxis(image, channel_axis, 0)
     patches = _patches(planes.reshape((-1, *planes.shape[-2:])), None, darkest=False)
