@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from difffilter.catalog import for_noise, make, spell, usual_method
 from difffilter.denoiser import Denoiser, as_denoiser
-from difffilter.image import as_float
+from difffilter.devices import is_tensor
+from difffilter.image import DataRange, as_float, check_axis, scaled
 from difffilter.noise.estimation import check_sigma
 
 __all__ = ["Parameters", "denoise", "estimate_parameters", "pde_for", "scale_space"]
@@ -29,6 +30,8 @@ def denoise(
     *,
     channel_axis: int | None = None,
     noise: str | None = None,
+    data_range: DataRange = None,
+    time_axis: int | None = None,
     full_output: bool = False,
     **parameters: Any,
 ) -> Any:
@@ -53,6 +56,13 @@ def denoise(
         The kind of noise, as `add_noise` defines it. For kinds other than Gaussian a method for
         Gaussian noise is put between a variance-stabilising transform and its inverse
         (`Stabilized`); ``None``: the kind that the method is for.
+    data_range : float or (float, float), optional
+        The intensity to scale to 1, or those to scale to 0 and 1, where integers do not fill their
+        type or floats have another range: ``data_range=4095`` is the same as ``image / 4095``. σ and
+        the parameters refer to the scaled image; ``None``: the range of the type, or none of floats.
+    time_axis : int, optional
+        The axis of the frames of a series, which are filtered one by one, each with σ and parameters
+        of its own unless they are given; ``None``: a single image.
     full_output : bool, default False
         Whether to return what was chosen as well; not for a dask array.
     **parameters
@@ -61,9 +71,11 @@ def denoise(
     Returns
     -------
     ndarray or dask.array.Array
-        Same shape; float32, or float64 for float64 input. A dask array for a dask array.
-    Parameters
-        Only with ``full_output``: what was chosen, as `estimate_parameters` returns it.
+        Same shape; float32, or float64 for float64 input, scaled as the image was. A dask array
+        for a dask array.
+    Parameters or list of Parameters
+        Only with ``full_output``: what was chosen, as `estimate_parameters` returns it, for each
+        frame of a series.
 
     Raises
     ------
@@ -80,14 +92,32 @@ def denoise(
     >>> smooth, chosen = denoise(noisy, method="heat", full_output=True)
     >>> round(chosen.sigma, 1), chosen["time"] > 5
     (0.1, True)
+    >>> twelve_bits = np.clip(4095 * noisy, 0, 4095).astype(np.uint16)
+    >>> smooth = denoise(twelve_bits, 0.1, data_range=4095)
+    >>> round(float(smooth.mean()), 2)
+    0.5
     >>> photons = np.random.default_rng(0).poisson(20, (64, 64))
     >>> bool(denoise(photons.astype(float), noise="poisson").std() < 1)
     True
     """
-    _warn_of_colour(image, channel_axis)
-    volume = np.ndim(image) - (channel_axis is not None) == 3
+    frames = [image]
+    if time_axis is not None:
+        time_axis, frames, channel_axis = _series(image, time_axis, channel_axis)
+    _warn_of_colour(frames[0], channel_axis)
+    volume = np.ndim(frames[0]) - (channel_axis is not None) == 3
     denoiser = for_noise(_denoiser(method, parameters, volume), noise)
-    if type(image).__module__.startswith("dask.array"):
+    _check_in_range(sigma, data_range)
+
+    def one(frame):
+        frame = scaled(frame, data_range)
+        return _denoised(frame, sigma, denoiser, channel_axis, full_output)
+
+    return one(image) if time_axis is None else _each(one, frames, time_axis, full_output)
+
+
+def _denoised(image, sigma, denoiser, channel_axis, full_output):
+    """`denoise` for a single image that is scaled."""
+    if _is_dask(image):
         from difffilter.blocks.dask_arrays import denoise_lazily
 
         if full_output:
@@ -98,6 +128,58 @@ def denoise(
     chosen = _chosen(denoiser, image, sigma, channel_axis)
     needed = None if chosen.method.is_settled() else chosen.sigma
     return chosen.method(image, needed, channel_axis=channel_axis), chosen
+
+
+def _is_dask(image):
+    return type(image).__module__.startswith("dask.array")
+
+
+def _check_in_range(sigma, data_range):
+    """Check σ against the data range, of which a scaled image shows nothing."""
+    if sigma is not None and data_range is not None:
+        check_sigma(sigma, data_range=data_range)
+
+
+def _series(image, time_axis, channel_axis):
+    """The axis of time ≥ 0, the frames, and the axis of their channels."""
+    if not (_is_dask(image) or is_tensor(image)):
+        image = np.asanyarray(image)
+    check_axis("time_axis", time_axis, image.shape)
+    time_axis %= image.ndim
+    if image.shape[time_axis] == 0:
+        raise ValueError(f"image is empty: its shape is {tuple(image.shape)}")
+    if channel_axis is not None:
+        check_axis("channel_axis", channel_axis, image.shape)
+        channel_axis %= image.ndim
+        if channel_axis == time_axis:
+            raise ValueError(f"time_axis is {time_axis}, as is channel_axis; expected another axis")
+        channel_axis -= channel_axis > time_axis
+    before = (slice(None),) * time_axis
+    return time_axis, [image[(*before, k)] for k in range(image.shape[time_axis])], channel_axis
+
+
+def _each(one, frames, time_axis, full_output):
+    """The results for the frames of a series, stacked, and what was chosen for each."""
+    before, stack, lazy, chosen = (slice(None),) * time_axis, None, [], []
+    for k, frame in enumerate(frames):
+        try:
+            result = one(frame)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"This is frame {k} of {len(frames)}, counted from 0.")
+            raise
+        if full_output:
+            result, parameters = result
+            chosen.append(parameters)
+        if _is_dask(result):
+            lazy.append(result)
+            continue
+        if stack is None:
+            shape = (*result.shape[:time_axis], len(frames), *result.shape[time_axis:])
+            new = result.new_empty if is_tensor(result) else np.empty
+            stack = new(shape, dtype=result.dtype)
+        stack[(*before, k)] = result
+    stack = np.stack(lazy, time_axis) if lazy else stack
+    return (stack, chosen) if full_output else stack
 
 
 def _warn_of_colour(image, channel_axis):
@@ -126,10 +208,10 @@ def _denoiser(method, parameters, volume) -> Denoiser:
 
 
 def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
-    image = as_float(image, channel_axis)
+    given, image = image, as_float(image, channel_axis)
     if sigma is None:
         sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
-    sigma = check_sigma(sigma, image)
+    sigma = check_sigma(sigma, given)
     return Parameters(denoiser.choose(image, sigma, channel_axis=channel_axis), sigma)
 
 
@@ -179,6 +261,7 @@ def estimate_parameters(
     *,
     channel_axis: int | None = None,
     noise: str | None = None,
+    data_range: DataRange = None,
     **parameters: Any,
 ) -> Parameters:
     """Choose a method's parameters for an image, without filtering it.
@@ -197,6 +280,8 @@ def estimate_parameters(
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional
         The kind of noise, as for `denoise`; ``None``: the kind that the method is for.
+    data_range : float or (float, float), optional
+        As for `denoise`. What is chosen refers to the scaled image.
     **parameters
         The method's parameters, if it is given by its name.
 
@@ -223,8 +308,9 @@ def estimate_parameters(
     True
     """
     _warn_of_colour(image, channel_axis)
-    image = as_float(image, channel_axis)
-    volume = image.ndim - (channel_axis is not None) == 3
+    _check_in_range(sigma, data_range)
+    image = scaled(image, data_range)
+    volume = np.ndim(image) - (channel_axis is not None) == 3
     denoiser = _denoiser(method, parameters, volume)
     if not denoiser.parameters:
         raise ValueError(f"method is {spell(denoiser)}; expected one with parameters to estimate")
@@ -238,6 +324,7 @@ def scale_space(
     *,
     sigma: float | None = None,
     channel_axis: int | None = None,
+    data_range: DataRange = None,
 ) -> Iterator[NDArray]:
     """Let an image evolve under a PDE, and return it at chosen times [1]_.
 
@@ -257,6 +344,8 @@ def scale_space(
         1/255 of it, so that an image without noise evolves as well. A larger σ gives a larger κ.
     channel_axis : int, optional
         The axis of the channels; ``None``: no channels.
+    data_range : float or (float, float), optional
+        As for `denoise`; the images are scaled by it.
 
     Yields
     ------
@@ -284,7 +373,8 @@ def scale_space(
     times = [float(time) for time in times]
     if any(a > b for a, b in zip([0.0, *times], times, strict=False)):
         raise ValueError(f"times is {times}; expected numbers ≥ 0, none below the one before")
-    image = as_float(image, channel_axis)
+    _check_in_range(sigma, data_range)
+    image = as_float(scaled(image, data_range), channel_axis)
     return _evolution(image, pde_for(image, method, sigma, channel_axis), times, channel_axis)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import isfunction, signature
@@ -22,6 +23,7 @@ __all__ = [
     "can_be_called",
     "choose_and_apply",
     "prepare",
+    "rounded",
 ]
 
 # (start, stop) along each spatial axis.
@@ -334,6 +336,19 @@ def prepare(
     if sigma is None:
         return image, estimate_sigma(image, channel_axis=channel_axis)
     return image, check_sigma(sigma, noisy)
+
+
+def rounded(value: float, span: float | None = None) -> float:
+    """Round what was chosen to four digits, of a span if one is given: as good, and better to read.
+
+    Examples
+    --------
+    >>> rounded(0.123456), rounded(-1023.9876, 25)
+    (0.1235, -1023.99)
+    """
+    if span is None:
+        return float(f"{value:.4g}")
+    return round(value, 3 - math.floor(math.log10(span)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,14 +1,21 @@
-"""Conventions for images: dtype, range, channel axis."""
+"""Conventions for images: dtype, range, axes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["LUMA", "as_float", "grey", "like"]
+from difffilter.devices import is_tensor
+
+__all__ = ["LUMA", "DataRange", "as_float", "check_data_range", "grey", "like", "scaled"]
+
+# The intensity that becomes 1, or those that become 0 and 1; ``None``: those of the dtype.
+DataRange = float | Sequence[float] | None
 
 # Shares of red, green and blue in the luma of ITU-R BT.601, by which test sets become grey.
 LUMA = (0.299, 0.587, 0.114)
@@ -81,15 +88,110 @@ def as_float(
     return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
 
 
+def check_data_range(data_range: Any) -> tuple[float, float]:
+    """Check a data range, and return the intensities that become 0 and 1.
+
+    Raises
+    ------
+    TypeError
+        If it is neither a number nor a pair of numbers.
+    ValueError
+        If the range is empty or not finite.
+
+    Examples
+    --------
+    >>> check_data_range(4095), check_data_range((-1024, 3071))
+    ((0.0, 4095.0), (-1024.0, 3071.0))
+    >>> check_data_range(-1)
+    Traceback (most recent call last):
+    ValueError: data_range is -1; expected a positive number, or a pair (low, high) with low < high
+    """
+    expected = "expected a positive number, or a pair (low, high) with low < high"
+    pair = data_range
+    if isinstance(data_range, Real):
+        pair = (0, data_range)
+    elif isinstance(data_range, np.ndarray):
+        pair = data_range.tolist()
+    if (
+        not isinstance(pair, (tuple, list))
+        or len(pair) != 2
+        or not all(isinstance(limit, Real) for limit in pair)
+    ):
+        raise TypeError(f"data_range is {data_range!r}; {expected}")
+    low, high = map(float, pair)
+    if not (low < high and math.isfinite(high - low)):
+        raise ValueError(f"data_range is {data_range}; {expected}")
+    return low, high
+
+
+def scaled(image: Any, data_range: DataRange) -> Any:
+    """Scale an image by its data range instead of by that of its dtype.
+
+    Parameters
+    ----------
+    image : array_like, dask.array.Array or Tensor
+        A dask array is scaled lazily, and a masked array keeps its mask. Nothing is checked here.
+    data_range : float or (float, float), optional
+        The intensity that becomes 1, or the two that become 0 and 1. Others become numbers beyond
+        those; nothing is clipped. ``None``: the image is returned as it is.
+
+    Returns
+    -------
+    array
+        float64 for float64 or longer, float32 for everything else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scaled(np.array([[0, 4095]], np.uint16), 4095)
+    array([[0., 1.]], dtype=float32)
+    >>> scaled(np.array([[-1024, 3071]], np.int16), (-1024, 3071))
+    array([[0., 1.]], dtype=float32)
+    """
+    if data_range is None:
+        return image
+    low, high = check_data_range(data_range)
+    if is_tensor(image):
+        if image.is_complex():
+            return image
+        unit = (image.double() - low) / (high - low)
+        return unit if image.element_size() == 8 and image.is_floating_point() else unit.float()
+    if type(image).__module__.startswith("dask.array"):
+        if image.dtype.kind not in "buif":
+            return image
+        return image.map_blocks(scaled, (low, high), dtype=_unit_dtype(image.dtype))
+    if isinstance(image, np.ma.MaskedArray):
+        return np.ma.array(scaled(image.data, data_range), mask=image.mask)
+    image = np.asarray(image)
+    if image.dtype.kind not in "buif":
+        return image
+    with np.errstate(all="ignore"):  # what is not finite is found by `as_float`
+        if low:
+            unit = np.subtract(image, low, dtype=np.float64)
+            unit /= high - low
+        else:
+            unit = np.divide(image, high, dtype=np.float64)
+        return unit.astype(_unit_dtype(image.dtype), copy=False)
+
+
+def _unit_dtype(dtype):
+    """The dtype of an image in [0, 1], by that of the original."""
+    return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize >= 8 else np.float32)
+
+
+def check_axis(name, axis, shape, of="image"):
+    """Raise unless the argument `name` is an axis of a shape."""
+    if not isinstance(axis, (int, np.integer)):
+        raise TypeError(f"{name} is {axis!r}; expected a whole number or None")
+    if not -len(shape) <= axis < len(shape):
+        raise ValueError(f"{name} is {axis}; expected one of the {len(shape)} axes of {of}")
+
+
 def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
     """Raise ValueError unless a shape is that of an image; parameters are those of `as_float`."""
     dimensions = len(shape)
-    if channel_axis is not None and not isinstance(channel_axis, (int, np.integer)):
-        raise TypeError(f"channel_axis is {channel_axis!r}; expected a whole number or None")
-    if channel_axis is not None and not -dimensions <= channel_axis < dimensions:
-        raise ValueError(
-            f"channel_axis is {channel_axis}; expected one of the {dimensions} axes of {name}"
-        )
+    if channel_axis is not None:
+        check_axis("channel_axis", channel_axis, shape, name)
     spatial = dimensions - (channel_axis is not None)
     if spatial < 1 or (axes is not None and spatial not in axes):
         accepted = "at least 1 axis" if axes is None else " or ".join(map(str, axes)) + " axes"
@@ -97,7 +199,7 @@ def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
         if spatial == 4 and shape[-1] in (2, 3, 4):
             hint = "; did you mean channel_axis=-1?"
         elif spatial == 4:
-            hint = "; filter a series frame by frame: [denoise(frame) for frame in image]"
+            hint = "; filter a series frame by frame: denoise(image, time_axis=0)"
         raise ValueError(
             f"{name} has shape {tuple(shape)} with channel_axis={channel_axis}; expected {accepted} "
             f"besides channels{hint}"
@@ -176,15 +278,17 @@ def mosaic(tiles: NDArray, axes: int) -> NDArray:
     return np.concatenate(np.concatenate(grid, axis=axes), axis=axes - 2)
 
 
-def like(result: NDArray, original: NDArray) -> NDArray:
-    """Convert a float image to the dtype of another: undo `as_float`.
+def like(result: NDArray, original: NDArray, data_range: DataRange = None) -> NDArray:
+    """Convert a float image to the dtype and the unit of another: undo `as_float` or `scaled`.
 
     Parameters
     ----------
     result : ndarray
-        Floating point, in the units of `as_float`.
+        Floating point, in the units of `as_float` or `scaled`.
     original : ndarray
         The array whose dtype is wanted.
+    data_range : float or (float, float), optional
+        As for `scaled`.
 
     Returns
     -------
@@ -198,15 +302,19 @@ def like(result: NDArray, original: NDArray) -> NDArray:
     array([  0, 128, 255], dtype=uint8)
     """
     dtype = np.asarray(original).dtype
+    if data_range is not None:
+        low, high = check_data_range(data_range)
+        result = np.multiply(result, high - low, dtype=np.float64) + low
+    elif dtype.kind in "ui" and dtype.itemsize < 8:
+        result = result * np.float64(np.iinfo(dtype).max)
     if dtype.kind == "f":
         return result.astype(dtype, copy=False)
     if dtype.kind == "b":
         return result >= 0.5
     limits = np.iinfo(dtype)
-    if limits.bits == 64:  # float64 does not hold the upper limit
-        top = np.nextafter(float(limits.max), 0)
-        return np.clip(np.rint(result, dtype=np.float64), limits.min, top).astype(dtype)
-    return np.clip(np.rint(result * np.float64(limits.max)), limits.min, limits.max).astype(dtype)
+    # float64 does not hold the upper limit of 64 bits.
+    top = np.nextafter(float(limits.max), 0) if limits.bits == 64 else limits.max
+    return np.clip(np.rint(result, dtype=np.float64), limits.min, top).astype(dtype)
 
 
 def grey(image: NDArray) -> NDArray:

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from difffilter.catalog import make, spell
 from difffilter.checks import check_number
-from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.denoiser import Denoiser, as_denoiser, rounded
 from difffilter.image import as_float
 from difffilter.noise.estimation import check_noise, check_sigma, estimate_noise, estimate_sigma
 from difffilter.noise.stabilization import TRANSFORMS, Transform
@@ -112,7 +112,7 @@ class Stabilized(Denoiser):
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         image = as_float(noisy, channel_axis)
-        transform = self.transform(image, sigma, channel_axis=channel_axis)
+        _, transform = self._with_noise(image, sigma, channel_axis, noisy)
         if transform is None:  # nothing to remove
             return image.copy()
         stabilised = transform.forward(image).astype(image.dtype)
@@ -122,7 +122,7 @@ class Stabilized(Denoiser):
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         image = as_float(noisy, channel_axis)
-        settled, transform = self._with_noise(image, sigma, channel_axis)
+        settled, transform = self._with_noise(image, sigma, channel_axis, noisy)
         if transform is None:
             inner = self.inner.choose(image, 0.0, channel_axis=channel_axis)
         else:
@@ -135,7 +135,7 @@ class Stabilized(Denoiser):
         return None not in (given, self.read, self.top) and self.inner.is_settled(given)
 
     def estimate_sigma(self, noisy, *, channel_axis=None):
-        return self._noise(as_float(noisy, channel_axis), None, channel_axis)[0]
+        return self._noise(as_float(noisy, channel_axis), None, channel_axis, noisy)[0]
 
     def halo(self, axes):
         if None in (self.read, self.top):
@@ -147,7 +147,7 @@ class Stabilized(Denoiser):
 
     def transform(self, noisy, sigma=None, *, channel_axis=None) -> Transform | None:
         """The transform for an image; None if it has no noise."""
-        return self._with_noise(as_float(noisy, channel_axis), sigma, channel_axis)[1]
+        return self._with_noise(as_float(noisy, channel_axis), sigma, channel_axis, noisy)[1]
 
     def _inner_for(self, image, stabilised, transform, channel_axis):
         """The method, with its parameters chosen for the least error after the inverse transform."""
@@ -167,22 +167,22 @@ class Stabilized(Denoiser):
             deviation=transform.deviation(mean).astype(image.dtype),
         )
 
-    def _noise(self, image, sigma, channel_axis):
-        """σ and the read noise, estimated where they are None."""
+    def _noise(self, image, sigma, channel_axis, noisy):
+        """σ and the read noise, estimated where they are None; `noisy` is the image as given."""
         sigma = self.sigma if self.sigma is not None else sigma
         if sigma is not None:
-            sigma = check_sigma(sigma, image)
+            sigma = check_sigma(sigma, noisy)
         if self.read is None:
             both = estimate_noise(image, channel_axis=channel_axis, noise=self.noise)
-            return both[0] if sigma is None else sigma, float(f"{both[1]:.4g}")
+            return both[0] if sigma is None else sigma, rounded(both[1])
         if sigma is None:
             sigma = estimate_sigma(image, channel_axis=channel_axis, noise=self.noise)
         return sigma, self.read
 
-    def _with_noise(self, image, sigma, channel_axis):
+    def _with_noise(self, image, sigma, channel_axis, noisy):
         """A copy with σ, `read` and `top` set, and the transform; None if there is no noise."""
-        sigma, read = self._noise(image, sigma, channel_axis)
-        top = float(f"{np.quantile(image, TOP):.4g}") if self.top is None else self.top
+        sigma, read = self._noise(image, sigma, channel_axis, noisy)
+        top = rounded(np.quantile(image, TOP)) if self.top is None else self.top
         settled = self.replace(sigma=sigma, read=read, top=top)
         dark = top <= (FAINT * sigma**2 if self.noise == "poisson" else 0)
         if sigma == 0 or dark:

@@ -154,6 +154,104 @@ def test_colours_taken_for_a_volume_are_warned_of(rng):
     df.denoise(np.moveaxis(colour, -1, 0), 0.1, "heat")
 
 
-def test_a_series_is_filtered_frame_by_frame():
-    with pytest.raises(ValueError, match=r"filter a series frame by frame: \[denoise\(frame\) for"):
-        df.denoise(np.zeros((5, 6, 20, 20)))
+# --- series ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def series(photo, rng):
+    """(T, Y, X), with noise that becomes stronger."""
+    return np.stack([photo[:40, :50] + rng.normal(0, s, (40, 50)) for s in (0.05, 0.1, 0.15)])
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_a_series_is_filtered_frame_by_frame(axis, series):
+    frames = [df.denoise(frame, method="heat", full_output=True) for frame in series]
+    moved = np.moveaxis(series, 0, axis)
+    result, chosen = df.denoise(moved, method="heat", time_axis=axis, full_output=True)
+    assert (result.shape, result.dtype) == (moved.shape, np.float64)
+    np.testing.assert_array_equal(np.moveaxis(result, axis, 0), [frame for frame, _ in frames])
+    assert chosen == [parameters for _, parameters in frames]
+    assert chosen[0].sigma < chosen[1].sigma < chosen[2].sigma
+    np.testing.assert_array_equal(df.denoise(moved, method="heat", time_axis=axis), result)
+
+
+def test_parameters_that_are_given_are_those_of_every_frame(series):
+    _, chosen = df.denoise(series, 0.1, "heat", time=2, time_axis=0, full_output=True)
+    assert {(each.sigma, each["time"]) for each in chosen} == {(0.1, 2.0)}
+
+
+@pytest.mark.parametrize(("time", "channel"), [(0, -1), (0, 1), (1, 0), (-1, 0), (2, 1), (-1, -2)])
+def test_a_series_in_colour(time, channel, rng):
+    frames = rng.random((2, 20, 30, 3), np.float32)
+    image = np.moveaxis(frames, (0, 3), (time, channel))
+    result = df.denoise(image, 0.1, "heat", time_axis=time, channel_axis=channel)
+    expected = np.stack([df.denoise(frame, 0.1, "heat", channel_axis=-1) for frame in frames])
+    expected = np.moveaxis(expected, (0, 3), (time, channel))
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+
+
+def test_a_series_of_volumes_takes_the_default_for_volumes(rng):
+    series = 0.5 + rng.normal(0, 0.1, (2, 8, 20, 20))
+    result, chosen = df.denoise(series, time_axis=0, full_output=True)
+    np.testing.assert_array_equal(result, [df.denoise(volume) for volume in series])
+    assert {type(each.method) for each in chosen} <= {df.PeronaMalik, df.TVFlow}
+
+
+def test_a_series_in_any_array(series):
+    da = pytest.importorskip("dask.array")
+    torch = pytest.importorskip("torch")
+    expected = df.denoise(series, 0.1, "heat(time=2)", time_axis=0)
+    lazy = df.denoise(da.from_array(series, (1, 30, 30)), 0.1, "heat(time=2)", time_axis=0)
+    assert isinstance(lazy, da.Array)
+    np.testing.assert_allclose(lazy, expected, atol=1e-5)
+    tensor = df.denoise(torch.from_numpy(series), 0.1, "heat(time=2)", time_axis=0)
+    np.testing.assert_allclose(tensor.numpy(), expected, atol=1e-5)
+    np.testing.assert_array_equal(
+        df.denoise(series.tolist(), 0.1, "heat(time=2)", time_axis=0), expected
+    )
+    masked = np.ma.masked_greater(series, 0.9)
+    result = df.denoise(masked, 0.1, "heat(time=2)", time_axis=0)
+    np.testing.assert_array_equal(result[1], df.denoise(masked[1], 0.1, "heat(time=2)"))
+    counts = (4095 * np.clip(series, 0, 1)).astype(np.uint16)
+    np.testing.assert_array_equal(
+        df.denoise(counts, method="heat", time_axis=0, data_range=4095),
+        df.denoise((counts / 4095).astype(np.float32), method="heat", time_axis=0),
+    )
+
+
+def test_errors_in_a_series_name_the_frame(series):
+    series[1, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="image has 1 pixels that are NaN") as caught:
+        df.denoise(series, time_axis=0)
+    assert caught.value.__notes__ == ["This is frame 1 of 3, counted from 0."]
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "error", "message"),
+    [
+        ((5, 6, 20, 20), {}, ValueError,
+         "image has shape (5, 6, 20, 20) with channel_axis=None; expected 2 or 3 axes besides "
+         "channels; filter a series frame by frame: denoise(image, time_axis=0)"),
+        ((5, 20, 20), {"time_axis": 3}, ValueError,
+         "time_axis is 3; expected one of the 3 axes of image"),
+        ((5, 20, 20), {"time_axis": "t"}, TypeError,
+         "time_axis is 't'; expected a whole number or None"),
+        ((5, 20, 20), {"time_axis": 0, "channel_axis": -3}, ValueError,
+         "time_axis is 0, as is channel_axis; expected another axis"),
+        ((5, 20, 20, 3), {"time_axis": 0, "channel_axis": 4}, ValueError,
+         "channel_axis is 4; expected one of the 4 axes of image"),
+        ((0, 20, 20), {"time_axis": 0}, ValueError, "image is empty: its shape is (0, 20, 20)"),
+        ((5, 20), {"time_axis": 0}, ValueError,
+         "image has shape (20,) with channel_axis=None; expected 2 or 3 axes besides channels"),
+    ],
+)  # fmt: skip
+def test_bad_series(shape, axes, error, message):
+    with pytest.raises(error) as caught:
+        df.denoise(np.zeros(shape), **axes)
+    assert str(caught.value) == message
+
+
+def test_colours_of_a_series_taken_for_volumes_are_warned_of_once(rng):
+    with pytest.warns(UserWarning, match=r"shape \(20, 30, 3\)") as caught:
+        df.denoise(rng.random((2, 20, 30, 3)), 0.1, "heat", time_axis=0)
+    assert [each.filename for each in caught] == [__file__]

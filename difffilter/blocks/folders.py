@@ -16,7 +16,7 @@ import numpy as np
 from difffilter.blocks.run import smooth_blocks
 from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
-from difffilter.image import like
+from difffilter.image import DataRange, check_data_range, like, scaled
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
@@ -167,6 +167,7 @@ def smooth_file(
     denoiser: Denoiser,
     *,
     sigma: float | None = None,
+    data_range: DataRange = None,
     volume: bool = False,
     overwrite: bool = False,
     axes: str | None = None,
@@ -184,6 +185,8 @@ def smooth_file(
     denoiser : Denoiser
     sigma : float, optional
         Standard deviation of the noise, in units of intensity; ``None``: estimated page by page.
+    data_range : float or (float, float), optional
+        As for `denoise`; the result has the unit of the file again.
     volume : bool, default False
         Whether the pages of a TIFF are one volume.
     overwrite : bool, default False
@@ -208,9 +211,11 @@ def smooth_file(
     """
     denoiser = as_denoiser(denoiser)
     check_target(task.target, overwrite)
+    if sigma is not None and data_range is not None:
+        check_sigma(sigma, data_range=data_range)
     if in_blocks(task, side, scheduler):
         sigma, settled = smooth_blocks(
-            task.source, task.target, denoiser, sigma=sigma,
+            task.source, task.target, denoiser, sigma=sigma, data_range=data_range,
             volume=volume or (None if _is_array(task.source) else False), axes=axes,
             overwrite=overwrite, side=side, scheduler=scheduler, progress=progress,
             max_pixels=max_pixels,
@@ -227,12 +232,12 @@ def smooth_file(
         for k, stack in enumerate(stacks):
             try:
                 result, settled, strength = choose_and_apply(
-                    denoiser, stack, sigma, channel_axis=image.channel_axis
+                    denoiser, scaled(stack, data_range), sigma, channel_axis=image.channel_axis
                 )
             except (TypeError, ValueError) as error:
                 where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
                 raise ValueError(f"{where}: {error}") from error
-            results[k] = like(result, stack)
+            results[k] = like(result, stack, data_range)
             notes.append(_note(strength, settled))
         images[number] = image.with_volumes(results) if volume else image.with_pages(results)
     first, *others = images
@@ -272,11 +277,15 @@ def holds_volumes(source: str | os.PathLike, axes: str | None = None) -> bool:
         return False
 
 
-def check_options(sources: list[Path], sigma: float | None) -> None:
-    """Refuse, before any work starts, a σ that is wrong for every file.
+def check_options(sources: list[Path], sigma: float | None, data_range: DataRange = None) -> None:
+    """Refuse, before any work starts, a data range or a σ that is wrong for every file.
 
     Float TIFFs and arrays may have any range; everything else is in [0, 1].
     """
+    if data_range is not None:
+        check_data_range(data_range)
+        if sigma is not None:
+            check_sigma(sigma, data_range=data_range)
     floats = (".tif", ".tiff", *ARRAYS)
     if sigma is not None and any(split_path(s)[0].suffix.lower() not in floats for s in sources):
         check_sigma(sigma)

@@ -23,7 +23,7 @@ from difffilter.blocks.filter import (
 )
 from difffilter.blocks.journal import Journal
 from difffilter.blocks.layout import Layout
-from difffilter.image import like
+from difffilter.image import DataRange, check_data_range, like, scaled
 from difffilter.io.arrays import MOST, open_array, split_path
 from difffilter.io.tiff_arrays import Tiff
 from difffilter.io.writers import (
@@ -46,6 +46,7 @@ def smooth_blocks(
     denoiser,
     *,
     sigma=None,
+    data_range=None,
     volume=None,
     axes=None,
     overwrite=False,
@@ -70,6 +71,8 @@ def smooth_blocks(
         Parameters that are not given are chosen once, on evenly spread tiles of the whole array.
     sigma : float, optional
         Standard deviation of the noise in units of intensity; ``None``: estimated once.
+    data_range : float or (float, float), optional
+        As for `denoise`; the result has the unit of the source again.
     volume : bool, optional
         Whether an image is a volume, whose third axis is Z or else the last one before Y and X;
         all other axes number the images. ``None``: if there is a Z.
@@ -111,6 +114,7 @@ def smooth_blocks(
         raise ValueError(f"{target} exists already; pass --overwrite to replace it")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} in")
+    data_range = None if data_range is None else check_data_range(data_range)
     if not os.access(target.parent, os.W_OK):
         raise PermissionError(f"cannot write in the folder {target.parent}: permission denied")
     with closing(open_array(source, axes, max_pixels)) as array:
@@ -121,6 +125,7 @@ def smooth_blocks(
             "axes": [layout.axes, list(layout.shape), layout.volume],
             "method": repr(denoiser),
             "sigma": sigma,
+            "data_range": data_range,
             "block": side,
             "version": __version__,
         }
@@ -128,7 +133,7 @@ def smooth_blocks(
         path = target.with_name(target.name + ".journal")
         journal = Journal(path, request, anew=overwrite and not _same(path, request))
         try:
-            job = _begin(journal, array, layout, partial, target, denoiser, sigma, side)
+            job = _begin(journal, array, layout, partial, target, denoiser, sigma, side, data_range)
         except BaseException:
             journal.close(remove=journal.begun is None)
             raise
@@ -187,6 +192,8 @@ class Job:
         Number of blocks to process at the same time.
     alpha : bool
         Whether the last sample is alpha, which is copied unfiltered.
+    data_range : (float, float), optional
+        The range that pixels are scaled by to be filtered.
     """
 
     source: str
@@ -199,6 +206,7 @@ class Job:
     block: tuple[int, ...]
     at_once: int
     alpha: bool
+    data_range: DataRange = None
 
     def __call__(self, array, target, image, box):
         """Filter and write one block, and return its checksum."""
@@ -207,7 +215,8 @@ class Job:
         )
         colours = self._colours(pixels)
         try:
-            result = like(self.work(colours, box), pixels)
+            result = self.work(scaled(colours, self.data_range), box)
+            result = like(result, pixels, self.data_range)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{self.source}, {_where(box)}: {error}") from error
         if self.alpha:
@@ -242,7 +251,7 @@ def _where(box):
     return ", ".join(f"{name} {a}...{b - 1}" for name, (a, b) in zip(names, box, strict=True))
 
 
-def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
+def _begin(journal, array, layout, partial, target, denoiser, sigma, side, data_range):
     """Start a new job, or restore an unfinished one from its journal."""
     alpha = getattr(array, "alpha", False)
     samples = layout.channels
@@ -253,7 +262,9 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
     settled = denoiser
     if journal.begun is None:
         if not denoiser.is_settled(sigma):
-            settled, sigma = _choose(array, layout, denoiser, sigma, channel_axis, alpha)
+            settled, sigma = _choose(
+                array, layout, denoiser, sigma, channel_axis, alpha, data_range
+            )
     else:
         settled = _restored(denoiser, journal.begun["chosen"])
         sigma = journal.begun["sigma"]
@@ -288,10 +299,11 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side):
         axes=None if isinstance(array, Tiff) else layout.axes,
         partial=partial.absolute(), made=begun["made"], layout=layout, work=work, sigma=sigma,
         block=tuple(begun["block"]), at_once=begun["at_once"], alpha=alpha,
+        data_range=data_range,
     )  # fmt: skip
 
 
-def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
+def _choose(array, layout, denoiser, sigma, channel_axis, alpha, data_range):
     """Choose σ and the parameters that are not given, on evenly spread tiles."""
     tiles = np.stack(
         [
@@ -303,8 +315,8 @@ def _choose(array, layout, denoiser, sigma, channel_axis, alpha):
         tiles = tiles[..., 0] if tiles.shape[-1] == 2 else tiles[..., :-1]
     try:
         if sigma is not None:
-            sigma = check_sigma(sigma, tiles)
-        return choose_on_tiles(denoiser, sigma, tiles, channel_axis)
+            sigma = check_sigma(sigma, tiles, data_range)
+        return choose_on_tiles(denoiser, sigma, scaled(tiles, data_range), channel_axis)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{array.path}: {error}") from error
 

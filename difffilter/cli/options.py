@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from difffilter.cli.completion import among, names_in
-from difffilter.cli.types import Number
+from difffilter.cli.types import Number, Numbers
 
 __all__ = [
     "KINDS_ADDED",
     "KINDS_ESTIMATED",
+    "data_range_option",
     "device_option",
     "method_option",
     "noise_option",
@@ -54,6 +55,10 @@ def noise_option(old, kinds, **options):
 method_option = click.option(
     "-m", "--method", metavar="METHOD", shell_complete=names_in("difffilter.catalog", "CATALOG"),
     help="A name, with or without parameters; see 'difffilter methods'. [default: auto]",
+)  # fmt: skip
+data_range_option = click.option(
+    "--data-range", type=Numbers(), metavar="R|LOW,HIGH",
+    help="Range of the intensities, such as 4095. [default: the type's]",
 )  # fmt: skip
 volume_option = click.option("--volume", is_flag=True, help="Treat a TIFF's pages as one volume.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")

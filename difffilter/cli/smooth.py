@@ -13,6 +13,7 @@ from difffilter.cli.errors import one_line
 from difffilter.cli.options import (
     KINDS_ADDED,
     KINDS_ESTIMATED,
+    data_range_option,
     method_option,
     noise_option,
     overwrite_option,
@@ -35,6 +36,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
 @noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
+@data_range_option
 @click.option("--time", type=Number(), metavar="T", help="Diffusion time. [default: chosen]")
 @click.option("--kappa", type=Contrast(), metavar="K|RULE",
               shell_complete=names_in("difffilter.pde.choose.kappa", "KAPPA_RULES"),
@@ -69,8 +71,8 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @click.option("--dry-run", is_flag=True,
               help="List what would be read and written, and with which method.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
-def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume, report, side,
-           axes, scheduler, max_pixels, quality, dry_run, verbose, **parameters):  # fmt: skip
+def smooth(images, output, method, sigma, noise, data_range, volume, overwrite, jobs, resume,
+           report, side, axes, scheduler, max_pixels, quality, dry_run, verbose, **parameters):  # fmt: skip
     """Smooth images and keep their edges.
 
     IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), an array (Zarr, HDF5), a folder,
@@ -86,6 +88,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
       difffilter smooth volume.zarr -o out.zarr
       difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
       difffilter smooth photons.tif --noise poisson
+      difffilter smooth twelve-bits.png --data-range 4095
       difffilter smooth - < img.png > smooth.png
     """
     from difffilter.blocks import folders
@@ -101,7 +104,7 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
 
     with files_for_streams(images, output) as (images, output):
         sources = folders.find_images(images)
-        folders.check_options(sources, sigma)
+        folders.check_options(sources, sigma, data_range)
         many = any(folders.names_many(image) for image in images)
         tasks = folders.plan_tasks(sources, output, many=many)
         if method is None:
@@ -123,8 +126,8 @@ def smooth(images, output, method, sigma, noise, volume, overwrite, jobs, resume
         with progress_of_blocks() as progress:
             runs = folders.run(
                 tasks, denoiser, jobs, scheduler=scheduler, progress=progress, sigma=sigma,
-                volume=volume, overwrite=overwrite, axes=axes, side=side, max_pixels=max_pixels,
-                quality=quality,
+                data_range=data_range, volume=volume, overwrite=overwrite, axes=axes, side=side,
+                max_pixels=max_pixels, quality=quality,
             )  # fmt: skip
             with progress_over(runs, len(tasks)) as results:
                 for task, notes, error in results:
@@ -156,8 +159,9 @@ def _summarize(failures, count):
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
 @noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
+@data_range_option
 @volume_option
-def estimate(image, method, sigma, noise, volume):
+def estimate(image, method, sigma, noise, data_range, volume):
     """Choose parameters for an image; print the command to use.
 
     Of a file with several pages, the first is used.
@@ -169,6 +173,8 @@ def estimate(image, method, sigma, noise, volume):
     """
     import shlex
 
+    import numpy as np
+
     from difffilter.api import estimate_parameters
     from difffilter.io.files import read
 
@@ -176,10 +182,14 @@ def estimate(image, method, sigma, noise, volume):
     picture = read(image)
     page = (picture.volumes() if volume else picture.pages)[0]
     chosen = estimate_parameters(
-        page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise
-    )
+        page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise,
+        data_range=data_range,
+    )  # fmt: skip
     click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
     options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"
+    if data_range is not None:
+        limits = [np.format_float_positional(x, trim="-") for x in np.atleast_1d(data_range)]
+        options += f" --data-range {','.join(limits)}"
     options += " --volume" if volume else ""
     click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted(str(chosen))}{options}")
 

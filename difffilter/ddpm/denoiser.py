@@ -23,7 +23,7 @@ from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut, overlap_of
 from difffilter.ddpm.weights import Weights
-from difffilter.denoiser import Box, Denoiser
+from difffilter.denoiser import Box, Denoiser, rounded
 from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.docstring import shared
 from difffilter.image import as_float
@@ -176,7 +176,7 @@ class DDPM(Denoiser):
             If the image does not fit into memory.
         """
         image = as_float(noisy, channel_axis)
-        return self._settled(image, sigma, channel_axis)._apply(image, channel_axis)
+        return self._settled(image, sigma, channel_axis, noisy)._apply(image, channel_axis)
 
     def choose(
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
@@ -185,7 +185,7 @@ class DDPM(Denoiser):
 
         Applying the copy depends on nothing but its fields. Parameters are those of the call.
         """
-        return self._settled(as_float(noisy, channel_axis), sigma, channel_axis)
+        return self._settled(as_float(noisy, channel_axis), sigma, channel_axis, noisy)
 
     def is_settled(self, sigma: float | None = None) -> bool:
         given = sigma if self.sigma is None else self.sigma
@@ -232,10 +232,16 @@ class DDPM(Denoiser):
     def _trained(self, channels: int) -> Weights:
         return load(self.weights or default_weights(channels), self.device)
 
-    def _settled(self, image: NDArray, sigma: float | None, channel_axis: int | None) -> DDPM:
+    def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
+        return rounded(super().estimate_sigma(noisy, channel_axis=channel_axis))
+
+    def _settled(
+        self, image: NDArray, sigma: float | None, channel_axis: int | None, noisy: ArrayLike
+    ) -> DDPM:
         """This or a copy, with every parameter set; warns of given ones that do not fit.
 
-        To be called where the user calls in, so that the warnings point there.
+        To be called where the user calls in, so that the warnings point there; `noisy` is the image
+        as it was given there.
         """
         if self.is_settled():
             return self
@@ -245,10 +251,11 @@ class DDPM(Denoiser):
         if given is None:
             sigma = self.estimate_sigma(image, channel_axis=channel_axis)
         else:
-            sigma = check_sigma(given, image)
+            sigma = check_sigma(given, noisy)
         black, white = levels(image, sigma, channel_axis)
-        black = black if self.black is None else self.black
-        white = white if self.white is None else self.white
+        span = white - black
+        black = rounded(black, span) if self.black is None else self.black
+        white = rounded(white, span) if self.white is None else self.white
         if black >= white:
             raise ValueError(
                 f"black is {black:g} and white is {white:g}; expected white above black: set both"
@@ -372,7 +379,7 @@ class DDPMTiles(Denoiser):
         self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
     ) -> NDArray:
         image = as_float(noisy, channel_axis)
-        ddpm = self.ddpm._settled(image, sigma, channel_axis)
+        ddpm = self.ddpm._settled(image, sigma, channel_axis, noisy)
         return ddpm._apply(image, channel_axis, self.layout)
 
     def is_settled(self, sigma: float | None = None) -> bool:

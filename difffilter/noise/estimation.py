@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice, check_number
-from difffilter.image import as_float
+from difffilter.image import DataRange, as_float, check_data_range, scaled
 
 __all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_noise", "estimate_sigma"]
 
@@ -35,7 +35,9 @@ def check_noise(noise: str) -> str:
     return check_choice("noise", noise, EXPONENTS)
 
 
-def check_sigma(sigma: float, image: ArrayLike | None = None) -> float:
+def check_sigma(
+    sigma: float, image: ArrayLike | None = None, data_range: DataRange = None
+) -> float:
     """Check σ, and return it as a float.
 
     Parameters
@@ -43,9 +45,10 @@ def check_sigma(sigma: float, image: ArrayLike | None = None) -> float:
     sigma : float
         Standard deviation of the noise, in units of intensity.
     image : array_like, optional
-        The noisy image. If it is not scaled to [0, 1] and spans more than 1, σ may be above 1 as
-        well.
-        ``None``: one in [0, 1].
+        The noisy image, as it was given. If it is not scaled to [0, 1] and spans more than 1, σ may
+        be above 1 as well. ``None``: one in [0, 1].
+    data_range : float or (float, float), optional
+        The range that the image is scaled by; σ then refers to the scaled image.
 
     Returns
     -------
@@ -67,17 +70,34 @@ def check_sigma(sigma: float, image: ArrayLike | None = None) -> float:
     sigma = check_number("sigma", sigma, least=0)
     if sigma <= 1:
         return sigma
+    message = f"sigma is {sigma:g}; expected at most 1, the range of the image"
+    if data_range is not None:
+        low, high = check_data_range(data_range)
+        hint = f"; did you mean {sigma:g}/{high - low:g}?" if sigma <= high - low else ""
+        raise ValueError(message + hint)
     image = np.zeros(1) if image is None else np.asarray(image)
     whole = image.dtype.kind in "ui" and image.itemsize < 8  # see `as_float`
     if not whole and image.dtype.kind != "b" and np.ptp(image) > 1:
         return sigma
     largest = np.iinfo(image.dtype).max if whole else 255
-    message = f"sigma is {sigma:g}; expected at most 1, the range of the image"
+    own = _range_of_its_own(image) if whole else None
+    span = np.ptp((0, own) if isinstance(own, int) else own) if own else 0
     if sigma <= largest:
-        message += f"; did you mean {sigma:g}/{largest}?"
+        other = f", or {sigma:g}/{span} with data_range={own}" if sigma <= span else ""
+        message += f"; did you mean {sigma:g}/{largest}{other}?"
     if largest != 255:
         message += f" ({image.dtype} is divided by {largest}; a float image keeps its own unit)"
     raise ValueError(message)
+
+
+def _range_of_its_own(image):
+    """The data range that fits integers which use no more than half of that of their dtype."""
+    low, high = int(image.min()), int(image.max())
+    if image.itemsize == 1 or max(-low, high) > np.iinfo(image.dtype).max // 2:
+        return None
+    if low < 0:
+        return low, high
+    return (1 << max(8, high.bit_length())) - 1  # such as 4095: detectors have whole bits
 
 
 def estimate_sigma(
@@ -86,6 +106,7 @@ def estimate_sigma(
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     noise: str = "gaussian",
+    data_range: DataRange = None,
 ) -> float:
     """Standard deviation of white noise, estimated from the noisy image alone.
 
@@ -113,6 +134,8 @@ def estimate_sigma(
         image is x. For the latter two each patch is divided by √x or x of its mean, so that σ is
         the strength where the image is 1: for photon counts σ² is the intensity of a photon, for
         speckle σ is the coefficient of variation of homogeneous areas.
+    data_range : float or (float, float), optional
+        The intensity to scale to 1, or those to scale to 0 and 1; ``None``: the range of integers.
 
     Returns
     -------
@@ -143,7 +166,7 @@ def estimate_sigma(
     >>> round(estimate_sigma(noise), 2)
     0.1
     """
-    image = as_float(image, channel_axis)
+    image = as_float(scaled(image, data_range), channel_axis)
     if channel_axis is not None:
         image = np.moveaxis(image, channel_axis, 0)
     planes = image.reshape((-1, *image.shape[-2:]))
@@ -169,7 +192,11 @@ def estimate_sigma(
 
 
 def estimate_noise(
-    image: ArrayLike, *, channel_axis: int | None = None, noise: str = "poisson"
+    image: ArrayLike,
+    *,
+    channel_axis: int | None = None,
+    noise: str = "poisson",
+    data_range: DataRange = None,
 ) -> tuple[float, float]:
     """Estimate noise that grows with the image together with noise that does not.
 
@@ -186,6 +213,8 @@ def estimate_noise(
         The axis of the channels; ``None``: no channels.
     noise : {"poisson", "speckle"}, default "poisson"
         The kind of noise: of variance σ²x + r² or σ²x² + r² where the image is x.
+    data_range : float or (float, float), optional
+        As for `estimate_sigma`.
 
     Returns
     -------
@@ -214,7 +243,7 @@ def estimate_noise(
     """
     from scipy.optimize import nnls
 
-    image = as_float(image, channel_axis)
+    image = as_float(scaled(image, data_range), channel_axis)
     exponent = EXPONENTS[check_noise(noise)]
     planes = image if channel_axis is None else np.moveaxis(image, channel_axis, 0)
     patches = _patches(planes.reshape((-1, *planes.shape[-2:])), None, darkest=False)

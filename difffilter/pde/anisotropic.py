@@ -10,8 +10,9 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from difffilter.denoiser import rounded
 from difffilter.docstring import shared
-from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import anisotropic as kernels
 from difffilter.pde.kernels import gaussian
 from difffilter.pde.kernels import tensor_plane as plane

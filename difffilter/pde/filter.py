@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.checks import check_number
-from difffilter.denoiser import Denoiser
+from difffilter.denoiser import Denoiser, rounded
 from difffilter.image import filled_beyond, unmasked
 from difffilter.noise.estimation import EXPONENTS
 from difffilter.pde.choose.kappa import check_kappa, contrast
@@ -22,7 +22,7 @@ from difffilter.pde.solve.halo import explicit_halo, steps_taken
 from difffilter.pde.solve.stability import check_step
 from difffilter.pde.solve.state import as_state, check_spacing
 
-__all__ = ["Callback", "PDEFilter", "Spacing", "rounded"]
+__all__ = ["Callback", "PDEFilter", "Spacing"]
 
 # h for each spatial axis, or one for all; ``None``: 1.
 Spacing = float | Sequence[float] | None
@@ -264,8 +264,3 @@ def local_deviation(problem: Problem, sigma: float) -> float | NDArray:
         share = blurred(problem.mask[:, None].astype(state.dtype))
         mean /= np.maximum(share, np.finfo(state.dtype).tiny)
     return state.dtype.type(sigma) * np.clip(mean, 0, None) ** state.dtype.type(exponent)
-
-
-def rounded(value: float) -> float:
-    """Four digits: as good, and better to read and to pass on."""
-    return float(f"{value:.4g}")

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice
-from difffilter.denoiser import prepare
+from difffilter.denoiser import prepare, rounded
 from difffilter.docstring import shared
 from difffilter.pde.choose.risk import least_risk
-from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
 from difffilter.pde.problem import pose
 from difffilter.pde.solve.halo import heat_halo
 from difffilter.pde.solve.schemes import Diffusion

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice
+from difffilter.denoiser import rounded
 from difffilter.docstring import shared
 from difffilter.pde.choose.kappa import PEAKS, contrast
 from difffilter.pde.choose.risk import least_risk
-from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
 from difffilter.pde.problem import pose
 from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion

@@ -9,8 +9,9 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from difffilter.denoiser import rounded
 from difffilter.docstring import shared
-from difffilter.pde.filter import Callback, PDEFilter, Spacing, rounded
+from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import forward_backward as flux_kernels
 from difffilter.pde.kernels import srad as kernels
 from difffilter.pde.solve.evolution import Evolution

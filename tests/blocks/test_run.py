@@ -291,6 +291,8 @@ def test_a_different_request_does_not_resume(half_done):
     source = target.with_name("in.zarr")
     with pytest.raises(ValueError, match="unfinished run with another sigma; pass --overwrite"):
         smooth_blocks(source, target, Noting(), sigma=0.2, side=30)
+    with pytest.raises(ValueError, match="unfinished run with another data_range; pass"):
+        smooth_blocks(source, target, Noting(), sigma=0.1, data_range=3, side=30)
     smooth_blocks(source, target, Noting(), sigma=0.2, side=45, overwrite=True)
     np.testing.assert_array_equal(content(target), 2 * values)
 

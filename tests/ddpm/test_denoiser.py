@@ -262,10 +262,23 @@ def test_it_is_settled_when_nothing_is_open(gray):
 
 def test_the_network_sees_every_range_alike(gray, rng):
     noisy = rng.random((32, 48))
-    expected = quick(gray)(noisy, 0.1)
+    denoise = quick(gray, dtype="float32")
+    expected = denoise(noisy, 0.1)
     for scale, offset in [(1e-6, 0), (4095, -1024), (1e6, 1e6)]:
-        result = quick(gray)(scale * noisy + offset, 0.1 * scale)
-        assert_allclose((result - offset) / scale, expected, atol=1e-6)
+        result = denoise(scale * noisy + offset, 0.1 * scale)
+        assert_allclose((result - offset) / scale, expected, atol=1e-4)  # `levels` are rounded
+
+
+def test_what_is_chosen_has_four_digits(gray, rng):
+    noisy = 0.5 + 0.1 * rng.standard_normal((64, 64))
+    for scale, offset in [(1, 0), (4095, -1024), (1e-6, 0)]:
+        chosen = quick(gray).choose(scale * noisy + offset)
+        span = chosen.white - chosen.black
+        assert float(f"{span:.4g}") == pytest.approx(span, rel=1e-12)
+        assert len(f"{chosen.black!r}".strip("-").replace(".", "")) < 10
+        assert chosen.sigma == float(f"{chosen.sigma:.4g}")
+    given = quick(gray, **UNIT).choose(noisy, 25 / 255)
+    assert (given.black, given.white, given.sigma) == (*UNIT.values(), 25 / 255)
 
 
 def test_an_image_without_contrast_has_levels_around_its_noise(gray, rng):

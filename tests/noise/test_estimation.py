@@ -95,10 +95,10 @@ def test_check_sigma():
     ("image", "hint"),
     [
         (np.uint8, "; did you mean 200/255?"),
-        (np.uint16, "; did you mean 200/65535? (uint16 is divided by 65535; a float image keeps its "
-         "own unit)"),
-        (np.int16, "; did you mean 200/32767? (int16 is divided by 32767; a float image keeps its "
-         "own unit)"),
+        (np.uint16, "; did you mean 200/65535, or 200/255 with data_range=255? (uint16 is divided by 65535; "
+         "a float image keeps its own unit)"),
+        (np.int16, "; did you mean 200/32767, or 200/255 with data_range=255? (int16 is divided by "
+         "32767; a float image keeps its own unit)"),
         (bool, "; did you mean 200/255?"),
     ],
 )  # fmt: skip

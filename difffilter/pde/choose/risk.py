@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
@@ -31,6 +31,7 @@ def least_risk(
     *,
     fidelity: float = 0.0,
     weight: NDArray | None = None,
+    shaped: Callable[[NDArray], NDArray] | None = None,
     side_by_side: bool = False,
     rounds: Sequence[tuple[int, dict, int]] | None = None,
 ) -> tuple[Evolution, float]:
@@ -42,7 +43,8 @@ def least_risk(
         (f(y) - y)² - σ² + 2 σ² ∂f/∂y,
 
     where b·(f(y + εσb) - f(y))/(εσ), with one vector b of random signs, estimates the divergence
-    [1]_. Each candidate evolves y together with y + εσb, and the risk is estimated along the way:
+    [1]_. For noise of covariance C it is that of (f(y) - y)² - C_ii + 2 (C J)_ii, J being the
+    Jacobian of f [2]_, and σb has the covariance C. Each candidate evolves y together with y + εσb, and the risk is estimated along the way:
     for all candidates on a small sample of the image, for the best of them on a larger one. If σ
     varies from pixel to pixel, it is a factor inside the sums.
 
@@ -60,9 +62,12 @@ def least_risk(
         λ of the fidelity term (see `WithFidelity`).
     weight : ndarray (B, C, D, H, W), optional
         The weight of the squared error of each pixel; ``None``: 1.
+    shaped : callable, optional
+        Gives white noise ``(N, C, d, h, w)`` of variance 1 the correlation of the image's noise;
+        ``None``: that is white.
     side_by_side : bool, default False
-        Whether to evolve candidates that are a `Diffusion` together, which takes a single σ and
-        neither fidelity nor weight.
+        Whether to evolve candidates that are a `Diffusion` together, which takes a single σ, white
+        noise, and neither fidelity nor weight.
     rounds : sequence of (int, dict, int), optional
         As `OneByOne.ROUNDS`; ``None``: those of how the candidates are evolved.
 
@@ -76,6 +81,8 @@ def least_risk(
     .. [1] S. Ramani, T. Blu, M. Unser, "Monte-Carlo SURE: a black-box optimization of
        regularization parameters for general denoising algorithms", IEEE Trans. Image Processing
        17(9), 2008.
+    .. [2] Y. C. Eldar, "Generalized SURE for exponential families: applications to regularization",
+       IEEE Trans. Signal Processing 57(2), 2009.
     """
     candidates = list(candidates)
     if rounds is None:
@@ -84,11 +91,13 @@ def least_risk(
         side = sides[2 if state.shape[2] == 1 else 3]
         y, tile = sample(state, pixels, side, candidates[0].mask)
         deviation = tile(sigma) if isinstance(sigma, np.ndarray) else sigma
+        signs = _signs(y)
+        probe = signs if shaped is None else shaped(signs)
         found = []
         for group in _groups(candidates, side_by_side):
             tiled = [candidate.tiled(tile) for candidate in group]
             contest = SideBySide if side_by_side and _is_diffusion(group[0]) else OneByOne
-            evolving = contest(y, deviation, tiled, fidelity, tile(weight))
+            evolving = contest(y, deviation, tiled, fidelity, tile(weight), probe)
             lowest = _follow(evolving, len(group), time)
             found += [(risk, at, each) for (at, risk), each in zip(lowest, group, strict=True)]
         found.sort(key=lambda each: each[0])
@@ -181,11 +190,11 @@ class OneByOne:
     # The ratio of successive times at which the risk is estimated, and of the last to the first.
     RATIO, LAST = 1.4, 1200
 
-    def __init__(self, y, sigma, group, fidelity, weight):
+    def __init__(self, y, sigma, group, fidelity, weight, probe):
         [evolution] = group
-        self.y, self.sigma, self.sign = y, sigma, _signs(y)
+        self.y, self.sigma, self.probe = y, sigma, probe
         self.weight = 1.0 if weight is None else weight
-        self.u = np.concatenate([y, y + PROBE * sigma * self.sign])
+        self.u = np.concatenate([y, y + PROBE * sigma * probe])
         self.unit = evolution.first
         if fidelity:
             evolution = WithFidelity(evolution, fidelity, self.u.copy())
@@ -210,7 +219,7 @@ class OneByOne:
         u, v = self.u[: len(self.y)], self.u[len(self.y) :]
         residual = np.mean(self.weight * np.square(u - self.y), dtype=np.float64)
         # σ² times the divergence.
-        spread = np.mean(self.weight * self.sigma * self.sign * (v - u), dtype=np.float64) / PROBE
+        spread = np.mean(self.weight * self.sigma * self.probe * (v - u), dtype=np.float64) / PROBE
         return residual - self.variance + 2 * spread
 
     def keep(self, going: NDArray) -> None:
@@ -232,9 +241,9 @@ class SideBySide:
     PATIENCE: ClassVar = 1.3
     MOST = 320  # steps
 
-    def __init__(self, y, sigma, group, fidelity, weight):
-        self.y, self.sigma, self.sign = y, sigma, _signs(y)
-        pair = np.stack([y, y + y.dtype.type(PROBE * sigma) * self.sign])
+    def __init__(self, y, sigma, group, fidelity, weight, probe):
+        self.y, self.sigma, self.probe = y, sigma, probe
+        pair = np.stack([y, y + y.dtype.type(PROBE * sigma) * probe])
         self.kappas = np.asarray([diffusion.kappa for diffusion in group], y.dtype)
         scaled = pair[:, None] / self.kappas[:, None, None, None, None, None]
         self.u = scaled.reshape(-1, *y.shape[1:])
@@ -263,7 +272,7 @@ class SideBySide:
     def risks(self):
         squares, products = (
             rows.reshape(len(self.kappas), -1).sum(axis=1)
-            for rows in row_moments(self.u, self.y, self.sign, self.kappas)
+            for rows in row_moments(self.u, self.y, self.probe, self.kappas)
         )
         return (squares + 2 * self.sigma * products / PROBE) / self.y.size - self.sigma**2
 
