@@ -1,14 +1,16 @@
 """Threads that share the processor's cores with others.
 
 Whatever else runs on the machine, a filter should take its fair share of the time and leave the
-others theirs. Two rules see to that:
+others theirs. Three rules see to that:
 
+- A small image (`SMALL`) is filtered on one thread, on which its parameters are chosen, too. A step
+  takes less time than waking another thread, and many small images are best filtered side by side.
 - A filter uses the cores that are free when it starts (`free_cores`), and at least one. A loop that
   is shared out among more threads than there are cores free waits for the one that got no core, and
   the threads that are done take time from it by waiting.
 - Threads that wait go to sleep soon. (The time for which OpenMP's threads stay awake can be set
   only before the library is loaded, which the user may have done by importing PyTorch. That is
-  why there is the first rule.)
+  why there is the second rule.)
 
 The result of a filter depends neither on the number of threads nor on the process it runs in.
 """
@@ -20,7 +22,11 @@ import time
 from functools import cache
 from pathlib import Path
 
-__all__ = ["awake", "cores", "free_cores"]
+__all__ = ["SMALL", "awake", "cores", "free_cores"]
+
+# Images and arrays of fewer numbers than this are small. To wake another thread takes as long as to
+# work on some thousand numbers.
+SMALL = 128 * 128
 
 # Where Linux says how many threads run, and a container how much time it may have.
 LOAD, QUOTA = "/proc/loadavg", "/sys/fs/cgroup/cpu.max"

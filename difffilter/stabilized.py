@@ -24,7 +24,14 @@ TOP = 0.999
 # The standard deviation, in pixels, of the Gaussian for local means, by which errors are weighted.
 LOCAL = 1.5
 
-# An image whose brightest places have fewer photons than this is dark.
+# A smaller share of pixels below 0 is not taken for read noise.
+FEW = 1e-3
+
+# So many standard deviations: an error by chance, and more than any noise.
+CHANCE, BEYOND = 3, 6
+
+# An image whose brightest places have fewer photons than this is dark, and so is one whose Poisson
+# noise there is weaker than this share of its read noise.
 FAINT = 1e-6
 
 
@@ -47,7 +54,8 @@ class Stabilized(Denoiser):
         σ, the strength where the image is 1; ``None``: that of the call, or else estimated.
     read : float, optional
         Standard deviation of additional Gaussian noise, in units of intensity, such as a camera's
-        read noise; ``None``: estimated, together with σ if that is not given.
+        read noise; ``None``: estimated, together with σ if that is not given. With 0, the default,
+        it is estimated as well if pixels are below 0, which Poisson noise alone never is.
     top : float, optional
         The intensity that the transform maps to 1; ``None``: the 0.999 quantile of the image.
 
@@ -55,6 +63,9 @@ class Stabilized(Denoiser):
     -----
     For photon counts σ² is the intensity of one photon, and an image of plain counts has σ = 1. An
     image that is nowhere above 0 has no such noise, and without read noise is returned unchanged.
+    With read noise, the results of dark areas are as often below 0 as above, so that their mean is
+    right. An image with an offset, such as a camera's black level, has to lose it first; one whose
+    values lie below 0 by more than noise is refused.
 
     The transform for Poisson noise, with or without Gaussian noise, is the generalised Anscombe
     transform [1]_, with the closed form of its exact unbiased inverse [2]_ [3]_. The transform for
@@ -97,7 +108,7 @@ class Stabilized(Denoiser):
         if self.sigma is not None:  # above 1 where the image is: counts of photons
             object.__setattr__(self, "sigma", check_number("sigma", self.sigma, least=0))
         if self.read is not None:
-            object.__setattr__(self, "read", check_sigma(self.read))
+            object.__setattr__(self, "read", check_number("read", self.read, least=0))
         if self.top is not None and not (isinstance(self.top, Real) and math.isfinite(self.top)):
             raise ValueError(f"top is {self.top!r}; expected a finite number or None")
         if self.inner.noise != "gaussian":
@@ -172,19 +183,28 @@ class Stabilized(Denoiser):
         sigma = self.sigma if self.sigma is not None else sigma
         if sigma is not None:
             sigma = check_sigma(sigma, noisy)
-        if self.read is None:
+        below = image[image < 0] if self.noise == "poisson" and self.top is None else image[:0]
+        if self.read is None or (self.read == 0 and below.size > FEW * image.size):
             both = estimate_noise(image, channel_axis=channel_axis, noise=self.noise)
-            return both[0] if sigma is None else sigma, rounded(both[1])
+            read = both[1] or _from_below_zero(below)
+            return both[0] if sigma is None else sigma, rounded(read)
         if sigma is None:
             sigma = estimate_sigma(image, channel_axis=channel_axis, noise=self.noise)
         return sigma, self.read
 
     def _with_noise(self, image, sigma, channel_axis, noisy):
         """A copy with σ, `read` and `top` set, and the transform; None if there is no noise."""
+        if self.top is None:
+            _check_not_negative(image, self.noise)
         sigma, read = self._noise(image, sigma, channel_axis, noisy)
+        if self.top is None and self.read != read > 0:
+            _check_not_negative(image, self.noise, BEYOND * read)
         top = rounded(np.quantile(image, TOP)) if self.top is None else self.top
         settled = self.replace(sigma=sigma, read=read, top=top)
-        dark = top <= (FAINT * sigma**2 if self.noise == "poisson" else 0)
+        dark = top <= 0
+        if self.noise == "poisson":  # (products, since powers may overflow)
+            weak = read > 0 and sigma * sigma * top <= FAINT * read * FAINT * read
+            dark = weak or top <= FAINT * sigma**2
         if sigma == 0 or dark:
             transform = (
                 Transform(np.copy, np.copy, np.ones_like, lambda y: np.full_like(y, read), read)
@@ -193,6 +213,33 @@ class Stabilized(Denoiser):
             )
             return settled, transform
         return settled, TRANSFORMS[self.noise](top, sigma, read)
+
+
+def _from_below_zero(below):
+    """The read noise that values below 0 show, as half of a normal distribution about 0."""
+    return float(np.median(-below)) / 0.6744897501960817 if below.size else 0.0
+
+
+def _check_not_negative(image, noise, least=0.0):
+    """Raise ValueError unless an image can be one of intensities, which are not negative.
+
+    Where there is no light, noise is negative in half of the pixels, and by chance so is its mean. More
+    than one pixel in 20 below -`least`, if that is known, is not noise.
+    """
+    share, chance = np.mean(image < 0), CHANCE / math.sqrt(image.size)
+    mean = float(image.mean(dtype=np.float64))
+    if mean < -chance * float(image.std(dtype=np.float64)):
+        found = f"mean {mean:.4g}"
+    elif share > 0.5 + chance / 2:
+        found = f"{share:.0%} of its values below 0"
+    elif least and np.mean(image < -least) > 0.05:
+        found = f"values down to {image.min():.4g}, which is more than noise"
+    else:
+        return
+    raise ValueError(
+        f"image has {found}; expected intensities, below 0 by no more than noise, for noise={noise!r}; "
+        "subtract the offset (the value where there is no light) first"
+    )
 
 
 def _level(stabilised, transform):

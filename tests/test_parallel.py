@@ -7,9 +7,12 @@ import sys
 import time
 from pathlib import Path
 
+import numba
+import numpy as np
 import pools
 import pytest
 
+import difffilter as df
 from difffilter import parallel
 
 # Without variables that another test of the run may have set.
@@ -139,6 +142,51 @@ print("compiled")
 
 def test_forked_while_a_thread_compiles():
     assert run("-c", BESIDE_A_COMPILATION) == "compiled\n"
+
+
+SMALL_IMAGES = """
+import os
+import numpy as np
+import difffilter as df
+from difffilter.pde.kernels import threads
+
+def running():
+    return len(os.listdir("/proc/self/task"))
+
+threads.free_cores = lambda: 2
+rng = np.random.default_rng(0)
+df.perona_malik(rng.random((8, 8)), 1.0, kappa=0.1)  # what starts with the libraries
+before = running()
+for shape, channel_axis in [((96, 96), None), ((64, 64, 3), -1)]:
+    image = rng.random(shape)
+    for method in ("heat", "auto", "edge_enhancing", "perona_malik", "tv_flow"):
+        chosen = df.estimate_parameters(image, 0.1, method, channel_axis=channel_axis)
+        chosen.method(image, channel_axis=channel_axis)
+        df.denoise(image, 0.1, method, channel_axis=channel_axis)
+        assert running() == before, (shape, method)
+df.tv_flow(rng.random((150, 150)), time=0.01)
+assert running() > before
+print("no threads")
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_small_images_start_no_threads():
+    assert run("-c", SMALL_IMAGES, NUMBA_THREADING_LAYER="omp") == "no threads\n"
+
+
+def test_a_small_image_leaves_the_number_of_threads_as_it_was(set_threads):
+    most = numba.config.NUMBA_NUM_THREADS
+    set_threads(most)
+    seen = []
+
+    def stop(time, u):
+        seen.append(numba.get_num_threads())
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        df.heat(np.eye(9), time=1.0, scheme="explicit", callback=stop)
+    assert (seen, numba.get_num_threads()) == ([1], most)
 
 
 # --- cores ----------------------------------------------------------------------------------

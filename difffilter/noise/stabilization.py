@@ -15,6 +15,11 @@ __all__ = ["TRANSFORMS", "Transform", "poisson", "speckle"]
 DARK = 1 / 8
 
 
+# The slope of the inverse of Anscombe's transform at 0 photons: D/2 - a/(4D²) + 11/(4D³) - 15a/(8D⁴)
+# with D = a = √(3/2).
+SLOPE = math.sqrt(3 / 2) / 2 + 1 / (3 * math.sqrt(3 / 2))
+
+
 @dataclass(frozen=True)
 class Transform:
     """A variance-stabilising transform, after which the noise is equally strong everywhere.
@@ -45,7 +50,10 @@ def poisson(top, sigma, read):
 
     With z = y/σ² photons and r = read/σ², the transform D = 2√(z + 3/8 + r²) has a variance of
     about 1. The inverse of its expected value is D²/4 + √(3/2)/(4D) - 11/(8D²) + 5√(3/2)/(8D³)
-    - 1/8 - r² (Starck, Murtagh & Bijaoui 1998; Mäkitalo & Foi 2011, 2013; see `Stabilized`).
+    - 1/8 - r² (Starck, Murtagh & Bijaoui 1998; Mäkitalo & Foi 2011, 2013; see `Stabilized`). With
+    read noise, dark areas are as often below 0 as above, so the inverse must not end at 0: that would
+    add a quarter of a photon to them. Below the D of 0 photons without read noise, where the closed
+    form ends, it goes on as a straight line.
 
     Parameters
     ----------
@@ -60,24 +68,35 @@ def poisson(top, sigma, read):
     -------
     Transform
     """
-    gain, dark = sigma**2, (read / sigma**2) ** 2
+    gain, a = sigma**2, math.sqrt(3 / 2)  # a: the D of 0 photons without read noise
+    zero = 3 / 8 + (read / gain) ** 2
+    low = 2 * math.sqrt(zero)  # the D of 0 photons
 
-    def root(y):
-        return 2 * np.sqrt(np.maximum(y / gain + 3 / 8 + dark, 0))
+    def excess(y):  # what light adds to `zero`, as a share of it
+        return np.maximum(np.asarray(y, np.float64) / (gain * zero), -1)
 
-    low = float(root(0.0))
-    unit = float(root(top)) - low
+    def slope(y):
+        return np.sqrt(1 + excess(y))
+
+    def above_low(y):  # D - low, without cancellation or overflow where read noise is strong
+        return excess(y) / (slope(y) + 1) * low
+
+    unit = float(above_low(top))
 
     def forward(y):
-        return (root(y) - low) / unit
+        return above_low(y) / unit
 
     def inverse(value):
-        d, a = np.maximum(value * unit + low, low), math.sqrt(3 / 2)
+        value = np.asarray(value, np.float64) * unit
+        v = np.maximum(value, a - low)
+        d = v + low
         # (Horner's scheme, as powers of D above its square could overflow.)
-        z = d**2 / 4 + (a / 4 - (11 / 8 - 5 * a / 8 / d) / d) / d - 1 / 8 - dark
-        return gain * np.maximum(z, 0)
+        z = v * (v + 2 * low) / 4 + 1 / 4 + (a / 4 - (11 / 8 - 5 * a / 8 / d) / d) / d
+        if read == 0:
+            return gain * np.maximum(z, 0)
+        return gain * (z + SLOPE * np.minimum(value - (a - low), 0))
 
-    return Transform(forward, inverse, root, lambda y: np.full_like(y, 1 / unit), 1 / unit)
+    return Transform(forward, inverse, slope, lambda y: np.full_like(y, 1 / unit), 1 / unit)
 
 
 def speckle(top, sigma, read):

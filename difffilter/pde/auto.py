@@ -10,6 +10,7 @@ from difffilter.denoiser import Denoiser
 from difffilter.pde.anisotropic import EdgeEnhancing
 from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.filter import PDEFilter, Spacing, local_deviation
+from difffilter.pde.kernels.threads import threads_for
 from difffilter.pde.perona_malik import PeronaMalik
 from difffilter.pde.problem import Problem, arrays_only, pose, with_ample_range
 from difffilter.pde.tv_flow import TVFlow
@@ -55,16 +56,20 @@ class Auto(Denoiser):
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
         problem = self._pose(noisy, sigma, channel_axis)
-        winner, evolution = self._winner(problem)
-        return winner._solution(problem, evolution, None)[0]
+        with threads_for(problem.size):
+            winner, evolution = self._winner(problem)
+            return winner._solution(problem, evolution, None)[0]
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
-        return self._winner(self._pose(noisy, sigma, channel_axis))[0]
+        problem = self._pose(noisy, sigma, channel_axis)
+        with threads_for(problem.size):
+            return self._winner(problem)[0]
 
     def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
         problem = self._pose(noisy, sigma, channel_axis)
         problem.weight, problem.deviation = weight, deviation
-        return self._winner(problem)[0]
+        with threads_for(problem.size):
+            return self._winner(problem)[0]
 
     def is_settled(self, sigma=None):
         return False

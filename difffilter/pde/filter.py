@@ -16,6 +16,7 @@ from difffilter.image import filled_beyond, unmasked
 from difffilter.noise.estimation import EXPONENTS
 from difffilter.pde.choose.kappa import check_kappa, contrast
 from difffilter.pde.choose.risk import least_risk
+from difffilter.pde.kernels.threads import threads_for
 from difffilter.pde.problem import Problem, arrays_only, pose, with_ample_range
 from difffilter.pde.solve.evolution import Evolution, WithFidelity
 from difffilter.pde.solve.halo import explicit_halo, steps_taken
@@ -88,14 +89,17 @@ class PDEFilter(Denoiser):
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         if self.is_settled():
             return self
-        return self._settle(self._pose(noisy, sigma, channel_axis))[0]
+        problem = self._pose(noisy, sigma, channel_axis)
+        with threads_for(problem.size):
+            return self._settle(problem)[0]
 
     def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
         if self.is_settled():
             return self
         problem = self._pose(noisy, sigma, channel_axis)
         problem.weight, problem.deviation = weight, deviation
-        return self._settle(problem)[0]
+        with threads_for(problem.size):
+            return self._settle(problem)[0]
 
     def is_settled(self, sigma=None):
         given = self.parameters
@@ -143,8 +147,9 @@ class PDEFilter(Denoiser):
         given, mask = unmasked(image, mask, channel_axis)
         filled = filled_beyond(given, mask, channel_axis)
         problem = self._pose(filled, sigma, channel_axis, mask)
-        chosen, evolution = self._settle(problem)
-        result, time, steps = chosen._solution(problem, evolution, callback)
+        with threads_for(problem.size):
+            chosen, evolution = self._settle(problem)
+            result, time, steps = chosen._solution(problem, evolution, callback)
         if filled is not given:
             result = np.where(np.isfinite(given), result, given.astype(result.dtype))
         if not full_output:

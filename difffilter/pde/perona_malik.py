@@ -15,6 +15,7 @@ from difffilter.docstring import shared
 from difffilter.pde.choose.kappa import PEAKS, contrast
 from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
+from difffilter.pde.kernels.threads import threads_for
 from difffilter.pde.problem import pose
 from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
@@ -262,7 +263,8 @@ class PeronaMalik(PDEFilter):
 
     def _chosen(self, problem):
         """The settled filter, with a step that reads well: `smooth -v` prints it, `-m` takes it."""
-        chosen, _ = self._settle(problem)
+        with threads_for(problem.size):
+            chosen, _ = self._settle(problem)
         if self.step is not None or chosen.step is None:
             return replace(chosen, scheme=self.scheme, step=self.step)
         # Rounded up, which leaves the number of steps as it is.

@@ -108,6 +108,11 @@ class Problem:
         return tuple(self.state.shape[2:])
 
     @property
+    def size(self) -> int:
+        """The number of numbers of the image."""
+        return math.prod(self.image.shape)
+
+    @property
     def channels(self) -> int:
         return 1 if self.channel_axis is None else self.image.shape[self.channel_axis]
 

@@ -97,8 +97,8 @@ def test_every_method_gains_by_knowing_the_noise(method, noise, photo):
 def test_read_noise_known_estimated_and_ignored(photo, rng):
     noisy = df.add_noise(photo, 0.1, "poisson") + rng.normal(0, 0.08, photo.shape)
     known, estimated, forgotten = (
-        df.psnr(photo, df.Stabilized(method="tv_flow", read=read)(noisy, sigma))
-        for read, sigma in ((0.08, 0.1), (None, None), (0.0, 0.1))
+        df.psnr(photo, df.Stabilized(method="tv_flow", read=read, top=top)(noisy, sigma))
+        for read, sigma, top in ((0.08, 0.1, None), (None, None, None), (0.0, 0.1, 1.0))
     )
     assert known > forgotten + 0.5
     assert estimated > known - 0.2
@@ -142,7 +142,85 @@ def test_chosen_parameters_repeat_the_result(photo):
 def test_images_without_light(noise):
     black = np.zeros((20, 30))
     np.testing.assert_array_equal(df.denoise(black, noise=noise), black)
-    np.testing.assert_array_equal(df.denoise(black - 1, sigma=0.1, noise=noise), black - 1)
+
+
+# --- values below 0 -------------------------------------------------------------------------
+
+
+def counts_of(light, read, rng):
+    """Photons of a spot of light upon nothing, with read noise, and where nothing is."""
+    clean = np.zeros((128, 128))
+    clean[40:90, 40:90] = light
+    return rng.poisson(clean) + read * rng.normal(size=clean.shape), clean, clean == 0
+
+
+@pytest.mark.parametrize("read", [0.3, 1, 3, 6])
+@pytest.mark.parametrize("sigma", [1.0, None])
+def test_read_noise_about_zero_is_found_and_leaves_no_bias(read, sigma, rng):
+    noisy, clean, dark = counts_of(20, read, rng)
+    smooth, chosen = df.denoise(noisy, sigma, "tv_flow", noise="poisson", full_output=True)
+    assert chosen["read"] == pytest.approx(read, rel=0.15)
+    # (Values below 0 used to become 0: a mean of 2 photons with read noise of 6.)
+    assert abs(smooth[dark].mean() - noisy[dark].mean()) < max(0.05, 0.03 * read)
+    assert abs(smooth[dark].mean()) < max(0.05, 0.04 * read)
+    assert df.psnr(clean / 20, smooth / 20) > df.psnr(clean / 20, noisy / 20) + 8
+
+
+def test_read_noise_in_images_too_small_for_patches(rng):
+    noisy = rng.poisson(np.repeat([0.0, 30.0], 10) * np.ones((20, 1))) + 2.0 * rng.normal(
+        size=(20, 20)
+    )
+    assert df.Stabilized().choose(noisy, 1.0).read == pytest.approx(2, rel=0.4)
+
+
+def test_few_values_below_zero_are_no_read_noise(photo, rng):
+    noisy = rng.poisson(30 * photo).astype(float)
+    noisy[5, 5] = -20.0
+    assert df.Stabilized().choose(noisy, 1.0).read == 0
+
+
+@pytest.mark.parametrize("read", [0.5, 1.0, 2.0, 5.0])
+def test_the_inverse_is_unbiased_down_to_no_light(read, rng):
+    transform = TRANSFORMS["poisson"](50.0, 1.0, read)
+    for light in (0.0, 0.3, 1.0, 3.0):
+        noisy = rng.poisson(light, 400_000) + read * rng.normal(size=400_000)
+        assert transform.inverse(transform.forward(noisy).mean()) == pytest.approx(light, abs=0.06)
+    values = transform.inverse(np.linspace(-1, 1, 1000))
+    assert (np.diff(values) > 0).all()
+
+
+def test_a_frame_without_light_is_no_error(rng):
+    frame = 3 * rng.normal(size=(64, 64))
+    smooth = df.denoise(frame, noise="poisson")
+    assert abs(smooth.mean() - frame.mean()) < 0.3
+    assert smooth.std() < 1
+
+
+def test_dark_blocks_of_an_image_are_no_error(rng):
+    noisy, _, _ = counts_of(20, 1, rng)
+    chosen = df.Stabilized(method="tv_flow").choose(noisy, 1.0)
+    block = noisy[:16, :16] - 0.5
+    assert chosen(block, 1.0).mean() == pytest.approx(block.mean(), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        (lambda u: np.full((20, 30), -1.0), "mean -1"),
+        (lambda u: 20 * np.log10(u + 1e-3), "mean -10"),  # decibels
+        (lambda u: np.where(u > 0.9, 100.0, -0.1), "95% of its values below 0"),
+        (lambda u: (u - u.mean()) / u.std(), "values down to -1.489"),
+    ],
+)
+def test_what_cannot_be_counts_is_an_error(image, found, photo):
+    noisy = image(df.add_noise(photo, 0.1, "poisson"))
+    for sigma in (None, 0.1):
+        with pytest.raises(ValueError, match=found) as caught:
+            df.denoise(noisy, sigma, "tv_flow", noise="poisson")
+        assert str(caught.value).endswith(
+            "; expected intensities, below 0 by no more than noise, for noise='poisson'; subtract the "
+            "offset (the value where there is no light) first"
+        )
 
 
 def test_methods_are_matched_to_kinds_of_noise(photo):
@@ -174,7 +252,7 @@ def test_methods_are_matched_to_kinds_of_noise(photo):
         (lambda u: df.Stabilized(noise="gaussian"),
          "noise is 'gaussian'; expected poisson or speckle: use the method alone"),
         (lambda u: df.Stabilized(method="het"), "unknown method 'het'; did you mean 'heat'?"),
-        (lambda u: df.Stabilized(read=-1), "sigma is -1; expected a finite number ≥ 0"),
+        (lambda u: df.Stabilized(read=-1), "read is -1; expected a finite number ≥ 0"),
         (lambda u: df.Stabilized(top="1"), "top is '1'; expected a finite number or None"),
         (lambda u: df.denoise(u, sigma=25, noise="poisson"),
          "sigma is 25; expected at most 1, the range of the image; did you mean 25/255?"),

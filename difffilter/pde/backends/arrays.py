@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difffilter.image import as_float
 from difffilter.noise.estimation import estimate_sigma
+from difffilter.parallel import SMALL, free_cores
 from difffilter.pde.solve import state as states
 
 __all__ = ["Arrays"]
@@ -59,7 +60,8 @@ class Arrays:
         """The image with its cosine modes along some axes multiplied by each of the factors."""
         from scipy.fft import dctn, idctn
 
-        modes = dctn(image, axes=axes, workers=-1)
+        workers = 1 if image.size < SMALL else free_cores()
+        modes = dctn(image, axes=axes, workers=workers)
         for factor in factors:
             modes *= factor.astype(image.dtype)
-        return idctn(modes, axes=axes, workers=-1, overwrite_x=True)
+        return idctn(modes, axes=axes, workers=workers, overwrite_x=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from ctypes import CFUNCTYPE, c_int
 
 import numba
@@ -13,12 +14,9 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 from numba.np.ufunc import parallel as numba_threads
 
-from difffilter.parallel import awake, free_cores
+from difffilter.parallel import SMALL, awake, free_cores
 
-__all__ = ["run"]
-
-# To wake another thread takes as long as to work on some thousand numbers.
-SMALL = 128 * 128
+__all__ = ["run", "threads_for"]
 
 # Numba's threading layer "workqueue" ends the process if two threads call it at once.
 _turn = threading.Lock()
@@ -46,6 +44,23 @@ def run(function, arguments):
     if threads > 1:
         awake(threads)
     return result
+
+
+@contextmanager
+def threads_for(size: int) -> Iterator[None]:
+    """Within, the loops of this thread take one thread if the image has few numbers.
+
+    (Their arrays may be large all the same: room to work in, or many candidates side by side.)
+    """
+    before = numba.get_num_threads()
+    if size >= SMALL or before == 1:
+        yield
+        return
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def _run_on(threads, most, function, arguments):
