@@ -262,6 +262,9 @@ class TensorDiffusion(Evolution):
     def largest_step(self, volume):
         return self.step
 
+    def coarsened(self, step):
+        return self.with_step(max(self.step, step))
+
     def evolve(self, u, time):
         # While one D is used, explicit steps within the stability bound, which follows from the
         # weights of its links, go on: no step makes a new extremum. There are as many of them
