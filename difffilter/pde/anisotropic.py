@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numba
@@ -250,6 +250,10 @@ class TensorDiffusion(Evolution):
         Smallest eigenvalue of D, above 0.
     step : float
         How long one D is used, at most, in units of time.
+    cyclic : bool
+        Whether, in a plane with square pixels, the steps within are those of a cycle of the fast
+        semi-iterative scheme where it takes fewer of them. Such steps are stable, but may make new
+        extrema.
     spacing, mask
         As in `Evolution`.
     """
@@ -259,9 +263,13 @@ class TensorDiffusion(Evolution):
     presmooth: float
     integration: float
     alpha: float
+    cyclic: bool = False
 
     def largest_step(self, volume):
         return self.step
+
+    def coarsened(self, step):
+        return replace(self, step=max(self.step, step), cyclic=True)
 
     def evolve(self, u, time):
         # While one D is used, explicit steps within the stability bound, which follows from the
@@ -338,7 +346,7 @@ class TensorDiffusion(Evolution):
             flat, flat.copy(), faces, width, stride, pad, np.full(count, span), self.kind,
             number(kappa2), number(1 / kappa2), number(self.alpha),
             number(DERIVATIVE[0] / h), number(DERIVATIVE[1] / h), 1 / h**2,
-            self.usual_sum((1, height, width)), before, after, vectors, space,
+            self.usual_sum((1, height, width)), self.cyclic, before, after, vectors, space,
         )  # fmt: skip
         return np.ascontiguousarray(flat.reshape(state.shape)[:, :, None, *inside])
 

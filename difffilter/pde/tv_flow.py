@@ -144,6 +144,9 @@ class TotalVariationDiffusion(Evolution):
     def steps(self, volume, time):
         return equal_steps(time, max(self.step, time / MOST_STEPS))
 
+    def coarsened(self, step):
+        return self.with_step(max(self.step, step))
+
     def evolve(self, u, time):
         # Each step is the mean over the axes of implicit ones along each axis alone (AOS), with the
         # diffusivity of the state before it.

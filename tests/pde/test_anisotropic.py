@@ -14,6 +14,7 @@ import difffilter as df
 from difffilter.pde.anisotropic import TensorDiffusion
 from difffilter.pde.kernels import anisotropic as tensor_kernels
 from difffilter.pde.kernels import tensor_volume as tensor_volume_kernels
+from difffilter.pde.solve.schemes import Diffusion
 
 KINDS = {"edge": tensor_kernels.EDGE, "coherence": tensor_kernels.COHERENCE}
 
@@ -233,6 +234,14 @@ def test_constant_tensor_is_the_heat_equation(photo):
     np.testing.assert_allclose(
         coherence, df.heat(u, 2.0, scheme="explicit", step=0.25 / 3), atol=1e-12
     )
+
+
+@pytest.mark.parametrize(("time", "steps"), [(0.1, 1), (5.0, 8)])
+def test_cyclic_steps_are_those_of_the_semi_iterative_scheme(time, steps, photo):
+    flow = TensorDiffusion(tensor_kernels.EDGE, 0.1, 0.5, 0.9, 1.0, step=time, cyclic=True)
+    state = photo[None, None, None, :48, :40].astype(np.float64)
+    heat = Diffusion().semi_iterative(state.copy(), state.copy(), 1, steps, time)[0]
+    np.testing.assert_allclose(flow.evolve(state.copy(), time), heat, atol=1e-12)
 
 
 def test_spacing_scales_length_and_time(photo):

@@ -148,8 +148,8 @@ def block_faces(
 
 
 @inner
-def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
-    """v = u + τ div(D ∇u) in the lines from y0 to y1."""
+def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, extra, gain):
+    """v = u + τ div(D ∇u) + extra (u + τ div(D ∇u) - v) in the lines from y0 to y1."""
     reach = vectors[len(vectors) - 1, 1]  # the longest come last
     first, last = (y0 + reach) * stride + pad, (y1 + reach) * stride - pad
     for c in range(len(u)):
@@ -171,21 +171,27 @@ def block_step(u, v, faces, y0, y1, stride, pad, vectors, tau, gain):
                         + face_a[i] * (a[i] - here[i])
                         + (face_q[i] * (q[i] - here[i]) + face_p[i] * (p[i] - here[i]))
                     )
-            for i in range(n):
-                out[i] = here[i] + tau * gain[i]
+            if extra == 0:
+                for i in range(n):
+                    out[i] = here[i] + tau * gain[i]
+            else:
+                for i in range(n):
+                    step = here[i] + tau * gain[i]
+                    out[i] = step + extra * (step - out[i])
 
 
 def evolve(
     u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least, near_tap, far_tap, inverse_h2,
-    usual, presmooth, integration, vectors, space,
+    usual, cyclic, presmooth, integration, vectors, space,
 ):  # fmt: skip
     """Evolve ``u`` with a new D for each of ``times``; returns the array with the result.
 
-    Steps are stable, and at least as many as if the weights of a pixel summed up to ``usual``.
+    Steps are stable, and at least as many as if the weights of a pixel summed up to ``usual``. If
+    ``cyclic``, they are cycles of the fast semi-iterative scheme (see `cycle_weights`).
     """
     swapped = run_blocks(
         *addresses(u.dtype), u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
-        near_tap, far_tap, inverse_h2, usual, presmooth, integration, vectors, space,
+        near_tap, far_tap, inverse_h2, usual, cyclic, presmooth, integration, vectors, space,
     )  # fmt: skip
     return v if swapped else u
 
@@ -201,14 +207,14 @@ def addresses(dtype):
             block_faces, u=two, faces=two, kappa2=real, inverse=real, least=real, near_tap=real, far_tap=real,
             presmooth=one, integration=one, vectors=vectors, peak=one, space=one,
         ),
-        address_of(block_step, u=two, v=two, faces=two, vectors=vectors, tau=real, gain=one),
+        address_of(block_step, u=two, v=two, faces=two, vectors=vectors, tau=real, extra=real, gain=one),
     )  # fmt: skip
 
 
 @parallel
 def run_blocks(
     make_faces, take_step, u, v, faces, width, stride, pad, times, kind, kappa2, inverse, least,
-    near_tap, far_tap, inverse_h2, usual, presmooth, integration, vectors, space,
+    near_tap, far_tap, inverse_h2, usual, cyclic, presmooth, integration, vectors, space,
 ):  # fmt: skip
     """`evolve`, with what is done in a block by the `addresses`; whether ``v`` holds the result."""
     batch, size = faces.shape[0], faces.shape[2]
@@ -233,13 +239,20 @@ def run_blocks(
                 largest = max(largest, peak[worker, i])
         largest = max(largest * inverse_h2, usual)
         steps = max(1, math.ceil(time * largest * (1 - 1e-6)))
-        tau = u.dtype.type(time / steps * inverse_h2)
-        for _ in range(steps):
+        cycle = math.ceil(math.sqrt(3 * time * largest + 0.25) - 0.5 - 1e-6)
+        if not cyclic or cycle >= steps:
+            tau, cycle = time / steps, 0
+        else:
+            tau, steps = 3 * time / (cycle * (cycle + 1)), cycle
+        for k in range(steps):
+            # The first step of a cycle has no state before it.
+            rate = u.dtype.type((2 / 3 if k == 0 and cycle else 1) * tau * inverse_h2)
+            extra = u.dtype.type((2 * k - 1) / (2 * k + 3) if k and cycle else 0)
             for worker in prange(workers):
                 for job in range(worker * jobs // workers, (worker + 1) * jobs // workers):
                     b, part = job // blocks, job % blocks
                     first, last = part * height // blocks, (part + 1) * height // blocks
-                    call(take_step, (u[b], v[b], faces[b], first, last, stride, pad, vectors, tau,
-                                     gain[worker]))  # fmt: skip
+                    call(take_step, (u[b], v[b], faces[b], first, last, stride, pad, vectors, rate,
+                                     extra, gain[worker]))  # fmt: skip
             u, v, swapped = v, u, not swapped
     return swapped

@@ -72,6 +72,13 @@ class Evolution:
         """A copy with another largest time step."""
         return replace(self, step=step)
 
+    def coarsened(self, step: float) -> Evolution:
+        """A copy whose steps may grow to `step`, if its scheme is stable for steps of any size.
+
+        Here a step is within a stability bound, and stays.
+        """
+        return self
+
     def tiled(self, tile: Callable[[NDArray | None], NDArray | None]) -> Evolution:
         """A copy for tiles of the image; `tile` cuts the same tiles out of a mask."""
         return replace(self, mask=tile(self.mask))
@@ -121,6 +128,9 @@ class WithFidelity(Evolution):
 
     def with_step(self, step):
         return replace(self, evolution=self.evolution.with_step(step))
+
+    def coarsened(self, step):
+        return replace(self, evolution=self.evolution.coarsened(step))
 
     def evolve(self, u, time):
         count, size = fidelity_steps(time, self.evolution.largest_step(u.shape[2:]), self.fidelity)

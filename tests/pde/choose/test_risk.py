@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from difffilter.pde.choose.risk import least
+from difffilter.pde.anisotropic import EdgeEnhancing, TensorDiffusion
+from difffilter.pde.choose.risk import least, least_risk
+from difffilter.pde.curvature_motion import LevelLineMotion
+from difffilter.pde.solve.evolution import WithFidelity
+from difffilter.pde.solve.schemes import Diffusion
+from difffilter.pde.tv_flow import TotalVariationDiffusion, TVFlow
+
+SQUARE = (1.0, 1.0, 1.0)
 
 
 def test_finds_the_vertex_of_a_parabola():
@@ -39,3 +46,39 @@ def test_minimum_is_not_above_the_samples_nor_far_from_them(risks, later, unit):
     time, risk = least(times, np.array(risks), unit)
     assert risk <= risks[k]
     assert times[max(k - 1, 0)] <= time <= times[min(k + 1, len(times) - 1)] * (1 + 1e-9)
+
+
+FLOWS = {
+    "tensor": (TensorDiffusion, EdgeEnhancing().evolutions(SQUARE, 0.1)[0]),
+    "total variation": (
+        TotalVariationDiffusion,
+        TVFlow(epsilon=1e-4, step=0.005).evolutions(SQUARE, 0.1)[0],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_noise_without_an_image_is_followed_in_few_steps(name, rng, monkeypatch):
+    cls, flow = FLOWS[name]
+    noise = rng.normal(0.5, 0.1, (1, 1, 1, 64, 64))
+    evolve, taken, longest = cls.evolve, 0, 0.0
+
+    def counted(self, u, time):
+        nonlocal taken, longest
+        taken += self.steps(u.shape[2:], time)[0]
+        longest += time
+        return evolve(self, u, time)
+
+    monkeypatch.setattr(cls, "evolve", counted)
+    least_risk(noise, 0.1, [flow])
+    assert taken < longest / flow.step / 2
+
+
+def test_only_steps_that_are_stable_at_any_size_grow():
+    for _, flow in FLOWS.values():
+        assert flow.coarsened(7.0).step == 7
+        assert flow.coarsened(1e-9).step == flow.step
+        moving = WithFidelity(flow, 0.1, np.zeros((1, 1, 1, 4, 4)))
+        assert moving.coarsened(7.0).evolution.step == 7
+    for flow in Diffusion(), LevelLineMotion(epsilon=1e-4):
+        assert flow.coarsened(7.0) is flow
