@@ -16,10 +16,11 @@ import numpy as np
 from difffilter.blocks.run import smooth_blocks
 from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
-from difffilter.image import DataRange, check_data_range, like, scaled
+from difffilter.image import DataRange, as_float, check_data_range, like, scaled
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
+from difffilter.noise.trust import doubt
 from difffilter.relay import recorded, relayed
 from difffilter.workers import pool
 
@@ -225,6 +226,7 @@ def smooth_file(
     picture = read(task.source, max_pixels)
     images = [picture, *picture.others]
     notes: list[str] = []
+    doubtful = None
     pages = sum(len(image.pages) for image in images)
     for number, image in enumerate(images):
         stacks = image.volumes() if volume else image.pages
@@ -237,6 +239,9 @@ def smooth_file(
             except (TypeError, ValueError) as error:
                 where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
                 raise ValueError(f"{where}: {error}") from error
+            if sigma is None and strength is not None and settled.noise == "gaussian":
+                noisy = as_float(scaled(stack, data_range), image.channel_axis)
+                doubtful = doubtful or doubt(noisy, result, strength, image.channel_axis)
             results[k] = like(result, stack, data_range)
             notes.append(_note(strength, settled))
         images[number] = image.with_volumes(results) if volume else image.with_pages(results)
@@ -244,6 +249,8 @@ def smooth_file(
     if quality is not None:
         first = replace(first, meta=first.meta | {"quality": quality})
     write(task.target, replace(first, others=others))
+    if doubtful:
+        warnings.warn(f"{task.source}: {doubtful}", stacklevel=2)
     return notes
 
 

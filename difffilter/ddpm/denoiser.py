@@ -54,6 +54,7 @@ class DDPM(Denoiser):
     weights : str or Path, optional
         A name in `difffilter.ddpm.available`, or a file. ``None``: ``"natural-color"`` for three
         channels and ``"natural-gray"``, channel by channel, for any other number.
+        ``"natural-color-real"`` is for the noise of cameras and for JPEG, whatever its strength.
     mode : {"mmse", "sample", "average"}, default "mmse"
         ``"mmse"`` is the posterior mean, one call of the network: the best PSNR, a little soft.
         ``"sample"`` is one draw from the posterior by the reverse process: as sharp as the
@@ -261,7 +262,8 @@ class DDPM(Denoiser):
                 f"black is {black:g} and white is {white:g}; expected white above black: set both"
             )
         span = white - black
-        if given is not None and sigma > 0 and clamped(sigma / span, trained) != sigma / span:
+        told = trained.blind is None and given is not None and sigma > 0
+        if told and clamped(sigma / span, trained) != sigma / span:
             low, high = (span * limit for limit in trained.sigma_range)
             warnings.warn(
                 f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} that the weights "
@@ -275,8 +277,15 @@ class DDPM(Denoiser):
                 f"{channels}: each channel is denoised by itself",
                 stacklevel=3,
             )
+        if trained.blind is not None and self.mode != "mmse":
+            raise ValueError(
+                f"mode is {self.mode!r}; expected 'mmse' with weights for real noise, which have no "
+                "white noise to go back from"
+            )
         steps = self.steps
-        if steps is None:
+        if steps is None and trained.blind is not None:
+            steps = 1
+        elif steps is None:
             # Of a channel by itself the network sees `own` copies; see _restore.
             seen = (1 if channels == own else math.sqrt(own)) * sigma / span
             steps = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
@@ -322,7 +331,7 @@ class DDPM(Denoiser):
 
     def _go_back(self, y: Tensor, sigma: float, trained: Weights, layout: Layout | None) -> Tensor:
         """x_0 for noisy images y (B, C, H, W) in [−1, 1] with as many channels as the network."""
-        known = clamped(sigma, trained)
+        known = clamped(sigma, trained) if trained.blind is None else trained.blind
         steps, schedule = cast(int, self.steps), trained.schedule
         at_once = max(1, SIDE_BY_SIDE // y[:, 0].numel())
         draws = {"mmse": 0, "sample": 1, "average": self.samples}[self.mode]
@@ -352,7 +361,9 @@ class DDPM(Denoiser):
                     )
                     x0 += some.unflatten(0, (count, -1)).sum(dim=0)
                 x0 /= draws
-        return x0 if known <= sigma else y + (sigma / known) * (x0 - y)
+        if trained.blind is not None or known <= sigma:
+            return x0
+        return y + (sigma / known) * (x0 - y)
 
     def _dtype(self, trained: Weights) -> torch.dtype:
         if self.dtype != "auto":

@@ -239,8 +239,8 @@ def load(name_or_path: str | PathLike) -> Weights:
         )
     except RuntimeError as error:
         raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
-    digest = metadata["sha256"]
-    return Weights(net.eval().requires_grad_(False), schedule, (low, high), digest, blind)
+    sha256 = metadata["sha256"]
+    return Weights(net.eval().requires_grad_(False), schedule, (low, high), sha256, blind)
 
 
 def read(path: str | PathLike) -> tuple[dict[str, str], dict[str, NDArray]]:

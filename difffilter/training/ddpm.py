@@ -19,7 +19,6 @@ from tqdm import tqdm
 from difffilter.ddpm import weights
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import add_noise, posterior_mean
-from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet
 from difffilter.devices import multiplies_bfloat16
 from difffilter.training.config import PRESETS, TrainingConfig, check_init, check_unchanged

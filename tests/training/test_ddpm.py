@@ -293,3 +293,9 @@ def test_the_log_can_be_plotted(uninterrupted, tmp_path):
     (tmp_path / "log.jsonl").write_text("")
     with pytest.raises(ValueError, match="no finished step"):
         plot_log(tmp_path / "log.jsonl", tmp_path / "log.png")
+
+
+def test_a_run_for_real_noise_says_so_in_its_weights(folder, tmp_path):
+    config = replace(CONFIG, noise="real", steps=3)
+    path = fit(folder, tmp_path / "run", config)
+    assert weights.load(path).blind == config.sigma

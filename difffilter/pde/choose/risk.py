@@ -48,8 +48,9 @@ def least_risk(
 
     where b·(f(y + εσb) - f(y))/(εσ), with one vector b of random signs, estimates the divergence
     [1]_. For noise of covariance C it is that of (f(y) - y)² - C_ii + 2 (C J)_ii, J being the
-    Jacobian of f [2]_, and σb has the covariance C. Each candidate evolves y together with y + εσb, and the risk is estimated along the way:
-    for all candidates on a small sample of the image, for the best of them on a larger one. If σ
+    Jacobian of f [2]_, and σb has the covariance C. Each candidate evolves y together with y + εσb,
+    and the risk is estimated along the way: for all candidates on a small sample of the image, for
+    the best of them on a larger one. If σ
     varies from pixel to pixel, it is a factor inside the sums.
 
     Parameters
