@@ -147,20 +147,20 @@ def weights():
 
     for name in available():
         about = card(name)
-        click.echo(f"{name:<16}{about['description']} ({about['bytes'] / 1e6:.1f} MB)")
+        click.echo(f"{name:<20}{about['description']} ({about['bytes'] / 1e6:.1f} MB)")
         for folder, modes in about.get("psnr", {}).items():
             for mode, scores in modes.items():
                 values = ", ".join(
                     f"{score:.2f} dB at {level}/255" for level, score in scores.items()
                 )
-                click.echo(f"{'':<16}{folder}, {mode}: {values}")
+                click.echo(f"{'':<20}{folder}, {mode}: {values}")
 
 
 @click.command()
 @click.argument("folder", metavar="FOLDER", shell_complete=folders)
 @click.option("--preset", metavar="NAME", shell_complete=among(*PRESETS),
-              help="gray-small or color-small, for a CPU; gray-base or color-base, for a GPU. "
-                   "[default: gray-small]")  # fmt: skip
+              help="gray-small, color-small, gray-real or color-real, for a CPU; gray-base or "
+                   "color-base, for a GPU. [default: gray-small]")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="RUN", shell_complete=folders,
               help="Folder of the run.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N",

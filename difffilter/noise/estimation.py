@@ -187,8 +187,9 @@ def estimate_sigma(
     flat = patches[_least_energy(patches, low, max(64, len(patches) // 20))].astype(np.float64)
     variances = np.concatenate([np.square(batch @ high) for batch in _batches(flat)]).mean(axis=0)
     sigma = float(np.sqrt(np.median(variances)))
-    # Frequencies that JPEG has removed leave nothing but rounding errors.
-    return sigma if sigma > 1e-6 * max(-inside.min(), inside.max()) else 0.0
+    # Frequencies that JPEG has removed leave nothing but rounding errors. (σ has the unit of x¹⁻ᵖ.)
+    unit = max(-inside.min(), inside.max()) ** (1 - exponent)
+    return sigma if sigma > 1e-6 * unit else 0.0
 
 
 def estimate_noise(

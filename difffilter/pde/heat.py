@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice
 from difffilter.denoiser import prepare, rounded
 from difffilter.docstring import shared
+from difffilter.image import unmasked
 from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
 from difffilter.pde.problem import pose
@@ -149,6 +150,7 @@ class Heat(PDEFilter):
         return self.choose(last.reshape(*spatial, -1), sigma, channel_axis=-1)
 
     def solve(self, image, sigma=None, *, mask=None, callback=None, **options):
+        image, mask = unmasked(image, mask, options.get("channel_axis"))
         if self.scheme == "exact" and not (mask is None and callback is None):
             explicit = replace(self, scheme="explicit")
             return explicit.solve(image, sigma, mask=mask, callback=callback, **options)
