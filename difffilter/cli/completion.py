@@ -23,7 +23,7 @@ __all__ = [
 # The names in modules that import Numba or PyTorch; a test compares them.
 DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
 SCHEMES = ("auto", "explicit", "fsi", "aos")
-PRESETS = ("gray-small", "color-small", "gray-base", "color-base")
+PRESETS = ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base")
 
 
 def files(ctx, param, incomplete):

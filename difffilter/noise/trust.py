@@ -12,8 +12,9 @@ __all__ = ["doubt"]
 # Noise that is not white is spoken of if it is this many times as strong as was assumed.
 STRONGER = 1.5
 
-# A result hardly differs whose root mean square difference is below this share of the range.
-UNCHANGED = 0.1 / 255
+# A result hardly differs whose root mean square difference is below this share of the range, and an
+# estimate is small that is below this one.
+UNCHANGED, SMALL = 0.1 / 255, 1 / 255
 
 
 def doubt(
@@ -48,6 +49,8 @@ def doubt(
             + (", or -m \"ddpm(weights='natural-color-real')\"" if model.channels == 3 else "")
         )
     extent = float(np.ptp(image))
+    if sigma > SMALL * extent:
+        return None
     if np.sqrt(np.mean(np.square(result - image), dtype=np.float64)) <= UNCHANGED * extent:
         return (
             "the result hardly differs from the image: sigma was estimated as "

@@ -14,7 +14,7 @@ from difffilter.docstring import shared
 from difffilter.image import unmasked
 from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
-from difffilter.pde.problem import pose
+from difffilter.pde.problem import pose, with_ample_range
 from difffilter.pde.solve.halo import heat_halo
 from difffilter.pde.solve.schemes import Diffusion
 from difffilter.pde.solve.stability import check_step
@@ -164,7 +164,7 @@ class Heat(PDEFilter):
         problem.backend.check(fidelity=self.fidelity)
         if self.scheme == "explicit":
             check_step(self.step, problem.volume, problem.spacing)
-        return problem
+        return with_ample_range(problem)
 
     def _settle(self, problem):
         flow = Diffusion(spacing=problem.spacing, mask=problem.mask, step=self.step)
@@ -199,7 +199,8 @@ class Heat(PDEFilter):
                 factor.reshape((-1,) + (1,) * (image.ndim - 1 - axis))
                 for axis, factor in zip(axes, _decay(shape, spacing, self.time), strict=True)
             ]
-        return problem.backend.damped(image, axes, factors), self.time, 0
+        result = problem.backend.damped(image, axes, factors)
+        return problem.in_dtype(result), self.time, 0
 
     def _halo(self, spacing):
         return heat_halo(self.time, spacing)

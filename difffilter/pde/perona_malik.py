@@ -16,7 +16,7 @@ from difffilter.pde.choose.kappa import PEAKS, contrast
 from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
 from difffilter.pde.kernels.threads import threads_for
-from difffilter.pde.problem import pose
+from difffilter.pde.problem import pose, with_ample_range
 from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
 from difffilter.pde.solve.schemes import DIFFUSIVITIES, Diffusion
 from difffilter.pde.solve.stability import SAFETY, check_step, equal_steps, stability_bound
@@ -259,7 +259,7 @@ class PeronaMalik(PDEFilter):
         problem.backend.check(self.scheme, self.kappa, self.fidelity)
         if self.scheme in ("auto", "explicit"):
             check_step(self.step, problem.volume, problem.spacing)
-        return problem
+        return with_ample_range(problem)
 
     def _chosen(self, problem):
         """The settled filter, with a step that reads well: `smooth -v` prints it, `-m` takes it."""

@@ -141,6 +141,10 @@ class Problem:
         if self.mask is not None:
             state[:, :, ~self.mask[0]] = self.kept
         image = self.backend.as_image(state, self.image.shape, self.channel_axis)
+        return self.in_dtype(image)
+
+    def in_dtype(self, image):
+        """A result in the dtype that the image had."""
         return image if self.dtype is None else image.astype(self.dtype, copy=False)
 
 
@@ -185,8 +189,13 @@ def arrays_only(image: Any) -> None:
 
 
 def with_ample_range(problem: Problem) -> Problem:
-    """The problem in float64 if products of gradients would overflow or underflow float32."""
+    """The problem in float64 if products of gradients would overflow or underflow float32.
+
+    Processors are slow with numbers so small that they are subnormal.
+    """
     image = problem.image
+    if is_tensor(image):
+        return problem
     seen = image if problem.mask is None else problem.state
     if image.dtype == np.float32 and not 1e-9 <= max(-seen.min(), seen.max()) <= 1e9:
         problem.dtype, problem.image = image.dtype, image.astype(np.float64)

@@ -48,7 +48,7 @@ def completed(words, cwd):
         (["noise", "--noise", "s"], ["plain,speckle", "plain,salt_and_pepper"]),
         (["compare", "a.png", "-m", "al"], ["plain,all"]),
         (["evolve", "a.png", "--weights", ""],
-         ["plain,natural-color", "plain,natural-gray", "plain,auto"]),
+         ["plain,natural-color", "plain,natural-color-real", "plain,natural-gray", "plain,auto"]),
         (["sample", "--weights", "my/"], ["file,my/"]),
         (["train", "photos", "--preset", "gray-s"], ["plain,gray-small"]),
         (["report", "res"], ["dir,res"]),
