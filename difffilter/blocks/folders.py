@@ -239,7 +239,8 @@ def smooth_file(
             except (TypeError, ValueError) as error:
                 where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
                 raise ValueError(f"{where}: {error}") from error
-            if _was_estimated(sigma, strength, settled) and stack.dtype.kind != "b":
+            white = settled.noise == "gaussian" and stack.dtype.kind != "b"
+            if sigma is None and strength is not None and white:
                 noisy = as_float(scaled(stack, data_range), image.channel_axis)
                 doubtful = doubtful or doubt(noisy, result, strength, image.channel_axis)
             results[k] = like(result, stack, data_range)
@@ -252,11 +253,6 @@ def smooth_file(
     if doubtful:
         warnings.warn(f"{task.source}: {doubtful}", stacklevel=2)
     return notes
-
-
-def _was_estimated(given, sigma, denoiser):
-    """Whether σ of white noise was estimated from the image."""
-    return given is None and sigma is not None and denoiser.noise == "gaussian"
 
 
 def _note(sigma, denoiser):
