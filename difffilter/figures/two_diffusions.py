@@ -148,7 +148,7 @@ def two_diffusions(
     at = [f"t = {step}" for step in t]
     ways = [
         Way(
-            "heat equation" if pde == Heat() else spell(pde).partition("(")[0],
+            spell(pde).partition("(")[0].replace("heat", "heat equation"),
             evolved,
             [f"T = {time:.0f}" if time >= 100 else f"T = {time:.3g}" for time in times],
         ),
