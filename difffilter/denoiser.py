@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from inspect import isfunction, signature
@@ -338,17 +337,15 @@ def prepare(
     return image, check_sigma(sigma, noisy)
 
 
-def rounded(value: float, span: float | None = None) -> float:
-    """Round what was chosen to four digits, of a span if one is given: as good, and better to read.
+def rounded(value: float) -> float:
+    """Round what was chosen to four digits: as good, and easier to read and to pass on.
 
     Examples
     --------
-    >>> rounded(0.123456), rounded(-1023.9876, 25)
-    (0.1235, -1023.99)
+    >>> rounded(0.123456)
+    0.1235
     """
-    if span is None:
-        return float(f"{value:.4g}")
-    return round(value, 3 - math.floor(math.log10(span)))
+    return float(f"{value:.4g}")
 
 
 @dataclass(frozen=True, kw_only=True)

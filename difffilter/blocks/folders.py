@@ -16,7 +16,7 @@ import numpy as np
 from difffilter.blocks.run import smooth_blocks
 from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
-from difffilter.image import DataRange, as_float, check_data_range, like, scaled
+from difffilter.image import DataRange, check_data_range, like, scaled
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
@@ -232,16 +232,16 @@ def smooth_file(
         stacks = image.volumes() if volume else image.pages
         results = np.empty_like(stacks)
         for k, stack in enumerate(stacks):
+            noisy = scaled(stack, data_range)
             try:
                 result, settled, strength = choose_and_apply(
-                    denoiser, scaled(stack, data_range), sigma, channel_axis=image.channel_axis
+                    denoiser, noisy, sigma, channel_axis=image.channel_axis
                 )
             except (TypeError, ValueError) as error:
                 where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
                 raise ValueError(f"{where}: {error}") from error
             white = settled.noise == "gaussian" and stack.dtype.kind != "b"
             if sigma is None and strength is not None and white:
-                noisy = as_float(scaled(stack, data_range), image.channel_axis)
                 doubtful = doubtful or doubt(noisy, result, strength, image.channel_axis)
             results[k] = like(result, stack, data_range)
             notes.append(_note(strength, settled))

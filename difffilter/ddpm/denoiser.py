@@ -23,7 +23,7 @@ from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut, overlap_of
 from difffilter.ddpm.weights import Weights
-from difffilter.denoiser import Box, Denoiser, rounded
+from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.docstring import shared
 from difffilter.image import as_float
@@ -54,7 +54,7 @@ class DDPM(Denoiser):
     weights : str or Path, optional
         A name in `difffilter.ddpm.available`, or a file. ``None``: ``"natural-color"`` for three
         channels and ``"natural-gray"``, channel by channel, for any other number.
-        ``"natural-color-real"`` is for the noise of cameras and for JPEG, whatever its strength.
+        ``"natural-color-real"`` is for noise of cameras and JPEG, of any strength.
     mode : {"mmse", "sample", "average"}, default "mmse"
         ``"mmse"`` is the posterior mean, one call of the network: the best PSNR, a little soft.
         ``"sample"`` is one draw from the posterior by the reverse process: as sharp as the
@@ -234,7 +234,11 @@ class DDPM(Denoiser):
         return load(self.weights or default_weights(channels), self.device)
 
     def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
-        return rounded(super().estimate_sigma(noisy, channel_axis=channel_axis))
+        image = as_float(noisy, channel_axis)
+        blind = self._trained(1 if channel_axis is None else image.shape[channel_axis]).blind
+        if blind is not None:  # the network does not need it, and an estimate may be 0
+            return blind * float(np.ptp(image))
+        return super().estimate_sigma(image, channel_axis=channel_axis)
 
     def _settled(
         self, image: NDArray, sigma: float | None, channel_axis: int | None, noisy: ArrayLike
@@ -253,17 +257,19 @@ class DDPM(Denoiser):
             sigma = self.estimate_sigma(image, channel_axis=channel_axis)
         else:
             sigma = check_sigma(given, noisy)
-        black, white = levels(image, sigma, channel_axis)
-        span = white - black
-        black = rounded(black, span) if self.black is None else self.black
-        white = rounded(white, span) if self.white is None else self.white
+        white_sigma = sigma
+        if trained.blind is not None:
+            white_sigma = super().estimate_sigma(image, channel_axis=channel_axis)
+        black, white = levels(image, white_sigma, channel_axis)
+        black = black if self.black is None else self.black
+        white = white if self.white is None else self.white
         if black >= white:
             raise ValueError(
                 f"black is {black:g} and white is {white:g}; expected white above black: set both"
             )
         span = white - black
-        told = trained.blind is None and given is not None and sigma > 0
-        if told and clamped(sigma / span, trained) != sigma / span:
+        needed = trained.blind is None and given is not None and sigma > 0
+        if needed and clamped(sigma / span, trained) != sigma / span:
             low, high = (span * limit for limit in trained.sigma_range)
             warnings.warn(
                 f"sigma={sigma:.4g} is outside the range {low:.4g} ... {high:.4g} that the weights "
@@ -277,11 +283,8 @@ class DDPM(Denoiser):
                 f"{channels}: each channel is denoised by itself",
                 stacklevel=3,
             )
-        if trained.blind is not None and self.mode != "mmse":
-            raise ValueError(
-                f"mode is {self.mode!r}; expected 'mmse' with weights for real noise, which have no "
-                "white noise to go back from"
-            )
+        if self.mode != "mmse":
+            check_reversible(trained, self.weights)
         steps = self.steps
         if steps is None and trained.blind is not None:
             steps = 1
@@ -407,6 +410,15 @@ def load(weights: str | PathLike, device: str) -> Weights:
     """The weights of a name or file, with their network on a device."""
     path = weight_files.find(weights)
     return load_once(path, path.stat().st_mtime_ns, find_device(device))
+
+
+def check_reversible(trained: Weights, name: str | PathLike | None) -> None:
+    """Raise ValueError for weights for real noise, which know no reverse process."""
+    if trained.blind is not None:
+        raise ValueError(
+            f"weights is {str(name)!r}, for real noise; expected weights for white noise, from which "
+            "the reverse process starts"
+        )
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from difffilter.checks import check_whole
-from difffilter.ddpm.denoiser import keyed_generator, load
+from difffilter.ddpm.denoiser import check_reversible, keyed_generator, load
 from difffilter.ddpm.process import add_noise, pure_noise, reverse, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import TiledNetwork
@@ -71,6 +71,7 @@ def generate(
     """
     check_whole("n", n, least=1)
     trained = load(weights, device)
+    check_reversible(trained, weights)
     generator = keyed_generator(seed)
     schedule = trained.schedule
     y = pure_noise((n, trained.net.config.channels, *shape), schedule, generator)
@@ -163,6 +164,8 @@ def evolve(
         raise ValueError(f"image has shape {pixels.shape}; expected a single image")
     x0 = torch.from_numpy(2 * np.moveaxis(last, -1, 0)[None].astype(np.float32) - 1)
     trained = None if backward is None else load(backward, device)
+    if trained:
+        check_reversible(trained, backward)
     if trained and trained.net.config.channels != x0.shape[1]:
         raise ValueError(
             f"backward is {str(backward)!r}, for {trained.net.config.channels} channels; "

@@ -44,8 +44,8 @@ class Weights:
     sha256 : str
         Checksum of the content, in hexadecimal.
     blind : float or None, default None
-        The σ that the network is told whatever the noise, for an image in [0, 1]; ``None``: it was
-        trained on white noise, of whose strength it is told.
+        For weights trained on noise of unknown kind and strength: the σ to give to the network in
+        any case, for an image in [0, 1]. ``None``: it needs the σ of the noise, which is white.
     """
 
     net: UNet

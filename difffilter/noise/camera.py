@@ -1,8 +1,8 @@
-"""A camera in numbers: from a photograph back to raw values, noise, and forward to a photograph.
+"""A camera model: from a photograph back to raw values, and forward again with noise.
 
 Noise that is white on the sensor is not white in the photograph. White balance and the colour
-matrix mix and amplify the channels, demosaicing correlates neighbours, gamma and the tone curve
-make it strongest in the shadows, and JPEG removes its high frequencies.
+matrix amplify and mix the channels, demosaicing correlates neighbours, gamma and the tone curve
+make the noise depend on the intensity, and JPEG removes its high frequencies.
 """
 
 from __future__ import annotations
@@ -20,11 +20,16 @@ GAMMA = 2.2
 # From the colours of a camera to those of a screen: a typical matrix, whose rows add up to 1.
 MATRIX = ((1.40, -0.30, -0.10), (-0.15, 1.35, -0.20), (0.00, -0.35, 1.35))
 
+# Bilinear interpolation of green, which a Bayer mosaic has at every second pixel, and of red and
+# blue, which it has at every fourth.
+GREEN = np.array([[0, 1, 0], [1, 4, 1], [0, 1, 0]]) / 4
+RED_OR_BLUE = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 4
+
 
 def read_variance(shot: float) -> float:
-    """The usual variance of read noise beside shot noise of variance `shot` at full exposure.
+    """Typical variance of the read noise of a camera whose shot noise is `shot` at full exposure.
 
-    Both grow with the ISO speed; the line was fitted to the Darmstadt data set by Brooks et al.,
+    Both grow with the ISO speed; the relation was fitted to the Darmstadt data set by Brooks et al.,
     "Unprocessing images for learned raw denoising", CVPR 2019.
 
     Examples
@@ -91,7 +96,7 @@ class Camera:
         rng: np.random.Generator,
         method: str = "edges",
     ) -> NDArray:
-        """The difference that the noise of the sensor makes to a photograph.
+        """The noise in a photograph that is due to the noise of the sensor.
 
         Parameters
         ----------
@@ -119,7 +124,7 @@ def exposed(raw: NDArray, shot: float, read: float, rng: np.random.Generator) ->
 
 
 def mosaic(colours: NDArray) -> NDArray:
-    """What a Bayer sensor (RG/GB) sees of colours ``(H, W, 3)``: one of them at each pixel."""
+    """Sample colours ``(H, W, 3)`` by an RGGB Bayer mosaic: one colour at each pixel."""
     values = colours[..., 1].copy()
     values[::2, ::2] = colours[::2, ::2, 0]
     values[1::2, 1::2] = colours[1::2, 1::2, 2]
@@ -127,7 +132,7 @@ def mosaic(colours: NDArray) -> NDArray:
 
 
 def demosaic(values: NDArray, method: str = "edges") -> NDArray:
-    """Colours ``(H, W, 3)`` of a Bayer sensor's values ``(H, W)``.
+    """Reconstruct colours ``(H, W, 3)`` from the values ``(H, W)`` of a Bayer mosaic.
 
     Parameters
     ----------
@@ -167,37 +172,35 @@ def demosaic(values: NDArray, method: str = "edges") -> NDArray:
         )
         full = np.where(green, values, either)
     else:
-        full = interpolated(np.where(green, values, 0), 2)
+        full = interpolated(np.where(green, values, 0), GREEN)
     result = np.empty((*values.shape, 3), values.dtype)
     result[..., 1] = full
     for channel, seen in ((0, (rows == 0) & (columns == 0)), (2, (rows == 1) & (columns == 1))):
         if method == "edges":
-            result[..., channel] = full + interpolated(np.where(seen, values - full, 0), 4)
+            result[..., channel] = full + interpolated(
+                np.where(seen, values - full, 0), RED_OR_BLUE
+            )
         else:
-            result[..., channel] = interpolated(np.where(seen, values, 0), 4)
+            result[..., channel] = interpolated(np.where(seen, values, 0), RED_OR_BLUE)
     return result
 
 
-def interpolated(sparse: NDArray, every: int) -> NDArray:
-    """Bilinear interpolation of values at every fourth pixel, or at every second (0 elsewhere)."""
-    triangle = np.array([1, 2, 1])
-    weights = np.outer(triangle, triangle) / 4 if every == 4 else np.array(
-        [[0, 1, 0], [1, 4, 1], [0, 1, 0]]
-    ) / 4  # fmt: skip
+def interpolated(sparse: NDArray, weights: NDArray) -> NDArray:
+    """Interpolate an image that is 0 between the known pixels."""
     return convolve(sparse, weights.astype(sparse.dtype), mode="mirror")
 
 
 def compress(photo: NDArray, quality: int, subsampling: int = 2) -> NDArray:
-    """A photograph in [0, 1], ``(H, W)`` or ``(H, W, 3)``, through JPEG.
+    """Compress a photograph ``(H, W)`` or ``(H, W, 3)`` in [0, 1] by JPEG, and decode it.
 
     Parameters
     ----------
     photo : ndarray
         Clipped to [0, 1] and rounded to 8 bits.
     quality : int
-        1 to 100, of libjpeg.
+        From 1 to 100, as in libjpeg.
     subsampling : {0, 1, 2}, default 2
-        Of the colours: 4:4:4, 4:2:2, 4:2:0.
+        Chroma subsampling: 4:4:4, 4:2:2, 4:2:0.
 
     Returns
     -------

@@ -1,10 +1,10 @@
-"""Noise measured where an image shows little else: its spectrum, and its strength by intensity.
+"""The spectrum of the noise, measured in the flattest patches of an image.
 
 Patches of 8×8 pixels are transformed by an orthonormal DCT. The coefficients of noise at different
 frequencies are nearly independent, be it white or not, while those of an image are small or large
-together. So the frequencies are divided like a chessboard: patches with the least energy on the
-white fields are flat, and their noise is measured on the black ones, and the other way round.
-Patches that happen to have little noise are not preferred.
+together. The frequencies are therefore divided like the squares of a chessboard: patches with the
+least energy on the white squares are taken for flat, their noise is measured on the black ones, and
+vice versa. So patches that happen to have little noise are not preferred.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MEDIAN_OF_SQUARE = 0.45493642
 
 FREQUENCY = np.add.outer(np.arange(PATCH), np.arange(PATCH)).ravel()
 BLACK, WHITE = FREQUENCY % 2 == 1, (FREQUENCY % 2 == 0) & (FREQUENCY > 0)
-# Low frequencies show the image; of middle and high ones a flat patch has little but noise.
+# Low frequencies show the image; at middle and high ones a flat patch has little but noise.
 LOW = (FREQUENCY > 0) & (FREQUENCY < 4)
 MIDDLE = (FREQUENCY >= 4) & (FREQUENCY < 8)
 HIGH = FREQUENCY >= 9
@@ -64,8 +64,7 @@ class Patches:
         patches = windows[:, :, ::step, ::step].transpose(0, 2, 3, 1, 4, 5)
         patches = patches.reshape(-1, channels, PATCH * PATCH)
         # Saturation cuts the noise off; a few pixels of a patch do little harm.
-        extremes = planes.min(axis=(0, 2, 3)), planes.max(axis=(0, 2, 3))
-        low, high = (np.asarray(each)[:, None] for each in extremes)
+        low, high = (f(patches, axis=(0, 2), keepdims=True) for f in (np.min, np.max))
         good = ((patches <= low) | (patches >= high)).mean(axis=(1, 2)) <= SATURATED
         if mask is not None:
             inside = np.lib.stride_tricks.sliding_window_view(mask, (PATCH, PATCH), (1, 2))
@@ -90,18 +89,18 @@ def cosines() -> NDArray:
 
 
 def spectrum_of(patches: Patches, share: float) -> NDArray:
-    """Covariance of the channels at each frequency, of the noise in the flattest patches.
+    """Covariance of the noise in the channels at each frequency, from the flattest patches.
 
     Parameters
     ----------
     patches : Patches
     share : float
-        The share of the patches that is taken for flat.
+        Fraction of the patches that are taken for flat.
 
     Returns
     -------
     ndarray (64, C, C)
-        That of frequency (0, 0), which an image hides, is the mean of its neighbours.
+        At the frequency (0, 0), which the image hides, it is the mean of its two neighbours.
     """
     coefficients = patches.coefficients
     count = min(len(patches), max(FEWEST, round(share * len(patches))))
@@ -111,7 +110,7 @@ def spectrum_of(patches: Patches, share: float) -> NDArray:
         energy = np.square(coefficients[..., selecting]).sum(axis=(1, 2))
         flat = np.argpartition(energy, count - 1)[:count]
         values = coefficients[flat][..., measured].astype(np.float64)
-        # Outliers, which a median leaves out, are the image's.
+        # Outliers belong to the image; a median is hardly affected by them.
         squares = np.square(values)
         typical = np.median(squares, axis=0) / MEDIAN_OF_SQUARE
         products = np.einsum("ncf,ndf->fcd", values, values) / count
@@ -122,7 +121,7 @@ def spectrum_of(patches: Patches, share: float) -> NDArray:
 
 
 def intensity_classes(patches: Patches, most: int = 8) -> list[Patches]:
-    """The patches in classes of intensity of equal size, as many as they suffice for."""
+    """Divide the patches into classes of intensity of equal size, at most `most`."""
     count = min(most, len(patches) // (8 * FEWEST))
     if count < 2:
         return [patches]

@@ -1,39 +1,41 @@
-"""Whether an estimate of the noise can be trusted, and what to say if not."""
+"""Warnings where the estimate of the noise cannot be trusted."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from difffilter.noise.model import estimate_noise
+from difffilter.image import as_float
+from difffilter.noise.model import measure_noise
 
 __all__ = ["doubt"]
 
-# Noise that is not white is spoken of if it is this many times as strong as was assumed.
+# How many times as strong as assumed noise that is not white must be for a warning.
 STRONGER = 1.5
 
-# A result hardly differs whose root mean square difference is below this share of the range, and an
-# estimate is small that is below this one.
+# Fractions of the range below which a change (root mean square) and an estimated σ are negligible.
 UNCHANGED, SMALL = 0.1 / 255, 1 / 255
 
 
 def doubt(
-    image: NDArray, result: NDArray, sigma: float, channel_axis: int | None = None
+    image: ArrayLike, result: NDArray, sigma: float, channel_axis: int | None = None
 ) -> str | None:
-    """Why a result for which σ was estimated may not be what was wanted, and what to try.
+    """A warning if a result obtained with an estimated σ may disappoint, with what to try.
 
     Parameters
     ----------
-    image, result : ndarray
-        Floating point, of the same shape.
+    image : array_like
+        The noisy image; integers are scaled to [0, 1].
+    result : ndarray
+        The denoised image, floating point.
     sigma : float
-        The estimate, for white noise.
+        The estimate, which takes the noise for white.
     channel_axis : int, optional
 
     Returns
     -------
     str or None
-        A line of text; ``None``: nothing is wrong.
+        One line; ``None``: there is nothing to warn of.
 
     Examples
     --------
@@ -41,7 +43,8 @@ def doubt(
     >>> doubt(flat, flat, 0.0)
     'the result hardly differs from the image: sigma was estimated as 0; give a larger one'
     """
-    model = estimate_noise(image, channel_axis=channel_axis)
+    image = as_float(image, channel_axis)
+    model = measure_noise(image, channel_axis=channel_axis)
     if not model.white and model.sigma > STRONGER * sigma:
         return (
             f"the noise is not white and was removed as if sigma were {sigma:.2g}; it is about "

@@ -49,8 +49,8 @@ class TrainingConfig:
     sigma_range : tuple of float, default (2/255, 120/255)
         Range to which σ is clipped.
     noise : {"gaussian", "real"}, default "gaussian"
-        ``"gaussian"``: white noise, of whose strength the network is told. ``"real"``: noise of all
-        kinds (`difffilter.training.noises`), whatever which the network is told the same `sigma`.
+        ``"gaussian"``: white noise whose strength is an input of the network. ``"real"``: noise of
+        many kinds (`difffilter.training.noises`), with `sigma` as that input whatever the noise.
     uniform : float, default 0.1
         Fraction of the draws whose t is uniform in 1 ... T instead, so that the network knows the
         whole way from noise and can generate images.
@@ -186,7 +186,7 @@ BASE = UNetConfig(
     widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
 )
 LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500, "ema": 0.9995}
-# From weights for Gaussian noise, whose learning rate would be too high.
+# To start from weights for Gaussian noise, hence with a lower learning rate.
 REAL: dict[str, Any] = {"noise": "real", "learning_rate": 1.5e-3}
 
 PRESETS = {

@@ -34,7 +34,7 @@ CHECKPOINT = "checkpoint.safetensors"
 WEIGHTS = "weights.safetensors"
 LOG = "log.jsonl"
 
-# Noise below this counts as if it were as strong.
+# Weaker noise has the weight of noise of this strength.
 FAINT = 2 / 255
 
 
@@ -181,7 +181,7 @@ class NoiseLoss:
         self.narrow = narrow[self.config.precision]
 
     def predicted(self, xt: Tensor, t: Tensor) -> Tensor:
-        """The noise that the network sees in x_t."""
+        """Predict the noise in x_t."""
         xt = xt.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.narrow):
             predicted = self.model(xt, t.float().to(self.device))
@@ -199,10 +199,10 @@ class NoiseLoss:
 
 
 class RealNoiseLoss(NoiseLoss):
-    """Squared error of the predicted noise, of any kind, by a network that is not told of it.
+    """Squared error of the predicted noise where its kind and strength are unknown to the network.
 
-    Errors count the less the stronger the noise is, so that weak noise counts as much: the squared
-    error that is left grows about as the power 1.4 of the noise.
+    The squared error that remains grows roughly as the power 1.4 of the strength of the noise. It is
+    divided by that, so that weak noise counts as much as strong noise.
 
     Parameters are those of `NoiseLoss`.
     """
@@ -224,7 +224,7 @@ class RealNoiseLoss(NoiseLoss):
 
 
 def signed_noisy(crop: NDArray, rng: np.random.Generator) -> NDArray:
-    """An image (C, H, W) in [−1, 1] with real noise."""
+    """Add real noise to an image (C, H, W) in [−1, 1]."""
     photo = np.moveaxis((crop + 1) / 2, 0, 2)
     noisy = draw_noise(photo if len(crop) == 3 else photo[..., 0], rng)
     return 2 * np.moveaxis(np.atleast_3d(noisy), 2, 0) - 1
@@ -263,7 +263,7 @@ def record(
 def validation_psnr(net: UNet, images: list[NDArray], config: TrainingConfig) -> float:
     """Mean PSNR in dB of the posterior mean on the central 256² of each image.
 
-    The noise is white with σ = 25/255, or of the kinds that the run is for.
+    The noise is white with σ = 25/255 or, for a run on real noise, of random kind and strength.
 
     Parameters
     ----------

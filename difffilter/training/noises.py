@@ -1,4 +1,4 @@
-"""Noise of all kinds, drawn at random: what a network that is to know real noise learns from."""
+"""Random noise of many kinds, to train a network on real noise."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from difffilter.noise.camera import MATRIX, Camera, compress, read_variance
 
 __all__ = ["draw_noise"]
 
-# Shares of the kinds; the rest of the draws is only compressed.
+# Probabilities of the kinds; otherwise the photograph is only compressed.
 CAMERA, CORRELATED, WHITE, GROWING = 0.55, 0.15, 0.12, 0.08
 
 
 def draw_noise(photo: NDArray, rng: np.random.Generator) -> NDArray:
-    """A photograph with noise of a kind and a strength drawn at random.
+    """Add noise of random kind and strength to a photograph.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def draw_noise(photo: NDArray, rng: np.random.Generator) -> NDArray:
     Returns
     -------
     float32 ndarray
-        Camera noise and what was compressed is in [0, 1]; the rest is not clipped.
+        In [0, 1] for camera noise and if compressed; otherwise not clipped.
     """
     kind = rng.random()
     if kind < CAMERA:
@@ -59,7 +59,7 @@ def strength(rng: np.random.Generator, most: float = 60 / 255) -> float:
 
 
 def correlated(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
-    """Gaussian noise with a blur of FWHM 1 to 4 pixels, partly common to the channels."""
+    """Gaussian noise blurred to an FWHM of 1 to 4 pixels, partly common to the channels."""
     noise = normal(shape, rng)
     if len(shape) == 3:
         common = rng.uniform(0, 1)
@@ -70,8 +70,7 @@ def correlated(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:
 
 
 def from_camera(photo: NDArray, rng: np.random.Generator) -> NDArray:
-    """A photograph with the noise of a camera; a grey one is the luma of a coloured one, or is
-    taken without a mosaic."""
+    """Add camera noise to a photograph; to a grey one, that of a monochrome sensor or of a luma."""
     shot = float(np.exp(rng.uniform(np.log(1e-4), np.log(0.03))))
     read = read_variance(shot) * float(np.exp(rng.normal(0.4, 0.7)))
     white = (rng.uniform(1.3, 2.4), rng.uniform(1.2, 2.2))
@@ -80,7 +79,6 @@ def from_camera(photo: NDArray, rng: np.random.Generator) -> NDArray:
     camera = Camera(gains=white, matrix=tuple(map(tuple, matrix)), tone=rng.random() < 0.6)
     method = "edges" if rng.random() < 0.8 else "bilinear"
     if photo.ndim == 3:
-        # Its noise does not depend on where the mosaic starts; the colours of the corner pixel do.
         noise = camera.noise_of(photo, shot, read, rng, method)
     elif rng.random() < 0.5:
         coloured = np.repeat(photo[..., None], 3, axis=2)

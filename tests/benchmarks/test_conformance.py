@@ -1,3 +1,5 @@
+import conformance
+import numpy as np
 import pytest
 from conformance import ARRAYS, METHODS, PARAMETERS, cell, law
 
@@ -20,6 +22,18 @@ def test_a_range_of_millions(name):
     assert error < 1e-10
 
 
-def test_what_does_not_conform_is_told():
-    assert "differs" not in cell("identity", "float16", "grey", given=True)
-    assert cell("identity", "masked", "grey", given=True) == "refused"
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (lambda u: u[:-1], "(47, 48) float32"),
+        (lambda u: u.astype(np.float64), "(48, 48) float64"),
+        (lambda u: u * np.nan, "not finite"),
+        (lambda u: u, "differs by"),
+    ],
+)
+def test_what_does_not_conform_is_told(wrong, told, monkeypatch):
+    """Results of a wrong shape or dtype, that are not finite, or of integers that are not scaled."""
+    monkeypatch.setattr(
+        conformance, "method", lambda *_: lambda noisy, **_: wrong(np.asarray(noisy, np.float32))
+    )
+    assert cell("identity", "uint8", "grey", given=True).startswith(told)

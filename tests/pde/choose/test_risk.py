@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
 
+from difffilter.noise.model import measure_noise
 from difffilter.pde.anisotropic import EdgeEnhancing, TensorDiffusion
-from difffilter.pde.choose.risk import least, least_risk
+from difffilter.pde.choose.risk import OneByOne, _signs, least, least_risk
 from difffilter.pde.curvature_motion import LevelLineMotion
 from difffilter.pde.solve.evolution import WithFidelity
 from difffilter.pde.solve.schemes import Diffusion
@@ -82,3 +84,19 @@ def test_only_steps_that_are_stable_at_any_size_grow():
         assert moving.coarsened(7.0).evolution.step == 7
     for flow in Diffusion(), LevelLineMotion(epsilon=1e-4):
         assert flow.coarsened(7.0) is flow
+
+
+def test_the_risk_under_correlated_noise(photo, rng):
+    """It is the error if the probe is correlated as the noise is; a white one underestimates it."""
+    noise = gaussian_filter(rng.standard_normal(photo.shape), 1.0)
+    noisy = photo + 0.1 / noise.std() * noise
+    state, signs = noisy[None, None, None], _signs(noisy[None, None, None])
+    for time in (0.5, 2.0, 5.0):
+        risks = []
+        for probe in (measure_noise(noisy).shaped(signs), signs):
+            evolving = OneByOne(state, 0.1, [Diffusion()], 0.0, None, probe)
+            evolving.advance(time)
+            risks.append(evolving.risks())
+        error = np.square(evolving.u[0, 0, 0] - photo).mean()
+        assert risks[0] == pytest.approx(error, rel=0.15)
+        assert risks[1] < 0.8 * error
