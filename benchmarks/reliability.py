@@ -191,7 +191,9 @@ def passed(row):
 
 
 def about(part):
-    return f"Measured {part['date']} on {part['machine']}, in {part['minutes']:.0f} min."
+    """When and where the rows of a part were measured, which may be in several runs."""
+    when = sorted({row["measured"] for row in part["rows"]}, reverse=True)
+    return f"Measured {', in part '.join(when)}, in {part['minutes']:.0f} min."
 
 
 def main():
@@ -211,19 +213,15 @@ def main():
             rows = PARTS[name](folder, count, arguments.only)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        computer = "{processor}, {cores} cores".format(**machine())
+        measured = f"{date.today()} on " + "{processor}, {cores} cores".format(**machine())
+        rows = [row | {"measured": measured} for row in rows]
         results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
         minutes = (time.time() - start) / 60
         if arguments.only and name in results:  # these rows take the place of their like
             new = {key(row): row for row in rows}
             minutes += results[name]["minutes"]
             rows = [new.pop(key(row), row) for row in results[name]["rows"]] + list(new.values())
-        results[name] = {
-            "date": str(date.today()),
-            "machine": computer,
-            "minutes": minutes,
-            "rows": rows,
-        }
+        results[name] = {"minutes": minutes, "rows": rows}
         with replacing(RESULTS) as temporary:
             temporary.write_text(json.dumps(results, indent=1, ensure_ascii=False), "utf-8")
     with replacing(PAGE) as temporary:

@@ -311,7 +311,7 @@ class DDPM(Denoiser):
         last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
         height, width, channels = last.shape[-3:]
         stack = np.moveaxis(last.reshape(-1, height, width, channels), 3, 1)  # (B, C, H, W)
-        y = 2 / span * (stack - black) - 1
+        y = 2 * ((stack - black) / span) - 1
 
         with memory_errors(), one_thread():
             x0 = self._restore(torch.from_numpy(y), layout).numpy()
