@@ -194,7 +194,7 @@ def functions(name, u, axis, sigma):
         lambda: digest(df.heat(u, time=2, scheme="explicit", channel_axis=axis)),
     )
     yield "sigma", lambda: repr(df.estimate_sigma(u, channel_axis=axis))
-    yield "noise", lambda: repr(df.estimate_noise(u, channel_axis=axis))
+    yield "noise", lambda: repr(df.estimate_shot_noise(u, channel_axis=axis))
     for kind in KINDS:
         yield (
             f"add_noise/{kind}",

@@ -15,8 +15,10 @@ from .denoiser import Denoiser as Denoiser
 from .denoiser import Identity as Identity
 from .metrics import psnr as psnr
 from .metrics import ssim as ssim
-from .noise.estimation import estimate_noise as estimate_noise
+from .noise.estimation import estimate_shot_noise as estimate_shot_noise
 from .noise.estimation import estimate_sigma as estimate_sigma
+from .noise.model import NoiseModel as NoiseModel
+from .noise.model import estimate_noise as estimate_noise
 from .noise.models import add_noise as add_noise
 from .pde.anisotropic import (
     CoherenceEnhancing as CoherenceEnhancing,

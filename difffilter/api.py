@@ -5,16 +5,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.catalog import for_noise, make, spell, usual_method
-from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.denoiser import Denoiser, as_denoiser, known_noise
 from difffilter.devices import is_tensor
 from difffilter.image import DataRange, as_float, check_axis, scaled
 from difffilter.noise.estimation import check_sigma
+from difffilter.noise.model import NoiseModel, Sigma, strength_of
 
 __all__ = ["Parameters", "denoise", "estimate_parameters", "pde_for", "scale_space"]
 
@@ -25,7 +27,7 @@ FAINT, VISIBLE = 1 / 255, 0.1
 
 def denoise(
     image: Any,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     method: str | Denoiser | None = None,
     *,
     channel_axis: int | None = None,
@@ -43,9 +45,10 @@ def denoise(
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. A dask
         array is filtered lazily: only the tiles that parameters are chosen on are computed at
         once, and none if σ and all parameters are given.
-    sigma : float, optional
+    sigma : float, array_like or NoiseModel, optional
         Standard deviation of the noise in units of intensity, for Poisson noise and speckle where
-        the image is 1; ``None``: estimated from the image.
+        the image is 1: a number, a map of the image's shape or its spatial shape, or what
+        `estimate_noise` returns; ``None``: estimated from the image, white or not.
     method : str or Denoiser, optional
         What `make` takes, or a Denoiser; ``None``: ``"auto"``, the PDE of least estimated
         risk; with parameters that it does not have, the first that has them of
@@ -124,6 +127,9 @@ def _denoised(image, sigma, denoiser, channel_axis, full_output):
             raise ValueError("full_output is True; expected False for a dask array")
         return denoise_lazily(image, sigma, denoiser, channel_axis)
     if not full_output:
+        if np.ndim(sigma) or isinstance(sigma, NoiseModel):
+            floats = as_float(image, channel_axis)
+            sigma = known_noise(denoiser, sigma, floats, channel_axis, image)
         return denoiser(image, sigma, channel_axis=channel_axis)
     chosen = _chosen(denoiser, image, sigma, channel_axis)
     needed = None if chosen.method.is_settled() else chosen.sigma
@@ -136,7 +142,7 @@ def _is_dask(image):
 
 def _check_in_range(sigma, data_range):
     """Check σ against the data range, of which a scaled image shows nothing."""
-    if sigma is not None and data_range is not None:
+    if isinstance(sigma, Real) and data_range is not None:
         check_sigma(sigma, data_range=data_range)
 
 
@@ -210,9 +216,12 @@ def _denoiser(method, parameters, volume) -> Denoiser:
 def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
     given, image = image, as_float(image, channel_axis)
     if sigma is None:
-        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
-    sigma = check_sigma(sigma, given)
-    return Parameters(denoiser.choose(image, sigma, channel_axis=channel_axis), sigma)
+        sigma = denoiser.estimate_noise(image, channel_axis=channel_axis)
+    else:
+        sigma = known_noise(denoiser, sigma, image, channel_axis, given)
+    settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
+    model = sigma if isinstance(sigma, NoiseModel) else None
+    return Parameters(settled, strength_of(sigma), model)
 
 
 @dataclass(frozen=True)
@@ -226,7 +235,10 @@ class Parameters(Mapping):
     method : Denoiser
         The method with every parameter filled in; call it with an image.
     sigma : float
-        Standard deviation of the noise, in units of intensity, that was given or estimated.
+        Standard deviation of the noise, in units of intensity, that was given or estimated: of noise
+        that is not equally strong everywhere, the root mean square.
+    noise : NoiseModel or None
+        More about the noise, if it was given or is estimated and not white.
 
     Examples
     --------
@@ -238,6 +250,7 @@ class Parameters(Mapping):
 
     method: Denoiser
     sigma: float
+    noise: NoiseModel | None = None
 
     def __getitem__(self, name):
         if name == "sigma":  # an attribute, for functions have a parameter of this name themselves
@@ -256,7 +269,7 @@ class Parameters(Mapping):
 
 def estimate_parameters(
     image: Any,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     method: str | Denoiser | None = None,
     *,
     channel_axis: int | None = None,
@@ -270,9 +283,10 @@ def estimate_parameters(
     ----------
     image : array_like
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    sigma : float, optional
+    sigma : float, array_like or NoiseModel, optional
         Standard deviation of the noise in units of intensity, for Poisson noise and speckle where
-        the image is 1; ``None``: estimated from the image.
+        the image is 1: a number, a map of the image's shape or its spatial shape, or what
+        `estimate_noise` returns; ``None``: estimated from the image, white or not.
     method : str or Denoiser, optional
         What `make` takes, or a Denoiser, whose parameters stay where they are given; ``None``: as
         for `denoise`.
@@ -322,7 +336,7 @@ def scale_space(
     method: str | Denoiser,
     times: Iterable[float],
     *,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     data_range: DataRange = None,
 ) -> Iterator[NDArray]:
@@ -338,7 +352,7 @@ def scale_space(
         from the image, once.
     times : iterable of float
         In the method's units of time; ≥ 0, none below the one before.
-    sigma : float, optional
+    sigma : float, array_like or NoiseModel, optional
         Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
         estimated from the image, or a tenth of the range of intensities if the estimate is below
         1/255 of it, so that an image without noise evolves as well. A larger σ gives a larger κ.
@@ -381,7 +395,7 @@ def scale_space(
 def pde_for(
     image: NDArray,
     method: str | Denoiser,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     *,
     faint: float = FAINT,
@@ -424,11 +438,11 @@ def pde_for(
 
 
 def _visible(image, denoiser, channel_axis, faint):
-    """σ as it is estimated, or a tenth of the range of intensities."""
-    sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+    """The noise as it is estimated, or σ of a tenth of the range of intensities."""
+    sigma = denoiser.estimate_noise(image, channel_axis=channel_axis)
     # (That of speckle is relative.)
     extent = float(image.max() - image.min()) if denoiser.noise == "gaussian" else 1.0
-    return VISIBLE * extent if sigma < faint * extent else sigma
+    return VISIBLE * extent if strength_of(sigma) < faint * extent else sigma
 
 
 def _evolution(image, denoiser, times, channel_axis):

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
 from difffilter.image import as_float, mosaic
-from difffilter.noise.estimation import check_sigma, estimate_sigma
+from difffilter.noise.estimation import estimate_sigma
+from difffilter.noise.model import Sigma, check_noise_given, estimate_noise
 
 __all__ = [
     "Box",
@@ -21,6 +22,7 @@ __all__ = [
     "as_denoiser",
     "can_be_called",
     "choose_and_apply",
+    "known_noise",
     "prepare",
     "rounded",
 ]
@@ -40,6 +42,8 @@ class Denoiser:
     ----------
     noise : str, default "gaussian"
         The kind of noise it removes, of `difffilter.noise.estimation.EXPONENTS`; σ is its strength.
+    takes_models : bool, default False
+        Whether σ may be a map or a `NoiseModel`; if not, it is told the root mean square.
     blocks_at_once : int or None, default None
         How many blocks of a large image to filter at the same time; ``None``: one for each core.
     SEARCH, SEARCH_COLOUR : dict of str to Range or Choice, default {}
@@ -60,6 +64,7 @@ class Denoiser:
     """
 
     noise: str = "gaussian"
+    takes_models: ClassVar[bool] = False
     blocks_at_once: ClassVar[int | None] = None
     SEARCH: ClassVar[dict] = {}
     SEARCH_COLOUR: ClassVar[dict] = {}
@@ -67,7 +72,7 @@ class Denoiser:
 
     @shared
     def __call__(
-        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+        self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
     ) -> NDArray:
         """Denoise an image.
 
@@ -82,7 +87,7 @@ class Denoiser:
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
 
     def choose(
-        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+        self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
     ) -> Denoiser:
         """A copy with every parameter set, for this image and noise.
 
@@ -113,7 +118,7 @@ class Denoiser:
         return self.choose(noisy, sigma, channel_axis=channel_axis)
 
     def choose_on(
-        self, tiles: NDArray, sigma: float | None = None, *, channel_axis: int | None = None
+        self, tiles: NDArray, sigma: Sigma | None = None, *, channel_axis: int | None = None
     ) -> Denoiser:
         """As `choose`, for a large image, from evenly spread tiles of it.
 
@@ -128,13 +133,20 @@ class Denoiser:
         axes = tiles.ndim - 1 - (channel_axis is not None)
         return self.choose(mosaic(tiles, axes), sigma, channel_axis=channel_axis)
 
-    def is_settled(self, sigma: float | None = None) -> bool:
+    def is_settled(self, sigma: Sigma | None = None) -> bool:
         """Whether a call with this σ has nothing left to choose or to estimate from the image."""
         return sigma is not None
 
     def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
         """The strength σ of the noise, estimated for the kind of noise that this removes."""
         return estimate_sigma(noisy, channel_axis=channel_axis, noise=self.noise)
+
+    def estimate_noise(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> Sigma:
+        """The noise, as `choose` takes it for σ: a `NoiseModel` if it is not white, and this takes it."""
+        if not self.takes_models:
+            return self.estimate_sigma(noisy, channel_axis=channel_axis)
+        model = estimate_noise(noisy, channel_axis=channel_axis)
+        return model.sigma if model.white else model
 
     def halo(self, axes: int) -> tuple[int, ...] | None:
         """The number of pixels around a block that its result depends on.
@@ -296,10 +308,10 @@ def can_be_called(candidate: type) -> bool:
 def choose_and_apply(
     denoiser: Denoiser,
     noisy: ArrayLike,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     *,
     channel_axis: int | None = None,
-) -> tuple[NDArray, Denoiser, float | None]:
+) -> tuple[NDArray, Denoiser, Sigma | None]:
     """Denoise an image, and say by which parameters.
 
     Returns
@@ -307,14 +319,14 @@ def choose_and_apply(
     result : ndarray
     settled : Denoiser
         With every parameter set.
-    sigma : float or None
+    sigma : float, ndarray, NoiseModel or None
         As given or as estimated; ``None``: it was not needed.
     """
     image = as_float(noisy, channel_axis)
     if sigma is not None:
-        sigma = check_sigma(sigma, noisy)
+        sigma = known_noise(denoiser, sigma, image, channel_axis, noisy)
     elif not denoiser.is_settled():
-        sigma = denoiser.estimate_sigma(image, channel_axis=channel_axis)
+        sigma = denoiser.estimate_noise(image, channel_axis=channel_axis)
     settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
     # (A filter of the user's own may have no field for σ.)
     needed = None if settled.is_settled() else sigma
@@ -334,7 +346,22 @@ def prepare(
     image = as_float(noisy, channel_axis)
     if sigma is None:
         return image, estimate_sigma(image, channel_axis=channel_axis)
-    return image, check_sigma(sigma, noisy)
+    return image, check_noise_given(sigma, image, channel_axis, noisy).sigma
+
+
+def known_noise(
+    denoiser: Denoiser, sigma: Any, image: NDArray, channel_axis: int | None, given: ArrayLike
+) -> Sigma:
+    """Check what was given as sigma, and return it as the Denoiser takes it.
+
+    Parameters are those of `check_noise_given`.
+    """
+    noise = check_noise_given(sigma, image, channel_axis, given)
+    if not denoiser.takes_models:
+        return noise.sigma
+    if noise.model is not None:
+        return noise.model
+    return noise.sigma if noise.map is None else noise.map
 
 
 def rounded(value: float) -> float:

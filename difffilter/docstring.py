@@ -43,9 +43,11 @@ TEXTS = {
             ``None``: 0.8 of that.
         """,
     "call": """
-        sigma : float, optional
-            Standard deviation of the noise in units of intensity, for what is chosen; ``None``:
-            estimated from the image. Not used where every parameter is given.
+        sigma : float, array_like or NoiseModel, optional
+            Standard deviation of the noise in units of intensity, for what is chosen: a number, a
+            map of the image's shape or its spatial shape, or what `estimate_noise` returns;
+            ``None``: estimated from the image, white or not. Not used where every parameter is
+            given.
         channel_axis : int, optional
             The axis of the channels; ``None``: no channels.
         mask : array_like of bool, optional
@@ -61,8 +63,9 @@ TEXTS = {
     "noisy": """
         noisy : array_like
             ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-        sigma : float, optional
-            Standard deviation of the noise in units of intensity; ``None``: estimated.
+        sigma : float, array_like or NoiseModel, optional
+            Standard deviation of the noise in units of intensity: a number, a map of the image's
+            shape or its spatial shape, or what `estimate_noise` returns; ``None``: estimated.
         channel_axis : int, optional
             The axis of the channels; ``None``: no channels.
         """,
@@ -85,8 +88,8 @@ TEXTS = {
         Parameters that are ``None`` are chosen from the image alone, deterministically: each
         candidate evolves together with a copy with a little extra noise, which gives an unbiased
         estimate of the mean squared error at every time (MC-SURE, Ramani, Blu & Unser 2008), and
-        the least error wins. For large images it is estimated on evenly spread tiles. The estimate
-        assumes white Gaussian noise.
+        the least error wins. For large images it is estimated on evenly spread tiles. The extra
+        noise is as strong and as correlated as that of the image.
         """,
 }
 

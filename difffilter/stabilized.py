@@ -13,7 +13,12 @@ from difffilter.catalog import make, spell
 from difffilter.checks import check_number
 from difffilter.denoiser import Denoiser, as_denoiser, rounded
 from difffilter.image import as_float
-from difffilter.noise.estimation import check_noise, check_sigma, estimate_noise, estimate_sigma
+from difffilter.noise.estimation import (
+    check_noise,
+    check_sigma,
+    estimate_shot_noise,
+    estimate_sigma,
+)
 from difffilter.noise.stabilization import TRANSFORMS, Transform
 
 __all__ = ["Stabilized"]
@@ -185,7 +190,7 @@ class Stabilized(Denoiser):
             sigma = check_sigma(sigma, noisy)
         below = image[image < 0] if self.noise == "poisson" and self.top is None else image[:0]
         if self.read is None or (self.read == 0 and below.size > FEW * image.size):
-            both = estimate_noise(image, channel_axis=channel_axis, noise=self.noise)
+            both = estimate_shot_noise(image, channel_axis=channel_axis, noise=self.noise)
             read = both[1] or _from_below_zero(below)
             return both[0] if sigma is None else sigma, rounded(read)
         if sigma is None:

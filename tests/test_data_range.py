@@ -57,7 +57,7 @@ def test_photons_are_counted_from_low(photo):
         0.1, rel=0.15
     )
     below = ((counts - 100.0) / 2000).astype(np.float32)
-    assert df.estimate_noise(counts, data_range=(100, 2100)) == df.estimate_noise(below)
+    assert df.estimate_shot_noise(counts, data_range=(100, 2100)) == df.estimate_shot_noise(below)
     result = df.denoise(counts, method="heat", noise="poisson", data_range=(100, 2100))
     np.testing.assert_array_equal(result, df.denoise(below, method="heat", noise="poisson"))
 

@@ -19,8 +19,8 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
     ----------
     image : dask.array.Array
         ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    sigma : float or None
-        Standard deviation of the noise; ``None``: estimated.
+    sigma : float, NoiseModel or None
+        The noise; ``None``: estimated.
     denoiser : Denoiser
     channel_axis : int or None
 
@@ -35,7 +35,7 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
     TypeError
         If the pixels are not real numbers.
     ValueError
-        If a size is unknown, or the shape is not that of an image or a volume.
+        If a size is unknown, the shape is not that of an image or a volume, or σ is a map.
     """
     import dask.array as da
     from dask.array.overlap import ensure_minimum_chunksize
@@ -54,6 +54,8 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
         )
     if image.dtype.kind not in "buif":
         raise TypeError(f"image has dtype {image.dtype}; expected real numbers")
+    if np.ndim(sigma):
+        raise ValueError("sigma is a map; expected a number or a NoiseModel for a dask array")
     if not denoiser.is_settled(sigma):
         tiles = [last[tuple(slice(a, b) for a, b in box)] for _, box in sample_boxes(shape)]
         denoiser, sigma = choose_on_tiles(denoiser, sigma, np.stack(da.compute(*tiles)), colour)

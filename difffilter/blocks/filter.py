@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 from difffilter.denoiser import Box, Denoiser
+from difffilter.noise.model import Sigma, strength_of
 from difffilter.pde.solve.tiles import spread
 
 __all__ = ["BlockFilter", "choose_on_tiles", "cut_up", "sample_boxes", "use_threads"]
@@ -41,7 +42,7 @@ class BlockFilter:
     """
 
     denoiser: Denoiser
-    sigma: float | None
+    sigma: Sigma | None
     channel_axis: int | None
     shape: tuple[int, ...]
 
@@ -129,15 +130,15 @@ def sample_boxes(shape: tuple[int, ...], images: int = 1) -> list[tuple[int, Box
 
 
 def choose_on_tiles(
-    denoiser: Denoiser, sigma: float | None, tiles, channel_axis: int | None
+    denoiser: Denoiser, sigma: Sigma | None, tiles, channel_axis: int | None
 ) -> tuple[Denoiser, float]:
     """Choose, once for all blocks, σ and the parameters that are not given.
 
     Parameters
     ----------
     denoiser : Denoiser
-    sigma : float or None
-        Standard deviation of the noise; ``None``: estimated.
+    sigma : float, NoiseModel or None
+        The noise; ``None``: estimated.
     tiles : ndarray (N, ...) or (N, ..., C)
         The pixels of the `sample_boxes`.
     channel_axis : -1 or None
@@ -150,8 +151,9 @@ def choose_on_tiles(
     """
     if sigma is None:
         last = tiles.shape[len(tiles.shape) - 2 - (channel_axis is not None) :]
-        sigma = denoiser.estimate_sigma(tiles.reshape(-1, *last), channel_axis=channel_axis)
-    return denoiser.choose_on(tiles, sigma, channel_axis=channel_axis), sigma
+        sigma = denoiser.estimate_noise(tiles.reshape(-1, *last), channel_axis=channel_axis)
+    settled = denoiser.choose_on(tiles, sigma, channel_axis=channel_axis)
+    return settled, strength_of(sigma)
 
 
 # --- the size of a block --------------------------------------------------------------------

@@ -20,6 +20,7 @@ from difffilter.image import DataRange, check_data_range, like, scaled
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
+from difffilter.noise.model import NoiseModel, strength_of
 from difffilter.noise.trust import doubt
 from difffilter.relay import recorded, relayed
 from difffilter.workers import pool
@@ -258,7 +259,9 @@ def smooth_file(
 def _note(sigma, denoiser):
     if sigma is None:
         return spell(denoiser)
-    return f"sigma={sigma:.4g} ({sigma * 255:.3g}/255)  {spell(denoiser)}"
+    strength = strength_of(sigma)
+    kind = ", not white" if isinstance(sigma, NoiseModel) else ""
+    return f"sigma={strength:.4g} ({strength * 255:.3g}/255{kind})  {spell(denoiser)}"
 
 
 def _is_array(path):

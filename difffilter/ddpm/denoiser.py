@@ -18,6 +18,7 @@ from torch import Tensor
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
+from difffilter.ddpm.maps import by_levels, deviation_of
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
@@ -27,7 +28,7 @@ from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.docstring import shared
 from difffilter.image import as_float
-from difffilter.noise.estimation import check_sigma
+from difffilter.noise.model import Sigma, check_noise_given
 
 __all__ = ["DDPM"]
 
@@ -53,8 +54,9 @@ class DDPM(Denoiser):
     ----------
     weights : str or Path, optional
         A name in `difffilter.ddpm.available`, or a file. ``None``: ``"natural-color"`` for three
-        channels and ``"natural-gray"``, channel by channel, for any other number.
-        ``"natural-color-real"`` is for noise of cameras and JPEG, of any strength.
+        channels and ``"natural-gray"``, channel by channel, for any other number; in mode ``"mmse"``
+        ``"natural-color-real"`` and ``"natural-gray-real"``, for noise of cameras and JPEG of any
+        strength, if σ is estimated and the noise is not white.
     mode : {"mmse", "sample", "average"}, default "mmse"
         ``"mmse"`` is the posterior mean, one call of the network: the best PSNR, a little soft.
         ``"sample"`` is one draw from the posterior by the reverse process: as sharp as the
@@ -82,7 +84,8 @@ class DDPM(Denoiser):
         Tiles per call of the network. ``None``: 1 on the CPU and 256 on CUDA.
     sigma : float, optional
         Standard deviation of the noise; it takes precedence over that of the call. ``None``: that
-        of the call, or else estimated.
+        of the call, or else estimated. If a call has a map, the results for several σ are
+        interpolated.
     black, white : float, optional
         Intensities that the network sees as 0 and 1. ``None``: about the range of the image
         without its noise.
@@ -118,6 +121,7 @@ class DDPM(Denoiser):
 
     # The network takes all cores for one block.
     blocks_at_once: ClassVar[int | None] = 1
+    takes_models: ClassVar[bool] = True
 
     weights: str | PathLike | None = None
     mode: str = "mmse"
@@ -157,7 +161,7 @@ class DDPM(Denoiser):
 
     @shared
     def __call__(
-        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+        self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
     ) -> NDArray:
         """Denoise an image or, slice by slice, a volume.
 
@@ -177,20 +181,25 @@ class DDPM(Denoiser):
             If the image does not fit into memory.
         """
         image = as_float(noisy, channel_axis)
-        return self._settled(image, sigma, channel_axis, noisy)._apply(image, channel_axis)
+        settled, deviation = self._settled(image, sigma, channel_axis, noisy)
+        return settled._apply(image, channel_axis, deviation=deviation)
 
     def choose(
-        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+        self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
     ) -> DDPM:
         """A copy with what is None set, for this image and noise.
 
-        Applying the copy depends on nothing but its fields. Parameters are those of the call.
+        Applying the copy depends on nothing but its fields, and a map of σ if one is given.
+        Parameters are those of the call.
         """
-        return self._settled(as_float(noisy, channel_axis), sigma, channel_axis, noisy)
+        image = as_float(noisy, channel_axis)
+        settled, deviation = self._settled(image, sigma, channel_axis, noisy)
+        return settled if deviation is None else replace(settled, sigma=None)
 
-    def is_settled(self, sigma: float | None = None) -> bool:
+    def is_settled(self, sigma: Sigma | None = None) -> bool:
         given = sigma if self.sigma is None else self.sigma
-        return None not in (self.weights, self.steps, given, self.black, self.white)
+        needed = (self.weights, self.steps, given, self.black, self.white)
+        return all(each is not None for each in needed)
 
     def halo(self, axes: int) -> tuple[int, ...]:
         self._check_blocks()
@@ -240,25 +249,41 @@ class DDPM(Denoiser):
             return blind * float(np.ptp(image))
         return super().estimate_sigma(image, channel_axis=channel_axis)
 
-    def _settled(
-        self, image: NDArray, sigma: float | None, channel_axis: int | None, noisy: ArrayLike
-    ) -> DDPM:
-        """This or a copy, with every parameter set; warns of given ones that do not fit.
+    def estimate_noise(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> Sigma:
+        image = as_float(noisy, channel_axis)
+        blind = self._trained(1 if channel_axis is None else image.shape[channel_axis]).blind
+        if blind is not None:
+            return blind * float(np.ptp(image))
+        return super().estimate_noise(image, channel_axis=channel_axis)
 
-        To be called where the user calls in, so that the warnings point there; `noisy` is the image
-        as it was given there.
+    def _settled(
+        self, image: NDArray, sigma: Sigma | None, channel_axis: int | None, noisy: ArrayLike
+    ) -> tuple[DDPM, NDArray | None]:
+        """This or a copy, with every parameter set, and a map of σ if it is not the same everywhere.
+
+        Warns of given parameters that do not fit. To be called where the user calls in, so that the
+        warnings point there; `noisy` is the image as it was given there.
         """
         if self.is_settled():
-            return self
+            return self, None
         channels = 1 if channel_axis is None else image.shape[channel_axis]
-        trained = self._trained(channels)
         given = sigma if self.sigma is None else self.sigma
         if given is None:
-            sigma = self.estimate_sigma(image, channel_axis=channel_axis)
+            noise = check_noise_given(
+                self.estimate_noise(image, channel_axis=channel_axis), image, channel_axis, image
+            )
         else:
-            sigma = check_sigma(given, noisy)
+            noise = check_noise_given(given, image, channel_axis, noisy)
+        real = noise.model is not None and not noise.model.white and self.mode == "mmse"
+        weights = self.weights or default_weights(channels, real=real)
+        trained = load(weights, self.device)
+        sigma, deviation = noise.sigma, deviation_of(noise, image, channel_axis)
+        if deviation is not None and self.mode != "mmse":
+            raise ValueError(f"sigma is not a number; expected one for mode={self.mode!r}")
         white_sigma = sigma
         if trained.blind is not None:
+            deviation = None
+            sigma = trained.blind * float(np.ptp(image))
             white_sigma = super().estimate_sigma(image, channel_axis=channel_axis)
         black, white = levels(image, white_sigma, channel_axis)
         black = black if self.black is None else self.black
@@ -292,21 +317,28 @@ class DDPM(Denoiser):
             # Of a channel by itself the network sees `own` copies; see _restore.
             seen = (1 if channels == own else math.sqrt(own)) * sigma / span
             steps = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
-        return replace(
-            self,
-            weights=self.weights or default_weights(channels),
-            steps=steps,
-            sigma=sigma,
-            black=black,
-            white=white,
-        )
+        settled = replace(self, weights=weights, steps=steps, sigma=sigma, black=black, white=white)
+        return settled, deviation
 
     def _apply(
-        self, image: NDArray, channel_axis: int | None, layout: Layout | None = None
+        self,
+        image: NDArray,
+        channel_axis: int | None,
+        layout: Layout | None = None,
+        deviation: NDArray | None = None,
     ) -> NDArray:
-        """The result for an image, or for a part of one that consists of the tiles of a layout."""
+        """The result for an image, or for a part of one that consists of the tiles of a layout.
+
+        `deviation` is a map of σ, of the image's shape, in place of ``self.sigma``.
+        """
         if self.sigma == 0:
             return image.copy()
+        if deviation is not None:
+            return by_levels(
+                lambda sigma: replace(self, sigma=sigma)._apply(image, channel_axis),
+                image,
+                deviation,
+            )
         black, span = cast(float, self.black), cast(float, self.white) - cast(float, self.black)
         last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
         height, width, channels = last.shape[-3:]
@@ -390,20 +422,20 @@ class DDPMTiles(Denoiser):
     layout: Layout
 
     def __call__(
-        self, noisy: ArrayLike, sigma: float | None = None, *, channel_axis: int | None = None
+        self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
     ) -> NDArray:
         image = as_float(noisy, channel_axis)
-        ddpm = self.ddpm._settled(image, sigma, channel_axis, noisy)
+        ddpm, _ = self.ddpm._settled(image, sigma, channel_axis, noisy)
         return ddpm._apply(image, channel_axis, self.layout)
 
-    def is_settled(self, sigma: float | None = None) -> bool:
+    def is_settled(self, sigma: Sigma | None = None) -> bool:
         return self.ddpm.is_settled(sigma)
 
 
-def default_weights(channels: int) -> str:
-    """Name of the weights for an image of so many channels."""
-    color = channels == 3 and "natural-color" in weight_files.available()
-    return "natural-color" if color else "natural-gray"
+def default_weights(channels: int, *, real: bool = False) -> str:
+    """Name of the weights for an image of so many channels, with white noise or any other."""
+    name = "natural-color" if channels == 3 else "natural-gray"
+    return f"{name}-real" if real and f"{name}-real" in weight_files.available() else name
 
 
 def load(weights: str | PathLike, device: str) -> Weights:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice, check_number
 from difffilter.image import DataRange, as_float, check_data_range, scaled
 
-__all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_noise", "estimate_sigma"]
+__all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_shot_noise", "estimate_sigma"]
 
 PATCH = 8
 
@@ -26,7 +26,7 @@ DARK = 0.1
 # divided by their mean, bright texture is easily taken for flat, and reaches high frequencies.
 LOWEST = {"gaussian": PATCH, "poisson": 9, "speckle": 10}
 
-# Number of classes of intensity in `estimate_noise`.
+# Number of classes of intensity in `estimate_shot_noise`.
 CLASSES = 10
 
 
@@ -192,7 +192,7 @@ def estimate_sigma(
     return sigma if sigma > 1e-6 * unit else 0.0
 
 
-def estimate_noise(
+def estimate_shot_noise(
     image: ArrayLike,
     *,
     channel_axis: int | None = None,
@@ -238,7 +238,7 @@ def estimate_noise(
     >>> import numpy as np
     >>> rng, ramp = np.random.default_rng(0), np.linspace(0, 1, 256) * np.ones((256, 1))
     >>> noisy = rng.poisson(400 * ramp) / 400 + rng.normal(0, 0.02, ramp.shape)
-    >>> sigma, read = estimate_noise(noisy)
+    >>> sigma, read = estimate_shot_noise(noisy)
     >>> abs(sigma - 0.05) < 0.005, abs(read - 0.02) < 0.005
     (True, True)
     """

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from difffilter.image import as_float
-from difffilter.noise.estimation import estimate_sigma
+from difffilter.image import DataRange, as_float, scaled
+from difffilter.noise.estimation import check_sigma, estimate_sigma
 from difffilter.noise.spectrum import (
     HIGH,
     LOW,
@@ -19,7 +19,7 @@ from difffilter.noise.spectrum import (
     spectrum_of,
 )
 
-__all__ = ["NoiseModel", "measure_noise"]
+__all__ = ["Noise", "NoiseModel", "Sigma", "check_noise_given", "estimate_noise", "strength_of"]
 
 # Fractions of the patches that are taken for flat: of all, and of a class of intensity.
 FLAT, FLAT_OF_CLASS = 0.01, 0.03
@@ -62,7 +62,7 @@ class NoiseModel:
     Examples
     --------
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (128, 128))
-    >>> model = measure_noise(noisy)
+    >>> model = estimate_noise(noisy)
     >>> model.white, round(model.sigma, 2)
     (True, 0.1)
     """
@@ -76,6 +76,11 @@ class NoiseModel:
     @property
     def channels(self) -> int:
         return len(self.deviations)
+
+    @property
+    def uniform(self) -> bool:
+        """Whether it is equally strong everywhere."""
+        return bool(np.all(self.deviations == self.deviations[0, 0]))
 
     @property
     def correlation(self) -> NDArray:
@@ -157,10 +162,108 @@ def _interpolated(table, rows, columns):
     return table
 
 
-def measure_noise(
-    image: ArrayLike, *, channel_axis: int | None = None, mask: ArrayLike | None = None
+# What functions take as sigma: a number, a map of the image's shape, or a model.
+Sigma = float | NDArray | NoiseModel
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The noise of an image, in the forms in which sigma may be given.
+
+    Attributes
+    ----------
+    sigma : float
+        Its root mean square.
+    map : ndarray or None
+        The standard deviation at each pixel, of the image's shape.
+    model : NoiseModel or None
+    """
+
+    sigma: float
+    map: NDArray | None = None
+    model: NoiseModel | None = None
+
+
+def check_noise_given(
+    sigma: ArrayLike | NoiseModel, image: NDArray, channel_axis: int | None, given: ArrayLike
+) -> Noise:
+    """Check what was given as sigma.
+
+    Parameters
+    ----------
+    sigma : float, array_like or NoiseModel
+        A map has the image's shape or, the same for all channels, its spatial shape.
+    image : ndarray
+        Floating point.
+    channel_axis : int or None
+    given : array_like
+        The image as it was given, or anything with its dtype and extremes (see `check_sigma`).
+
+    Returns
+    -------
+    Noise
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it does not fit the image.
+
+    Examples
+    --------
+    >>> check_noise_given(np.full((2, 2), 0.1), np.zeros((2, 2)), None, np.zeros((2, 2))).sigma
+    0.1
+    """
+    if isinstance(sigma, NoiseModel):
+        channels = 1 if channel_axis is None else image.shape[channel_axis]
+        if sigma.channels != channels:
+            raise ValueError(
+                f"sigma is a NoiseModel of {sigma.channels} channels; the image has {channels}"
+            )
+        return Noise(sigma.sigma, model=sigma)
+    if np.ndim(sigma) == 0:
+        return Noise(check_sigma(sigma, given))  # type: ignore[arg-type]
+    values = np.asarray(sigma)
+    if values.dtype.kind not in "fiu":
+        raise TypeError(f"sigma has dtype {values.dtype}; expected numbers")
+    spatial = tuple(np.delete(image.shape, [] if channel_axis is None else channel_axis))
+    if values.shape not in (image.shape, spatial):
+        raise ValueError(
+            f"sigma has shape {values.shape}; expected a number, a NoiseModel, or a map of the image's "
+            f"shape {image.shape}"
+        )
+    if not np.all(np.isfinite(values)) or values.min() < 0:
+        raise ValueError(
+            "sigma has negative, NaN or infinite values; expected a map of numbers ≥ 0"
+        )
+    if values.shape != image.shape and channel_axis is not None:
+        values = np.expand_dims(values, channel_axis)
+    dtype = image.dtype if isinstance(image.dtype, np.dtype) else np.float32  # a tensor
+    full = np.broadcast_to(values, image.shape).astype(dtype)
+    rms = float(np.sqrt(np.mean(np.square(full), dtype=np.float64)))
+    return Noise(check_sigma(rms, given), map=full)
+
+
+def strength_of(sigma: Sigma) -> float:
+    """The root mean square of noise, however it is given.
+
+    Examples
+    --------
+    >>> strength_of(np.array([[0.3, 0.4], [0.3, 0.4]])).__round__(2)
+    0.35
+    """
+    if isinstance(sigma, NoiseModel | float):
+        return sigma.sigma if isinstance(sigma, NoiseModel) else sigma
+    return float(np.sqrt(np.mean(np.square(sigma))))
+
+
+def estimate_noise(
+    image: ArrayLike,
+    *,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    data_range: DataRange = None,
 ) -> NoiseModel:
-    """Measure the noise of an image from the image alone.
+    """Measure the noise of an image from the image alone: is it white, how strong is it where?
 
     The spectrum is that of the flattest 1 % of the patches of 8×8 pixels (see
     `difffilter.noise.spectrum`). The strength is measured in up to eight classes of intensity, at
@@ -177,6 +280,8 @@ def measure_noise(
         The axis of the channels; ``None``: no channels.
     mask : array_like of bool, optional
         The pixels to use, of the image's spatial shape; ``None``: all.
+    data_range : float or (float, float), optional
+        The intensity to scale to 1, or those to scale to 0 and 1; ``None``: the range of integers.
 
     Returns
     -------
@@ -192,11 +297,11 @@ def measure_noise(
     --------
     >>> from scipy.ndimage import gaussian_filter
     >>> noise = gaussian_filter(np.random.default_rng(0).normal(size=(128, 128)), 1)
-    >>> model = measure_noise(0.5 + 0.1 / noise.std() * noise)
+    >>> model = estimate_noise(0.5 + 0.1 / noise.std() * noise)
     >>> model.white, round(model.sigma, 1), bool(model.correlation[3, 4] > 0.5)
     (False, 0.1, True)
     """
-    image = as_float(image, channel_axis)
+    image = as_float(scaled(image, data_range), channel_axis)
     if channel_axis is None:
         planes = image.reshape(-1, 1, *image.shape[-2:])
     else:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import as_float
-from difffilter.noise.model import measure_noise
+from difffilter.noise.model import NoiseModel, Sigma, estimate_noise, strength_of
 
 __all__ = ["doubt"]
 
@@ -18,7 +18,7 @@ UNCHANGED, SMALL = 0.1 / 255, 1 / 255
 
 
 def doubt(
-    image: ArrayLike, result: NDArray, sigma: float, channel_axis: int | None = None
+    image: ArrayLike, result: NDArray, sigma: Sigma, channel_axis: int | None = None
 ) -> str | None:
     """A warning if a result obtained with an estimated σ may disappoint, with what to try.
 
@@ -28,8 +28,8 @@ def doubt(
         The noisy image; integers are scaled to [0, 1].
     result : ndarray
         The denoised image, floating point.
-    sigma : float
-        The estimate, which takes the noise for white.
+    sigma : float, ndarray or NoiseModel
+        The estimate; a number takes the noise for white.
     channel_axis : int, optional
 
     Returns
@@ -44,7 +44,10 @@ def doubt(
     'the result hardly differs from the image: sigma was estimated as 0; give a larger one'
     """
     image = as_float(image, channel_axis)
-    model = measure_noise(image, channel_axis=channel_axis)
+    model = sigma if isinstance(sigma, NoiseModel) else None
+    if model is None:
+        model = estimate_noise(image, channel_axis=channel_axis)
+    sigma = strength_of(sigma)
     if not model.white and model.sigma > STRONGER * sigma:
         return (
             f"the noise is not white and was removed as if sigma were {sigma:.2g}; it is about "

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import anisotropic as kernels
 from difffilter.pde.kernels import gaussian
@@ -68,7 +69,7 @@ def edge_enhancing(
     fidelity: float = 0.0,
     spacing: Spacing = None,
     step: float = EDGE_STEP,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,
@@ -157,7 +158,7 @@ def coherence_enhancing(
     fidelity: float = 0.0,
     spacing: Spacing = None,
     step: float = COHERENCE_STEP,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from difffilter.denoiser import Denoiser
 from difffilter.pde.anisotropic import EdgeEnhancing
-from difffilter.pde.choose.risk import least_risk
-from difffilter.pde.filter import PDEFilter, Spacing, local_deviation
+from difffilter.pde.filter import PDEFilter, Spacing, least_risk_of
 from difffilter.pde.kernels.threads import threads_for
 from difffilter.pde.perona_malik import PeronaMalik
 from difffilter.pde.problem import Problem, arrays_only, pose, with_ample_range
@@ -51,6 +51,8 @@ class Auto(Denoiser):
     >>> bool(Auto()(noisy).std() < 0.02)
     True
     """
+
+    takes_models: ClassVar[bool] = True
 
     spacing: Spacing = None
 
@@ -94,12 +96,10 @@ class Auto(Denoiser):
         if problem.strength() == 0:  # nothing to remove
             return methods[-1]._settle(problem)
         entries = [(c, method) for method in methods for c in method.candidates(problem)]
-        winner, time = least_risk(
-            problem.state,
-            local_deviation(problem, problem.strength()),
+        winner, time = least_risk_of(
+            problem,
             [candidate for candidate, _ in entries],
-            weight=problem.as_state(problem.weight),
-            side_by_side=problem.weight is None and problem.deviation is None,
+            side_by_side=problem.weight is None,
             rounds=ROUNDS,
         )
         method = next(method for candidate, method in entries if candidate is winner)

@@ -14,6 +14,7 @@ from difffilter.checks import check_number
 from difffilter.denoiser import Denoiser, rounded
 from difffilter.image import filled_beyond, unmasked
 from difffilter.noise.estimation import EXPONENTS
+from difffilter.noise.model import Sigma
 from difffilter.pde.choose.kappa import check_kappa, contrast
 from difffilter.pde.choose.risk import least_risk
 from difffilter.pde.kernels.threads import threads_for
@@ -47,6 +48,7 @@ class PDEFilter(Denoiser):
     makes the evolutions to choose from in `evolutions`.
     """
 
+    takes_models: ClassVar[bool] = True
     CHOSEN: ClassVar[tuple[str, ...]] = ()
     # Parameters in units of intensity that are this share of the image's range if they are None.
     OF_RANGE: ClassVar[dict[str, float]] = {}
@@ -131,7 +133,7 @@ class PDEFilter(Denoiser):
     def solve(
         self,
         image: ArrayLike,
-        sigma: float | None = None,
+        sigma: Sigma | None = None,
         *,
         channel_axis: int | None = None,
         mask: ArrayLike | None = None,
@@ -201,13 +203,8 @@ class PDEFilter(Denoiser):
         if sigma == 0:  # nothing to remove
             evolution, time = self._evolutions(problem, 1.0)[0], self.time or 0.0
         else:
-            evolution, time = least_risk(
-                problem.state,
-                local_deviation(problem, sigma),
-                self.candidates(problem),
-                self.time,
-                fidelity=self.fidelity,
-                weight=problem.as_state(problem.weight),
+            evolution, time = least_risk_of(
+                problem, self.candidates(problem), self.time, fidelity=self.fidelity
             )
         return self.settled_as(problem, evolution, time)
 
@@ -244,28 +241,64 @@ def _watched(problem, evolution, u, time, callback):
     return u, count * size
 
 
-def local_deviation(problem: Problem, sigma: float) -> float | NDArray:
-    """The standard deviation of the noise: σ, or σ·mᵖ at each pixel, m being a local mean.
+def least_risk_of(
+    problem: Problem,
+    candidates: Sequence[Evolution],
+    time: float | None = None,
+    *,
+    fidelity: float = 0.0,
+    **options: Any,
+) -> tuple[Any, float]:
+    """`least_risk` for the image and the noise of a problem, which has some."""
+    sigma = problem.strength()  # which estimates the model as well
+    return least_risk(
+        problem.host_state,
+        local_deviation(problem, sigma),
+        candidates,
+        time,
+        fidelity=fidelity,
+        weight=problem.as_state(problem.weight),
+        shaped=None if problem.model is None else problem.model.shaped,
+        **options,
+    )
+
+
+def local_deviation(problem: Problem, sigma: float) -> float | NDArray | Callable:
+    """The standard deviation of the noise: σ, or at each pixel that of a map or of a local mean.
 
     Returns
     -------
-    float or ndarray (B, C, D, H, W)
+    float, ndarray (B, C, D, H, W), or callable
+        A function of tiles of the state and of their mask.
     """
     if problem.deviation is not None:
         return as_state(problem.deviation, problem.channel_axis, coupled=problem.coupled)
-    exponent = EXPONENTS[problem.noise]
-    if exponent == 0:
+    exponent, model = EXPONENTS[problem.noise], problem.model
+    if exponent == 0 and (model is None or model.uniform):
         return sigma
-    from scipy.ndimage import gaussian_filter
+    widths = [LOCAL * min(problem.spacing[-2:]) / h for h in problem.spacing]
 
-    state, spacing = problem.state, problem.spacing
-    widths = [LOCAL * min(spacing[-2:]) / h for h in spacing]
+    def of_mean(tiles, mask):
+        mean = local_mean(tiles, widths, mask)
+        if model is None:
+            return mean.dtype.type(sigma) * np.clip(mean, 0, None) ** mean.dtype.type(exponent)
+        if problem.coupled:
+            return model.deviation(mean, channel_axis=1)
+        apart = mean.reshape(problem.channels, -1, *mean.shape[2:])
+        return model.deviation(apart, channel_axis=0).reshape(mean.shape)
+
+    return of_mean
+
+
+def local_mean(tiles: NDArray, widths: Sequence[float], mask: NDArray | None) -> NDArray:
+    """The Gaussian mean around each pixel of tiles ``(N, C, d, h, w)``, of those in the mask."""
+    from scipy.ndimage import gaussian_filter
 
     def blurred(a):
         return gaussian_filter(a, (0, 0, *widths), mode="reflect", truncate=3.0)
 
-    mean = blurred(state)
-    if problem.mask is not None:  # beyond it the state is 0
-        share = blurred(problem.mask[:, None].astype(state.dtype))
-        mean /= np.maximum(share, np.finfo(state.dtype).tiny)
-    return state.dtype.type(sigma) * np.clip(mean, 0, None) ** state.dtype.type(exponent)
+    mean = blurred(tiles)
+    if mask is not None:  # beyond it the state is 0
+        share = blurred(mask[:, None].astype(tiles.dtype))[np.arange(len(tiles)) % len(mask)]
+        mean /= np.maximum(share, np.finfo(tiles.dtype).tiny)
+    return mean

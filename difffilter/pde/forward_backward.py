@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import forward_backward as kernels
 from difffilter.pde.solve.evolution import Evolution
@@ -33,7 +34,7 @@ def forward_backward(
     fidelity: float = 0.0,
     spacing: Spacing = None,
     step: float | None = None,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,

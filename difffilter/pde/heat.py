@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice
-from difffilter.denoiser import prepare, rounded
+from difffilter.denoiser import rounded
 from difffilter.docstring import shared
 from difffilter.image import unmasked
-from difffilter.pde.choose.risk import least_risk
-from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
+from difffilter.noise.model import Sigma
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
 from difffilter.pde.problem import pose, with_ample_range
 from difffilter.pde.solve.halo import heat_halo
 from difffilter.pde.solve.schemes import Diffusion
@@ -34,7 +34,7 @@ def heat(
     scheme: str = "exact",
     step: float | None = None,
     device: str | None = None,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,
@@ -170,20 +170,15 @@ class Heat(PDEFilter):
         flow = Diffusion(spacing=problem.spacing, mask=problem.mask, step=self.step)
         if self.time is not None:
             return self, flow
-        plain = problem.weight is None and problem.deviation is None and problem.mask is None
-        if plain:
-            image, channel_axis = problem.backend.host_image(problem.image, problem.channel_axis)
-            image, problem.sigma = prepare(image, problem.sigma, channel_axis)
-            time = _time_of_least_risk(
-                image, problem.sigma, channel_axis, _spacing(problem), self.fidelity
-            )
-        elif (sigma := problem.strength()) == 0:
+        sigma = problem.strength()
+        uneven = [each is not None for each in (problem.weight, problem.deviation, problem.mask)]
+        if sigma == 0:
             time = 0.0
+        elif any(uneven) or problem.model is not None:
+            _, time = least_risk_of(problem, [flow], fidelity=self.fidelity)
         else:
-            _, time = least_risk(
-                problem.host_state, local_deviation(problem, sigma), [flow], None,
-                fidelity=self.fidelity, weight=problem.as_state(problem.weight),
-            )  # fmt: skip
+            image, channel_axis = problem.backend.host_image(problem.image, problem.channel_axis)
+            time = _time_of_least_risk(image, sigma, channel_axis, _spacing(problem), self.fidelity)
         return replace(self, time=time), flow
 
     def _solution(self, problem, evolution, callback):

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.noise.model import Sigma
 from difffilter.pde.choose.kappa import PEAKS, contrast
-from difffilter.pde.choose.risk import least_risk
-from difffilter.pde.filter import Callback, PDEFilter, Spacing, local_deviation
+from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
 from difffilter.pde.kernels.threads import threads_for
 from difffilter.pde.problem import pose, with_ample_range
 from difffilter.pde.solve.halo import FARTHEST, aos_halo, heat_halo, steps_taken
@@ -57,7 +57,7 @@ def perona_malik(
     step: float | None = None,
     tol: float | None = None,
     device: str | None = None,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,
@@ -305,15 +305,12 @@ class PeronaMalik(PDEFilter):
             if isinstance(kappa, str):
                 kappa = _by_rule(kappa, problem, flow)
             return replace(flow, kappa=kappa or 1.0), self.time or 0.0
-        plain = not self.fidelity and problem.weight is None and problem.deviation is None
-        return least_risk(
-            problem.host_state,
-            local_deviation(problem, sigma),
+        return least_risk_of(
+            problem,
             self.candidates(problem, kappa),
             self.time,
             fidelity=self.fidelity,
-            weight=problem.as_state(problem.weight),
-            side_by_side=plain,
+            side_by_side=not self.fidelity and problem.weight is None,
         )
 
     def candidates(self, problem, kappa=None):

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.devices import as_array, is_tensor
-from difffilter.noise.estimation import check_sigma, estimate_sigma
+from difffilter.noise.estimation import estimate_sigma
+from difffilter.noise.model import NoiseModel, Sigma, check_noise_given
 from difffilter.pde.backends import backend_of
 from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.solve.state import as_state, check_mask, check_spacing, spatial_shape
@@ -43,6 +44,8 @@ class Problem:
         The kind of noise.
     sigma : float or None
         Its strength, if it was given; `strength` estimates it otherwise.
+    model : NoiseModel or None
+        More about it, if it was given or is estimated and not white.
     weight, deviation : ndarray or None
         Of the image's shape: how much the error of each pixel counts, and the standard deviation of
         its noise.
@@ -60,6 +63,7 @@ class Problem:
     coupled: bool = True
     noise: str = "gaussian"
     sigma: float | None = None
+    model: NoiseModel | None = None
     weight: NDArray | None = None
     deviation: NDArray | None = None
     dtype: Any = None
@@ -120,7 +124,9 @@ class Problem:
         """σ as it was given, or as it is estimated."""
         if self.sigma is None:
             if self.noise == "gaussian":
-                self.sigma = self.backend.estimate_sigma(self.image, self.channel_axis, self.mask)
+                model = self.backend.estimate_noise(self.image, self.channel_axis, self.mask)
+                self.sigma = model.sigma
+                self.model = None if model.white else model
             else:
                 self.sigma = estimate_sigma(
                     self.image,
@@ -150,7 +156,7 @@ class Problem:
 
 def pose(
     image: ArrayLike,
-    sigma: float | None,
+    sigma: Sigma | None,
     channel_axis: int | None,
     *,
     spacing: float | Sequence[float] | None = None,
@@ -165,9 +171,7 @@ def pose(
     given, image = image, backend.as_float(image, channel_axis, axes=axes)
     shape = spatial_shape(image, channel_axis)
     h = check_spacing(spacing, len(shape))
-    if sigma is not None:
-        sigma = check_sigma(sigma, backend.extremes(given))
-    return Problem(
+    problem = Problem(
         image=image,
         channel_axis=channel_axis,
         backend=backend,
@@ -175,8 +179,13 @@ def pose(
         mask=check_mask(as_array(mask), shape),
         coupled=coupled,
         noise=noise,
-        sigma=sigma,
     )
+    if sigma is not None:
+        known = check_noise_given(sigma, problem.image, channel_axis, backend.extremes(given))
+        if noise != "gaussian" and (known.map is not None or known.model is not None):
+            raise ValueError(f"sigma is not a number; expected one for {noise} noise")
+        problem.sigma, problem.model, problem.deviation = known.sigma, known.model, known.map
+    return problem
 
 
 def arrays_only(image: Any) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import forward_backward as flux_kernels
 from difffilter.pde.kernels import srad as kernels
@@ -31,7 +32,7 @@ def srad(
     fidelity: float = 0.0,
     spacing: Spacing = None,
     step: float | None = None,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,
@@ -164,6 +165,7 @@ class SRAD(PDEFilter):
     step: float | None = None
 
     noise = "speckle"
+    takes_models: ClassVar = False
     RADIUS: ClassVar = 2
     CHOSEN: ClassVar = ("q0",)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
+from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import tv_flow as kernels
 from difffilter.pde.solve.evolution import Evolution
@@ -40,7 +41,7 @@ def tv_flow(
     fidelity: float = 0.0,
     spacing: Spacing = None,
     step: float | None = None,
-    sigma: float | None = None,
+    sigma: Sigma | None = None,
     channel_axis: int | None = None,
     mask: ArrayLike | None = None,
     callback: Callback = None,

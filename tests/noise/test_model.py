@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from difffilter.noise.camera import Camera
-from difffilter.noise.model import measure_noise
+from difffilter.noise.model import estimate_noise
 from difffilter.noise.trust import doubt
 
 
@@ -21,7 +21,7 @@ def blurred(rng, shape, sigma, width=0.85):
 @pytest.mark.parametrize("level", [10, 25, 50])
 def test_white_noise_is_white(photos, rng, level):
     for photo in photos:
-        model = measure_noise(
+        model = estimate_noise(
             photo + level / 255 * rng.standard_normal(photo.shape), channel_axis=2
         )
         assert model.white
@@ -32,14 +32,14 @@ def test_white_noise_is_white(photos, rng, level):
 @pytest.mark.parametrize("level", [10, 25])
 def test_blurred_noise_is_not(photos, rng, level):
     for photo in photos:
-        model = measure_noise(photo + blurred(rng, photo.shape, level / 255), channel_axis=2)
+        model = estimate_noise(photo + blurred(rng, photo.shape, level / 255), channel_axis=2)
         assert not model.white
         assert model.sigma == pytest.approx(level / 255, rel=0.5)
 
 
 def test_the_correlation_of_noise_alone(rng):
     noise = blurred(rng, (512, 512), 0.1, width=1.0)
-    model = measure_noise(0.5 + noise)
+    model = estimate_noise(0.5 + noise)
     lags = np.exp(-(np.arange(4) ** 2) / 4)  # of a Gaussian of width 1 with itself
     np.testing.assert_allclose(model.correlation[3, 3:], lags, atol=0.08)
     np.testing.assert_allclose(model.correlation[3:, 3], lags, atol=0.08)
@@ -48,16 +48,16 @@ def test_the_correlation_of_noise_alone(rng):
 
 def test_the_correlation_of_channels(rng):
     common = blurred(rng, (256, 256, 1), 0.1)
-    model = measure_noise(0.5 + np.repeat(common, 3, axis=2), channel_axis=2)
+    model = estimate_noise(0.5 + np.repeat(common, 3, axis=2), channel_axis=2)
     correlation = model.spectrum.mean(axis=(0, 1))
     np.testing.assert_allclose(correlation, np.ones((3, 3)), atol=0.05)
 
 
 def test_shaped_noise_has_the_spectrum_of_the_model(rng):
-    model = measure_noise(0.5 + blurred(rng, (256, 256, 3), 0.1), channel_axis=2)
+    model = estimate_noise(0.5 + blurred(rng, (256, 256, 3), 0.1), channel_axis=2)
     again = model.shaped(rng.standard_normal((1, 3, 1, 256, 256)))[0, :, 0]
     assert again.var() == pytest.approx(1, rel=0.02)
-    found = measure_noise(0.5 + 0.1 * again, channel_axis=0)
+    found = estimate_noise(0.5 + 0.1 * again, channel_axis=0)
     np.testing.assert_allclose(found.correlation, model.correlation, atol=0.08)
 
 
@@ -65,7 +65,7 @@ def test_camera_noise_by_intensity(rng):
     ramp = np.linspace(0.1, 0.9, 512, dtype=np.float32) * np.ones((512, 1), np.float32)
     clean = np.repeat(ramp[..., None], 3, axis=2)
     noise = Camera().noise_of(clean, 0.004, 1e-4, rng)
-    model = measure_noise(clean + noise, channel_axis=2)
+    model = estimate_noise(clean + noise, channel_axis=2)
     assert not model.white
     expected = model.deviation(clean, 2)
     for part in np.split(np.arange(512), 4):
@@ -73,7 +73,7 @@ def test_camera_noise_by_intensity(rng):
 
 
 def test_a_small_image_has_white_noise(rng):
-    model = measure_noise(0.5 + 0.1 * rng.standard_normal((12, 12)))
+    model = estimate_noise(0.5 + 0.1 * rng.standard_normal((12, 12)))
     assert model.white
     assert model.deviation(np.zeros((2, 2)))[0, 0] == pytest.approx(model.sigma)
 

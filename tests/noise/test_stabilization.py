@@ -44,7 +44,7 @@ def test_strength_for_any_shape(shape, noise, rng):
 def test_both_components_of_the_noise(sigma, read, noise, rng):
     clean = PHOTOS["camera"]()
     noisy = df.add_noise(clean, sigma, noise) + rng.normal(0, 1, clean.shape) * read
-    found = df.estimate_noise(noisy, noise=noise)
+    found = df.estimate_shot_noise(noisy, noise=noise)
     # What counts is the strength at dark and at bright places.
     exponent = {"poisson": 1, "speckle": 2}[noise]
     for level in (0.2, 0.8):

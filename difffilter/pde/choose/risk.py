@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ COARSE = 0.05
 
 def least_risk(
     state: NDArray,
-    sigma: float | NDArray,
+    sigma: float | NDArray | Callable,
     candidates: Iterable[Evolution],
     time: float | None = None,
     *,
@@ -57,8 +57,9 @@ def least_risk(
     ----------
     state : ndarray (B, C, D, H, W)
         The noisy image.
-    sigma : float or ndarray (B, C, D, H, W)
-        Standard deviation of the noise, above 0; of all pixels, or of each.
+    sigma : float, ndarray (B, C, D, H, W) or callable
+        Standard deviation of the noise, above 0: of all pixels, of each, or as a function
+        ``sigma(tiles, mask)`` of tiles of the image.
     candidates : iterable of Evolution
         The evolutions to choose from; of equal ones the first wins.
     time : float, optional
@@ -71,8 +72,8 @@ def least_risk(
         Gives white noise ``(N, C, d, h, w)`` of variance 1 the correlation of the image's noise;
         ``None``: that is white.
     side_by_side : bool, default False
-        Whether to evolve candidates that are a `Diffusion` together, which takes a single σ, white
-        noise, and neither fidelity nor weight.
+        Whether to evolve candidates that are a `Diffusion` together, which takes neither fidelity
+        nor weight.
     rounds : sequence of (int, dict, int), optional
         As `OneByOne.ROUNDS`; ``None``: those of how the candidates are evolved.
 
@@ -95,7 +96,11 @@ def least_risk(
     for pixels, sides, keep in rounds:
         side = sides[2 if state.shape[2] == 1 else 3]
         y, tile = sample(state, pixels, side, candidates[0].mask)
-        deviation = tile(sigma) if isinstance(sigma, np.ndarray) else sigma
+        deviation: Any = sigma
+        if callable(sigma):
+            deviation = sigma(y, tile(candidates[0].mask))
+        elif isinstance(sigma, np.ndarray):
+            deviation = tile(sigma)
         signs = _signs(y)
         probe = signs if shaped is None else shaped(signs)
         found = []
@@ -248,8 +253,10 @@ class SideBySide:
     MOST = 320  # steps
 
     def __init__(self, y, sigma, group, fidelity, weight, probe):
-        self.y, self.sigma, self.probe = y, sigma, probe
-        pair = np.stack([y, y + y.dtype.type(PROBE * sigma) * probe])
+        self.y, self.variance = y, np.mean(np.square(sigma), dtype=np.float64)
+        # What is added, and so multiplies the difference it makes, is σ·b.
+        self.probe = (np.asarray(sigma, y.dtype) * probe).astype(y.dtype, copy=False)
+        pair = np.stack([y, y + y.dtype.type(PROBE) * self.probe])
         self.kappas = np.asarray([diffusion.kappa for diffusion in group], y.dtype)
         scaled = pair[:, None] / self.kappas[:, None, None, None, None, None]
         self.u = scaled.reshape(-1, *y.shape[1:])
@@ -280,7 +287,7 @@ class SideBySide:
             rows.reshape(len(self.kappas), -1).sum(axis=1)
             for rows in row_moments(self.u, self.y, self.probe, self.kappas)
         )
-        return (squares + 2 * self.sigma * products / PROBE) / self.y.size - self.sigma**2
+        return (squares + 2 * products / PROBE) / self.y.size - self.variance
 
     def keep(self, going):
         shape = self.y.shape

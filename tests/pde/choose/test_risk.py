@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from difffilter.noise.model import measure_noise
+from difffilter.noise.model import estimate_noise
 from difffilter.pde.anisotropic import EdgeEnhancing, TensorDiffusion
 from difffilter.pde.choose.risk import OneByOne, _signs, least, least_risk
 from difffilter.pde.curvature_motion import LevelLineMotion
@@ -93,7 +93,7 @@ def test_the_risk_under_correlated_noise(photo, rng):
     state, signs = noisy[None, None, None], _signs(noisy[None, None, None])
     for time in (0.5, 2.0, 5.0):
         risks = []
-        for probe in (measure_noise(noisy).shaped(signs), signs):
+        for probe in (estimate_noise(noisy).shaped(signs), signs):
             evolving = OneByOne(state, 0.1, [Diffusion()], 0.0, None, probe)
             evolving.advance(time)
             risks.append(evolving.risks())
