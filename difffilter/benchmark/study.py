@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from difffilter.benchmark.measure import MEASURES
-from difffilter.catalog import parse_number
 from difffilter.checks import check_choice, check_whole, nearest
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.models import KINDS, add_noise
+from difffilter.spelling import parse_number
 
 __all__ = ["Case", "Study", "labels_of", "read_study"]
 
