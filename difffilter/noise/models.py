@@ -14,7 +14,7 @@ from difffilter.image import as_float, check_axis
 from difffilter.noise.estimation import check_sigma
 from difffilter.spelling import parse
 
-__all__ = ["KINDS", "add_noise", "check_kind", "strength"]
+__all__ = ["KINDS", "PROCESSED", "add_noise", "check_kind", "strength"]
 
 # The full width at half maximum of a Gaussian, in standard deviations.
 FWHM = math.sqrt(8 * math.log(2))
