@@ -52,8 +52,8 @@ def salt_and_pepper(image, sigma, rng):
 def correlated(image, sigma, rng, *, fwhm=2.0, kernel=None):
     """x + σ·(k ∗ n)/‖k‖: Gaussian noise blurred by a point spread k, of standard deviation σ.
 
-    k is a Gaussian of `fwhm` pixels, or `kernel`. It wraps around at the border, so that the noise is
-    the same everywhere.
+    k is a Gaussian of `fwhm` pixels, sampled, or `kernel`. It wraps around at the border, so that the
+    noise is the same everywhere.
     """
     rows, columns = image.shape[1:3]
     if kernel is None:
