@@ -90,7 +90,8 @@ def test_kinds_of_noise_with_parameters(folder, name):
     np.testing.assert_array_equal(noisy, like(expected, clean))
 
 
-def test_compare_tells_methods_the_noise_that_a_camera_left(folder):
+def test_compare_tells_methods_the_noise_that_a_camera_left(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
     (folder / "told.py").write_text(
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\n"
