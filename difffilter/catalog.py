@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import re
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 from difffilter.checks import nearest
 from difffilter.denoiser import Denoiser, as_denoiser, can_be_called
 from difffilter.noise.estimation import check_noise
+from difffilter.spelling import parse
 
 __all__ = ["describe", "make", "methods", "spell"]
 
@@ -30,12 +29,6 @@ CATALOG = {
     "ddpm": "difffilter.ddpm.denoiser:DDPM",
     "stabilized": "difffilter.stabilized:Stabilized",
 }
-
-
-# "module:" before the name of a class.
-MODULE = re.compile(r"\s*([A-Za-z_][\w.]*:)(?=[A-Za-z_])")
-# A name of the catalog, whose words may be joined by hyphens.
-NAME = re.compile(r"\s*[A-Za-z_][\w-]*")
 
 
 class MissingExtra(ValueError):
@@ -230,45 +223,3 @@ def spell(denoiser: Denoiser) -> str:
     name = next((name for name, known in CATALOG.items() if known == home), home)
     given = [f"{key}={value!r}" for key, value in denoiser.changed.items()]
     return f"{name}({', '.join(given)})" if given else name
-
-
-def parse(text):
-    """``"name(key=value, ...)"`` as a name and a dict, without evaluating anything."""
-    module = MODULE.match(text)
-    home, rest = (module[1], text[module.end() :]) if module else ("", text)
-    if not module:
-        rest = NAME.sub(lambda name: name[0].replace("-", "_"), rest, count=1)
-    try:
-        tree = ast.parse(rest.strip(), mode="eval").body
-        if isinstance(tree, ast.Name):
-            return home + tree.id, {}
-        if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name)):
-            raise ValueError
-        if tree.args or any(keyword.arg is None for keyword in tree.keywords):
-            raise ValueError
-        return home + tree.func.id, {k.arg: _literal(k.value) for k in tree.keywords}
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        raise ValueError(
-            f"cannot read the method {text!r}; write name or name(key=value, ...)"
-        ) from None
-
-
-def _literal(node):
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-        return parse_number(f"{ast.literal_eval(node.left)}/{ast.literal_eval(node.right)}")
-    return ast.literal_eval(node)
-
-
-def parse_number(text):
-    """A number or a fraction: ``"0.098"``, ``"25/255"``.
-
-    Examples
-    --------
-    >>> parse_number("51/255")
-    0.2
-    """
-    above, slash, below = str(text).partition("/")
-    try:
-        return float(above) / float(below) if slash else float(above)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{text!r} is not a number; write 0.098 or 25/255") from None

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "difffilter"
 
 # The layers: a module imports from lower layers, or from its own folder.
 FLOORS = [
-    {"checks", "devices", "docstring", "parallel", "relay", "search_space"},
+    {"checks", "devices", "docstring", "parallel", "relay", "search_space", "spelling"},
     {"workers"},
     {"image"},
     {"io", "noise"},

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import difffilter as df
-from difffilter.catalog import CATALOG, MissingExtra, describe, parse, parse_number, spell
+from difffilter.catalog import CATALOG, MissingExtra, describe, spell
 
 
 @pytest.mark.parametrize("name", df.methods())
@@ -135,15 +135,6 @@ def test_a_user_class(tmp_path, monkeypatch):
     (tmp_path / "needy.py").write_text("import no_such_library")
     with pytest.raises(MissingExtra, match="needy:X needs no_such_library, which is not installed"):
         df.make("needy:X")
-
-
-def test_parse_number():
-    assert parse_number("25/255") == 25 / 255
-    assert parse_number(" 1e-2 ") == 0.01
-    for bad in ("", "x", "1/0", "1/2/3", "1,5"):
-        with pytest.raises(ValueError, match=r"is not a number; write 0\.098 or 25/255"):
-            parse_number(bad)
-    assert parse("heat(time=1/4)") == ("heat", {"time": 0.25})
 
 
 def test_denoise_takes_names_denoisers_and_functions_with_their_shape(photo):

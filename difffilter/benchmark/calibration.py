@@ -14,9 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from difffilter.benchmark.search import fit, mean_psnr
-from difffilter.catalog import make, parse, parse_number
+from difffilter.catalog import make
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read, replacing
+from difffilter.spelling import parse, parse_number
 
 __all__ = ["CALIBRATION", "NotCalibrated", "calibrate", "calibrated"]
 

@@ -11,26 +11,26 @@ from difffilter.image import like
 from difffilter.io.files import replacing, write
 from difffilter.io.picture import Picture
 
-__all__ = ["file_names", "keep"]
+__all__ = ["file_names", "folder_names", "keep"]
 
 
-def keep(results, case, labels, label, clean, result):
+def keep(results, study, case, label, clean, result):
     """Write a result and the clean image as PNG files, and ``labels.json``, which names them.
 
     Parameters
     ----------
     results : Path
         The folder of the results.
+    study : Study
     case : Case
-    labels : iterable of str
-        The labels of all methods of the study.
     label : str
         The method of this result.
     clean, result : ndarray
     """
-    folder = results / "examples" / case.image / f"{case.noise}-{case.sigma * 255:g}-{case.seed}"
+    noise = folder_names(study.noises)[case.noise]
+    folder = results / "examples" / case.image / f"{noise}-{case.sigma * 255:g}-{case.seed}"
     folder.mkdir(parents=True, exist_ok=True)
-    names = file_names(labels)
+    names = file_names(study.denoisers)
     listed = {name: each for each, name in names.items()}
     with replacing(folder / "labels.json") as temporary:
         temporary.write_text(json.dumps(listed, ensure_ascii=False, indent=1), "utf-8")
@@ -46,14 +46,26 @@ def file_names(labels):
     >>> file_names(["a b", "a/b"])
     {'a b': 'a_b.png', 'a/b': 'a_b-2.png'}
     """
+    return _distinct(labels, ".png", {"clean.png"})
+
+
+def folder_names(noises):
+    """Kind of noise to the start of a folder name that any file system accepts.
+
+    Examples
+    --------
+    >>> folder_names(["gaussian", "camera(quality=90)", "camera(quality='90')"])
+    {'gaussian': 'gaussian', 'camera(quality=90)': 'camera_quality_90',
+     "camera(quality='90')": 'camera_quality_90-2'}
+    """
+    return _distinct(noises, "", set())
+
+
+def _distinct(texts, suffix, taken):
     names = {}
-    for label in labels:
-        stem = re.sub(r"[^\w.+-]+", "_", label).strip("_.")[:60] or "method"
-        taken = {*names.values(), "clean.png"}
-        number = next(n for n in range(1, len(taken) + 2) if _numbered(stem, n) not in taken)
-        names[label] = _numbered(stem, number)
+    for text in texts:
+        stem = re.sub(r"[^\w.+-]+", "_", text).strip("_.")[:60] or "method"
+        used = {*names.values(), *taken}
+        numbered = (f"{stem}{f'-{n}' if n > 1 else ''}{suffix}" for n in range(1, len(used) + 2))
+        names[text] = next(name for name in numbered if name not in used)
     return names
-
-
-def _numbered(stem, number):
-    return f"{stem}.png" if number == 1 else f"{stem}-{number}.png"

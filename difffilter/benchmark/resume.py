@@ -9,17 +9,18 @@ from difffilter.benchmark.machine import commit, machine, versions
 from difffilter.benchmark.methods import is_oracle
 from difffilter.benchmark.rows import read_rows
 from difffilter.io.files import replacing
+from difffilter.noise.models import PROCESSED, check_kind
 
 __all__ = ["in_order", "valid_rows", "write_record"]
 
 PROTOCOL = (
-    "The noise is neither clipped nor quantised, and is determined by image, kind, σ and seed "
-    "alone: every method sees the same pixels. Results are clipped to [0, 1]; the noisy image shown "
-    "beside them is not. PSNR has data range 1 and is averaged over images; SSIM is that of Wang et "
-    "al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds are those of the call "
-    "alone, after a warm-up, including the choice of parameters. Parameters come from the noisy "
-    "image or from training images, never from the clean test image, except for methods labelled "
-    "oracle."
+    "The noise is neither clipped nor quantised, but for camera and JPEG noise, and is determined by "
+    "image, kind, σ and seed alone: every method sees the same pixels. Results are clipped to [0, 1]; "
+    "the noisy image shown beside them is not. PSNR has data range 1 and is averaged over images; "
+    "SSIM is that of Wang et al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds "
+    "are those of the call alone, after a warm-up, including the choice of parameters. Parameters "
+    "come from the noisy image or from training images, never from the clean test image, except for "
+    "methods labelled oracle."
 )
 
 
@@ -126,6 +127,11 @@ def write_record(study, results, digests, missing, started=None):
     """
     started = started or datetime.now().astimezone().isoformat(timespec="seconds")
     given = "Methods are given σ." if study.sigma_known else "Methods estimate σ."
+    if study.sigma_known and any(check_kind(noise)[0] in PROCESSED for noise in study.noises):
+        given = (
+            "Methods are given σ; with camera and JPEG noise, the root mean square of the noise in "
+            "the image."
+        )
     content = {
         "name": study.name,
         "title": study.title or study.name,

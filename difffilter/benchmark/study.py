@@ -16,12 +16,12 @@ from typing import NamedTuple
 import numpy as np
 
 from difffilter.benchmark.measure import MEASURES
-from difffilter.catalog import parse_number
 from difffilter.checks import check_choice, check_whole, nearest
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
-from difffilter.noise.models import KINDS, add_noise
+from difffilter.noise.models import add_noise
+from difffilter.spelling import parse_number
 
 __all__ = ["Case", "Study", "labels_of", "read_study"]
 
@@ -39,9 +39,9 @@ class Case(NamedTuple):
     image : str
         The name of the clean image.
     noise : str
-        The kind of noise, of `difffilter.noise.models.KINDS`.
+        The kind of noise, as `difffilter.add_noise` takes it.
     sigma : float
-        The strength of the noise, in units of intensity.
+        The strength of the noise, as for `difffilter.add_noise`.
     seed : int
     """
 
@@ -66,14 +66,17 @@ class Study:
         Label to catalog string, ``"module:Class(...)"`` or ``"oracle(...)"``. ``identity``, the
         noisy image itself, is always included.
     sigmas : tuple of float
-    noises, seeds, metrics : tuple
+    noises : tuple of str
+        Kinds of noise, as for `difffilter.add_noise`, such as ``"camera(quality=90)"``.
+    seeds, metrics : tuple
     title : str
     channels : {"own", "gray", "color"}
         Images stay as they are, colour images are converted to grey, or grey images are refused.
     crop : int, optional
         Side of the square taken from the middle of each image; ``None``: the whole image.
     sigma_known : bool
-        Whether methods are given σ; if not, they estimate it.
+        Whether methods are given σ; if not, they estimate it. With camera and JPEG noise, whose σ
+        says little about the noise in an image, they are given the latter's root mean square.
     examples : int
         The number of images whose results are kept as pictures.
     folder : Path
@@ -165,7 +168,7 @@ class Study:
         return [Case(*case) for case in axes]
 
 
-def noisy(clean, case):
+def noisy(clean, case, channel_axis=None):
     """The noisy image of a case, always the same.
 
     Its noise comes from a generator keyed by the image's content, the kind of noise, σ and the
@@ -174,7 +177,7 @@ def noisy(clean, case):
     key = f"{case.noise} {case.sigma!r} {case.seed} {clean.shape}".encode() + clean.tobytes()
     digest = hashlib.blake2b(key, digest_size=16).digest()
     rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    return add_noise(clean, case.sigma, case.noise, rng)
+    return add_noise(clean, case.sigma, case.noise, rng, channel_axis=channel_axis)
 
 
 # --- reading --------------------------------------------------------------------------------
@@ -288,12 +291,13 @@ def _labelled(denoisers):
 
 def _check(study):
     for name, values, known in (
-        ("noise", study.noises, KINDS),
         ("metric", study.metrics, MEASURES),
         ("channels", [study.channels], CHANNELS),
     ):
         for value in values:
             check_choice(name, value, known)
+    for noise in study.noises:
+        add_noise(np.zeros((16, 16)), 0.1, noise)  # which checks the parameters, too
     for seed in study.seeds:
         check_whole("seed", seed, least=0)
     if study.crop is not None:

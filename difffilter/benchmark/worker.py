@@ -11,6 +11,7 @@ from difffilter.benchmark.measure import measure, warm_up
 from difffilter.benchmark.methods import method_of, on_path
 from difffilter.benchmark.rows import Row
 from difffilter.benchmark.study import noisy
+from difffilter.noise.models import strength
 
 __all__ = ["Worker", "failure", "packed", "start", "work", "work_unpacked"]
 
@@ -37,8 +38,9 @@ class Worker:
         """The rows of one task; whatever goes wrong in it becomes its row."""
         study = self.study
         clean, channel_axis = self.clean(case.image)
-        image = noisy(clean, case)
-        sigma = case.sigma if study.sigma_known else None
+        image = noisy(clean, case, channel_axis)
+        told = strength(clean, image, case.sigma, case.noise)
+        sigma = told if study.sigma_known else None
         try:
             with on_path(study.folder):
                 method = self.method(study.denoisers[label])
@@ -52,7 +54,7 @@ class Worker:
         except Exception as error:
             return failure(case, label, f"{type(error).__name__}: {error}")
         if case.image in self.pictured and case.seed == study.seeds[0]:
-            keep(self.results, case, study.denoisers, label, clean, result)
+            keep(self.results, study, case, label, clean, result)
         return [Row(*case, label, name, value) for name, value in values.items()]
 
 

@@ -9,6 +9,7 @@ import click
 from difffilter.cli.completion import files, names_in
 from difffilter.cli.denoisers import make_denoiser, warm_up
 from difffilter.cli.options import (
+    ADDED,
     KINDS_ADDED,
     noise_option,
     overwrite_option,
@@ -26,7 +27,7 @@ from difffilter.cli.progress import progress_over
               help="Method to show; 'all' for every one. Repeat for several. "
                    "[default: heat, perona_malik, ddpm and the default of 'smooth']")  # fmt: skip
 @noise_option("--kind", KINDS_ADDED, default="gaussian", show_default=True,
-              help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
+              help=ADDED)  # fmt: skip
 @seed_option
 @click.option("--no-reference", is_flag=True,
               help="IMG is the noisy image, and there is no clean one.")  # fmt: skip
@@ -36,8 +37,9 @@ from difffilter.cli.progress import progress_over
 def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite):
     """Compare methods on an image: a figure and a table.
 
-    Noise is added to IMG, which should be clean; it is neither clipped nor rounded, and the methods
-    know its σ. With --no-reference, IMG is used as it is. Of several pages, the first is used.
+    Noise is added to IMG, which should be clean; it is neither clipped nor rounded (but for camera
+    and JPEG noise), and the methods know its σ (or root mean square). With --no-reference, IMG is
+    used as it is. Of several pages, the first is used.
 
     \b
     Examples:
@@ -50,7 +52,7 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
     from difffilter.figures import comparison, formats
     from difffilter.image import as_float
     from difffilter.io.files import check_target, read, replacing
-    from difffilter.noise.models import add_noise
+    from difffilter.noise.models import add_noise, strength
 
     if sigma is None and not no_reference:
         raise click.UsageError(
@@ -72,8 +74,10 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
     picture = read(source)
     channel_axis = picture.channel_axis
     page = as_float(picture.upright()[0], channel_axis)
-    clean = None if no_reference else page
-    noisy = page if no_reference else add_noise(page, sigma, noise, seed)
+    clean, noisy = (None, page) if no_reference else (page, None)
+    if clean is not None:
+        noisy = add_noise(clean, sigma, noise, seed, channel_axis=channel_axis)
+        sigma = strength(clean, noisy, sigma, noise)
     warm_up(denoisers)
     entries = []
     with progress_over(denoisers.items(), len(denoisers)) as items:

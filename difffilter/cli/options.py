@@ -8,6 +8,7 @@ from difffilter.cli.completion import among, names_in
 from difffilter.cli.types import Number, Numbers
 
 __all__ = [
+    "ADDED",
     "KINDS_ADDED",
     "KINDS_ESTIMATED",
     "data_range_option",
@@ -23,6 +24,10 @@ __all__ = [
 
 
 KINDS_ADDED = names_in("difffilter.noise.models", "KINDS")
+ADDED = (
+    "gaussian, poisson, speckle, salt_and_pepper, camera, correlated or jpeg, alone or with "
+    'parameters: "camera(quality=90)".'
+)
 KINDS_ESTIMATED = names_in("difffilter.noise.estimation", "EXPONENTS")
 
 

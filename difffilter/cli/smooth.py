@@ -11,6 +11,7 @@ from difffilter.cli.completion import DIFFUSIVITIES, SCHEMES, among, files, name
 from difffilter.cli.denoisers import make_denoiser, quoted, search_current_folder, warm_up
 from difffilter.cli.errors import one_line
 from difffilter.cli.options import (
+    ADDED,
     KINDS_ADDED,
     KINDS_ESTIMATED,
     data_range_option,
@@ -198,7 +199,7 @@ def estimate(image, method, sigma, noise, data_range, volume):
 @click.argument("image", metavar="IMG", shell_complete=files)
 @sigma_option(required=True, help="Strength of the noise, such as 25/255.")
 @noise_option("--kind", KINDS_ADDED, default="gaussian", show_default=True,
-              help="gaussian, poisson, speckle or salt_and_pepper.")  # fmt: skip
+              help=ADDED)  # fmt: skip
 @seed_option
 @click.option("-o", "--output", metavar="FILE", shell_complete=files,
               help="Where to write. [default: IMG_noisy, next to IMG]")  # fmt: skip
@@ -209,8 +210,9 @@ def noise(image, sigma, noise, seed, output, overwrite):
     The result has the type of the image: in an 8-bit file, values are rounded and clipped.
 
     \b
-    Example:
+    Examples:
       difffilter noise photo.png --sigma 25/255 --noise poisson
+      difffilter noise photo.png --sigma 0.08 --noise "camera(quality=90)"
     """
     from dataclasses import replace
 
@@ -225,8 +227,9 @@ def noise(image, sigma, noise, seed, output, overwrite):
     [task] = plan_tasks([Path(image)], output, "_noisy")
     check_target(task.target, overwrite, SUFFIXES)
     rng = np.random.default_rng(seed)
-    first, *others = (
-        image.with_pages(like(add_noise(image.pages, sigma, noise, rng), image.pages))
-        for image in (picture, *picture.others)
-    )
+    results = []
+    for part in (picture, *picture.others):
+        noisy = add_noise(part.pages, sigma, noise, rng, channel_axis=part.channel_axis)
+        results.append(part.with_pages(like(noisy, part.pages)))
+    first, *others = results
     write(task.target, replace(first, others=others))

@@ -13,7 +13,7 @@ class Number(click.ParamType):
     name = "number"
 
     def convert(self, value, param, ctx):
-        from difffilter.catalog import parse_number
+        from difffilter.spelling import parse_number
 
         try:
             return parse_number(value)

@@ -101,15 +101,15 @@ class Camera:
         Parameters
         ----------
         photo : ndarray
-            ``(H, W, 3)``, taken through a Bayer mosaic, or ``(H, W)``, without one.
+            ``(H, W, 3)``, or ``(H, W)`` from a sensor without colours.
         shot, read : float
             The variance of a raw value x is shot·x + read.
         rng : numpy.random.Generator
-        method : {"edges", "bilinear"}, default "edges"
-            Demosaicing.
+        method : {"edges", "bilinear", "none"}, default "edges"
+            Demosaicing; ``"none"``: the sensor sees three colours at each pixel.
         """
         raw = self.unprocess(photo)
-        if raw.ndim == 2:
+        if raw.ndim == 2 or method == "none":
             return self.process(exposed(raw, shot, read, rng)) - self.process(raw)
         sensor = mosaic(raw)
         noisy = exposed(sensor, shot, read, rng)
@@ -205,7 +205,7 @@ def compress(photo: NDArray, quality: int, subsampling: int = 2) -> NDArray:
     Returns
     -------
     ndarray
-        float32.
+        In the dtype of `photo`.
     """
     from io import BytesIO
 
@@ -214,4 +214,4 @@ def compress(photo: NDArray, quality: int, subsampling: int = 2) -> NDArray:
     pixels = np.rint(255 * np.clip(photo, 0, 1)).astype(np.uint8)
     file = BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=subsampling)
-    return np.asarray(Image.open(file), np.float32) / 255
+    return np.asarray(Image.open(file), photo.dtype) / 255

@@ -15,7 +15,9 @@ import pytest
 from command import invoke, invoke_error, invoke_ok
 from PIL import Image
 
+from difffilter.benchmark import report
 from difffilter.benchmark.examples import file_names
+from difffilter.benchmark.report import webpage
 from difffilter.benchmark.rows import HEADER, Row, read_rows
 from difffilter.benchmark.run import run
 from difffilter.benchmark.study import read_study
@@ -52,6 +54,11 @@ class Half:
         if self.hole:
             result.flat[0] = float("nan")
         return result
+
+@dataclass(frozen=True)
+class Told:
+    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+        return 0 * noisy + sigma
 
 class Plain:
     def __init__(self, strength=1):
@@ -110,6 +117,41 @@ def test_every_method_runs_on_every_case(study, results):
     assert sidecar["machine"]["cores"] >= 1
     assert "numpy" in sidecar["versions"]
     assert "neither clipped nor quantised" in sidecar["protocol"]
+
+
+def test_noise_with_parameters(tmp_path):
+    """σ, file names, oracle and report, where noise is processed and its name has parameters."""
+    noises = ["camera(quality=90)", "correlated(fwhm=5/2)", "jpeg(subsampling='4:4:4')"]
+    study = write_study(
+        tmp_path,
+        f"images = 'skimage:astronaut'\ncrop = 48\nsigmas = [0.1]\nmetrics = ['psnr']\n"
+        f"noises = {json.dumps(noises)}\nexamples = 1\n"
+        "[denoisers]\ntold = 'own:Told'\noracle = 'oracle(heat)'",
+    )
+    assert run(study, tmp_path / "out") == (0, {})
+    scores = {row[1:5:3]: row.value for row in read_rows(tmp_path / "out/rows.csv")}
+    clean, _ = study.clean("astronaut")
+    for noise in noises:
+        rms = 10 ** (-scores[noise, "identity"] / 20)
+        sigma = 0.1 if noise.startswith("correlated") else rms
+        expected = psnr(clean, np.full_like(clean, sigma), channel_axis=-1)
+        assert scores[noise, "told"] == pytest.approx(expected, abs=1e-3)
+        assert scores[noise, "oracle"] > scores[noise, "identity"]
+    assert {path.name for path in (tmp_path / "out/examples/astronaut").iterdir()} == {
+        "camera_quality_90-25.5-0",
+        "correlated_fwhm_5_2-25.5-0",
+        "jpeg_subsampling_4_4_4-25.5-0",
+    }
+    found = webpage.examples(report.read(tmp_path / "out"))
+    assert [example["case"] for example in found] == [
+        "Camera noise (quality=90), σ·255 = 25.5",
+        "Correlated noise (fwhm=5/2), σ·255 = 25.5",
+        "JPEG noise (subsampling='4:4:4'), σ·255 = 25.5",
+    ]
+    assert all(picture["score"] for example in found for picture in example["pictures"][1:])
+    protocol = json.loads((tmp_path / "out/study.json").read_text("utf-8"))["protocol"]
+    assert "with camera and JPEG noise, the root mean square of the noise" in protocol
+    assert run(study, tmp_path / "out") == (0, {})  # nothing is left to run
 
 
 def test_examples_are_the_results(results):

@@ -39,6 +39,16 @@ def test_a_study_crosses_everything(study_of):
     assert cases[-1] == Case("grey", "poisson", 0.1, 7)
 
 
+def test_noise_may_have_parameters_and_sees_channels(study_of):
+    study = study_of(noises="""["jpeg(quality=50, subsampling='4:4:4')", "camera"]""")
+    clean, channel_axis = study.clean("colour")
+    for noise in study.noises:
+        found = noisy(clean, Case("colour", noise, 0.1, 0), channel_axis)
+        assert found.shape == clean.shape
+        assert found.min() >= 0
+        assert found.max() <= 1
+
+
 def test_denoisers_may_have_labels(study_of):
     study = study_of("[denoisers]\nmine = 'heat(time=2)'\n'Perona & Malik' = 'perona_malik'",
                      denoisers=None)  # fmt: skip
@@ -119,6 +129,10 @@ def test_noise_depends_on_the_case_and_the_pixels_and_nothing_else():
         ({"sigmas": "[[1]]"}, "study try: "),
         ({"noises": '["gausian"]'}, "study try: noise is 'gausian'; expected one of "),
         ({"noises": '["gausian"]'}, "; did you mean 'gaussian'?"),
+        ({"noises": '["camera(quality=0)"]'}, "study try: quality is 0; expected a whole number from 1"),
+        ({"noises": '["camera(iso=800)"]'}, "study try: camera noise has no parameter 'iso'"),
+        ({"noises": '["camera("]'}, "study try: cannot read the noise 'camera('"),
+        ({"noises": "[3]"}, "study try: noise is 3; expected one of "),
         ({"metrics": '["pnsr"]'}, "; did you mean 'psnr'?"),
         ({"metrics": '["pnsr"]'}, "expected one of psnr, ssim, "),
         ({"channels": '"rgb"'}, "channels is 'rgb'; expected one of gray, color, own"),

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import invoke_error, invoke_ok
+from command import invoke_error, invoke_ok, run
 from PIL import Image
 
 import difffilter as df
 from difffilter.catalog import usual_method
 from difffilter.image import like
+from difffilter.io.files import read
 
 
 def test_noise_then_compare(tmp_path, photo):
@@ -77,6 +78,37 @@ def test_kinds_of_noise(folder, noise):
     assert (folder / "out.png").read_bytes() == (folder / "again.png").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["colour.jpg", "stack.tif"])
+def test_kinds_of_noise_with_parameters(folder, name):
+    """Those that look at neighbours and channels; of several pages, each is a photograph."""
+    noise = "camera(quality=90, read=1e-5, demosaic='bilinear')"
+    result = run("noise", name, "--sigma", "0.1", "--noise", noise, "-o", "out.tif", cwd=folder)
+    assert (result.returncode, result.stderr) == (0, "")
+    clean, noisy = (read(folder / n).pages for n in (name, "out.tif"))
+    channel_axis = -1 if name == "colour.jpg" else None
+    expected = df.add_noise(clean, 0.1, noise, channel_axis=channel_axis)
+    np.testing.assert_array_equal(noisy, like(expected, clean))
+
+
+def test_compare_tells_methods_the_noise_that_a_camera_left(folder, monkeypatch):
+    monkeypatch.syspath_prepend(folder)
+    (folder / "told.py").write_text(
+        "from dataclasses import dataclass\n"
+        "@dataclass(frozen=True)\n"
+        "class Told:\n"
+        "    def __call__(self, noisy, sigma=None, *, channel_axis=None):\n"
+        "        return 0 * noisy + sigma\n"
+    )
+    clean = df.add_noise(np.asarray(Image.open(folder / "colour.jpg")), 0)
+    camera = df.add_noise(clean, 0.3, "camera", channel_axis=-1)
+    for noise, sigma in {"camera()": np.sqrt(np.mean((camera - clean) ** 2)),
+                         "correlated(fwhm=3)": 0.3}.items():  # fmt: skip
+        text = invoke_ok("compare", "colour.jpg", "--sigma", "0.3", "--noise", noise,
+                         "-m", "told:Told", "--overwrite", cwd=folder)  # fmt: skip
+        expected = df.psnr(clean, np.full_like(clean, sigma), channel_axis=-1)
+        assert float(text.splitlines()[1].split()[1]) == pytest.approx(expected, abs=0.006)
+
+
 def test_noise_is_gaussian_by_default(folder):
     for name, options in {"plain.png": (), "named.png": ("--noise", "gaussian")}.items():
         invoke_ok("noise", "grey.png", "--sigma", "0.2", *options, "-o", name, cwd=folder)
@@ -97,6 +129,13 @@ def test_compare_needs_to_know_about_the_noise(folder):
     assert "pass --sigma 25/255 for the noise to add, or --no-reference" in text
     text = invoke_error("noise", "grey.png", "--sigma", "0.1", "--noise", "pink", cwd=folder)
     assert "noise is 'pink'; expected one of gaussian, poisson, speckle, salt_and_pepper" in text
+    for noise, message in {
+        "jpeg(quality=200)": "quality is 200; expected a whole number from 1 to 100",
+        "jpeg(quality=2": "cannot read the noise 'jpeg(quality=2'; write name or name(key=value",
+    }.items():
+        for command in ("noise", "compare"):
+            text = invoke_error(command, "grey.png", "--sigma", "0.1", "--noise", noise, cwd=folder)
+            assert message in text
 
 
 def test_compare_shows_a_photograph_upright(folder):

@@ -46,6 +46,7 @@ def completed(words, cwd):
         (["smooth", "a.png", "--kappa", "m"], ["plain,mad"]),
         (["estimate", "--noise", "s"], ["plain,speckle"]),
         (["noise", "--noise", "s"], ["plain,speckle", "plain,salt_and_pepper"]),
+        (["compare", "a.png", "--noise", "c"], ["plain,camera", "plain,correlated"]),
         (["compare", "a.png", "-m", "al"], ["plain,all"]),
         (["evolve", "a.png", "--weights", ""],
          ["plain,natural-color", "plain,natural-color-real", "plain,natural-gray", "plain,auto"]),

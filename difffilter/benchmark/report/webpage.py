@@ -9,6 +9,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from difffilter.benchmark.examples import folder_names
 from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
 from difffilter.benchmark.report.tables import tables
@@ -180,6 +181,7 @@ def examples(results):
         clean image first.
     """
     found = []
+    noises = {name: noise for noise, name in folder_names(results.noises).items()}
     root = results.folder / "examples" if results.folder else None
     if root is None or not root.is_dir():
         return found
@@ -188,7 +190,7 @@ def examples(results):
         try:
             labels = json.loads((folder / "labels.json").read_text("utf-8"))
             noise, level, seed = folder.name.rsplit("-", 2)
-            level = float(level)
+            noise, level = noises.get(noise, noise), float(level)
         except ValueError:
             raise ValueError(
                 f"{folder} is not a folder of example images; expected a name such as gaussian-25-0 "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "about", "all_levels", "circumstances", "count", "extent", "failures", "headline",
-    "noise_title", "unfinished", "verdicts",
+    "noise_title", "noise_words", "unfinished", "verdicts",
 ]  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def headline(results):
             places.setdefault(noise, []).append(f"{level:g}")
         where = " and ".join(
             f"σ·255 = {', '.join(levels)}"
-            + (f" ({noise_title(noise).lower()})" if len(results.noises) > 1 else "")
+            + (f" ({noise_words(noise)})" if len(results.noises) > 1 else "")
             for noise, levels in places.items()
         )
         parts.append(f"{winner} wins at {where}")
@@ -63,7 +63,7 @@ def extent(results):
             count(number, "image"),
             *([count(seeds, "seed")] if seeds > 1 else []),
             count(len(results.methods), "method"),
-            ", ".join(noise_title(noise).lower() for noise in results.noises),
+            ", ".join(noise_words(noise) for noise in results.noises),
             "σ·255 = " + ", ".join(f"{level:g}" for level in all_levels(results)),
         ]
     )
@@ -79,7 +79,7 @@ def failures(results, names=5):
     found = []
     for noise, level, label, message, cases in results.failures:
         shown = [image if seed == 0 else f"{image} (seed {seed})" for image, seed in cases[:names]]
-        where = f"{noise_title(noise).lower()}, σ·255 = {level:g}, on {', '.join(shown)}"
+        where = f"{noise_words(noise)}, σ·255 = {level:g}, on {', '.join(shown)}"
         if len(cases) > names:
             where += f" and {len(cases) - names} more"
         found.append((label, where, message))
@@ -108,8 +108,21 @@ def noise_title(noise):
     >>> noise_title("salt_and_pepper")
     'Salt and pepper noise'
     """
-    words = noise.replace("_", " ")
-    return f"{words[:1].upper()}{words[1:]} noise"
+    words = noise_words(noise)
+    return words[:1].upper() + words[1:]
+
+
+def noise_words(noise):
+    """A kind of noise within a sentence.
+
+    Examples
+    --------
+    >>> noise_words("camera(quality=90)"), noise_words("jpeg")
+    ('camera noise (quality=90)', 'JPEG noise')
+    """
+    kind, bracket, parameters = noise.partition("(")
+    words = "JPEG" if kind == "jpeg" else kind.replace("_", " ")
+    return f"{words} noise" + (f" ({parameters}" if bracket else "")
 
 
 def all_levels(results):

@@ -6,7 +6,7 @@ import numpy as np
 
 from difffilter.benchmark.report.plots.labels import label_points
 from difffilter.benchmark.report.plots.style import GREY, competitors, draw_points, new_figure
-from difffilter.catalog import parse
+from difffilter.spelling import parse
 
 __all__ = ["plane"]
 
