@@ -182,6 +182,10 @@ class Denoiser:
     def warm_up(self, dtype: Any = np.float32) -> None:
         """Compile or load what the first call on an image of this dtype needs."""
 
+    def wrapped(self, wrap: Callable[[Denoiser], Denoiser]) -> Denoiser:
+        """`wrap` around this; where it works on another method's result, around that method."""
+        return wrap(self)
+
     @property
     def parameters(self) -> dict[str, Any]:
         """The fields and their values; empty for a class that is not a dataclass."""
