@@ -114,7 +114,7 @@ def denoise(
     _warn_of_colour(frames[0], channel_axis)
     volume = np.ndim(frames[0]) - (channel_axis is not None) == 3
     denoiser = for_noise(_denoiser(method, parameters, volume), noise)
-    denoiser = _for_strength(denoiser, strength, chroma, np.shape(frames[0]), channel_axis)
+    denoiser = for_strength(denoiser, strength, chroma)
     _check_in_range(sigma, data_range)
 
     def one(frame):
@@ -214,16 +214,6 @@ def _denoiser(method, parameters, volume) -> Denoiser:
             "with the name of a method"
         )
     return as_denoiser(method)
-
-
-def _for_strength(denoiser, strength, chroma, shape, channel_axis) -> Denoiser:
-    """`for_strength`, which tells at once, of a dask array too, if there is no chroma."""
-    denoiser = for_strength(denoiser, strength, chroma)
-    if chroma is not None:
-        from difffilter.blend import check_chroma
-
-        check_chroma(chroma, shape, channel_axis)
-    return denoiser
 
 
 def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
@@ -337,8 +327,7 @@ def estimate_parameters(
     denoiser = _denoiser(method, parameters, volume)
     if not denoiser.parameters:
         raise ValueError(f"method is {spell(denoiser)}; expected one with parameters to estimate")
-    denoiser = for_noise(denoiser, noise)
-    denoiser = _for_strength(denoiser, strength, chroma, np.shape(image), channel_axis)
+    denoiser = for_strength(for_noise(denoiser, noise), strength, chroma)
     return _chosen(denoiser, image, sigma, channel_axis)
 
 

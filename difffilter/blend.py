@@ -13,7 +13,7 @@ from difffilter.denoiser import Denoiser, as_denoiser
 from difffilter.image import LUMA, check_axis, filled_beyond, unmasked
 from difffilter.pde.problem import pose
 
-__all__ = ["Blended", "blend", "check_chroma"]
+__all__ = ["Blended", "blend"]
 
 
 def blend(
@@ -52,35 +52,13 @@ def blend(
     change = denoised - image
     if strength == chroma:
         return image + strength * change
-    assert channel_axis is not None  # or there is no chroma; see `check_chroma`
+    assert channel_axis is not None  # or there is no chroma
     before = (slice(None),) * (channel_axis % image.ndim)
     channels = [(*before, k) for k in range(3)]
     luma = sum(share * change[at] for share, at in zip(LUMA, channels, strict=True))
     for at in channels:
         change[at] = chroma * change[at] + (strength - chroma) * luma
     return image + change
-
-
-def check_chroma(chroma: float | None, shape: tuple[int, ...], channel_axis: int | None) -> None:
-    """Raise ValueError if a share of chroma is given for an image without.
-
-    Examples
-    --------
-    >>> check_chroma(0.5, (64, 64), None)
-    Traceback (most recent call last):
-    ValueError: chroma is 0.5; expected none for a grey image
-    """
-    if chroma is None:
-        return
-    chroma = check_share("chroma", chroma)
-    if channel_axis is None:
-        raise ValueError(f"chroma is {chroma:g}; expected none for a grey image")
-    check_axis("channel_axis", channel_axis, shape)
-    if shape[channel_axis] != 3:
-        raise ValueError(
-            f"chroma is {chroma:g}; expected none for an image whose {shape[channel_axis]} channels "
-            "are not red, green and blue"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +115,7 @@ class Blended(Denoiser):
         return self.strength == 0 and not self.chroma
 
     def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        check_chroma(self.chroma, np.shape(noisy), channel_axis)
+        self.check_shape(np.shape(noisy), channel_axis)
         if self.strength == 1 and self.chroma in (None, 1):
             return self.inner(noisy, sigma, channel_axis=channel_axis)
         # The image in the form of a result. What is masked and not finite stays as it is.
@@ -153,18 +131,18 @@ class Blended(Denoiser):
         return image if beyond is None else np.where(beyond, given.astype(image.dtype), image)
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
-        check_chroma(self.chroma, np.shape(noisy), channel_axis)
+        self.check_shape(np.shape(noisy), channel_axis)
         return self._with(self.inner.choose, noisy, sigma, channel_axis=channel_axis)
 
     def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
-        check_chroma(self.chroma, np.shape(noisy), channel_axis)
+        self.check_shape(np.shape(noisy), channel_axis)
         return self._with(
             self.inner.choose_weighted, noisy, sigma, channel_axis=channel_axis, weight=weight,
             deviation=deviation,
         )  # fmt: skip
 
     def choose_on(self, tiles, sigma=None, *, channel_axis=None):
-        check_chroma(self.chroma, tiles.shape[1:], channel_axis)
+        self.check_shape(tiles.shape[1:], channel_axis)
         return self._with(self.inner.choose_on, tiles, sigma, channel_axis=channel_axis)
 
     def is_settled(self, sigma=None):
@@ -172,6 +150,19 @@ class Blended(Denoiser):
 
     def estimate_sigma(self, noisy, *, channel_axis=None):
         return self.inner.estimate_sigma(noisy, channel_axis=channel_axis)
+
+    def check_shape(self, shape, channel_axis=None):
+        self.inner.check_shape(shape, channel_axis)
+        if self.chroma is None:
+            return
+        if channel_axis is None:
+            raise ValueError(f"chroma is {self.chroma:g}; expected none for a grey image")
+        check_axis("channel_axis", channel_axis, shape)
+        if shape[channel_axis] != 3:
+            raise ValueError(
+                f"chroma is {self.chroma:g}; expected none for an image whose {shape[channel_axis]} "
+                "channels are not red, green and blue"
+            )
 
     def halo(self, axes):
         return (0,) * axes if self.changes_nothing else self.inner.halo(axes)

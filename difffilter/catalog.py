@@ -217,7 +217,9 @@ def for_noise(denoiser: Denoiser, noise: str | None) -> Denoiser:
     return denoiser.wrapped(lambda method: make("stabilized", method=method, noise=noise))
 
 
-def for_strength(denoiser: Denoiser, strength: float = 1.0, chroma: float | None = None) -> Denoiser:
+def for_strength(
+    denoiser: Denoiser, strength: float = 1.0, chroma: float | None = None
+) -> Denoiser:
     """A Denoiser of which a share of the change is made: itself if that is all of it.
 
     Parameters

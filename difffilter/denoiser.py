@@ -136,6 +136,9 @@ class Denoiser:
         """The strength σ of the noise, estimated for the kind of noise that this removes."""
         return estimate_sigma(noisy, channel_axis=channel_axis, noise=self.noise)
 
+    def check_shape(self, shape: tuple[int, ...], channel_axis: int | None = None) -> None:
+        """Raise ValueError for an image that this cannot filter, before work in blocks begins."""
+
     def halo(self, axes: int) -> tuple[int, ...] | None:
         """The number of pixels around a block that its result depends on.
 

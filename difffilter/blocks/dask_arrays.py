@@ -54,6 +54,7 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
         )
     if image.dtype.kind not in "buif":
         raise TypeError(f"image has dtype {image.dtype}; expected real numbers")
+    denoiser.check_shape(last.shape, colour)
     if not denoiser.is_settled(sigma):
         tiles = [last[tuple(slice(a, b) for a, b in box)] for _, box in sample_boxes(shape)]
         denoiser, sigma = choose_on_tiles(denoiser, sigma, np.stack(da.compute(*tiles)), colour)
