@@ -74,7 +74,8 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
               help="List what would be read and written, and with which method.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
 def smooth(images, output, method, sigma, noise, strength, chroma, data_range, volume, overwrite,
-           jobs, resume, report, side, axes, scheduler, max_pixels, quality, dry_run, verbose, **parameters):  # fmt: skip
+           jobs, resume, report, side, axes, scheduler, max_pixels, quality, dry_run, verbose,
+           **parameters):  # fmt: skip
     """Smooth images and keep their edges.
 
     IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), an array (Zarr, HDF5), a folder,
