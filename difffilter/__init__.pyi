@@ -9,6 +9,7 @@ from .api import (
 from .api import (
     scale_space as scale_space,
 )
+from .blend import Blended as Blended
 from .catalog import make as make
 from .catalog import methods as methods
 from .denoiser import Denoiser as Denoiser

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from difffilter.catalog import for_noise, make, spell, usual_method
+from difffilter.catalog import for_noise, for_strength, make, spell, usual_method
 from difffilter.denoiser import Denoiser, as_denoiser, known_noise
 from difffilter.devices import is_tensor
 from difffilter.image import DataRange, as_float, check_axis, scaled
@@ -32,6 +32,8 @@ def denoise(
     *,
     channel_axis: int | None = None,
     noise: str | None = None,
+    strength: float = 1.0,
+    chroma: float | None = None,
     data_range: DataRange = None,
     time_axis: int | None = None,
     full_output: bool = False,
@@ -59,6 +61,12 @@ def denoise(
         The kind of noise, as `add_noise` defines it. For kinds other than Gaussian a method for
         Gaussian noise is put between a variance-stabilising transform and its inverse
         (`Stabilized`); ``None``: the kind that the method is for.
+    strength : float, default 1
+        The share of the change to make, from 0 (the image unchanged) to 1; see `Blended`.
+    chroma : float, optional
+        For an image of red, green and blue, the share of the change of chroma, from 0 to 1;
+        `strength` is then that of luminance alone: ``strength=0, chroma=1`` removes noise of colour
+        only. ``None``: the same as `strength`.
     data_range : float or (float, float), optional
         The intensity to scale to 1, or those to scale to 0 and 1, where integers do not fill their
         type or floats have another range: ``data_range=4095`` is the same as ``image / 4095``. σ and
@@ -109,6 +117,7 @@ def denoise(
     _warn_of_colour(frames[0], channel_axis)
     volume = np.ndim(frames[0]) - (channel_axis is not None) == 3
     denoiser = for_noise(_denoiser(method, parameters, volume), noise)
+    denoiser = for_strength(denoiser, strength, chroma)
     _check_in_range(sigma, data_range)
 
     def one(frame):
@@ -274,6 +283,8 @@ def estimate_parameters(
     *,
     channel_axis: int | None = None,
     noise: str | None = None,
+    strength: float = 1.0,
+    chroma: float | None = None,
     data_range: DataRange = None,
     **parameters: Any,
 ) -> Parameters:
@@ -294,6 +305,8 @@ def estimate_parameters(
         The axis of the channels; ``None``: no channels.
     noise : {"gaussian", "poisson", "speckle"}, optional
         The kind of noise, as for `denoise`; ``None``: the kind that the method is for.
+    strength, chroma : float, optional
+        As for `denoise`. They change nothing about what is chosen, but with 0 nothing is.
     data_range : float or (float, float), optional
         As for `denoise`. What is chosen refers to the scaled image.
     **parameters
@@ -328,7 +341,8 @@ def estimate_parameters(
     denoiser = _denoiser(method, parameters, volume)
     if not denoiser.parameters:
         raise ValueError(f"method is {spell(denoiser)}; expected one with parameters to estimate")
-    return _chosen(for_noise(denoiser, noise), image, sigma, channel_axis)
+    denoiser = for_strength(for_noise(denoiser, noise), strength, chroma)
+    return _chosen(denoiser, image, sigma, channel_axis)
 
 
 def scale_space(

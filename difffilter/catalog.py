@@ -27,6 +27,7 @@ CATALOG = {
     "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
     "srad": "difffilter.pde.srad:SRAD",
     "ddpm": "difffilter.ddpm.denoiser:DDPM",
+    "blended": "difffilter.blend:Blended",
     "stabilized": "difffilter.stabilized:Stabilized",
 }
 
@@ -206,7 +207,28 @@ def for_noise(denoiser: Denoiser, noise: str | None) -> Denoiser:
         return denoiser
     if own != "gaussian":
         raise ValueError(f"{spell(denoiser)} is for {own} noise, not for {noise} noise")
-    return make("stabilized", method=denoiser, noise=noise)
+    return denoiser.wrapped(lambda method: make("stabilized", method=method, noise=noise))
+
+
+def for_strength(
+    denoiser: Denoiser, strength: float = 1.0, chroma: float | None = None
+) -> Denoiser:
+    """A Denoiser of which a share of the change is made: itself if that is all of it.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+    strength, chroma : float, optional
+        The shares of luminance and chroma, as `Blended` takes them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a share is not a number from 0 to 1.
+    """
+    if chroma is None and strength == 1:
+        return denoiser
+    return make("blended", method=denoiser, strength=strength, chroma=chroma)
 
 
 def spell(denoiser: Denoiser) -> str:
@@ -223,3 +245,25 @@ def spell(denoiser: Denoiser) -> str:
     name = next((name for name, known in CATALOG.items() if known == home), home)
     given = [f"{key}={value!r}" for key, value in denoiser.changed.items()]
     return f"{name}({', '.join(given)})" if given else name
+
+
+def as_text(method: str | Denoiser) -> str | Denoiser:
+    """The text from which `make` makes a method; the method itself if there is none.
+
+    There is none for classes within functions, and for parameters that are not literals.
+
+    Examples
+    --------
+    >>> as_text(make("heat(time=2)"))
+    'heat(time=2)'
+    """
+    if isinstance(method, str):
+        return method
+    denoiser = as_denoiser(method)
+    if denoiser.home is None:
+        return denoiser
+    text = spell(denoiser)
+    try:
+        return text if make(text) == denoiser else denoiser
+    except (ImportError, TypeError, ValueError):
+        return denoiser

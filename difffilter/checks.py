@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["check_choice", "check_number", "check_whole", "nearest"]
+__all__ = ["check_choice", "check_number", "check_share", "check_whole", "nearest"]
 
 
 def check_number(
@@ -65,6 +65,31 @@ def check_number(
     ):
         raise ValueError(f"{name} is {value}; expected {expected}")
     return number
+
+
+def check_share(name: str, value: Any) -> float:
+    """Check a number from 0 to 1, and return it as a float.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a number.
+    ValueError
+        If it is NaN, or outside the limits.
+
+    Examples
+    --------
+    >>> check_share("strength", 1.5)
+    Traceback (most recent call last):
+    ValueError: strength is 1.5; expected a number from 0 to 1
+    """
+    expected = "expected a number from 0 to 1"
+    try:
+        return check_number(name, value, least=0, most=1)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}; {expected}") from None
+    except ValueError:
+        raise ValueError(f"{name} is {value}; {expected}") from None
 
 
 def check_whole(name: str, value: Any, *, least: int) -> int:

@@ -148,6 +148,9 @@ class Denoiser:
         model = estimate_noise(noisy, channel_axis=channel_axis)
         return model.sigma if model.white else model
 
+    def check_shape(self, shape: tuple[int, ...], channel_axis: int | None = None) -> None:
+        """Raise ValueError for an image that this cannot filter, before work in blocks begins."""
+
     def halo(self, axes: int) -> tuple[int, ...] | None:
         """The number of pixels around a block that its result depends on.
 
@@ -193,6 +196,10 @@ class Denoiser:
 
     def warm_up(self, dtype: Any = np.float32) -> None:
         """Compile or load what the first call on an image of this dtype needs."""
+
+    def wrapped(self, wrap: Callable[[Denoiser], Denoiser]) -> Denoiser:
+        """`wrap` around this; where it works on another method's result, around that method."""
+        return wrap(self)
 
     @property
     def parameters(self) -> dict[str, Any]:

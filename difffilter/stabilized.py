@@ -9,7 +9,7 @@ from numbers import Real
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from difffilter.catalog import make, spell
+from difffilter.catalog import as_text, make
 from difffilter.checks import check_number
 from difffilter.denoiser import Denoiser, as_denoiser, rounded
 from difffilter.image import as_float
@@ -103,9 +103,7 @@ class Stabilized(Denoiser):
     top: float | None = None
 
     def __post_init__(self):
-        if not isinstance(self.method, str):
-            method = as_denoiser(self.method)
-            object.__setattr__(self, "method", method if method.home is None else spell(method))
+        object.__setattr__(self, "method", as_text(self.method))
         if check_noise(self.noise) == "gaussian":
             raise ValueError(
                 "noise is 'gaussian'; expected poisson or speckle: use the method alone"

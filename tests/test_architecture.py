@@ -21,7 +21,7 @@ FLOORS = [
     {"denoiser"},
     {"metrics", "pde", "ddpm"},
     {"training", "catalog"},
-    {"stabilized", "blocks"},
+    {"stabilized", "blend", "blocks"},
     {"api"},
     {"figures", "benchmark"},
     {"cli"},

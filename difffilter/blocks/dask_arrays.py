@@ -56,6 +56,7 @@ def denoise_lazily(image, sigma, denoiser, channel_axis):
         raise TypeError(f"image has dtype {image.dtype}; expected real numbers")
     if np.ndim(sigma):
         raise ValueError("sigma is a map; expected a number or a NoiseModel for a dask array")
+    denoiser.check_shape(last.shape, colour)
     if not denoiser.is_settled(sigma):
         tiles = [last[tuple(slice(a, b) for a, b in box)] for _, box in sample_boxes(shape)]
         denoiser, sigma = choose_on_tiles(denoiser, sigma, np.stack(da.compute(*tiles)), colour)

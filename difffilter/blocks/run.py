@@ -257,6 +257,11 @@ def _begin(journal, array, layout, partial, target, denoiser, sigma, side, data_
     samples = layout.channels
     colours = samples is not None and not (alpha and samples == 2)
     channel_axis = -1 if colours else None
+    channels = (samples - alpha,) if colours else ()
+    try:
+        denoiser.check_shape((*layout.spatial, *channels), channel_axis)
+    except ValueError as error:
+        raise ValueError(f"{array.path}: {error}") from error
     if journal.begun is not None and not partial.exists():
         journal.begun = None
     settled = denoiser

@@ -60,8 +60,9 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
         )
     default = usual_method(volume=False)
     usual = ("identity", "heat", "perona_malik", default, "ddpm")
+    every = [name for name in names() if name != "blended"]  # by itself it is the default again
     denoisers = {}
-    for method in names() if "all" in methods else methods or usual:
+    for method in every if "all" in methods else methods or usual:
         try:
             denoisers[method] = make_denoiser(method)
         except MissingExtra as error:

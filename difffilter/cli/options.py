@@ -19,6 +19,7 @@ __all__ = [
     "scheduler_option",
     "seed_option",
     "sigma_option",
+    "strength_options",
     "volume_option",
 ]
 
@@ -55,6 +56,18 @@ def noise_option(old, kinds, **options):
         )
 
     return add
+
+
+def strength_options(command):
+    """``--strength`` and ``--chroma``."""
+    for option in (
+        click.option("--chroma", type=Number(), metavar="C",
+                     help="The same for colours alone: 0 keeps them. [default: as --strength]"),
+        click.option("--strength", type=Number(), metavar="S", default=1.0,
+                     help="Share of the change to make, from 0 to 1. [default: 1]"),
+    ):  # fmt: skip
+        command = option(command)
+    return command
 
 
 method_option = click.option(

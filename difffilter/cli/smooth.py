@@ -21,6 +21,7 @@ from difffilter.cli.options import (
     scheduler_option,
     seed_option,
     sigma_option,
+    strength_options,
     volume_option,
 )
 from difffilter.cli.progress import echo, progress_of_blocks, progress_over
@@ -37,6 +38,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
 @noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
+@strength_options
 @data_range_option
 @click.option("--time", type=Number(), metavar="T", help="Diffusion time. [default: chosen]")
 @click.option("--kappa", type=Contrast(), metavar="K|RULE",
@@ -72,8 +74,9 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 @click.option("--dry-run", is_flag=True,
               help="List what would be read and written, and with which method.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
-def smooth(images, output, method, sigma, noise, data_range, volume, overwrite, jobs, resume,
-           report, side, axes, scheduler, max_pixels, quality, dry_run, verbose, **parameters):  # fmt: skip
+def smooth(images, output, method, sigma, noise, strength, chroma, data_range, volume, overwrite,
+           jobs, resume, report, side, axes, scheduler, max_pixels, quality, dry_run, verbose,
+           **parameters):  # fmt: skip
     """Smooth images and keep their edges.
 
     IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), an array (Zarr, HDF5), a folder,
@@ -89,11 +92,12 @@ def smooth(images, output, method, sigma, noise, data_range, volume, overwrite, 
       difffilter smooth volume.zarr -o out.zarr
       difffilter smooth img.png -m "perona_malik(kappa=0.05, time=4)"
       difffilter smooth photons.tif --noise poisson
+      difffilter smooth photo.jpg --strength 0.5 --chroma 1
       difffilter smooth twelve-bits.png --data-range 4095
       difffilter smooth - < img.png > smooth.png
     """
     from difffilter.blocks import folders
-    from difffilter.catalog import for_noise, spell, usual_method
+    from difffilter.catalog import for_noise, for_strength, spell, usual_method
 
     given = {name: value for name, value in parameters.items() if value is not None}
     from_stream = STREAM in images
@@ -112,6 +116,7 @@ def smooth(images, output, method, sigma, noise, data_range, volume, overwrite, 
             volumes = volume or any(folders.holds_volumes(task.source, axes) for task in tasks)
             method = usual_method(volumes, given)
         denoiser = for_noise(make_denoiser(method, **given), noise)
+        denoiser = for_strength(denoiser, strength, chroma)
         if resume:
             tasks = [task for task in tasks if not task.target.exists()]
         if dry_run:
@@ -160,9 +165,10 @@ def _summarize(failures, count):
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
 @noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
+@strength_options
 @data_range_option
 @volume_option
-def estimate(image, method, sigma, noise, data_range, volume):
+def estimate(image, method, sigma, noise, strength, chroma, data_range, volume):
     """Choose parameters for an image; print the command to use.
 
     Of a file with several pages, the first is used.
@@ -184,7 +190,7 @@ def estimate(image, method, sigma, noise, data_range, volume):
     page = (picture.volumes() if volume else picture.pages)[0]
     chosen = estimate_parameters(
         page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise,
-        data_range=data_range,
+        strength=strength, chroma=chroma, data_range=data_range,
     )  # fmt: skip
     click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
     options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"

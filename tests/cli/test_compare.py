@@ -147,3 +147,12 @@ def test_compare_shows_a_photograph_upright(folder):
     height = np.asarray(Image.open(folder / "turned_compare.png")).shape[0]
     invoke_ok("compare", "colour.jpg", "--no-reference", "-m", "heat", cwd=folder)
     assert height > np.asarray(Image.open(folder / "colour_compare.png")).shape[0]
+
+
+@pytest.mark.filterwarnings("ignore:sigma")
+def test_all_methods_but_the_default_in_another_guise(tmp_path, photo):
+    pytest.importorskip("torch")
+    Image.fromarray(like(photo[:32, :32], np.uint8(0))).save(tmp_path / "small.png")
+    text = invoke_ok("compare", "small.png", "--sigma", "0.1", "-m", "all", cwd=tmp_path)
+    shown = [row.split()[0] for row in text.splitlines()[1:-1]]
+    assert shown == [name for name in df.methods() if name != "blended"]
