@@ -41,6 +41,8 @@ METRICS = {
     "ssim": Metric("SSIM", "", "higher", 4),
     "ms_ssim": Metric("MS-SSIM", "", "higher", 4),
     "vif": Metric("VIF", "", "higher", 4),
+    "haarpsi": Metric("HaarPSI", "", "higher", 4),
+    "gmsd": Metric("GMSD", "", "lower", 4),
     "texture": Metric("Texture distance", "", "lower", 4),
     "seconds": Metric("Seconds per image", "s", "lower", 4),
     "peak_memory": Metric("Peak memory", "MB", "lower", 0),
