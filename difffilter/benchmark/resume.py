@@ -22,6 +22,11 @@ PROTOCOL = (
     "oracle."
 )
 
+REAL_PROTOCOL = (
+    "Pairs of real noisy and clean images are taken as they are; methods are not given σ there. Noisy "
+    "images of the same clean one count as one image, by their mean."
+)
+
 
 def valid_rows(study, results, digests, *, overwrite=False, retry=False):
     """The rows that need not be computed again: those of complete tasks that the study asks for.
@@ -32,7 +37,7 @@ def valid_rows(study, results, digests, *, overwrite=False, retry=False):
     results : Path
         The folder of the results.
     digests : dict of str to str
-        Name to digest of each clean image as it is now.
+        Name to digest of each image as it is now.
     overwrite : bool
         Whether rows that the study does not ask for may be dropped.
     retry : bool
@@ -113,7 +118,7 @@ def write_record(study, results, digests, missing, started=None):
     results : Path
         The folder of the results.
     digests : dict of str to str
-        Name to digest of each clean image.
+        Name to digest of each image.
     missing : dict of str to str
         Label to reason, for methods that cannot run.
     started : str, optional
@@ -126,16 +131,20 @@ def write_record(study, results, digests, missing, started=None):
     """
     started = started or datetime.now().astimezone().isoformat(timespec="seconds")
     given = "Methods are given σ." if study.sigma_known else "Methods estimate σ."
+    if study.pairs:
+        given = REAL_PROTOCOL if not study.sources else f"{given} {REAL_PROTOCOL}"
     content = {
         "name": study.name,
         "title": study.title or study.name,
         "denoisers": study.denoisers,
         "oracles": [label for label, text in study.denoisers.items() if is_oracle(text)],
         "missing": missing,
-        "noises": study.noises,
+        "noises": study.kinds,
         "sigmas": study.sigmas,
         "seeds": study.seeds,
-        "images": list(study.sources),
+        "pairs": study.pairs,
+        "images": study.names,
+        "cases": len(study.cases()),
         "metrics": study.metrics,
         "sigma_known": study.sigma_known,
         "channels": study.channels,

@@ -9,6 +9,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
 from difffilter.benchmark.report.tables import tables
@@ -21,6 +22,7 @@ from difffilter.benchmark.report.words import (
     failures,
     headline,
     noise_title,
+    place,
     unfinished,
     verdicts,
 )
@@ -125,6 +127,7 @@ def _section(results, noise, number):
     return {
         "id": f"noise-{number}",
         "title": noise_title(noise),
+        "real": noise == REAL,
         "verdicts": verdicts(results, noise),
         "tables": [(table, about(table)) for table in tables(results, noise)],
         "charts": charts,
@@ -207,7 +210,7 @@ def examples(results):
         order = {label: n for n, label in enumerate(["clean", *results.methods])}
         pictures.sort(key=lambda picture: order.get(picture["label"], len(order)))
         if len(pictures) > 1:
-            case = f"{noise_title(noise)}, σ·255 = {level:g}"
+            case = noise_title(noise) + (f", {place(noise, level)}" if noise != REAL else "")
             case += f", seed {seed}" if seed != "0" else ""
             best = results.best(noise, level) or pictures[-1]["label"]
             found.append(
