@@ -116,16 +116,18 @@ def _matches(folder, pattern, fields):
     """The files of a pattern, sorted, by the texts of the fields."""
     pattern = pattern.replace(os.sep, "/")
     expression, seen = "", set()
-    for part in SPECIAL.split(pattern):
-        if part.startswith("{"):
+    for place, part in enumerate(SPECIAL.split(pattern)):
+        if place % 2 == 0:  # between the special parts
+            expression += re.escape(part)
+        elif part.startswith("{"):
             field = part[1:-1]
             expression += f"(?P={field})" if field in seen else f"(?P<{field}>[^/]+)"
             seen.add(field)
-        elif part.startswith("[") and part.endswith("]"):
-            expression += part.replace("[!", "[^", 1)
+        elif part.startswith("["):
+            inside = re.sub(r"([^\w-])", r"\\\1", part[1:-1])
+            expression += "[" + inside.replace(r"\!", "^", 1 if part[1] == "!" else 0) + "]"
         else:
-            usual = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
-            expression += usual.get(part, re.escape(part))
+            expression += {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}[part]
     files = {}
     wild = FIELD.sub("*", pattern)
     for path in sorted(glob.glob(wild, root_dir=folder, recursive=True)):

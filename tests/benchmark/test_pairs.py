@@ -201,7 +201,7 @@ def test_the_special_parts_of_a_pattern(tmp_path):
     assert found("a/**/*x[!1].png") == ["a/b/b_x3.png", "a/c/b_x3.png", "a/x2.png"]
     assert found("a/{dir}/{dir}_*.png") == ["a/b/b_x3.png"]  # twice the same text
     assert found(f"{tmp_path}/a/x*.png") == ["a/x2.png"]
-    assert found("a/[[]x]*.png") == ["a/[x]{1}.png"]
+    assert found("a/[[]x]*.png") == found("a/[[]{x}{1}.png") == ["a/[x]{1}.png"]
 
 
 def test_files_without_a_partner_are_named(tmp_path):
@@ -265,7 +265,7 @@ def test_a_study_of_images_and_pairs_runs_resumes_and_is_reported(mixed, tmp_pat
 
     # What is done is not done again; what is missing or changed is.
     (out / "rows.csv").write_text(
-        "\n".join((out / "rows.csv").read_text().splitlines()[:-8]) + "\n"
+        "\n".join((out / "rows.csv").read_text().splitlines()[:-10]) + "\n"
     )
     assert read(out).pending == 2
     assert run(mixed, out) == (0, {})
@@ -325,7 +325,7 @@ def test_shapes_that_differ_are_refused_with_both_names(tmp_path):
     save(tmp_path / "a_real.png", pixels(0))
     save(tmp_path / "a_mean.png", pixels(0, (20, 25, 3)))
     study_of(tmp_path, toml("{n}_real.png", "{n}_mean.png"), "denoisers = ['heat']\ncrop = 16\n")
-    error = invoke_error("bench", str(tmp_path / "real.toml"))
+    error = invoke_error("bench", "real.toml", cwd=tmp_path)
     assert re.search(
         r"a_real\.png has shape \(20, 24, 3\); expected \(20, 25, 3\), as \S*a_mean\.png has", error
     )
@@ -368,8 +368,6 @@ def test_bad_pairs_are_refused(tmp_path, pairs, message):
 
 
 def test_the_command_runs_pairs_in_processes(mixed, tmp_path):
-    output = invoke_ok(
-        "bench", str(tmp_path / "real.toml"), "--jobs", "2", "-o", str(tmp_path / "out")
-    )
+    output = invoke_ok("bench", "real.toml", "--jobs", "2", "-o", "out", cwd=tmp_path)
     assert "results: " in output
     assert len(read_rows(tmp_path / "out/rows.csv")) == 4 * 3 * 5
