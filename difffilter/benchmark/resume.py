@@ -12,9 +12,13 @@ from difffilter.io.files import replacing
 
 __all__ = ["in_order", "valid_rows", "write_record"]
 
-PROTOCOL = (
+NOISE_PROTOCOL = (
     "The noise is neither clipped nor quantised, and is determined by image, kind, σ and seed "
-    "alone: every method sees the same pixels. Results are clipped to [0, 1]; the noisy image shown "
+    "alone: every method sees the same pixels."
+)
+
+PROTOCOL = (
+    "Results are clipped to [0, 1]; the noisy image shown "
     "beside them is not. PSNR has data range 1 and is averaged over images; SSIM is that of Wang et "
     "al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds are those of the call "
     "alone, after a warm-up, including the choice of parameters. Parameters come from the noisy "
@@ -23,8 +27,8 @@ PROTOCOL = (
 )
 
 REAL_PROTOCOL = (
-    "Pairs of real noisy and clean images are taken as they are; methods are not given σ there. Noisy "
-    "images of the same clean one count as one image, by their mean."
+    "Pairs of real noisy and clean images are taken as they are, and methods are not given σ there. "
+    "Noisy images of the same clean one count as one image, by their mean."
 )
 
 
@@ -131,8 +135,8 @@ def write_record(study, results, digests, missing, started=None):
     """
     started = started or datetime.now().astimezone().isoformat(timespec="seconds")
     given = "Methods are given σ." if study.sigma_known else "Methods estimate σ."
-    if study.pairs:
-        given = REAL_PROTOCOL if not study.sources else f"{given} {REAL_PROTOCOL}"
+    protocol = [NOISE_PROTOCOL, PROTOCOL, given] if study.sources else [PROTOCOL]
+    protocol += [REAL_PROTOCOL] if study.pairs else []
     content = {
         "name": study.name,
         "title": study.title or study.name,
@@ -149,7 +153,7 @@ def write_record(study, results, digests, missing, started=None):
         "sigma_known": study.sigma_known,
         "channels": study.channels,
         "crop": study.crop,
-        "protocol": f"{PROTOCOL} {given}",
+        "protocol": " ".join(protocol),
         "machine": machine(),
         "versions": versions(),
         "commit": commit(),

@@ -2,6 +2,8 @@
 
 import json
 import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,14 +82,14 @@ LAYOUTS = {
         },
     ),
     "RENOIR": (
-        "Mi3_Aligned/{batch}/*Noisy.bmp",
-        "Mi3_Aligned/{batch}/*Reference.bmp",
+        "{camera}_Aligned/{batch}/*Noisy.bmp",
+        "{camera}_Aligned/{batch}/*Reference.bmp",
         {
-            "Batch_001": (
+            "Mi3-Batch_001": (
                 "Mi3_Aligned/Batch_001/IMG_20160202_015247Reference.bmp",
                 ["Mi3_Aligned/Batch_001/IMG_20160202_015216Noisy.bmp"],
             ),
-            "Batch_002": (
+            "Mi3-Batch_002": (
                 "Mi3_Aligned/Batch_002/IMG_20160202_020112Reference.bmp",
                 [f"Mi3_Aligned/Batch_002/IMG_20160202_02012{n}Noisy.bmp" for n in (0, 4)],
             ),
@@ -316,6 +318,7 @@ def test_methods_are_told_no_sigma(tmp_path):
     assert values[1] == values[2] != values[0]
     protocol = json.loads((tmp_path / "out/study.json").read_text("utf-8"))["protocol"]
     assert "Methods are given σ" not in protocol
+    assert "neither clipped nor quantised" not in protocol
     write(tmp_path / "out")
     text = (tmp_path / "out/report.md").read_text("utf-8")
     assert "1 image, 3 methods, real noise." in text
@@ -371,3 +374,13 @@ def test_the_command_runs_pairs_in_processes(mixed, tmp_path):
     output = invoke_ok("bench", "real.toml", "--jobs", "2", "-o", "out", cwd=tmp_path)
     assert "results: " in output
     assert len(read_rows(tmp_path / "out/rows.csv")) == 4 * 3 * 5
+
+
+def test_the_guide_has_the_patterns_of_the_data_sets():
+    guide = Path(__file__).parents[2] / "docs/guide/comparing.md"
+    lines = re.findall(r"^pairs = .*", guide.read_text("utf-8"), re.M)
+    patterns = {
+        (pair["noisy"], pair["clean"]) for pair in (tomllib.loads(x)["pairs"] for x in lines)
+    }
+    blocks = ("ValidationNoisyBlocksSrgb.mat", "ValidationGtBlocksSrgb.mat")
+    assert patterns == {blocks, *((noisy, clean) for noisy, clean, _ in LAYOUTS.values())}
