@@ -299,6 +299,7 @@ def test_a_study_of_images_and_pairs_runs_resumes_and_is_reported(mixed, tmp_pat
     assert "σ·255 = 0" not in html
     assert "Real noise" in html
     assert 'colspan="1"' in html
+    assert "<small>σ unknown</small>" in html
 
 
 def test_methods_are_told_no_sigma(tmp_path):
