@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import as_float
 
-__all__ = ["METRICS", "ms_ssim", "psnr", "ssim", "texture", "vif"]
+__all__ = ["METRICS", "gmsd", "haarpsi", "ms_ssim", "psnr", "ssim", "texture", "vif"]
 
 
 def _pair(clean, image, channel_axis) -> tuple[NDArray, NDArray]:
@@ -191,6 +191,151 @@ def vif(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) 
     return float(measure(*tensors))
 
 
+def haarpsi(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
+    """Haar wavelet-based perceptual similarity of Reisenhofer et al. [1]_; needs no weights.
+
+    With the Haar coefficients a_k(x) of the clean image and b_k(x) of the other, at scale k = 1, 2, 3
+    and in both orientations, after halving the images,
+
+    HaarPSI = (ℓ⁻¹(Σ ℓ(S) W / Σ W))²,  S = ½ Σ_{k ≤ 2} (2|a_k b_k| + C) / (a_k² + b_k² + C),
+    W = max(|a₃|, |b₃|),
+
+    with ℓ(s) = 1 / (1 + exp(-4.2 s)) and C = 30 for intensities up to 255. Edges, where W is large,
+    count most. In its authors' tests it agrees better with human ratings than SSIM does.
+
+    Parameters
+    ----------
+    clean, image : array_like
+        Two-dimensional, of one shape; integers are scaled to [0, 1].
+    channel_axis : int, optional
+        The axis of the channels, over which it is averaged; ``None``: no channels. (Its authors
+        weight luminance and chrominance of a colour image instead.)
+
+    Returns
+    -------
+    float
+        1 for equal images. NaN for an image narrower than 16 pixels, the coarsest wavelet.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or there are not two spatial axes.
+
+    References
+    ----------
+    .. [1] R. Reisenhofer, S. Bosse, G. Kutyniok, T. Wiegand, "A Haar wavelet-based perceptual
+       similarity index for image quality assessment", Signal Processing: Image Communication 61,
+       2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(np.round(haarpsi(np.eye(16), np.eye(16)), 6))
+    1.0
+    """
+    return _mean_over_channels(_haarpsi, clean, image, channel_axis, narrowest=16)
+
+
+def _haarpsi(clean, image):
+    clean, image = 255 * _halved(clean), 255 * _halved(image)
+    total = weight = 0.0
+    for axis in (0, 1):
+        a, b = ([np.abs(_haar(x, k, axis)) for k in (1, 2, 3)] for x in (clean, image))
+        similarity = sum((2 * a[k] * b[k] + 30) / (a[k] ** 2 + b[k] ** 2 + 30) for k in (0, 1)) / 2
+        weights = np.maximum(a[2], b[2])
+        total += float(np.sum(weights / (1 + np.exp(-4.2 * similarity))))
+        weight += float(np.sum(weights))
+    if weight == 0:  # both are black
+        return 1.0
+    score = total / weight
+    return (math.log(score / (1 - score)) / 4.2) ** 2
+
+
+def gmsd(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
+    """Gradient magnitude similarity deviation of Xue et al. [1]_; 0 is best, and no weights.
+
+    The standard deviation, over the pixels of the halved images, of
+
+    (2 m n + c) / (m² + n² + c),  c = 170 / 255²,
+
+    where m and n are the magnitudes of the Prewitt gradients of the two. An even loss of contrast
+    costs little; damage in some places and not in others costs much.
+
+    Parameters
+    ----------
+    clean, image : array_like
+        Two-dimensional, of one shape; integers are scaled to [0, 1].
+    channel_axis : int, optional
+        The axis of the channels, over which it is averaged; ``None``: no channels. (Its authors
+        compare the luminance of colour images.)
+
+    Returns
+    -------
+    float
+        0 for equal images. NaN for an image narrower than 6 pixels, a gradient in the halved image.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or there are not two spatial axes.
+
+    References
+    ----------
+    .. [1] W. Xue, L. Zhang, X. Mou, A. C. Bovik, "Gradient magnitude similarity deviation: a highly
+       efficient perceptual image quality index", IEEE Trans. Image Processing 23(2), 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gmsd(np.eye(16), np.eye(16))
+    0.0
+    """
+    return _mean_over_channels(_gmsd, clean, image, channel_axis, narrowest=6)
+
+
+def _gmsd(clean, image):
+    from scipy.ndimage import prewitt
+
+    m, n = (
+        np.hypot(*(prewitt(_halved(x), axis, mode="constant") / 3 for axis in (0, 1)))
+        for x in (clean, image)
+    )
+    c = 170 / 255**2
+    return float(np.std((2 * m * n + c) / (m**2 + n**2 + c)))
+
+
+def _mean_over_channels(metric, clean, image, channel_axis, narrowest):
+    """The mean of a metric of two planes over the channels; NaN for narrower images."""
+    clean, image = _pair(clean, image, channel_axis)
+    if channel_axis is None:
+        clean, image = clean[..., None], image[..., None]
+        channel_axis = -1
+    if clean.ndim != 3:
+        raise ValueError(f"image has {clean.ndim - 1} spatial axes; expected 2")
+    if _narrowest(clean, channel_axis) < narrowest:
+        return math.nan
+    planes = (np.moveaxis(x, channel_axis, 0) for x in (clean, image))
+    return float(np.mean([metric(*pair) for pair in zip(*planes, strict=True)]))
+
+
+def _halved(plane):
+    """Means of 2×2 pixels; beyond an odd edge are zeros."""
+    height, width = plane.shape
+    plane = np.pad(plane, ((0, height % 2), (0, width % 2)))
+    return (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
+
+
+def _haar(plane, scale, axis):
+    """Haar coefficients of a scale, one at every pixel; outside are zeros."""
+    from scipy.ndimage import correlate1d
+
+    ones = np.ones(2**scale)
+    step = np.repeat([-1.0, 1.0], 2 ** (scale - 1))
+    # The window of even length reaches one pixel further to the right.
+    along = correlate1d(plane, step, axis, mode="constant", origin=-1)
+    return correlate1d(along, ones, 1 - axis, mode="constant", origin=-1) / 2**scale
+
+
 def texture(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
     """Distance between the distributions of the differences of neighbouring pixels; 0 is best.
 
@@ -258,4 +403,12 @@ def _tensor(image, channel_axis):
     return from_numpy(np.ascontiguousarray(planes[None], np.float32))
 
 
-METRICS = {"psnr": psnr, "ssim": ssim, "ms_ssim": ms_ssim, "vif": vif, "texture": texture}
+METRICS = {
+    "psnr": psnr,
+    "ssim": ssim,
+    "ms_ssim": ms_ssim,
+    "vif": vif,
+    "haarpsi": haarpsi,
+    "gmsd": gmsd,
+    "texture": texture,
+}

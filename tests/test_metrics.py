@@ -7,7 +7,7 @@ import pytest
 from scipy.signal import convolve2d
 
 import difffilter as df
-from difffilter.metrics import ms_ssim, texture, vif
+from difffilter.metrics import gmsd, haarpsi, ms_ssim, texture, vif
 
 
 def test_psnr(photo):
@@ -90,3 +90,93 @@ def test_texture_depends_on_distributions_alone(photo, rng):
     assert texture(photo, noisy) == pytest.approx(texture(noisy, photo))
     assert texture(photo, df.heat(photo, 10)) > texture(photo, df.heat(photo, 1)) > 0
     assert math.isnan(texture(np.zeros((1, 1)), np.zeros((1, 1))))
+
+
+def naive_haarpsi(x, y):
+    """Reisenhofer et al. 2018: the definition at every pixel, with zeros outside."""
+    total = weights = 0
+    x, y = (255 * naive_halved(a) for a in (x, y))
+
+    def coefficient(a, row, column, size):
+        """Difference of the sums of the two halves of the window, upper and lower."""
+        half = size // 2
+        padded = np.pad(a, size)
+        top, left = row + size - half + 1, column + size - half + 1
+        upper = padded[top : top + half, left : left + size].sum()
+        return abs(padded[top + half : top + size, left : left + size].sum() - upper) / size
+
+    for a, b in ((x, y), (x.T, y.T)):
+        for pixel in np.ndindex(a.shape):
+            fine = [(coefficient(a, *pixel, size), coefficient(b, *pixel, size)) for size in (2, 4)]
+            similarity = np.mean([(2 * m * n + 30) / (m * m + n * n + 30) for m, n in fine])
+            weight = max(coefficient(a, *pixel, 8), coefficient(b, *pixel, 8))
+            total += weight / (1 + math.exp(-4.2 * similarity))
+            weights += weight
+    score = total / weights
+    return (math.log(score / (1 - score)) / 4.2) ** 2
+
+
+def naive_gmsd(x, y):
+    """Xue et al. 2014, with zeros outside."""
+    across = np.array([[1, 0, -1]] * 3) / 3
+
+    def magnitude(a):
+        gradients = [
+            convolve2d(naive_halved(a), kernel, mode="same") for kernel in (across, across.T)
+        ]
+        return np.sqrt(sum(g * g for g in gradients))
+
+    m, n = magnitude(x), magnitude(y)
+    map_ = (2 * m * n + 0.0026) / (m * m + n * n + 0.0026)  # the paper's constant, rounded
+    return np.sqrt(np.mean((map_ - map_.mean()) ** 2))
+
+
+def naive_halved(a):
+    return convolve2d(a, np.full((2, 2), 0.25))[1::2, 1::2]
+
+
+@pytest.mark.parametrize("shape", [(32, 40), (33, 20), (16, 17)])
+def test_haarpsi_and_gmsd_by_their_definitions(shape, photo):
+    clean = photo[: shape[0], : shape[1]]
+    noisy = df.add_noise(clean, 0.05)
+    assert haarpsi(clean, noisy) == pytest.approx(naive_haarpsi(clean, noisy), abs=1e-10)
+    assert gmsd(clean, noisy) == pytest.approx(naive_gmsd(clean, noisy), abs=1e-3)
+
+
+def test_haarpsi_and_gmsd_are_those_of_piq(photo):
+    """The numbers of ``piq.haarpsi`` and ``piq.gmsd``, version 0.8.0, in double precision."""
+    odd = photo[:127, :125]
+    shaded = odd * np.linspace(0, 1, 125)
+    for clean, image, *expected in (
+        (photo, photo[::-1], 0.174665, 0.331819),
+        (photo, photo / 2, 0.719676, 0.077673),
+        (odd, shaded, 0.470262, 0.208312),
+    ):
+        found = haarpsi(clean, image), gmsd(clean, image)
+        assert found == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(("metric", "best", "narrowest"), [(haarpsi, 1, 16), (gmsd, 0, 6)])
+def test_laws_of_the_perceptual_metrics(metric, best, narrowest, photo, colour_photo):
+    assert metric(photo, photo) == pytest.approx(best, abs=1e-9)
+    assert metric(np.zeros((20, 20)), np.zeros((20, 20))) == pytest.approx(best)
+    noisy = [df.add_noise(photo, sigma) for sigma in (0.02, 0.05, 0.1, 0.2)]
+    distances = [abs(best - metric(photo, image)) for image in noisy]
+    assert distances == sorted(distances)
+    assert distances[0] > 0.01
+    assert distances[-1] < 1
+    assert metric(noisy[1], photo) == pytest.approx(metric(photo, noisy[1]))
+    assert metric(photo.T, noisy[1].T) == pytest.approx(metric(photo, noisy[1]))
+    whole = np.uint8(photo * 255)
+    assert metric(whole, whole // 2) == pytest.approx(
+        metric(whole / 255, whole // 2 / 255), rel=1e-5
+    )
+    image = df.add_noise(colour_photo, 0.1)
+    channels = [metric(colour_photo[..., c], image[..., c]) for c in range(3)]
+    assert metric(colour_photo, image, channel_axis=-1) == pytest.approx(np.mean(channels))
+    first = (np.moveaxis(x, -1, 0) for x in (colour_photo, image))
+    assert metric(*first, channel_axis=0) == pytest.approx(np.mean(channels))
+    assert math.isnan(metric(photo[: narrowest - 1], photo[: narrowest - 1]))
+    assert not math.isnan(metric(photo[:narrowest, :narrowest], photo[:narrowest, :narrowest]))
+    with pytest.raises(ValueError, match=r"image has 3 spatial axes; expected 2"):
+        metric(np.zeros((20, 20, 20)), np.zeros((20, 20, 20)))

@@ -27,7 +27,7 @@ def keep(results, study, case, label, clean, result):
         The method of this result.
     clean, result : ndarray
     """
-    noise = folder_names(study.noises)[case.noise]
+    noise = folder_names(study.noises).get(case.noise, case.noise)  # (that of pairs is not listed)
     folder = results / "examples" / case.image / f"{noise}-{case.sigma * 255:g}-{case.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     names = file_names(study.denoisers)

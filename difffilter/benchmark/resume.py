@@ -13,14 +13,23 @@ from difffilter.noise.models import PROCESSED, check_kind
 
 __all__ = ["in_order", "valid_rows", "write_record"]
 
-PROTOCOL = (
+NOISE_PROTOCOL = (
     "The noise is neither clipped nor quantised, but for camera and JPEG noise, and is determined by "
-    "image, kind, σ and seed alone: every method sees the same pixels. Results are clipped to [0, 1]; "
-    "the noisy image shown beside them is not. PSNR has data range 1 and is averaged over images; "
-    "SSIM is that of Wang et al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds "
-    "are those of the call alone, after a warm-up, including the choice of parameters. Parameters "
-    "come from the noisy image or from training images, never from the clean test image, except for "
-    "methods labelled oracle."
+    "image, kind, σ and seed alone: every method sees the same pixels."
+)
+
+PROTOCOL = (
+    "Results are clipped to [0, 1]; the noisy image shown "
+    "beside them is not. PSNR has data range 1 and is averaged over images; SSIM is that of Wang et "
+    "al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds are those of the call "
+    "alone, after a warm-up, including the choice of parameters. Parameters come from the noisy "
+    "image or from training images, never from the clean test image, except for methods labelled "
+    "oracle."
+)
+
+REAL_PROTOCOL = (
+    "Pairs of real noisy and clean images are taken as they are, and methods are not given σ there. "
+    "Noisy images of the same clean one count as one image, by their mean."
 )
 
 
@@ -33,7 +42,7 @@ def valid_rows(study, results, digests, *, overwrite=False, retry=False):
     results : Path
         The folder of the results.
     digests : dict of str to str
-        Name to digest of each clean image as it is now.
+        Name to digest of each image as it is now.
     overwrite : bool
         Whether rows that the study does not ask for may be dropped.
     retry : bool
@@ -114,7 +123,7 @@ def write_record(study, results, digests, missing, started=None):
     results : Path
         The folder of the results.
     digests : dict of str to str
-        Name to digest of each clean image.
+        Name to digest of each image.
     missing : dict of str to str
         Label to reason, for methods that cannot run.
     started : str, optional
@@ -132,21 +141,25 @@ def write_record(study, results, digests, missing, started=None):
             "Methods are given σ; with camera and JPEG noise, the root mean square of the noise in "
             "the image."
         )
+    protocol = [NOISE_PROTOCOL, PROTOCOL, given] if study.sources else [PROTOCOL]
+    protocol += [REAL_PROTOCOL] if study.pairs else []
     content = {
         "name": study.name,
         "title": study.title or study.name,
         "denoisers": study.denoisers,
         "oracles": [label for label, text in study.denoisers.items() if is_oracle(text)],
         "missing": missing,
-        "noises": study.noises,
+        "noises": study.kinds,
         "sigmas": study.sigmas,
         "seeds": study.seeds,
-        "images": list(study.sources),
+        "pairs": study.pairs,
+        "images": study.names,
+        "cases": len(study.cases()),
         "metrics": study.metrics,
         "sigma_known": study.sigma_known,
         "channels": study.channels,
         "crop": study.crop,
-        "protocol": f"{PROTOCOL} {given}",
+        "protocol": " ".join(protocol),
         "machine": machine(),
         "versions": versions(),
         "commit": commit(),

@@ -66,7 +66,7 @@ def run(study, results, *, jobs=1, overwrite=False, retry=False, methods=None, s
         check_choice("method", label, labels)
     missing = _missing(study)
     _check_metrics(study)
-    digests = {name: _digest(study.clean(name)[0]) for name in study.sources}
+    digests = {name: _digest(study.pixels(name)) for name in study.names}
     results.mkdir(parents=True, exist_ok=True)
     table = results / "rows.csv"
     rows = valid_rows(study, results, digests, overwrite=overwrite, retry=retry)
@@ -117,8 +117,11 @@ def _check_metrics(study):
                 ) from None
 
 
-def _digest(image):
-    return hashlib.blake2b(str(image.shape).encode() + image.tobytes(), digest_size=16).hexdigest()
+def _digest(images):
+    digest = hashlib.blake2b(digest_size=16)
+    for image in images:
+        digest.update(str(image.shape).encode() + image.tobytes())
+    return digest.hexdigest()
 
 
 # --- the work -------------------------------------------------------------------------------

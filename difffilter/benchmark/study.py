@@ -1,4 +1,4 @@
-"""A study: images × noises × σ × seeds × denoisers × metrics, read from TOML."""
+"""A study: images × noises × σ × seeds, or real pairs, × denoisers × metrics, read from TOML."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from difffilter.benchmark.measure import MEASURES
+from difffilter.benchmark.pairs import REAL, find_pairs, pixels_of
 from difffilter.checks import check_choice, check_whole, nearest
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
@@ -39,10 +40,11 @@ class Case(NamedTuple):
     image : str
         The name of the clean image.
     noise : str
-        The kind of noise, as `difffilter.add_noise` takes it.
+        The kind of noise, as `difffilter.add_noise` takes it; ``"real"`` for pairs.
     sigma : float
-        The strength of the noise, as for `difffilter.add_noise`.
+        The strength of the noise, as for `difffilter.add_noise`; 0 for pairs, where nobody knows it.
     seed : int
+        For pairs, the place among the noisy images that share the clean one.
     """
 
     image: str
@@ -66,17 +68,23 @@ class Study:
         Label to catalog string, ``"module:Class(...)"`` or ``"oracle(...)"``. ``identity``, the
         noisy image itself, is always included.
     sigmas : tuple of float
+        Needed for `images` alone.
     noises : tuple of str
         Kinds of noise, as for `difffilter.add_noise`, such as ``"camera(quality=90)"``.
     seeds, metrics : tuple
+    pairs : tuple of dict
+        Patterns of real ``noisy`` images and their ``clean`` partners, as for
+        `difffilter.benchmark.pairs.find_pairs`. Methods are never given σ there. Noisy images of
+        the same clean one count like the seeds of an image.
     title : str
     channels : {"own", "gray", "color"}
         Images stay as they are, colour images are converted to grey, or grey images are refused.
     crop : int, optional
         Side of the square taken from the middle of each image; ``None``: the whole image.
     sigma_known : bool
-        Whether methods are given σ; if not, they estimate it. With camera and JPEG noise, whose σ
-        says little about the noise in an image, they are given the latter's root mean square.
+        Whether methods are given σ; if not, or for pairs, they estimate it. With camera and JPEG
+        noise, whose σ says little about the noise in an image, they are given the latter's root mean
+        square.
     examples : int
         The number of images whose results are kept as pictures.
     folder : Path
@@ -86,7 +94,8 @@ class Study:
     name: str
     images: tuple[str, ...]
     denoisers: dict[str, str]
-    sigmas: tuple[float, ...]
+    sigmas: tuple[float, ...] = ()
+    pairs: tuple[dict[str, str], ...] = ()
     noises: tuple[str, ...] = ("gaussian",)
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...] = ("psnr", "ssim", "seconds")
@@ -104,10 +113,10 @@ class Study:
         Raises
         ------
         ValueError
-            If there are none, or two would have the same name.
+            If there are neither images nor pairs, or two images would have the same name.
         """
         found = dict.fromkeys(itertools.chain.from_iterable(map(self._find, self.images)))
-        if not found:
+        if not found and not self.pairs:
             raise ValueError("images is empty; expected files or folders (or pass --images FOLDER)")
         paths = {source: Path(source.removeprefix("skimage:")) for source in found}
         stems = Counter(path.stem for path in paths.values())
@@ -118,6 +127,33 @@ class Study:
                 raise ValueError(f"{named[name]} and {source} would both be named {name}")
             named[name] = source
         return named
+
+    @cached_property
+    def real(self):
+        """Name of each clean image with real noisy ones to its `Pair`.
+
+        Raises
+        ------
+        ValueError
+            As `find_pairs` does, or if two clean images would have the same name.
+        """
+        named = {}
+        for patterns in self.pairs:
+            for name, pair in find_pairs(self.folder, **patterns).items():
+                if other := self.sources.get(name) or (name in named and named[name].clean):
+                    raise ValueError(f"{other} and {pair.clean} would both be named {name}")
+                named[name] = pair
+        return named
+
+    @property
+    def names(self):
+        """The names of all clean images."""
+        return [*self.sources, *self.real]
+
+    @property
+    def kinds(self):
+        """The kinds of noise of the cases."""
+        return (*(self.noises if self.sources else ()), *((REAL,) if self.pairs else ()))
 
     def _find(self, text):
         """Paths or ``skimage:`` names of an entry of `images`, in order."""
@@ -145,27 +181,65 @@ class Study:
         tuple of (ndarray, int or None)
             float32 in [0, 1], ``(H, W)`` or ``(H, W, 3)``, and None or -1.
         """
-        source = self.sources[name]
-        if source.startswith("skimage:"):
+        image = self._cropped(self._image(self.sources.get(name) or self.real[name].clean))
+        return image, (-1 if image.ndim == 3 else None)
+
+    def capture(self, case):
+        """The noisy image of a case with real noise, like its clean one."""
+        return self._cropped(self._image(self.real[case.image].noisy[case.seed]))
+
+    def _image(self, source):
+        """A whole image as float32, grey if the study is."""
+        if isinstance(source, str) and source.startswith("skimage:"):
             from skimage import data
 
             pixels = getattr(data, source.partition(":")[2])()
         else:
-            pixels = read(source).pages[0]
+            pixels = read(source).pages[0] if isinstance(source, str) else pixels_of(source)
         image = as_float(pixels, -1 if pixels.ndim == 3 else None).astype(np.float32)
         if self.channels == "gray" and image.ndim == 3:
             image = grey(image)
         if self.channels == "color" and image.ndim == 2:
             raise ValueError(f"{source} is grey; expected colour (channels = 'color')")
+        return image
+
+    def _cropped(self, image):
         if self.crop is not None:
             top, left = (max(0, (n - self.crop) // 2) for n in image.shape[:2])
             image = image[top : top + self.crop, left : left + self.crop]
-        return np.ascontiguousarray(image), (-1 if image.ndim == 3 else None)
+        return np.ascontiguousarray(image)
 
     def cases(self):
         """All cases, in the order of the tables."""
         axes = itertools.product(self.sources, self.noises, self.sigmas, self.seeds)
-        return [Case(*case) for case in axes]
+        real = [
+            Case(name, REAL, 0.0, place)
+            for name, pair in self.real.items()
+            for place in range(len(pair.noisy))
+        ]
+        return [*itertools.starmap(Case, axes), *real]
+
+    def pixels(self, name):
+        """A clean image and then its real noisy ones, from which the cases are made.
+
+        Raises
+        ------
+        ValueError
+            If a noisy image has not the shape of the clean one.
+        """
+        if name in self.sources:
+            yield self.clean(name)[0]
+            return
+        pair = self.real[name]
+        clean = self._image(pair.clean)
+        yield self._cropped(clean)
+        for source in pair.noisy:
+            image = self._image(source)
+            if image.shape != clean.shape:
+                raise ValueError(
+                    f"{source} has shape {image.shape}; expected {clean.shape}, as {pair.clean} has"
+                )
+            yield self._cropped(image)
 
 
 def noisy(clean, case, channel_axis=None):
@@ -193,7 +267,7 @@ def read_study(path, images=()):
         denoisers are a list of catalog strings, which are then their own labels, or a table of
         label = catalog string.
     images : sequence of str, optional
-        Images instead of the study's own, relative to the current folder.
+        Images instead of the study's own images and pairs, relative to the current folder.
 
     Returns
     -------
@@ -224,17 +298,24 @@ def read_study(path, images=()):
         for key in content:
             if key not in known:
                 raise ValueError(f"unknown key {key!r}{nearest(key, known)}")
-        for key in ("sigmas", "denoisers"):
+        if images:
+            content["images"] = [str(Path(image).absolute()) for image in images]
+            content.pop("pairs", None)
+        alone = "pairs" in content and not content.get("images")
+        for key in ("denoisers",) if alone else ("sigmas", "denoisers"):
             if not content.get(key):
                 raise ValueError(f"{key} is missing or empty")
-        for key in ("images", "noises", "seeds", "metrics", "sigmas"):
+        for key in ("sigmas", "noises", "seeds"):
+            if alone and key in content:
+                raise ValueError(
+                    f"{key} is {content[key]!r}; expected none, as pairs have their own noise"
+                )
+        for key in ("images", "noises", "seeds", "metrics", "sigmas", "pairs"):
             if key in content:
                 content[key] = tuple(_listed(content[key]))
         content["denoisers"] = _labelled(content["denoisers"])
-        content["sigmas"] = tuple(map(_sigma, content["sigmas"]))
+        content["sigmas"] = tuple(map(_sigma, content.get("sigmas", ())))
         content.setdefault("images", ())
-        if images:
-            content["images"] = tuple(str(Path(image).absolute()) for image in images)
         study = Study(name=path.stem, folder=path.absolute().parent, **content)
         _check(study)
     return study
@@ -298,6 +379,15 @@ def _check(study):
             check_choice(name, value, known)
     for noise in study.noises:
         add_noise(np.zeros((16, 16)), 0.1, noise)  # which checks the parameters, too
+    for patterns in study.pairs:
+        if (
+            not isinstance(patterns, dict)
+            or set(patterns) != {"noisy", "clean"}
+            or not all(isinstance(pattern, str) for pattern in patterns.values())
+        ):
+            raise ValueError(
+                f'pairs is {patterns!r}; expected {{noisy = "pattern", clean = "pattern"}}'
+            )
     for seed in study.seeds:
         check_whole("seed", seed, least=0)
     if study.crop is not None:
@@ -305,4 +395,4 @@ def _check(study):
     check_whole("examples", study.examples, least=0)
     if not isinstance(study.sigma_known, bool):
         raise ValueError(f"sigma_known is {study.sigma_known!r}; expected true or false")
-    _ = study.sources  # finds the images
+    _ = study.names  # finds the images

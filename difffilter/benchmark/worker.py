@@ -9,6 +9,7 @@ from pathlib import Path
 from difffilter.benchmark.examples import keep
 from difffilter.benchmark.measure import measure, warm_up
 from difffilter.benchmark.methods import method_of, on_path
+from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.rows import Row
 from difffilter.benchmark.study import noisy
 from difffilter.noise.models import strength
@@ -30,30 +31,34 @@ class Worker:
         self.study = study
         self.results = Path(results)
         self.clean = lru_cache(maxsize=4)(study.clean)
+        self.capture = lru_cache(maxsize=4)(study.capture)
         self.method = lru_cache(maxsize=None)(method_of)
         self.warm = set()
-        self.pictured = list(study.sources)[: study.examples]
+        self.pictured = study.names[: study.examples]
 
     def __call__(self, case, label):
         """The rows of one task; whatever goes wrong in it becomes its row."""
         study = self.study
         clean, channel_axis = self.clean(case.image)
-        image = noisy(clean, case, channel_axis)
-        told = strength(clean, image, case.sigma, case.noise)
-        sigma = told if study.sigma_known else None
+        real = case.noise == REAL
+        image = self.capture(case).copy() if real else noisy(clean, case, channel_axis)
+        sigma = None
+        if study.sigma_known and not real:
+            sigma = strength(clean, image, case.sigma, case.noise)
         try:
             with on_path(study.folder):
                 method = self.method(study.denoisers[label])
-                if (label, channel_axis) not in self.warm:
+                kind = label, channel_axis, sigma is None  # each compiles something else
+                if kind not in self.warm:
                     warm_up(method, image, sigma, clean, channel_axis)
-                    self.warm.add((label, channel_axis))
+                    self.warm.add(kind)
                 result, values = measure(
                     method, image, sigma, clean, channel_axis, study.metrics,
                     clip=label != "identity",  # the noisy image is scored as it is
                 )  # fmt: skip
         except Exception as error:
             return failure(case, label, f"{type(error).__name__}: {error}")
-        if case.image in self.pictured and case.seed == study.seeds[0]:
+        if case.image in self.pictured and case.seed == (0 if real else study.seeds[0]):
             keep(self.results, study, case, label, clean, result)
         return [Row(*case, label, name, value) for name, value in values.items()]
 

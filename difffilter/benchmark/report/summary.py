@@ -41,6 +41,8 @@ METRICS = {
     "ssim": Metric("SSIM", "", "higher", 4),
     "ms_ssim": Metric("MS-SSIM", "", "higher", 4),
     "vif": Metric("VIF", "", "higher", 4),
+    "haarpsi": Metric("HaarPSI", "", "higher", 4),
+    "gmsd": Metric("GMSD", "", "lower", 4),
     "texture": Metric("Texture distance", "", "lower", 4),
     "seconds": Metric("Seconds per image", "s", "lower", 4),
     "peak_memory": Metric("Peak memory", "MB", "lower", 0),
@@ -78,7 +80,7 @@ class Verdict:
     Attributes
     ----------
     level : float
-        σ·255.
+        σ·255; 0 for real noise.
     winner : str
         The method with the highest mean.
     mean : float
@@ -192,7 +194,7 @@ class Results:
         return label if label not in self.oracles or "oracle" in label else f"{label} (oracle)"
 
     def levels(self, noise):
-        """The levels of noise, σ·255, in ascending order."""
+        """The levels of noise, σ·255, in ascending order; 0 for real noise."""
         return sorted({key[1] for key in self._cases() if key[0] == noise})
 
     @property
@@ -209,7 +211,7 @@ class Results:
         """The number of cases that the study asks for and that have neither result nor error."""
         study = self.study
         axes = [study.get(name, []) for name in ("images", "noises", "sigmas", "seeds")]
-        wanted = math.prod(len(axis) for axis in axes)
+        wanted = study.get("cases", math.prod(len(axis) for axis in axes))
         done = {}
         for noise, level, label, *_ in self._cases():
             done.setdefault(label, {}).setdefault((noise, level), set())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.summary import METRICS, Metric
 
 __all__ = ["Cell", "Row", "Table", "tables"]
@@ -55,6 +56,8 @@ class Table:
     columns : list of str
         Headings, without that of the methods.
     rows : list of Row
+    levels : bool
+        Whether the columns are levels of noise; not for real noise.
     """
 
     metric: str
@@ -63,6 +66,7 @@ class Table:
     better: str
     columns: list
     rows: list
+    levels: bool = True
 
 
 def tables(results, noise):
@@ -105,8 +109,8 @@ def _table(results, noise, metric):
             _cell(scores[label, level], decimals, best[level] == label, metric) for level in levels
         ]
         rows.append(Row(label, cells))
-    columns = [f"{level:g}" for level in levels]
-    return Table(metric, about.title, about.unit, about.better, columns, rows)
+    columns = _columns(noise, levels)
+    return Table(metric, about.title, about.unit, about.better, columns, rows, noise != REAL)
 
 
 def _behind(results, noise):
@@ -125,8 +129,14 @@ def _behind(results, noise):
             whole = lead and lead.images == count
             cells.append(_cell(lead and replace(lead, complete=whole), 2, False, "psnr"))
         rows.append(Row(label, cells))
-    columns = [f"{level:g}" for level in levels]
-    return Table("behind", "PSNR relative to the best", "dB", "higher", columns, rows)
+    columns = _columns(noise, levels)
+    return Table(
+        "behind", "PSNR relative to the best", "dB", "higher", columns, rows, noise != REAL
+    )
+
+
+def _columns(noise, levels):
+    return ["real noise"] if noise == REAL else [f"{level:g}" for level in levels]
 
 
 def _append_costs(results, noise, table):

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from difffilter.benchmark.examples import folder_names
+from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
 from difffilter.benchmark.report.tables import tables
@@ -22,6 +23,7 @@ from difffilter.benchmark.report.words import (
     failures,
     headline,
     noise_title,
+    place,
     unfinished,
     verdicts,
 )
@@ -126,6 +128,7 @@ def _section(results, noise, number):
     return {
         "id": f"noise-{number}",
         "title": noise_title(noise),
+        "real": noise == REAL,
         "verdicts": verdicts(results, noise),
         "tables": [(table, about(table)) for table in tables(results, noise)],
         "charts": charts,
@@ -209,7 +212,7 @@ def examples(results):
         order = {label: n for n, label in enumerate(["clean", *results.methods])}
         pictures.sort(key=lambda picture: order.get(picture["label"], len(order)))
         if len(pictures) > 1:
-            case = f"{noise_title(noise)}, σ·255 = {level:g}"
+            case = noise_title(noise) + (f", {place(noise, level)}" if noise != REAL else "")
             case += f", seed {seed}" if seed != "0" else ""
             best = results.best(noise, level) or pictures[-1]["label"]
             found.append(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from difffilter.benchmark.pairs import REAL
+
 __all__ = [
     "about", "all_levels", "circumstances", "count", "extent", "failures", "headline",
-    "noise_title", "noise_words", "unfinished", "verdicts",
+    "noise_title", "noise_words", "place", "unfinished", "verdicts",
 ]  # fmt: skip
 
 
@@ -46,8 +48,10 @@ def headline(results):
             f"σ·255 = {', '.join(levels)}"
             + (f" ({noise_words(noise)})" if len(results.noises) > 1 else "")
             for noise, levels in places.items()
+            if noise != REAL
         )
-        parts.append(f"{winner} wins at {where}")
+        where = [f"at {where}"] * bool(where) + ["on real noise"] * (REAL in places)
+        parts.append(f"{winner} wins {' and '.join(where)}")
     return "; ".join(parts) + doubt
 
 
@@ -58,13 +62,18 @@ def extent(results):
     images = {image for some in cases for image, _ in some}
     number = len(study.get("images", [])) or len(images)
     seeds = len(study.get("seeds", []))
+    levels = [f"{level:g}" for level in all_levels(results)]
+    found = [*results.values.items(), *results.errors.items()]
+    real = {case for key, some in found if key[0] == REAL for case in some}
+    captures = len(real) if len(real) > len({image for image, _ in real}) else 0
     return ", ".join(
         [
             count(number, "image"),
             *([count(seeds, "seed")] if seeds > 1 else []),
             count(len(results.methods), "method"),
+            *([count(captures, "capture")] if captures else []),
             ", ".join(noise_words(noise) for noise in results.noises),
-            "σ·255 = " + ", ".join(f"{level:g}" for level in all_levels(results)),
+            *([f"σ·255 = {', '.join(levels)}"] if levels else []),
         ]
     )
 
@@ -79,7 +88,9 @@ def failures(results, names=5):
     found = []
     for noise, level, label, message, cases in results.failures:
         shown = [image if seed == 0 else f"{image} (seed {seed})" for image, seed in cases[:names]]
-        where = f"{noise_words(noise)}, σ·255 = {level:g}, on {', '.join(shown)}"
+        kind = noise_words(noise)
+        where = kind if noise == REAL else f"{kind}, {place(noise, level)}"
+        where += f", on {', '.join(shown)}"
         if len(cases) > names:
             where += f" and {len(cases) - names} more"
         found.append((label, where, message))
@@ -125,9 +136,21 @@ def noise_words(noise):
     return f"{words} noise" + (f" ({parameters}" if bracket else "")
 
 
+def place(noise, level):
+    """A level of noise in words.
+
+    Examples
+    --------
+    >>> place("gaussian", 25.0), place("real", 0.0)
+    ('σ·255 = 25', 'real noise')
+    """
+    return "real noise" if noise == REAL else f"σ·255 = {level:g}"
+
+
 def all_levels(results):
-    """Every level of any noise."""
-    return sorted({level for noise in results.noises for level in results.levels(noise)})
+    """Every level of any noise but the real one."""
+    noises = [noise for noise in results.noises if noise != REAL]
+    return sorted({level for noise in noises for level in results.levels(noise)})
 
 
 def count(number, noun):
@@ -137,19 +160,21 @@ def count(number, noun):
 
 def about(table):
     """A description of the numbers of a table."""
+    by = ", by σ·255" if table.levels else ""
+    over = " over all σ" if table.levels else ""
     if table.metric == "seconds":
-        what = "Median over images, by σ·255"
+        what = f"Median over images{by}"
     elif table.metric == "peak_memory":
-        what = "Maximum over images, by σ·255"
+        what = f"Maximum over images{by}"
     elif table.metric == "behind":
-        what = "Mean difference on the same image, with a 95 % confidence interval, by σ·255"
+        what = f"Mean difference on the same image, with a 95 % confidence interval{by}"
         return f"{what}; relative to the best method that is not an oracle."
     else:
-        what = "Mean over images, with a 95 % confidence interval, by σ·255"
+        what = f"Mean over images, with a 95 % confidence interval{by}"
     if table.better:
         what += f"; {table.better} is better; the best is in bold, oracles excluded"
     if "seconds" in table.columns:
-        what += "; seconds per image are the median over all σ"
+        what += f"; seconds per image are the median{over}"
     if "MB" in table.columns:
-        what += "; MB are the peak memory over all σ"
+        what += f"; MB are the peak memory{over}"
     return what + "."
