@@ -67,7 +67,7 @@ def _draw_strength(axes, model, factor, unit):
     units = " (1/255)" if unit else ""
     axes.set_xlabel(f"intensity{units}")
     axes.set_ylabel(f"standard deviation of the noise{units}")
-    axes.set_title("Strength", fontsize=10)
+    axes.set_title("Strength by intensity", fontsize=10)
 
 
 def _draw_correlation(axes, model):
@@ -82,4 +82,4 @@ def _draw_correlation(axes, model):
     axes.set_yticks(ticks)
     axes.set_xlabel("pixels to the right")
     axes.set_ylabel("pixels down")
-    axes.set_title("Correlation with the pixel", fontsize=10)
+    axes.set_title("Correlation of two pixels, by their distance", fontsize=10)

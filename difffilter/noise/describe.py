@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from difffilter.noise.model import NoiseModel
 
 __all__ = ["channel_names", "described", "unit_of"]
 
 
-def described(model: NoiseModel) -> str:
+def described(model: Any) -> str:
     """What a model says, in a few lines.
 
     Parameters
@@ -55,15 +52,18 @@ def _table(model, names, factor, unit):
     """The standard deviation by intensity, with a row for each channel."""
     heads = [f"{each} sigma".strip() for each in names]
     width = max(len(head) for head in ("intensity", *heads))
-    lines = [f"{'intensity':<{width}}  " + "".join(f"{factor * x:7.4g}" for x in model.levels)]
+    # In 1/255, whole intensities and tenths of deviations say enough.
+    level_format, format = ("6.0f", "6.1f") if unit else ("9.4g", "9.3g")
+    lines = [
+        f"{'intensity':<{width}}" + "".join(f"{factor * x:{level_format}}" for x in model.levels)
+    ]
     lines[0] += f"  {unit}" if unit else ""
     for head, deviations in zip(heads, model.deviations, strict=True):
-        cells = "".join(f"{factor * x:7.3g}" for x in deviations)
-        lines.append(f"{head:<{width}}  {cells}")
+        lines.append(f"{head:<{width}}" + "".join(f"{factor * x:{format}}" for x in deviations))
     return lines
 
 
-def unit_of(model: NoiseModel) -> tuple[float, str]:
+def unit_of(model: Any) -> tuple[float, str]:
     """The unit for intensities: 1/255 for images in [0, 1], else that of the image.
 
     Returns
