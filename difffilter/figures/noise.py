@@ -53,6 +53,8 @@ def _draw_strength(axes, model, factor, unit):
         axes.axhline(factor * model.sigma, color="black")
         if unit:
             axes.set_xlim(0, factor)
+        else:  # of whatever range
+            axes.set_xticks([])
     else:
         for k, name in enumerate(names):
             axes.plot(

@@ -27,10 +27,12 @@ def described(model: Any) -> str:
     >>> from difffilter.noise.model import estimate_noise
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (128, 128))
     >>> print(described(estimate_noise(noisy)))
-    white: independent from pixel to pixel, sigma 25.4/255
+    white: independent from pixel to pixel, sigma 24.8/255
     """
     factor, unit = unit_of(model)
     sigma = f"sigma {factor * model.sigma:.3g}{unit}"
+    if model.sigma == 0:
+        return "no noise found"
     if model.white:
         return f"white: independent from pixel to pixel, {sigma}"
     right, below = model.correlation[3, 4], model.correlation[4, 3]

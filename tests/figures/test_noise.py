@@ -60,3 +60,6 @@ def test_white_noise_is_a_horizontal_line(rng):
     [line] = drawn.axes[0].lines
     np.testing.assert_allclose(line.get_ydata(), 255 * given.sigma)
     assert drawn.get_suptitle().startswith("White noise: σ = ")
+    assert len(drawn.axes[0].get_xticks())
+    large = figure(df.estimate_noise(1000 + 50 * rng.standard_normal((64, 64))))
+    assert not len(large.axes[0].get_xticks())

@@ -12,6 +12,7 @@ WHITE = np.ones((8, 8, 1, 1))
 def test_white_noise_takes_one_line():
     model = df.NoiseModel(LEVELS[:1], np.array([[0.1]]), WHITE, True, 0.1)
     assert str(model) == "white: independent from pixel to pixel, sigma 25.5/255"
+    assert str(df.estimate_noise(np.full((64, 64), 0.5))) == "no noise found"
 
 
 def test_the_strength_is_a_table_only_where_it_varies():
