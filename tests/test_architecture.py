@@ -93,7 +93,7 @@ MAY_BE_ASKED = r"hasattr\((os|libc|signal), '\w+'\)|type\(image\)\.__module__"
 def questions(path):
     """Where a file asks what a thing can do, or of which type or module it is."""
     denoisers = {name for name in df.__all__ if isinstance(getattr(df, name), type)} | {"PDEFilter"}
-    denoisers -= {"Parameters"}
+    denoisers -= {"NoiseModel", "Parameters"}
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         text = ast.unparse(node) if isinstance(node, ast.Call | ast.Attribute) else ""
         asks = text.startswith("hasattr(") or text.endswith((".__module__", ".__qualname__"))

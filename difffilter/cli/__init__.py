@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from difffilter import __version__
-from difffilter.cli import benchmark, compare, ddpm, methods, smooth
+from difffilter.cli import benchmark, compare, ddpm, estimate, methods, smooth
 from difffilter.cli.errors import errors_in_one_line
 
 __all__ = ["cli", "main"]
@@ -47,7 +47,7 @@ def cli():
 
 for command in (
     smooth.smooth,
-    smooth.estimate,
+    estimate.estimate,
     compare.compare,
     methods.methods,
     smooth.noise,

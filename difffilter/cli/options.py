@@ -11,6 +11,7 @@ __all__ = [
     "ADDED",
     "KINDS_ADDED",
     "KINDS_ESTIMATED",
+    "NOISE_ASSUMED",
     "data_range_option",
     "device_option",
     "method_option",
@@ -30,6 +31,7 @@ ADDED = (
     'parameters: "camera(quality=90)".'
 )
 KINDS_ESTIMATED = names_in("difffilter.noise.estimation", "EXPONENTS")
+NOISE_ASSUMED = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
 
 
 def sigma_option(**options):

@@ -1,4 +1,4 @@
-"""Commands on single images and folders: smooth, estimate, noise."""
+"""Commands on single images and folders: smooth, noise."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 
 from difffilter.cli.completion import DIFFUSIVITIES, SCHEMES, among, files, names_in
-from difffilter.cli.denoisers import make_denoiser, quoted, search_current_folder, warm_up
+from difffilter.cli.denoisers import make_denoiser, warm_up
 from difffilter.cli.errors import one_line
 from difffilter.cli.options import (
     ADDED,
     KINDS_ADDED,
     KINDS_ESTIMATED,
+    NOISE_ASSUMED,
     data_range_option,
     method_option,
     noise_option,
@@ -28,8 +29,6 @@ from difffilter.cli.progress import echo, progress_of_blocks, progress_over
 from difffilter.cli.streams import STREAM, files_for_streams
 from difffilter.cli.types import Contrast, Number, Numbers
 
-NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
-
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMG...", shell_complete=files)
@@ -37,7 +36,7 @@ NOISE = "Kind of noise: gaussian, poisson or speckle. [default: the method's]"
               help="Where to write. [default: IMG_smooth, next to IMG]")  # fmt: skip
 @method_option
 @sigma_option(help="Noise level, such as 25/255. [default: estimated]")
-@noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
+@noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE_ASSUMED)
 @strength_options
 @data_range_option
 @click.option("--time", type=Number(), metavar="T", help="Diffusion time. [default: chosen]")
@@ -158,47 +157,6 @@ def _summarize(failures, count):
         others = "the others are done" if count > len(failures) else "none is done"
         click.echo(f"{len(failures)} of {count} images failed; {others}", err=True)
         sys.exit(1)
-
-
-@click.command()
-@click.argument("image", metavar="IMG", shell_complete=files)
-@method_option
-@sigma_option(help="Noise level, such as 25/255. [default: estimated]")
-@noise_option("--noise-model", KINDS_ESTIMATED, help=NOISE)
-@strength_options
-@data_range_option
-@volume_option
-def estimate(image, method, sigma, noise, strength, chroma, data_range, volume):
-    """Choose parameters for an image; print the command to use.
-
-    Of a file with several pages, the first is used.
-
-    \b
-    Examples:
-      difffilter estimate img.png
-      difffilter estimate img.png -m edge_enhancing --sigma 25/255
-    """
-    import shlex
-
-    import numpy as np
-
-    from difffilter.api import estimate_parameters
-    from difffilter.io.files import read
-
-    search_current_folder()
-    picture = read(image)
-    page = (picture.volumes() if volume else picture.pages)[0]
-    chosen = estimate_parameters(
-        page, method=method, sigma=sigma, channel_axis=picture.channel_axis, noise=noise,
-        strength=strength, chroma=chroma, data_range=data_range,
-    )  # fmt: skip
-    click.echo(f"# sigma={chosen.sigma:.4g} ({chosen.sigma * 255:.3g}/255)")
-    options = "" if sigma is None or chosen.method.is_settled() else f" --sigma {sigma}"
-    if data_range is not None:
-        limits = [np.format_float_positional(x, trim="-") for x in np.atleast_1d(data_range)]
-        options += f" --data-range {','.join(limits)}"
-    options += " --volume" if volume else ""
-    click.echo(f"difffilter smooth {shlex.quote(image)} -m {quoted(str(chosen))}{options}")
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Figures: comparison of methods, and the two diffusions."""
+"""Figures: comparison of methods, the two diffusions, and noise."""
 
 
 def formats() -> tuple[str, ...]:

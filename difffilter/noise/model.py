@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import DataRange, as_float, scaled
+from difffilter.noise.describe import described
 from difffilter.noise.estimation import check_sigma, estimate_sigma
 from difffilter.noise.spectrum import (
     HIGH,
@@ -39,6 +40,8 @@ STRONGER = 1.7
 @dataclass(frozen=True)
 class NoiseModel:
     """Noise whose strength depends on the intensity, and that may be correlated.
+
+    Its ``str`` describes it in a few lines, as ``difffilter estimate`` does.
 
     At pixel i of channel c the noise has the standard deviation s_c(x_i), where x_i is the mean of
     the channels there, without noise. Noise divided by it is stationary: it has one spectrum.
@@ -72,6 +75,9 @@ class NoiseModel:
     spectrum: NDArray
     white: bool
     sigma: float
+
+    def __str__(self) -> str:
+        return described(self)
 
     @property
     def channels(self) -> int:
