@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from difffilter.docstring import shared
 from difffilter.image import as_float, mosaic
 from difffilter.noise.estimation import estimate_sigma
-from difffilter.noise.model import Sigma, check_noise_given, estimate_noise
+from difffilter.noise.model import Sigma, assumed_noise, check_noise_given
 
 __all__ = [
     "Box",
@@ -142,10 +142,10 @@ class Denoiser:
         return estimate_sigma(noisy, channel_axis=channel_axis, noise=self.noise)
 
     def estimate_noise(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> Sigma:
-        """The noise, as `choose` takes it for σ: a `NoiseModel` if it is not white, and this takes it."""
+        """The noise to remove, as `choose` takes it: σ, or a `NoiseModel` if it is not white."""
         if not self.takes_models:
             return self.estimate_sigma(noisy, channel_axis=channel_axis)
-        model = estimate_noise(noisy, channel_axis=channel_axis)
+        model = assumed_noise(noisy, channel_axis=channel_axis)
         return model.sigma if model.white else model
 
     def check_shape(self, shape: tuple[int, ...], channel_axis: int | None = None) -> None:

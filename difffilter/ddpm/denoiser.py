@@ -28,7 +28,7 @@ from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.docstring import shared
 from difffilter.image import as_float
-from difffilter.noise.model import Sigma, check_noise_given
+from difffilter.noise.model import Sigma, check_noise_given, estimate_noise
 
 __all__ = ["DDPM"]
 
@@ -254,6 +254,9 @@ class DDPM(Denoiser):
         blind = self._trained(1 if channel_axis is None else image.shape[channel_axis]).blind
         if blind is not None:
             return blind * float(np.ptp(image))
+        if self.weights is None and self.mode == "mmse":  # the weights for real noise tell texture
+            model = estimate_noise(image, channel_axis=channel_axis)
+            return model.sigma if model.white else model
         return super().estimate_noise(image, channel_axis=channel_axis)
 
     def _settled(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import as_float
-from difffilter.noise.model import NoiseModel, Sigma, estimate_noise, strength_of
+from difffilter.noise.model import NoiseModel, Sigma, assumed_noise, strength_of
 
 __all__ = ["doubt"]
 
@@ -46,7 +46,7 @@ def doubt(
     image = as_float(image, channel_axis)
     model = sigma if isinstance(sigma, NoiseModel) else None
     if model is None:
-        model = estimate_noise(image, channel_axis=channel_axis)
+        model = assumed_noise(image, channel_axis=channel_axis)
     sigma = strength_of(sigma)
     if not model.white and model.sigma > STRONGER * sigma:
         return (

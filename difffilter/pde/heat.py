@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
-from difffilter.image import unmasked
+from difffilter.image import as_float, unmasked
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
 from difffilter.pde.problem import pose, with_ample_range
@@ -170,14 +170,15 @@ class Heat(PDEFilter):
         flow = Diffusion(spacing=problem.spacing, mask=problem.mask, step=self.step)
         if self.time is not None:
             return self, flow
+        image, channel_axis = problem.backend.host_image(problem.image, problem.channel_axis)
+        image = as_float(image, channel_axis)  # which has 2 or 3 axes besides the channels
         sigma = problem.strength()
-        uneven = [each is not None for each in (problem.weight, problem.deviation, problem.mask)]
+        uneven = (problem.weight, problem.deviation, problem.mask, problem.model)
         if sigma == 0:
             time = 0.0
-        elif any(uneven) or problem.model is not None:
+        elif any(each is not None for each in uneven):
             _, time = least_risk_of(problem, [flow], fidelity=self.fidelity)
         else:
-            image, channel_axis = problem.backend.host_image(problem.image, problem.channel_axis)
             time = _time_of_least_risk(image, sigma, channel_axis, _spacing(problem), self.fidelity)
         return replace(self, time=time), flow
 

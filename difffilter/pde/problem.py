@@ -124,7 +124,7 @@ class Problem:
         """σ as it was given, or as it is estimated."""
         if self.sigma is None:
             if self.noise == "gaussian":
-                model = self.backend.estimate_noise(self.image, self.channel_axis, self.mask)
+                model = self.backend.assumed_noise(self.image, self.channel_axis, self.mask)
                 self.sigma = model.sigma
                 self.model = None if model.white else model
             else:

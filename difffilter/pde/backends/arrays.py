@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difffilter.image import as_float
-from difffilter.noise.model import estimate_noise
+from difffilter.noise.model import assumed_noise
 from difffilter.parallel import SMALL, free_cores
 from difffilter.pde.solve import state as states
 
@@ -36,9 +36,9 @@ class Arrays:
         """An array, and its channel axis, on which to choose parameters: the image or tiles of it."""
         return image, channel_axis
 
-    def estimate_noise(self, image, channel_axis, mask):
-        """Estimate the noise where the mask (1, D, H, W) is true."""
-        return estimate_noise(image, channel_axis=channel_axis, mask=mask)
+    def assumed_noise(self, image, channel_axis, mask):
+        """The noise to remove where the mask (1, D, H, W) is true."""
+        return assumed_noise(image, channel_axis=channel_axis, mask=mask)
 
     def host_state(self, state):
         """The state as an array, or as an object that `sample` can cut tiles out of."""

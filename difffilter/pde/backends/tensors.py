@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from difffilter.image import as_float, check_shape, not_finite
-from difffilter.noise.model import estimate_noise
+from difffilter.noise.model import assumed_noise
 from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.backends.torch_schemes import evolve
 from difffilter.pde.solve.tiles import sample
@@ -126,15 +126,17 @@ class Tensors:
         tiles, _ = sample(_OnDevice(planes[None]), IMAGE_PIXELS, TILE[dimensions])
         return tiles.reshape(-1, *tiles.shape[-dimensions:]), 0
 
-    def estimate_noise(self, image, channel_axis, mask):
+    def assumed_noise(self, image, channel_axis, mask):
         planes = _planes(image, channel_axis)
         if planes[0].numel() <= IMAGE_PIXELS:
-            return estimate_noise(image.cpu().numpy(), channel_axis=channel_axis, mask=mask)
+            return assumed_noise(image.cpu().numpy(), channel_axis=channel_axis, mask=mask)
         side = TILE[2 if planes.shape[1] == 1 else 3]
         tiles, tile = sample(_OnDevice(planes[None]), IMAGE_PIXELS, side, mask)
-        # (C, N, D, H, W), as all channels have the same mask.
+        # The planes of all tiles follow each other, as those of a volume (C, N·D, H, W).
         tiles, mask = tiles.swapaxes(0, 1), tile(mask)
-        return estimate_noise(tiles.reshape(-1, *tiles.shape[2:]), channel_axis=0, mask=mask)
+        volume = tiles.reshape(len(tiles), -1, *tiles.shape[3:])
+        mask = None if mask is None else mask.reshape(volume.shape[1:])
+        return assumed_noise(volume, channel_axis=0, mask=mask)
 
     def host_state(self, state):
         if state[0, 0].numel() * len(state) <= STATE_PIXELS:

@@ -177,9 +177,11 @@ def test_large_tensors_are_sampled(request, rng):
     assert df.PeronaMalik().choose(tensor, 0.1) == known
     assert df.Heat().choose(tensor, 0.1).time == pytest.approx(time, rel=0.3)
     backend = tensors.Tensors(CPU, CPU)
-    assert backend.estimate_sigma(tensor, None, mask[None, None]) == pytest.approx(0.1, rel=0.03)
+    assert backend.assumed_noise(tensor, None, mask[None, None]).sigma == pytest.approx(
+        0.1, rel=0.03
+    )
     colour = torch.stack([tensor, tensor, tensor])
-    assert backend.estimate_sigma(colour, 0, mask[None, None]) == pytest.approx(0.1, rel=0.03)
+    assert backend.assumed_noise(colour, 0, mask[None, None]).sigma == pytest.approx(0.1, rel=0.03)
 
 
 def test_the_copied_sample_suffices_for_every_choice():
