@@ -61,7 +61,8 @@ def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
             ]
             _warn_of_unread(names)
             if not files:
-                raise ValueError(f"there is no image ({', '.join(READABLE)}) in the folder {path}")
+                kinds = ", ".join(suffix for suffix in READABLE if suffix not in RAW)
+                raise ValueError(f"there is no image ({kinds}, or a raw file) in the folder {path}")
         elif path.exists() or not glob.has_magic(argument):
             if not path.exists():
                 raise ValueError(f"there is no file {path}; check the path")

@@ -8,10 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from difffilter.io.raw import SUFFIXES as RAW
-from difffilter.io.raw import is_raw, read_raw
 from difffilter.io.rasters import HEIC_BRANDS, WRITABLE, encoded, read_raster
 from difffilter.io.rasters import READABLE as RASTERS
+from difffilter.io.raw import MAGIC as RAW_MAGIC
+from difffilter.io.raw import SUFFIXES as RAW
+from difffilter.io.raw import is_raw, read_raw
 from difffilter.io.tiff import for_other_formats, read_tiff, write_tiff
 from difffilter.io.tiff_replace import CannotReplace, replace_pixels
 
@@ -23,6 +24,7 @@ READABLE = (*RASTERS, *TIFF, *RAW)
 
 # Bytes by which kinds of files are recognised: the position, the bytes and the suffix.
 MAGIC = (
+    *RAW_MAGIC,
     *((0, start, ".tif") for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (0, b"\x89PNG", ".png"),
     (0, b"\xff\xd8", ".jpg"),
@@ -64,9 +66,10 @@ def read(path, max_pixels=None):
     if not head:
         raise ValueError(f"{path} is empty (0 bytes)")
     try:
-        if is_raw(path, head):
+        kind = suffix_of(head)
+        if is_raw(path, head) or (kind is None and path.suffix.lower() in RAW):
             return read_raw(path, max_pixels)
-        if suffix_of(head) in TIFF:
+        if kind in TIFF:
             return read_tiff(path, max_pixels)
         return read_raster(path, head, max_pixels)
     except (MemoryError, OSError):

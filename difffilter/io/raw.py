@@ -9,8 +9,9 @@ from contextlib import suppress
 import numpy as np
 
 from difffilter.io.picture import Picture, check_size
+from difffilter.io.tiff_pixels import CFA
 
-__all__ = ["SUFFIXES", "is_raw", "read_raw"]
+__all__ = ["MAGIC", "SUFFIXES", "is_raw", "read_raw"]
 
 SUFFIXES = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".kdc",
@@ -18,10 +19,11 @@ SUFFIXES = (
     ".srw", ".x3f",
 )  # fmt: skip
 
-# Bytes by which raw files are recognised, whatever their name: the position and the bytes.
+# Bytes by which raw files are recognised, whatever their name: the position, the bytes, the suffix.
 MAGIC = (
-    (8, b"CR\2"), (4, b"ftypcrx "), (6, b"HEAPCCDR"), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"),
-    (0, b"IIRS"), (0, b"MMOR"), (0, b"IIU\0"), (0, b"\0MRM"), (0, b"FOVb"),
+    (8, b"CR\2", ".cr2"), (4, b"ftypcrx ", ".cr3"), (6, b"HEAPCCDR", ".crw"),
+    (0, b"FUJIFILMCCD-RAW", ".raf"), (0, b"IIRO", ".orf"), (0, b"IIRS", ".orf"),
+    (0, b"MMOR", ".orf"), (0, b"IIU\0", ".rw2"), (0, b"\0MRM", ".mrw"), (0, b"FOVb", ".x3f"),
 )  # fmt: skip
 TIFF = (b"II*\0", b"MM\0*")
 DNG_VERSION = 50706
@@ -45,8 +47,6 @@ def is_raw(path, head):
     Parameters
     ----------
     path : Path
-        Most raw files are TIFF files of a kind of their own, which only their names tell; DNG and
-        those that are no TIFF files are recognised by their content.
     head : bytes
         The beginning of the file, at least 24 bytes.
 
@@ -54,16 +54,19 @@ def is_raw(path, head):
     -------
     bool
     """
-    if any(head[at:].startswith(magic) for at, magic in MAGIC):
+    if any(head[at:].startswith(magic) for at, magic, _ in MAGIC):
         return True
-    return head.startswith(TIFF) and (path.suffix.lower() in SUFFIXES or _is_dng(path))
+    # Most others are TIFF files of a kind of their own.
+    return head.startswith(TIFF) and (path.suffix.lower() in SUFFIXES or _has_mosaic(path))
 
 
-def _is_dng(path):
+def _has_mosaic(path):
+    """Whether a TIFF file is a DNG, or its first image a preview of a camera's mosaic."""
     import tifffile
 
     with suppress(Exception), tifffile.TiffFile(path) as file:  # reported when the file is read
-        return DNG_VERSION in file.pages.first.tags
+        first = file.pages.first
+        return DNG_VERSION in first.tags or any(p.photometric == CFA for p in first.pages or ())
     return False
 
 
@@ -92,14 +95,16 @@ def read_raw(path, max_pixels):
         with rawpy.imread(str(path)) as raw:
             sizes = raw.sizes
             check_size(path, sizes.raw_width * sizes.raw_height, max_pixels)
+            # (Without brightening, which clips highlights by the share of bright pixels.)
             pixels = raw.postprocess(
                 use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=(2.4, 12.92)
             )
             exif = _exif(path.read_bytes(), raw)
+    except rawpy.LibRawFileUnsupportedError:
+        raise ValueError(f"{path} is a raw file of a kind that LibRaw does not know") from None
     except rawpy.LibRawError as error:
-        reason = error.args[0] if error.args else ""
-        reason = reason.decode() if isinstance(reason, bytes) else str(reason)
-        raise ValueError(f"{path} is no raw file that LibRaw can develop: {reason}") from None
+        reason = error.args[0].decode() if error.args else repr(error)
+        raise ValueError(f"{path} is damaged or truncated: {reason}") from None
     if pixels.shape[-1] == 1:  # a camera without colours
         pixels = pixels[..., 0]
     meta = {"format": "raw", "developed": True}
