@@ -18,7 +18,7 @@ from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
 from difffilter.image import DataRange, check_data_range, like, scaled
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
-from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
+from difffilter.io.files import RAW, READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.model import NoiseModel, strength_of
 from difffilter.noise.trust import doubt
@@ -61,7 +61,8 @@ def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
             ]
             _warn_of_unread(names)
             if not files:
-                raise ValueError(f"there is no image ({', '.join(READABLE)}) in the folder {path}")
+                kinds = ", ".join(suffix for suffix in READABLE if suffix not in RAW)
+                raise ValueError(f"there is no image ({kinds}, or a raw file) in the folder {path}")
         elif path.exists() or not glob.has_magic(argument):
             if not path.exists():
                 raise ValueError(f"there is no file {path}; check the path")
@@ -82,7 +83,7 @@ def _warn_of_unread(names: list[Path]) -> None:
         return
     from PIL import Image
 
-    images = ({*Image.registered_extensions()} | RAW) - NO_IMAGES
+    images = ({*Image.registered_extensions()} | UNKNOWN) - NO_IMAGES
     unread = [p for p in others if p.suffix.lower() in images]
     if unread:
         listed = ", ".join(p.name for p in unread[:5]) + (", ..." if len(unread) > 5 else "")
@@ -93,7 +94,7 @@ def _warn_of_unread(names: list[Path]) -> None:
 
 
 # Images that Pillow does not know, and other kinds of files that it does.
-RAW = {".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2", ".jxl", ".dcm", ".nii"}
+UNKNOWN = {".jxl", ".dcm", ".nii"}
 NO_IMAGES = {".pdf", ".mpg", ".mpeg", ".h5", ".hdf", ".cur", ".eps", ".ps", ".emf", ".wmf"}
 
 
@@ -159,8 +160,10 @@ def plan_tasks(
 
 
 def _writable(path: Path) -> Path:
-    """The name, with the suffix .png if its own format can only be read, as GIF."""
+    """The name, with another suffix if its own format can only be read: .tif for raw files, or .png."""
     suffix = path.suffix.lower()
+    if suffix in RAW:
+        return path.with_suffix(".tif")
     return path.with_suffix(".png") if suffix in READABLE and suffix not in SUFFIXES else path
 
 

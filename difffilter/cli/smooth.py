@@ -78,10 +78,11 @@ def smooth(images, output, method, sigma, noise, strength, chroma, data_range, v
            **parameters):  # fmt: skip
     """Smooth images and keep their edges.
 
-    IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), an array (Zarr, HDF5), a folder,
-    a pattern, or - for standard input. The result has the type, size and metadata of IMG; for a GIF,
-    it is a PNG. Parameters that you do not give are chosen from the image. Arrays and large TIFF
-    files are processed in blocks; after an interruption, the same command resumes.
+    IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), a camera's raw file, an array
+    (Zarr, HDF5), a folder, a pattern, or - for standard input. The result has the type, size and
+    metadata of IMG; for a GIF, it is a PNG, for a raw file a TIFF. Parameters that you do not give
+    are chosen from the image. Arrays and large TIFF files are processed in blocks; after an
+    interruption, the same command resumes.
 
     \b
     Examples:

@@ -10,17 +10,21 @@ from pathlib import Path
 
 from difffilter.io.rasters import HEIC_BRANDS, WRITABLE, encoded, read_raster
 from difffilter.io.rasters import READABLE as RASTERS
+from difffilter.io.raw import MAGIC as RAW_MAGIC
+from difffilter.io.raw import SUFFIXES as RAW
+from difffilter.io.raw import is_raw, read_raw
 from difffilter.io.tiff import for_other_formats, read_tiff, write_tiff
 from difffilter.io.tiff_replace import CannotReplace, replace_pixels
 
-__all__ = ["READABLE", "SUFFIXES", "check_target", "read", "replacing", "suffix_of", "write"]
+__all__ = ["RAW", "READABLE", "SUFFIXES", "check_target", "read", "replacing", "suffix_of", "write"]
 
 TIFF = (".tif", ".tiff")
 SUFFIXES = (*WRITABLE, *TIFF)
-READABLE = (*RASTERS, *TIFF)
+READABLE = (*RASTERS, *TIFF, *RAW)
 
 # Bytes by which kinds of files are recognised: the position, the bytes and the suffix.
 MAGIC = (
+    *RAW_MAGIC,
     *((0, start, ".tif") for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (0, b"\x89PNG", ".png"),
     (0, b"\xff\xd8", ".jpg"),
@@ -39,7 +43,7 @@ def read(path, max_pixels=None):
     ----------
     path : path-like
         A PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF or TIFF file, recognised by its content rather
-        than its name.
+        than its name, or a camera's raw file, which is developed.
     max_pixels : int, optional
         Refuse larger files; ``None``: the default limits of `picture.check_size`.
 
@@ -62,7 +66,10 @@ def read(path, max_pixels=None):
     if not head:
         raise ValueError(f"{path} is empty (0 bytes)")
     try:
-        if suffix_of(head) in TIFF:
+        kind = suffix_of(head)
+        if is_raw(path, head) or (kind is None and path.suffix.lower() in RAW):
+            return read_raw(path, max_pixels)
+        if kind in TIFF:
             return read_tiff(path, max_pixels)
         return read_raster(path, head, max_pixels)
     except (MemoryError, OSError):

@@ -37,7 +37,8 @@ class Picture:
     lead : tuple of int
         The lengths of those axes; their product is N.
     meta : dict
-        Metadata: ICC profile, EXIF, resolution, compression and the like.
+        Metadata: ICC profile, EXIF, resolution, compression and the like. With ``developed``, pixels
+        of 16 bits are written in 8 bits where the format has no more.
     source : Path or None
         The TIFF file that was read, which is copied with other pixels if the result is a TIFF, too.
     others : list of Picture

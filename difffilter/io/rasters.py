@@ -195,6 +195,8 @@ def _checked(picture, path, suffix):
     pixels = pixels[0]
     if pixels.dtype == np.bool_:
         pixels = pixels.astype(np.uint8) * 255
+    if picture.meta.get("developed") and suffix != ".png":  # the file itself had no such pixels
+        pixels = np.rint(pixels / 257).astype(np.uint8)
     if pixels.dtype != np.uint8 and (suffix != ".png" or pixels.dtype != np.uint16):
         raise ValueError(
             f"{path}: {suffix} cannot hold {pixels.dtype} pixels; name the output .tif"

@@ -112,12 +112,12 @@ def test_a_folder_with_one_image_is_smoothed_into_a_folder(folder, argument):
 
 @pytest.mark.filterwarnings("default::UserWarning")
 def test_images_that_cannot_be_read_are_named(folder):
-    for name in ("a.psd", "b.CR2", "notes.txt", "paper.pdf"):
+    for name in ("a.psd", "b.JXL", "notes.txt", "paper.pdf"):
         (folder / name).touch()
     result = invoke("smooth", ".", "-o", "out", "-m", "identity", cwd=folder)
     assert result.returncode == 0
     assert result.stderr == (
-        "warning: .: skipped 2 files of kinds that cannot be read: a.psd, b.CR2\n"
+        "warning: .: skipped 2 files of kinds that cannot be read: a.psd, b.JXL\n"
     )
 
 
@@ -219,7 +219,7 @@ def test_a_dry_run_lists_everything_and_writes_nothing(folder):
         (["missing.png"], "there is no file missing.png; check the path"),
         (["none*.png"], "no file matches none*.png"),
         (["nothing"], "there is no image (.png, .jpg, .jpeg, .jpe, .jfif, .webp, .avif, .heic, .heif, "
-         ".bmp, .gif, .tif, .tiff) in the folder nothing"),
+         ".bmp, .gif, .tif, .tiff, or a raw file) in the folder nothing"),
         (["empty.png"], "empty.png is empty (0 bytes)"),
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
