@@ -60,12 +60,17 @@ METHODS = {"auto": auto, "ddpm": ddpm}
 
 @dataclass(frozen=True)
 class Case:
-    """An image: its file, the part to use and the part to draw, and what it is."""
+    """An image: its file, what took it, the part to use, and the part of that to draw.
+
+    Intensities are scaled by `limits`, and clipped to them; ``None``: by nearly all that occur, and
+    not clipped.
+    """
 
     file: str
     what: str
     part: tuple
     shown: tuple
+    limits: tuple | None = None
 
 
 def part(top, left, height, width=None):
@@ -74,23 +79,37 @@ def part(top, left, height, width=None):
 
 COUNTS = {
     "bone scan": Case("JPEG-LL.dcm", "gamma camera (NM)", part(60, 0, 512, 256), part(60, 40, 160)),
-    "XMM-Newton": Case("image_M12c.fits", "X-ray telescope", part(130, 130, 256), part(48, 48, 160)),
-    "ROSAT": Case("rosat.mt", "X-ray telescope", part(60, 60, 96, 128), part(0, 0, 96, 128)),
+    "XMM-Newton": Case(
+        "image_M12c.fits", "X-ray telescope", part(130, 130, 256), part(48, 48, 160)
+    ),
+    "ROSAT": Case("rosat.mt", "X-ray telescope", part(70, 60, 96, 60), part(0, 0, 96, 60)),
 }
 IMAGES = {
     "nuclei": Case("img2d.tif", "fluorescence", part(0, 0, 512), part(60, 20, 160)),
-    "nuclei, a plane of a stack": Case(
+    "plane of nuclei": Case(
         "img3d.tif", "fluorescence", (15, slice(None), slice(None)), part(0, 0, 61, 57)
     ),
     "chest": Case("RG1_UNCR.dcm", "X-ray (CR)", part(500, 300, 512), part(150, 150, 160)),
     "ankle": Case("RG3_UNCR.dcm", "X-ray (CR)", part(1200, 700, 512), part(100, 100, 160)),
-    "head": Case("693_UNCR.dcm", "CT", part(100, 100, 320), part(40, 60, 160)),
+    "head": Case("693_UNCR.dcm", "CT", part(100, 100, 320), part(80, 60, 160)),
+    "brain window": Case(
+        "693_UNCR.dcm", "CT", part(100, 100, 320), part(80, 60, 160), (1024, 1104)
+    ),
     "shoulder": Case("MR2_UNCR.dcm", "MR", part(250, 250, 512), part(180, 120, 160)),
-    "abdomen": Case("MR-SIEMENS-DICOM-WithOverlays.dcm", "MR", part(110, 60, 300, 360), part(20, 60, 160)),
-    "abdomen, ultrasound": Case("gdcm-US-ALOKA-16.dcm", "ultrasound", part(60, 60, 280, 180), part(80, 10, 160)),
-    "star field": Case("ISAAC.2006-04-13T06:32:38.944.fits", "infrared, 4 s", part(600, 300, 400), part(40, 40, 160)),
-    "photographic plate": Case("wcstest.mt", "Palomar sky survey", part(0, 0, 352), part(20, 20, 160)),
-}  # fmt: skip
+    "abdomen": Case(
+        "MR-SIEMENS-DICOM-WithOverlays.dcm", "MR", part(110, 60, 300, 360), part(20, 60, 160)
+    ),
+    "tissue and fluid": Case(
+        "gdcm-US-ALOKA-16.dcm", "ultrasound", part(60, 60, 280, 180), part(80, 10, 160)
+    ),
+    "tissue": Case(
+        "gdcm-US-ALOKA-16.dcm", "ultrasound", part(200, 60, 140, 180), part(0, 10, 140, 160)
+    ),
+    "star field": Case(
+        "ISAAC.2006-04-13T06:32:38.944.fits", "infrared", part(600, 300, 400), part(40, 40, 160)
+    ),
+    "photographic plate": Case("wcstest.mt", "sky survey", part(0, 0, 352), part(20, 20, 160)),
+}
 FRAMES = Case("VISIR.2004-09-30T03:17:49.095.fits", "infrared", part(40, 140, 200, 110), None)
 
 # ---------------------------------------------------------------------------------------- reading
@@ -145,6 +164,15 @@ def held_out(result, other):
     return np.square(result - other) - other
 
 
+def ahead(first, second, other):
+    """How much less the mean squared error of the first result is, and the standard error of that.
+
+    (r − k)² − (s − k)² depends on the counts k by 2k(s − r), whose variance is 4λ(s − r)².
+    """
+    less = (held_out(second, other) - held_out(first, other)).mean()
+    return less, 2 * np.sqrt((other * np.square(second - first)).sum()) / other.size
+
+
 def edge_energy(image, result):
     """The energy of the residual at edges, relative to that at flat places of the same intensity.
 
@@ -177,9 +205,10 @@ def residual_row(image, result):
     }
 
 
-def scaled(image):
-    """Float32 with most intensities in [0, 1]; a few bright pixels, such as stars, are above."""
-    low, high = np.quantile(image, [0.0, 0.999])
+def scaled(image, limits=None):
+    """Float32 in [0, 1]; without limits a few bright pixels, such as stars, are above."""
+    low, high = limits or np.quantile(image, [0.0, 0.999])
+    image = image if limits is None else np.clip(image, low, high)
     return ((image - low) / (high - low)).astype(np.float32)
 
 
@@ -202,14 +231,14 @@ def counts_rows(name, counts):
     half = half.astype(np.float32)
     results = {key: attempt(method, half) for key, method in COUNTS_METHODS.items()}
     results = {key: found for key, found in results.items() if found is not None}
-    errors = {key: held_out(found[0], other) for key, found in results.items()}
-    start, usual = (errors[key] for key in list(COUNTS_METHODS)[:2])
-    for key, error in errors.items():
-        gain = DECIBEL * np.log(start.mean() / error.mean())
-        ahead = DECIBEL * np.log(usual.mean() / error.mean())
-        spread = DECIBEL * (error - usual).std() / np.sqrt(error.size) / usual.mean()
-        yield [name, key, f"{error.mean():.4g}", f"{gain:.2f}", f"{ahead:+.2f} ± {spread:.2f}",
-               f"{results[key][1]:.1f}"]  # fmt: skip
+    plain, usual = (results[key][0] for key in list(COUNTS_METHODS)[:2])
+    start, common = (held_out(result, other).mean() for result in (plain, usual))
+    for key, (result, seconds) in results.items():
+        error = held_out(result, other).mean()
+        gain, difference = (DECIBEL * np.log(each / error) for each in (start, common))
+        spread = DECIBEL * ahead(result, usual, other)[1] / error
+        yield [name, key, f"{error:.4g}", f"{gain:.2f}", f"{difference:+.2f} ± {spread:.2f}",
+               f"{seconds:.1f}"]  # fmt: skip
 
 
 def noise_row(name, case, image):
@@ -223,6 +252,9 @@ def noise_row(name, case, image):
 def residual_rows(name, image, results):
     sigma = df.estimate_noise(image).sigma
     for key, (result, seconds) in results.items():
+        if np.array_equal(image, result):
+            yield [name, key, "0", *["–"] * 4, f"{seconds:.1f}"]
+            continue
         found = residual_row(image, result)
         removed = float(np.std(image - result)) / sigma if sigma else np.nan
         flag = " (!)" if abs(found["with the result"]) > 0.05 else ""
@@ -246,8 +278,7 @@ def frames_of(cube, crop):
 
 def frames_rows(frames):
     """Each method's error on single frames, scored on the mean of the others."""
-    low, high = np.quantile(frames, [0.001, 0.999])
-    frames = ((frames - low) / (high - low)).astype(np.float32)
+    frames = scaled(frames)
     methods = {"unfiltered": lambda image: image, **METHODS}
     errors = {key: [] for key in methods}
     for number, frame in enumerate(frames):
@@ -261,20 +292,21 @@ def frames_rows(frames):
     start = np.mean(errors["unfiltered"])
     for key, each in errors.items():
         if each:
-            yield [key, f"{np.mean(each):.5f}", f"{DECIBEL * np.log(start / np.mean(each)):.2f}"]
+            yield [key, f"{np.mean(each):.3g}", f"{DECIBEL * np.log(start / np.mean(each)):.2f}"]
 
 
-def draw(file, image, results, where):
-    """The image, each result and its residual, side by side, each pixel as two of the screen's."""
+def draw(file, image, result, where):
+    """A part of the image, the result and the residual, side by side."""
     import matplotlib.pyplot as plt
 
-    shown = image[where]
+    shown, removed = image[where], (image - result)[where]
     low, high = np.quantile(shown, [0.002, 0.998])
-    noise = 4 * max(np.std((image - result)[where]) for result in results.values())
-    panels = [("image", shown, low, high)]
-    for key, result in results.items():
-        panels.append((key, result[where], low, high))
-        panels.append((f"image − {key}", (image - result)[where], -noise, noise))
+    noise = 4 * np.std(removed) or 1
+    panels = [
+        ("image", shown, low, high),
+        ("result", result[where], low, high),
+        ("image − result", removed, -noise, noise),
+    ]
     height, width = shown.shape
     scale = max(1, round(320 / height))
     figure, axes = plt.subplots(
@@ -293,10 +325,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--pictures", type=Path, metavar="FOLDER", help="draw each image here")
+    parser.add_argument(
+        "--pictures", type=Path, metavar="FOLDER", help="draw each result here; two are in docs/"
+    )
     arguments = parser.parse_args()
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
+    for method in METHODS.values():  # compile, load
+        method(np.random.default_rng(0).random((64, 64), np.float32))
     missing, counts, noises, residuals = [], [], [], []
     for name, case in COUNTS.items():
         if (image := load(arguments.folders, case.file)) is None:
@@ -306,21 +342,21 @@ def main() -> None:
         counts += counts_rows(f"{name} (mean {image.mean():.2g})", image)
         print(*counts[-len(COUNTS_METHODS) :], sep="\n", flush=True)
         if arguments.pictures:
-            shown = {"result": poisson("auto")(image.astype(np.float32))}
-            draw(arguments.pictures / f"{name}.png", image, shown, case.shown)
+            result = poisson("auto")(image.astype(np.float32))
+            draw(arguments.pictures / f"{name}.png", image, result, case.shown)
     for name, case in IMAGES.items():
         if (image := load(arguments.folders, case.file)) is None:
             missing.append(case.file)
             continue
-        image = scaled(image[case.part])
+        image = scaled(image[case.part], case.limits)
         results = {key: attempt(method, image) for key, method in METHODS.items()}
         results = {key: found for key, found in results.items() if found is not None}
         noises.append(noise_row(name, case, image))
         residuals += residual_rows(name, image, results)
         print(noises[-1], *residuals[-len(results) :], sep="\n", flush=True)
         if arguments.pictures:
-            shown = {key: result for key, (result, _) in results.items()}
-            draw(arguments.pictures / f"{name}.png", image, shown, case.shown)
+            for key, (result, _) in results.items():
+                draw(arguments.pictures / f"{name}, {key}.png", image, result, case.shown)
     cube = load(arguments.folders, FRAMES.file)
     frames = [] if cube is None else frames_of(cube, FRAMES.part)
     lines = report(missing, counts, noises, residuals, frames)
@@ -329,44 +365,61 @@ def main() -> None:
 
 def report(missing, counts, noises, residuals, frames):
     """The lines of the page of results."""
+    about = f"{describe('difffilter', 'scikit-image')}; {date.today()}"
     lines = [
         "# Real noise",
         "",
-        f"`python benchmarks/real_noise.py FOLDER`, {describe('difffilter', 'scikit-image')}; {date.today()}. "
-        "The script names the packages that the images come in.",
+        f"`python benchmarks/real_noise.py FOLDER`, {about}. The script names the packages that the "
+        "images come in.",
         "",
         "## Photon counts, scored on the other half of the photons",
         "",
-        "Each photon of an image goes to one of two halves by the toss of a coin; for Poisson counts the halves "
-        "are independent. One is denoised. *Error*: mean squared difference from the other half, less the variance "
-        "of that (its mean): an unbiased estimate of the mean squared error, in photons². *Gain*: relative to "
-        "unfiltered. *Difference*: from the second row, with the standard error of that.",
+        "Each photon of an image goes to one of two halves by the toss of a coin; for Poisson counts "
+        "the halves are independent. One is denoised. *Error*: mean squared difference from the other "
+        "half, less the variance of that (its mean): an unbiased estimate of the mean squared error, in "
+        "photons². *Gain*: relative to unfiltered. *Difference*: from the second row, with its standard "
+        "error.",
         "",
         *table(["image", "method", "error", "gain, dB", "difference, dB", "processor s"], counts),
         "",
         "## Frames of one field, scored on the mean of the others",
         "",
-        f"{len(frames)} chopping cycles of VISIR. The drift of the detector's pattern, which the frames share in part, "
-        "limits the score.",
+        f"{len(frames)} chopping cycles of VISIR, without those during which the background drifted. "
+        "What the frames share of the detector's pattern counts as image.",
         "",
-        *table(["method", "mean squared error", "gain, dB"], frames_rows(frames) if len(frames) else []),
+        *table(
+            ["method", "mean squared error", "gain, dB"], frames_rows(frames) if len(frames) else []
+        ),
         "",
         "## The noise found",
         "",
-        "Intensities are scaled to [0, 1]. *As white*: `estimate_sigma`. *Correlation*: of the noise between neighbours "
-        "in a row and in a column.",
+        "Intensities are scaled to [0, 1]. *As white*: `estimate_sigma`. *Correlation*: of the noise "
+        "between neighbours in a row and in a column.",
         "",
         *table(["image", "from", "pixels", "white", "sigma", "as white", "correlation"], noises),
         "",
         "## What was removed",
         "",
-        "*Removed*: standard deviation of the residual (image − result), relative to the noise found. *Correlation* of "
-        "the residual with the result, (!) where above 0.05, with the detail of the result (what a Gaussian blur of "
-        "σ = 2 removes), and between neighbours in a row. *Edges*: energy of the residual at edges, "
-        "relative to flat places of the same intensity; above 1, edges were removed with the noise.",
+        "*Removed*: standard deviation of the residual (image − result), relative to the noise found. "
+        "*Correlation* of the residual with the result, (!) where above 0.05, with the detail of the "
+        "result (what a Gaussian blur of σ = 2 removes), and between neighbours in a row. *Edges*: "
+        "energy of the residual at edges, relative to flat places of the same intensity; above 1, edges "
+        "were removed with the noise; below 1, noise was left at edges.",
         "",
-        *table(["image", "method", "removed", "correlation", "detail", "edges", "neighbours", "processor s"], residuals),
-    ]  # fmt: skip
+        *table(
+            [
+                "image",
+                "method",
+                "removed",
+                "correlation",
+                "detail",
+                "edges",
+                "neighbours",
+                "processor s",
+            ],
+            residuals,
+        ),
+    ]
     if missing:
         lines += ["", f"Not found: {', '.join(missing)}."]
     return lines
