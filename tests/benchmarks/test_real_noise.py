@@ -1,11 +1,14 @@
 """Scores that need no clean image, compared with the truth where that is known."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import real_noise
 from scipy.ndimage import gaussian_filter
+
+import difffilter as df
 
 
 @pytest.fixture
@@ -67,6 +70,22 @@ def test_the_difference_of_two_methods_and_its_standard_error(intensity):
     true = [np.square(result - intensity / 2).mean() for result in results]
     assert differences.std() == pytest.approx(spreads.mean(), rel=0.25)
     assert abs(differences.mean() - (true[1] - true[0])) < 4 * spreads.mean() / 10
+
+
+@pytest.mark.parametrize("width", [0.0, 1.0], ids=["white", "correlated"])
+def test_noise_left_in_the_result_explains_the_correlation(width):
+    clean = 10 * np.cos(np.pi / 96 * (np.arange(192) + 0.5)) * np.ones((192, 1))
+    noise = gaussian_filter(np.random.default_rng(6).standard_normal(clean.shape), width)
+    noise /= noise.std()
+    blur = partial(gaussian_filter, sigma=1)
+    result = blur(clean + noise)
+    model = df.estimate_noise(noise)
+    assert model.white == (width == 0)
+    share = real_noise.share_of_noise(blur, clean + noise, result, model)
+    common = np.mean(noise * (result - blur(clean)))
+    expected = common / ((clean + noise - result).std() * result.std())
+    # (The estimate of correlated noise is less exact.)
+    assert share == pytest.approx(expected, rel=0.3 if width else 0.15)
 
 
 def test_energy_of_the_residual_at_edges(intensity):
