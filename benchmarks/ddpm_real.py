@@ -1,29 +1,21 @@
-"""Real noise: the noise of a camera, JPEG and blur, removed by weights for white and for real noise.
+"""Real noise: that of a camera, JPEG and blur, removed by weights for white and for real noise.
 
     python benchmarks/ddpm_real.py FOLDER [--every 8] -o benchmarks/results/ddpm-real.md
 
-Photographs go through a camera in numbers (`difffilter.noise.camera`); PSNR in dB against the
-photograph, the mean over every eighth of the folder. Other methods are told nothing, as the networks.
+PSNR in dB, the mean over every eighth photograph of the folder. Methods are told nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
 import difffilter as df
+from difffilter.image import as_float
 from difffilter.io.files import read, replacing
-from difffilter.noise.camera import Camera, compress
-
-METHODS = {
-    "input": "identity",
-    "auto": "auto",
-    "natural-color": "ddpm",
-    "natural-color-real": "ddpm(weights='natural-color-real')",
-}
 
 # Shot and read noise, and the quality of the JPEG.
 CAMERAS = [
@@ -35,31 +27,27 @@ CAMERAS = [
 ]
 
 
-def from_camera(photo, rng, shot, variance, quality):
-    noisy = np.clip(photo + Camera().noise_of(photo, shot, variance, rng), 0, 1)
-    return noisy if quality is None else compress(noisy, quality)
-
-
-def white(photo, rng, level):
-    return photo + level / 255 * rng.standard_normal(photo.shape)
-
-
-def blurred(photo, rng, level):
-    noise = gaussian_filter(rng.standard_normal(photo.shape), (0.85, 0.85, 0))
-    return photo + level / 255 / noise.std() * noise
+def methods(channel_axis):
+    white = "natural-gray" if channel_axis is None else "natural-color"
+    return {
+        "input": "identity",
+        "auto": "auto",
+        "ddpm": "ddpm",
+        white: f"ddpm(weights={white!r})",
+        f"{white}-real": f"ddpm(weights='{white}-real')",
+    }
 
 
 def cases():
-    """The name of each kind of noise, and a function that adds it."""
+    """The name of each kind of noise, and its σ and kind for `add_noise`."""
     for shot, variance, quality in CAMERAS:
         name = f"camera, shot {shot}, read {variance:g}" + (f", JPEG {quality}" if quality else "")
-        yield name, lambda x, rng, a=(shot, variance, quality): from_camera(x, rng, *a)
+        yield name, math.sqrt(shot), f"camera(read={variance}, quality={quality})"
     for level in (10, 25):
-        yield f"white, σ = {level}/255", lambda x, rng, s=level: white(x, rng, s)
+        yield f"white, σ = {level}/255", level / 255, "gaussian"
     for level in (10, 25):
-        yield (f"blurred (FWHM 2 pixels), σ = {level}/255",
-               lambda x, rng, s=level: blurred(x, rng, s))  # fmt: skip
-    yield "JPEG 40 alone", lambda x, rng: compress(x, 40)
+        yield f"blurred (FWHM 2 pixels), σ = {level}/255", level / 255, "correlated"
+    yield "JPEG 40 alone", 0.0, "jpeg(quality=40)"
 
 
 def main() -> None:
@@ -69,21 +57,26 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=8)
     arguments = parser.parse_args()
     files = sorted(arguments.folder.glob("*.png"))[:: arguments.every]
-    photos = [read(file).pages[0].astype(np.float32) / 255 for file in files]
+    pictures = [read(file) for file in files]
+    channel_axis = pictures[0].channel_axis
+    photos = [as_float(picture.pages[0], channel_axis) for picture in pictures]
+    compared = methods(channel_axis)
     lines = [
         f"# Real noise: PSNR in dB on {len(photos)} images of {arguments.folder.name}",
         "",
         f"`python benchmarks/ddpm_real.py FOLDER --every {arguments.every}`",
         "",
-        f"| noise | {' | '.join(METHODS)} |",
-        "|---|" + "---|" * len(METHODS),
+        "`ddpm` is the default, which takes the weights for real noise if the noise is not white.",
+        "",
+        f"| noise | {' | '.join(compared)} |",
+        "|---|" + "---|" * len(compared),
     ]
-    for name, noise in cases():
-        scores = {method: [] for method in METHODS}
+    for name, sigma, kind in cases():
+        scores = {method: [] for method in compared}
         for number, photo in enumerate(photos):
-            noisy = noise(photo, np.random.default_rng(number)).astype(np.float32)
-            for method, text in METHODS.items():
-                result = df.denoise(noisy, method=text, channel_axis=-1)
+            noisy = df.add_noise(photo, sigma, kind, number, channel_axis=channel_axis)
+            for method, text in compared.items():
+                result = df.denoise(noisy, method=text, channel_axis=channel_axis)
                 scores[method].append(df.psnr(photo, np.clip(result, 0, 1)))
         row = [f"{np.mean(each):.2f}" for each in scores.values()]
         lines.append(f"| {name} | {' | '.join(row)} |")

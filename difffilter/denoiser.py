@@ -142,11 +142,11 @@ class Denoiser:
         return estimate_sigma(noisy, channel_axis=channel_axis, noise=self.noise)
 
     def estimate_noise(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> Sigma:
-        """The noise to remove, as `choose` takes it: σ, or a `NoiseModel` if it is not white."""
+        """The noise to remove, as `choose` takes it: σ, or a `NoiseModel` of other noise."""
         if not self.takes_models:
             return self.estimate_sigma(noisy, channel_axis=channel_axis)
         model = assumed_noise(noisy, channel_axis=channel_axis)
-        return model.sigma if model.white else model
+        return model.sigma if model.plain else model
 
     def check_shape(self, shape: tuple[int, ...], channel_axis: int | None = None) -> None:
         """Raise ValueError for an image that this cannot filter, before work in blocks begins."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
+
+from difffilter.search_space import Choice
 
 from .base import Peer
 
@@ -15,6 +18,11 @@ class BM3D(Peer):
 
     Its only parameter is σ; all constants are the published ones (profile ``"np"``). It runs on one
     thread. The package is free for non-commercial use.
+
+    Parameters
+    ----------
+    factor : float, optional
+        The σ that it is told, as a multiple of the noise's; None for an oracle.
 
     References
     ----------
@@ -33,10 +41,13 @@ class BM3D(Peer):
     MODULES = ("bm3d",)
     PACKAGES = ("bm3d",)
     JOINT = True
+    SEARCH: ClassVar = {"factor": Choice((0.7, 0.85, 1.0, 1.2))}
+
+    factor: float | None = 1.0
 
     def smooth(self, image, sigma):
         # Several threads add up in varying order, and results differ by up to 1e-3.
         profile = self.library.BM3DProfile()
         profile.num_threads = 1
         denoise = self.library.bm3d if image.ndim == 2 else self.library.bm3d_rgb
-        return denoise(image, sigma, profile)
+        return denoise(image, self.factor * sigma, profile)

@@ -82,9 +82,9 @@ class Study:
     crop : int, optional
         Side of the square taken from the middle of each image; ``None``: the whole image.
     sigma_known : bool
-        Whether methods are given σ; if not, or for pairs, they estimate it. With camera and JPEG
-        noise, whose σ says little about the noise in an image, they are given the latter's root mean
-        square.
+        Whether methods are given σ; if not, or for pairs, they estimate it, except oracles. With
+        camera and JPEG noise, whose σ says little about the noise in an image, they are given the
+        latter's root mean square.
     examples : int
         The number of images whose results are kept as pictures.
     folder : Path

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from difffilter.benchmark.examples import keep
 from difffilter.benchmark.measure import measure, warm_up
-from difffilter.benchmark.methods import method_of, on_path
+from difffilter.benchmark.methods import is_oracle, method_of, on_path
 from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.rows import Row
 from difffilter.benchmark.study import noisy
@@ -43,7 +43,8 @@ class Worker:
         real = case.noise == REAL
         image = self.capture(case).copy() if real else noisy(clean, case, channel_axis)
         sigma = None
-        if study.sigma_known and not real:
+        # (An oracle sees the clean image, and so the noise.)
+        if (study.sigma_known or is_oracle(study.denoisers[label])) and not real:
             sigma = strength(clean, image, case.sigma, case.noise)
         try:
             with on_path(study.folder):

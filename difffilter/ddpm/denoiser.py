@@ -256,7 +256,7 @@ class DDPM(Denoiser):
             return blind * float(np.ptp(image))
         if self.weights is None and self.mode == "mmse":  # the weights for real noise tell texture
             model = estimate_noise(image, channel_axis=channel_axis)
-            return model.sigma if model.white else model
+            return model.sigma if model.plain else model
         return super().estimate_noise(image, channel_axis=channel_axis)
 
     def _settled(

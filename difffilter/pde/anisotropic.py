@@ -21,6 +21,7 @@ from difffilter.pde.kernels import tensor_volume as volume_kernels
 from difffilter.pde.solve.evolution import Evolution
 from difffilter.pde.solve.halo import heat_halo, steps_taken
 from difffilter.pde.solve.stability import equal_steps
+from difffilter.search_space import Choice, Range
 
 __all__ = [
     "CoherenceEnhancing",
@@ -403,6 +404,12 @@ class EdgeEnhancing(PDEFilter):
     step: float = EDGE_STEP
 
     CHOSEN: ClassVar = ("kappa", "presmooth", "alpha")
+    SEARCH: ClassVar = {
+        "presmooth": Choice((0.5, 0.7, 1.0, 1.5)),
+        "alpha": Choice((0.027, 0.06)),
+        "kappa": Range(0.1, 2, per_sigma=True),
+        "time": Range(0.1, 100, along=True),
+    }
 
     def evolutions(self, spacing, sigma):
         integration = EDGE_INTEGRATION * min(spacing[-2:])

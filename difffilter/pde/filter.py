@@ -251,6 +251,7 @@ def least_risk_of(
 ) -> tuple[Any, float]:
     """`least_risk` for the image and the noise of a problem, which has some."""
     sigma = problem.strength()  # which estimates the model as well
+    model = problem.model
     return least_risk(
         problem.host_state,
         local_deviation(problem, sigma),
@@ -258,7 +259,7 @@ def least_risk_of(
         time,
         fidelity=fidelity,
         weight=problem.as_state(problem.weight),
-        shaped=None if problem.model is None else problem.model.shaped,
+        shaped=None if model is None or model.white else model.shaped,
         **options,
     )
 

@@ -126,7 +126,7 @@ class Problem:
             if self.noise == "gaussian":
                 model = self.backend.assumed_noise(self.image, self.channel_axis, self.mask)
                 self.sigma = model.sigma
-                self.model = None if model.white else model
+                self.model = None if model.plain else model
             else:
                 self.sigma = estimate_sigma(
                     self.image,
