@@ -32,7 +32,9 @@ FREQUENCY = np.add.outer(np.arange(PATCH), np.arange(PATCH)).ravel()
 BLACK, WHITE = FREQUENCY % 2 == 1, (FREQUENCY % 2 == 0) & (FREQUENCY > 0)
 # Low frequencies show the image; at middle and high ones a flat patch has little but noise.
 LOW = (FREQUENCY > 0) & (FREQUENCY < 4)
-MIDDLE = (FREQUENCY >= 4) & (FREQUENCY < 8)
+# (Those along an axis show slopes, of which a flat patch is not free.)
+ALONG_AXIS = (np.indices((PATCH, PATCH)) == 0).any(axis=0).ravel()
+MIDDLE = (FREQUENCY >= 4) & (FREQUENCY < 8) & ~ALONG_AXIS
 HIGH = FREQUENCY >= 9
 LOWER_HALF = (FREQUENCY > 0) & (FREQUENCY < PATCH)
 
