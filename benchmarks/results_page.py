@@ -236,8 +236,8 @@ def page():
         "PSNR is in dB, σ in units of 1/255. Unless it is real, the noise is white and Gaussian, "
         "neither clipped nor quantised, and every method is given its σ. difffilter chooses its "
         "parameters from the noisy image, and its times include that. The constants of other "
-        "libraries' methods were calibrated on training images. An oracle sees the clean image, so it is a bound and not a "
-        "method. Nothing was tuned on the test images.",
+        "libraries' methods were calibrated on training images. An oracle sees the clean image, so it "
+        "is a bound and not a method. Nothing was tuned on the test images.",
         "",
         "`benchmarks/results/` holds every number with the machine and the versions it was measured "
         "with; [](guide/comparing.md) explains how to repeat a study.",
