@@ -1,6 +1,6 @@
 """Pictures for the documentation.
 
-The filters' pages call `photograph` and `side_by_side` when they are built. The two pictures that the
+The filters' pages call `photograph` and `side_by_side` when they are built. The three pictures that the
 README and the guide show are files, written by
 
     python docs/figures.py
@@ -16,6 +16,7 @@ from skimage.util import img_as_float32
 import difffilter as df
 
 HERE = Path(__file__).parent
+DPI = 170
 
 
 def photograph(sigma=25 / 255):
@@ -77,6 +78,22 @@ def filters():
     return side_by_side(clean=clean, noisy=noisy, **results, rows=3)
 
 
+def photographs():
+    """A photograph with a camera's noise, and what the guide's commands make of it, at 2:1."""
+    noisy = df.add_noise(data.coffee(), 0.0894, "camera(quality=90)", channel_axis=-1)
+    images = {
+        "from the camera": noisy,
+        "smooth": df.denoise(noisy, channel_axis=-1),
+        "smooth -m ddpm": df.denoise(noisy, method="ddpm", channel_axis=-1),
+        "half of the grain": df.denoise(
+            noisy, method="ddpm", strength=0.5, chroma=1, channel_axis=-1
+        ),
+    }
+    detail = slice(90, 230), slice(130, 270)
+    return side_by_side(width=295 / DPI, **{name: image[detail] for name, image in images.items()})
+
+
 if __name__ == "__main__":
-    for name, draw in {"compare.png": compare, "filters.png": filters}.items():
-        draw().savefig(HERE / name, dpi=170, bbox_inches="tight")
+    pictures = {"compare.png": compare, "filters.png": filters, "photographs.jpg": photographs}
+    for name, draw in pictures.items():
+        draw().savefig(HERE / name, dpi=DPI, bbox_inches="tight")
