@@ -9,19 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import DataRange, as_float, scaled
+from difffilter.noise.dct import HIGH, LOWER_HALF, PATCH
 from difffilter.noise.describe import described
 from difffilter.noise.estimation import check_sigma, estimate_sigma
-from difffilter.noise.spectrum import (
-    FEWEST,
-    HIGH,
-    LOW,
-    LOWER_HALF,
-    MIDDLE,
-    PATCH,
-    Patches,
-    intensity_classes,
-    spectrum_of,
-)
+from difffilter.noise.spectrum import FEWEST, LOW, MIDDLE, Patches, intensity_classes, spectrum_of
 
 __all__ = [
     "Noise",
@@ -313,7 +304,8 @@ def estimate_noise(
     `difffilter.noise.spectrum`). The strength is measured in up to eight classes of intensity, at
     the middle and high frequencies of the flattest patches of each. A class whose flattest patches
     still show the image, with more energy at low frequencies than the spectrum, has less weight.
-    The strength of white noise is that of `estimate_sigma`.
+    The strength of white noise is that of `estimate_sigma`; as there, constant areas beside noise are
+    left out.
 
     Parameters
     ----------
