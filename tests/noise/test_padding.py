@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 import difffilter as df
-from difffilter.noise.model import estimate_noise
+from difffilter.noise.model import assumed_noise
 from difffilter.noise.padding import without_padding
 
 PHOTOS = {
@@ -22,7 +22,7 @@ PHOTOS = {
 def both(image, channel_axis=None):
     return [
         df.estimate_sigma(image, channel_axis=channel_axis),
-        estimate_noise(image, channel_axis=channel_axis).sigma,
+        assumed_noise(image, channel_axis=channel_axis).sigma,
     ]
 
 
@@ -44,7 +44,7 @@ def test_a_sector(rng):
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-@pytest.mark.parametrize("level", [5, 15, 50])
+@pytest.mark.parametrize("level", [5, 15, 30])
 def test_photographs_of_8_bits_with_a_margin(name, level, rng):
     clean = PHOTOS[name]() / 255
     image = np.full(np.add(clean.shape, (150, 40)), 0.3)
@@ -56,7 +56,7 @@ def test_photographs_of_8_bits_with_a_margin(name, level, rng):
 
 
 def test_speckle_with_a_constant_background(rng):
-    image = 0.5 + 0.5 * rng.random((160, 1)) * np.ones((1, 160))
+    image = np.linspace(0.5, 1, 160)[:, None] * np.ones((1, 160))
     image *= 1 + 0.1 * rng.standard_normal(image.shape)
     image[:50] = 0.4
     assert df.estimate_sigma(image, noise="speckle") == pytest.approx(0.1, rel=0.1)
