@@ -84,8 +84,8 @@ class DDPM(Denoiser):
         interpolated.
     black, white : float, optional
         Intensities that the network sees as 0 and 1. ``None``: about the range of the image
-        without its noise; if σ is below the weights' range for it, 1 % of the pixels at either end
-        may be left out, which the network sees as black and white.
+        without its noise; where σ would be below the weights' range, up to 1 % of the pixels at either
+        end are beyond, and the network sees them as black and white.
 
     Raises
     ------
