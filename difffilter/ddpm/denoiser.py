@@ -13,11 +13,11 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
+from difffilter.ddpm.contrast import levels, limited
 from difffilter.ddpm.maps import by_levels, deviation_of
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
@@ -34,10 +34,6 @@ __all__ = ["DDPM"]
 
 MODES = ("mmse", "sample", "average")
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-# For `levels`: the side of the squares over which extremes are averaged, in pixels; the multiple of σ by
-# which noise still exceeds them; and the largest noise that the network is to see.
-SIDE, EXCESS, MOST = 3, 0.5, 0.25
 
 # Samples are drawn side by side, as many as have this many pixels together. The number is fixed
 # rather than a matter of the device, since the noise of the samples depends on it.
@@ -88,7 +84,8 @@ class DDPM(Denoiser):
         interpolated.
     black, white : float, optional
         Intensities that the network sees as 0 and 1. ``None``: about the range of the image
-        without its noise.
+        without its noise; where σ would be below the weights' range, up to 1 % of the pixels at either
+        end are beyond, and the network sees them as black and white.
 
     Raises
     ------
@@ -288,7 +285,7 @@ class DDPM(Denoiser):
             deviation = None
             sigma = trained.blind * float(np.ptp(image))
             white_sigma = super().estimate_sigma(image, channel_axis=channel_axis)
-        black, white = levels(image, white_sigma, channel_axis)
+        black, white = levels(image, white_sigma, channel_axis, least_of(trained))
         black = black if self.black is None else self.black
         white = white if self.white is None else self.white
         if black >= white:
@@ -343,7 +340,11 @@ class DDPM(Denoiser):
                 deviation,
             )
         black, span = cast(float, self.black), cast(float, self.white) - cast(float, self.black)
-        last = image[..., None] if channel_axis is None else np.moveaxis(image, channel_axis, -1)
+        trained = self._trained(1 if channel_axis is None else image.shape[channel_axis])
+        seen = limited(
+            image, cast(float, self.sigma), black, cast(float, self.white), least_of(trained)
+        )
+        last = seen[..., None] if channel_axis is None else np.moveaxis(seen, channel_axis, -1)
         height, width, channels = last.shape[-3:]
         stack = np.moveaxis(last.reshape(-1, height, width, channels), 3, 1)  # (B, C, H, W)
         y = 2 * ((stack - black) / span) - 1
@@ -353,7 +354,7 @@ class DDPM(Denoiser):
 
         last = black + span / 2 * (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1)
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
-        return np.ascontiguousarray(last)
+        return np.ascontiguousarray(last if seen is image else last + (image - seen))
 
     def _restore(self, y: Tensor, layout: Layout | None) -> Tensor:
         """x_0 for noisy images y (B, C, H, W) in [−1, 1], for any number of channels."""
@@ -465,23 +466,9 @@ def load_once(path: Path, modified: int, device: torch.device) -> Weights:
     return trained
 
 
-def levels(image: NDArray, sigma: float, channel_axis: int | None = None) -> tuple[float, float]:
-    """Black and white of an image without its noise, at least 4σ apart.
-
-    Examples
-    --------
-    >>> flat = 5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64))
-    >>> [round(level, 1) for level in levels(flat, 0.1)]
-    [4.8, 5.2]
-    """
-    planes = image if channel_axis is None else np.moveaxis(image, channel_axis, 0)
-    means = uniform_filter(planes, (1,) * (planes.ndim - 2) + (SIDE, SIDE))
-    low, high = float(means.min()), float(means.max())
-    if sigma == 0:
-        return (low, high) if low < high else (low - 0.5, high + 0.5)
-    low, high = low + EXCESS * sigma, high - EXCESS * sigma
-    margin = max(0.0, (sigma / MOST - (high - low)) / 2)
-    return low - margin, high + margin
+def least_of(trained: Weights) -> float:
+    """The least noise that the weights know, as a share of the range that the network sees."""
+    return trained.sigma_range[0] if trained.blind is None else 0.0
 
 
 def clamped(sigma: float, trained: Weights) -> float:

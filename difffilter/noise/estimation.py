@@ -9,18 +9,18 @@ from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice, check_number
 from difffilter.image import DataRange, as_float, check_data_range, scaled
+from difffilter.noise.dct import FREQUENCY, LOWER_HALF, PATCH, cosines
+from difffilter.noise.padding import without_padding
 
 __all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_shot_noise", "estimate_sigma"]
-
-PATCH = 8
 
 # The kinds of noise whose strength can be estimated, with the exponent p of their standard
 # deviation σ·xᵖ where the image is x (as `difffilter.noise.models` adds them).
 EXPONENTS = {"gaussian": 0.0, "poisson": 0.5, "speckle": 1.0}
 
 # Patches whose mean is below this share of the brightest patch's are left out: they say little
-# about noise that grows with the image, and rounding to 8 bits shows in them.
-DARK = 0.1
+# about noise that grows with the image, and rounding to 8 bits shows in them. FEWEST must be left.
+DARK, FEWEST = 0.1, 64
 
 # The noise is measured at frequencies whose two indices have at least this sum. With patches
 # divided by their mean, bright texture is easily taken for flat, and reaches high frequencies.
@@ -150,9 +150,10 @@ def estimate_sigma(
     Notes
     -----
     Pixels at the extremes of the image are left out, since saturation cuts their noise off. Noise
-    that grows with the image vanishes at 0, so only pixels at the maximum are left out then. An
-    image with room for fewer than 64 patches is measured by the median of its diagonal differences
-    instead.
+    that grows with the image vanishes at 0, so only pixels at the maximum are left out then. Constant
+    areas are left out too if the rest has white noise beyond doubt; otherwise the image is taken for
+    a drawing or the like, without noise. An image with room for fewer than 64 patches is measured by
+    the median of its diagonal differences instead.
 
     References
     ----------
@@ -178,13 +179,14 @@ def estimate_sigma(
     patches = _patches(planes, mask, darkest=exponent == 0)
     if exponent:
         mean = patches.mean(axis=1)
-        bright = mean > DARK * mean.max(initial=0.0)
+        bright = mean > _dark(mean)
         patches = patches[bright] / mean[bright, None] ** exponent
-    if len(patches) < 64:
+    patches = without_padding(patches)
+    if len(patches) < FEWEST:
         level = max(float(inside.mean()), 0.0) ** exponent
         return _difference_sigma(planes / (level or 1.0), mask)
     low, high = _dct_halves(LOWEST[noise])
-    flat = patches[_least_energy(patches, low, max(64, len(patches) // 20))].astype(np.float64)
+    flat = patches[_least_energy(patches, low, max(FEWEST, len(patches) // 20))].astype(np.float64)
     variances = np.concatenate([np.square(batch @ high) for batch in _batches(flat)]).mean(axis=0)
     sigma = float(np.sqrt(np.median(variances)))
     # Frequencies that JPEG has removed leave nothing but rounding errors. (σ has the unit of x¹⁻ᵖ.)
@@ -293,18 +295,25 @@ def _patches(planes, mask, most=1 << 16, *, darkest=True):
     return windows[:, ::step, ::step][~bad].reshape(-1, PATCH * PATCH)
 
 
+def _dark(mean):
+    """The mean up to which a patch is dark: a share of the largest, but of the FEWEST at most.
+
+    One bright source must not make all the others dark. What is far brighter is then left aside.
+    """
+    largest = mean.max(initial=0.0)
+    while largest > 0 and np.count_nonzero(mean > DARK * largest) < FEWEST:
+        largest = mean[mean <= DARK * largest].max(initial=0.0)
+    return DARK * largest
+
+
 def _dct_halves(lowest=PATCH):
     """The orthonormal 2-D DCT-II of a patch, as two matrices ``(64, K)``.
 
     The first has the low frequencies as columns, the second the high ones, whose two indices add up
     to at least `lowest`.
     """
-    k = np.arange(PATCH)
-    basis = np.cos(np.pi * np.outer(2 * k + 1, k) / (2 * PATCH)) * np.sqrt(2 / PATCH)
-    basis[:, 0] /= np.sqrt(2)
-    frequency = np.add.outer(k, k).ravel()
-    columns = np.kron(basis, basis)
-    return columns[:, (frequency > 0) & (frequency < PATCH)], columns[:, frequency >= lowest]
+    columns = cosines()
+    return columns[:, LOWER_HALF], columns[:, lowest <= FREQUENCY]
 
 
 def _least_energy(patches, low, count):

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import DataRange, as_float, scaled
+from difffilter.noise.dct import HIGH, LOWER_HALF, PATCH
 from difffilter.noise.describe import described
 from difffilter.noise.estimation import check_sigma, estimate_sigma
-from difffilter.noise.spectrum import (
-    FEWEST,
-    HIGH,
-    LOW,
-    LOWER_HALF,
-    MIDDLE,
-    PATCH,
-    Patches,
-    intensity_classes,
-    spectrum_of,
-)
+from difffilter.noise.spectrum import FEWEST, LOW, MIDDLE, Patches, intensity_classes, spectrum_of
 
 __all__ = [
     "Noise",
@@ -60,6 +52,9 @@ EVEN, TEXTURE = 0.08, 8
 
 # The noise of a class of intensity is at most this multiple of that of the flattest patches.
 STRONGER = 1.7
+
+# Pixels over which the strength is averaged.
+SAMPLE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -309,7 +304,8 @@ def estimate_noise(
     `difffilter.noise.spectrum`). The strength is measured in up to eight classes of intensity, at
     the middle and high frequencies of the flattest patches of each. A class whose flattest patches
     still show the image, with more energy at low frequencies than the spectrum, has less weight.
-    The strength of white noise is that of `estimate_sigma`.
+    The strength of white noise is that of `estimate_sigma`; as there, constant areas beside noise are
+    left out.
 
     Parameters
     ----------
@@ -366,7 +362,7 @@ def estimate_noise(
         levels, deviations = _by_intensity(patches)
         spread = np.std(np.log(np.maximum(deviations, 1e-6 * sigma)), axis=1).max()
         if spread > EVEN + TEXTURE * (np.ptp(image) / (255 * sigma)) ** 2:
-            rms = _rms(planes.mean(axis=1), levels, deviations)
+            rms = _rms(planes, levels, deviations)
             return replace(model, levels=levels, deviations=deviations, sigma=rms)
     return model
 
@@ -410,8 +406,14 @@ def _by_intensity(patches):
     return np.array(levels), np.sqrt(np.transpose(variances))
 
 
-def _rms(level, levels, deviations):
-    """Root mean square of the noise over an image whose mean over the channels is `level`."""
+def _rms(planes, levels, deviations):
+    """Root mean square of the noise over an image, given as planes ``(D, C, H, W)``.
+
+    Of an image of more than SAMPLE pixels, every second or third row and column says as much.
+    """
+    depth, _, height, width = planes.shape
+    step = max(1, math.isqrt(depth * height * width // SAMPLE))
+    level = planes[:, :, ::step, ::step].mean(axis=1)
     squares = [np.mean(np.square(np.interp(level, levels, each))) for each in deviations]
     return float(np.sqrt(np.mean(squares)))
 
@@ -444,7 +446,7 @@ def _coloured(patches, spectrum, planes):
     levels = np.array(levels)
     strengths = np.minimum(strengths, STRONGER**2 * total)
     deviations = np.sqrt([_smoothed(levels, each, trust) for each in np.transpose(strengths)])
-    rms = _rms(planes.mean(axis=1), levels, deviations)
+    rms = _rms(planes, levels, deviations)
     scale = np.sqrt(np.maximum(total, np.finfo(float).tiny))
     spectrum = spectrum / (scale[:, None] * scale[None, :])
     return NoiseModel(

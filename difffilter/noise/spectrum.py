@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Patches", "intensity_classes", "spectrum_of"]
+from difffilter.noise.dct import FREQUENCY, PATCH, cosines
+from difffilter.noise.padding import without_padding
 
-PATCH = 8
+__all__ = ["Patches", "intensity_classes", "spectrum_of"]
 
 # About the largest number of patches, and the least that are measured together.
 MOST, FEWEST = 1 << 15, 24
@@ -28,20 +29,16 @@ SATURATED = 0.03
 # The median of the square of a standard normal number.
 MEDIAN_OF_SQUARE = 0.45493642
 
-FREQUENCY = np.add.outer(np.arange(PATCH), np.arange(PATCH)).ravel()
 BLACK, WHITE = FREQUENCY % 2 == 1, (FREQUENCY % 2 == 0) & (FREQUENCY > 0)
-# Low frequencies show the image; at middle and high ones a flat patch has little but noise.
 LOW = (FREQUENCY > 0) & (FREQUENCY < 4)
 # (Those along an axis show slopes, of which a flat patch is not free.)
 ALONG_AXIS = (np.indices((PATCH, PATCH)) == 0).any(axis=0).ravel()
 MIDDLE = (FREQUENCY >= 4) & (FREQUENCY < 8) & ~ALONG_AXIS
-HIGH = FREQUENCY >= 9
-LOWER_HALF = (FREQUENCY > 0) & (FREQUENCY < PATCH)
 
 
 @dataclass(frozen=True)
 class Patches:
-    """The DCT coefficients of unsaturated patches of an image.
+    """The DCT coefficients of unsaturated patches of an image, without padding.
 
     Attributes
     ----------
@@ -72,7 +69,7 @@ class Patches:
         if mask is not None:
             inside = np.lib.stride_tricks.sliding_window_view(mask, (PATCH, PATCH), (1, 2))
             good &= inside[:, ::step, ::step].all(axis=(-2, -1)).ravel()
-        patches = patches[good]
+        patches = without_padding(patches[good])
         return cls(patches.mean(axis=2), patches @ cosines().astype(patches.dtype))
 
     def __len__(self):
@@ -81,14 +78,6 @@ class Patches:
     def part(self, members: NDArray) -> Patches:
         """Some of the patches."""
         return Patches(self.means[members], self.coefficients[members])
-
-
-def cosines() -> NDArray:
-    """The orthonormal 2-D DCT-II of a patch, as a matrix ``(64, 64)``."""
-    k = np.arange(PATCH)
-    basis = np.cos(np.pi * np.outer(2 * k + 1, k) / (2 * PATCH)) * math.sqrt(2 / PATCH)
-    basis[:, 0] /= math.sqrt(2)
-    return np.kron(basis, basis)
 
 
 def spectrum_of(patches: Patches, share: float) -> NDArray:

@@ -115,3 +115,18 @@ def test_rounding_errors_are_not_noise():
     # Blocks of 8×8 with low frequencies alone, as a coarse JPEG has them, beside flat ones.
     ramp = np.tile(np.cos(np.pi * (np.arange(8) + 0.5) / 8), (64, 8)) / 3
     assert df.estimate_sigma(np.hstack([ramp, np.full((64, 64), 0.1)])) == 0
+
+
+@pytest.mark.parametrize("width", [4, 20, 50])
+@pytest.mark.parametrize("amplitude", [6000, 1e5])
+def test_a_bright_source_does_not_hide_the_noise_of_photons(width, amplitude, rng):
+    rows, columns = np.indices((200, 200)) - 99.5
+    squared = rows**2 + columns**2
+    counts = rng.poisson((squared < 60**2) + amplitude * np.exp(-squared / width)).astype(float)
+    assert df.estimate_sigma(counts, noise="poisson") == pytest.approx(1, rel=0.12)
+
+
+def test_nothing_but_one_bright_source_on_black():
+    counts = np.zeros((100, 100))
+    counts[50:52, 50:52] = 9.0
+    assert df.estimate_sigma(counts, noise="poisson") >= 0

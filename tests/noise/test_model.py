@@ -85,3 +85,12 @@ def test_doubts(photos, rng):
     assert "hardly differs" in doubt(photo, photo, 0.001, 2)
     white = photo + 0.1 * rng.standard_normal(photo.shape)
     assert doubt(white, photo, 0.1, 2) is None
+
+
+def test_a_sample_of_a_large_image_says_as_much(monkeypatch, rng):
+    ramp = np.linspace(0.1, 0.9, 500, dtype=np.float32) * np.ones((400, 1), np.float32)
+    noisy = np.repeat(ramp[..., None], 3, axis=2)
+    noisy = noisy + Camera().noise_of(noisy, 0.004, 1e-4, rng)
+    whole = estimate_noise(noisy, channel_axis=2)
+    monkeypatch.setattr("difffilter.noise.model.SAMPLE", 1 << 14)
+    assert estimate_noise(noisy, channel_axis=2).sigma == pytest.approx(whole.sigma, rel=1e-3)

@@ -1,0 +1,67 @@
+"""The range of intensities that the network sees as [0, 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+__all__ = ["levels", "limited"]
+
+# The side of the squares over which extremes are averaged, in pixels; the multiple of σ by which noise
+# still exceeds them; and the largest noise that the network is to see.
+SIDE, EXCESS, MOST = 3, 0.5, 0.25
+
+# Where σ is below the weights' range, black and white move inwards until it is ENOUGH times the least of
+# that range, with at most the share BEYOND of the pixels beyond either. Those the network sees as no more
+# than MARGIN·σ beyond. (In fields of stars, one of them 12 to 100 times as bright as the others, the error
+# is 0.2 to 0.5 times as large; with ENOUGH = 1 it is 1.1 to 1.8 times that.)
+BEYOND, ENOUGH, MARGIN = 0.01, 3.0, 4.0
+
+
+def levels(
+    image: NDArray, sigma: float, channel_axis: int | None = None, least: float = 0.0
+) -> tuple[float, float]:
+    """Black and white of an image without its noise, at least 4σ apart.
+
+    Where σ would be less than `least` of their difference, a few pixels, such as bright stars, are left
+    beyond them.
+
+    Examples
+    --------
+    >>> flat = 5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64))
+    >>> [round(level, 1) for level in levels(flat, 0.1)]
+    [4.8, 5.2]
+    >>> flat[10:13, 10:13] = 1000
+    >>> [round(level, 1) for level in levels(flat, 0.1, least=0.01)]
+    [4.9, 8.3]
+    """
+    planes = image if channel_axis is None else np.moveaxis(image, channel_axis, 0)
+    means = uniform_filter(planes, (1,) * (planes.ndim - 2) + (SIDE, SIDE))
+    low, high = float(means.min()), float(means.max())
+    if sigma == 0:
+        return (low, high) if low < high else (low - 0.5, high + 0.5)
+    low, high = low + EXCESS * sigma, high - EXCESS * sigma
+    if sigma < least * (high - low):
+        surplus = high - low - sigma / min(ENOUGH * least, MOST)
+        dark, bright = np.quantile(means, (BEYOND, 1 - BEYOND))
+        below, above = max(float(dark) - low, 0.0), max(high - float(bright), 0.0)
+        part = surplus / max(below + above, surplus)
+        return low + part * below, high - part * above
+    margin = max(0.0, (sigma / MOST - (high - low)) / 2)
+    return low - margin, high + margin
+
+
+def limited(image: NDArray, sigma: float, black: float, white: float, least: float) -> NDArray:
+    """What the network sees of an image: where σ is small, nothing far beyond black and white.
+
+    Examples
+    --------
+    >>> limited(np.array([0.5, 12.5]), 0.005, 0, 1, 0.005)
+    array([0.5 , 1.02])
+    >>> limited(np.array([0.5, 12.5]), 0.1, 0, 1, 0.005)
+    array([ 0.5, 12.5])
+    """
+    if sigma > 1.01 * ENOUGH * least * (white - black):
+        return image
+    return np.clip(image, black - MARGIN * sigma, white + MARGIN * sigma)
