@@ -34,10 +34,10 @@ from difffilter.cli.options import (
               help="Draw the noise: its strength by intensity, and its correlation.")  # fmt: skip
 @overwrite_option
 def estimate(image, method, sigma, noise, strength, chroma, data_range, volume, plot, overwrite):
-    """Describe the noise of an image, and choose parameters; print the command to use.
+    """Describe the noise of an image; choose parameters.
 
-    The noise is described in lines that start with #: whether it is white, how strong it is at which
-    intensity, and how correlated. Of a file with several pages, the first is used.
+    Lines that start with # say whether the noise is white, how strong it is at which intensity, and how
+    correlated; the last line is the command to use. Of a file with several pages, the first is used.
 
     \b
     Examples:

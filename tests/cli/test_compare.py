@@ -92,7 +92,7 @@ def test_kinds_of_noise_with_parameters(folder, name):
 
 def test_compare_tells_methods_the_noise_that_a_camera_left(folder, monkeypatch):
     monkeypatch.syspath_prepend(folder)
-    (folder / "told.py").write_text(
+    (folder / "told_rms.py").write_text(
         "from dataclasses import dataclass\n"
         "@dataclass(frozen=True)\n"
         "class Told:\n"
@@ -104,7 +104,7 @@ def test_compare_tells_methods_the_noise_that_a_camera_left(folder, monkeypatch)
     for noise, sigma in {"camera()": np.sqrt(np.mean((camera - clean) ** 2)),
                          "correlated(fwhm=3)": 0.3}.items():  # fmt: skip
         text = invoke_ok("compare", "colour.jpg", "--sigma", "0.3", "--noise", noise,
-                         "-m", "told:Told", "--overwrite", cwd=folder)  # fmt: skip
+                         "-m", "told_rms:Told", "--overwrite", cwd=folder)  # fmt: skip
         expected = df.psnr(clean, np.full_like(clean, sigma), channel_axis=-1)
         assert float(text.splitlines()[1].split()[1]) == pytest.approx(expected, abs=0.006)
 

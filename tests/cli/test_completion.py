@@ -49,7 +49,7 @@ def completed(words, cwd):
         (["compare", "a.png", "--noise", "c"], ["plain,camera", "plain,correlated"]),
         (["compare", "a.png", "-m", "al"], ["plain,all"]),
         (["evolve", "a.png", "--weights", ""],
-         ["plain,natural-color", "plain,natural-color-real", "plain,natural-gray", "plain,auto"]),
+         ["plain,natural-color", "plain,natural-color-real", "plain,natural-gray", "plain,natural-gray-real", "plain,auto"]),
         (["sample", "--weights", "my/"], ["file,my/"]),
         (["train", "photos", "--preset", "gray-s"], ["plain,gray-small"]),
         (["report", "res"], ["dir,res"]),
