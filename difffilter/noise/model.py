@@ -54,8 +54,9 @@ EVEN, TEXTURE = 0.08, 8
 # range. (In colour the estimate is right on the average without it.)
 TEXTURE_IN_GREY = 4.5 / 255
 
-# The noise of a class of intensity is at most this multiple of that of the flattest patches.
-STRONGER = 1.7
+# The noise of a class of intensity is at most this multiple of that of the flattest patches; in colour, a
+# larger one where the class shows no texture, for the flattest patches may be the darkest.
+STRONGER, MOST, TRUSTED = 1.7, 4.0, (0.3, 0.7)
 
 # Pixels over which the strength is averaged.
 SAMPLE = 1 << 20
@@ -359,7 +360,9 @@ def estimate_noise(
             model = _coloured(patches, spectrum, planes)
             limit = FAINT * _likeness(spectrum) * float(np.ptp(image))
             limit *= 1 + SMALL / pixels
-            return replace(model, certain=model.sigma > limit)
+            cap = STRONGER * np.sqrt(np.diagonal(spectrum, axis1=1, axis2=2).mean(axis=0))
+            least = _rms(planes, model.levels, np.minimum(model.deviations, cap[:, None]))
+            return replace(model, certain=least > limit)
     sigma = estimate_sigma(image, channel_axis=channel_axis, mask=mask)
     model = white_noise(sigma, channels)
     if pixels >= ENOUGH and sigma > 0:
@@ -448,7 +451,8 @@ def _coloured(patches, spectrum, planes):
         excess = own[LOW].mean() / max(own[measured].mean(), np.finfo(float).tiny) / contrast
         trust.append(min(1.0, 1 / max(excess, 1e-3)) ** 2)
     levels = np.array(levels)
-    strengths = np.minimum(strengths, STRONGER**2 * total)
+    cap = np.interp(trust, TRUSTED, (STRONGER, STRONGER if channels == 1 else MOST))
+    strengths = np.minimum(strengths, np.square(cap)[:, None] * total)
     if channels == 1:
         texture = (TEXTURE_IN_GREY * np.ptp(planes)) ** 2
         strengths = np.maximum(strengths - texture, strengths / 2)
