@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import difffilter as df
 from difffilter.metrics import psnr
-from difffilter.noise.models import add_noise
+from difffilter.noise.kinds import add_noise
 
 SIDE = 256
 IMAGES = {

@@ -19,7 +19,7 @@ from skimage import data
 from difffilter.ddpm import DDPM
 from difffilter.ddpm.denoiser import load
 from difffilter.metrics import psnr
-from difffilter.noise.models import add_noise
+from difffilter.noise.kinds import add_noise
 
 SIGMA = 25 / 255
 

@@ -23,7 +23,7 @@ from difffilter.ddpm import DDPM, card, load
 from difffilter.ddpm.tiles import TILE
 from difffilter.ddpm.weights import find
 from difffilter.metrics import psnr, ssim
-from difffilter.noise.models import add_noise
+from difffilter.noise.kinds import add_noise
 
 SIGMAS = (15, 25, 50)
 MODES = {

@@ -33,7 +33,7 @@ QUALITIES = (90, 75, 40)
 
 @dataclass(frozen=True)
 class Errors:
-    """What the model says of one image, against the noise that was put on.
+    """The estimate for one image, compared with the noise that was added.
 
     Attributes
     ----------

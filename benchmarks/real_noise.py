@@ -165,7 +165,7 @@ def held_out(result, other):
 
 
 def ahead(first, second, other):
-    """How much less the mean squared error of the first result is, and the standard error of that.
+    """The reduction in mean squared error from the second result to the first, and its standard error.
 
     (r − k)² − (s − k)² depends on the counts k by 2k(s − r), whose variance is 4λ(s − r)².
     """
@@ -210,7 +210,7 @@ def share_of_noise(apply, image, result, model, seed=0):
 
 
 def residual_row(image, result):
-    """What the residual says about the result."""
+    """Measures of image structure left in the residual."""
     residual = image - result
     return {
         "with the result": correlation(residual, result),

@@ -18,9 +18,9 @@ from .metrics import psnr as psnr
 from .metrics import ssim as ssim
 from .noise.estimation import estimate_shot_noise as estimate_shot_noise
 from .noise.estimation import estimate_sigma as estimate_sigma
+from .noise.kinds import add_noise as add_noise
+from .noise.measure import estimate_noise as estimate_noise
 from .noise.model import NoiseModel as NoiseModel
-from .noise.model import estimate_noise as estimate_noise
-from .noise.models import add_noise as add_noise
 from .pde.anisotropic import (
     CoherenceEnhancing as CoherenceEnhancing,
 )

@@ -140,8 +140,8 @@ def _denoised(image, sigma, denoiser, channel_axis, full_output):
             floats = as_float(image, channel_axis)
             sigma = known_noise(denoiser, sigma, floats, channel_axis, image)
         return denoiser(image, sigma, channel_axis=channel_axis)
-    chosen = _chosen(denoiser, image, sigma, channel_axis)
-    needed = None if chosen.method.is_settled() else chosen.sigma
+    chosen, known = _chosen(denoiser, image, sigma, channel_axis)
+    needed = None if chosen.method.is_settled() else known
     return chosen.method(image, needed, channel_axis=channel_axis), chosen
 
 
@@ -222,7 +222,8 @@ def _denoiser(method, parameters, volume) -> Denoiser:
     return as_denoiser(method)
 
 
-def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
+def _chosen(denoiser, image, sigma, channel_axis) -> tuple[Parameters, Sigma]:
+    """What is chosen for an image, and its noise as the method takes it."""
     given, image = image, as_float(image, channel_axis)
     if sigma is None:
         sigma = denoiser.estimate_noise(image, channel_axis=channel_axis)
@@ -230,7 +231,7 @@ def _chosen(denoiser, image, sigma, channel_axis) -> Parameters:
         sigma = known_noise(denoiser, sigma, image, channel_axis, given)
     settled = denoiser.choose(image, sigma, channel_axis=channel_axis)
     model = sigma if isinstance(sigma, NoiseModel) else None
-    return Parameters(settled, strength_of(sigma), model)
+    return Parameters(settled, strength_of(sigma), model), sigma
 
 
 @dataclass(frozen=True)
@@ -342,7 +343,7 @@ def estimate_parameters(
     if not denoiser.parameters:
         raise ValueError(f"method is {spell(denoiser)}; expected one with parameters to estimate")
     denoiser = for_strength(for_noise(denoiser, noise), strength, chroma)
-    return _chosen(denoiser, image, sigma, channel_axis)
+    return _chosen(denoiser, image, sigma, channel_axis)[0]
 
 
 def scale_space(

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from difffilter.docstring import shared
 from difffilter.image import as_float, mosaic
 from difffilter.noise.estimation import estimate_sigma
-from difffilter.noise.model import Sigma, assumed_noise, check_noise_given
+from difffilter.noise.measure import assumed_noise
+from difffilter.noise.model import Sigma, check_noise_given
 
 __all__ = [
     "Box",

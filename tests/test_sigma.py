@@ -8,7 +8,8 @@ from skimage import data
 import difffilter as df
 from difffilter.ddpm import DDPM
 from difffilter.ddpm.maps import by_levels
-from difffilter.noise.model import assumed_noise, check_noise_given, white_noise
+from difffilter.noise.measure import assumed_noise
+from difffilter.noise.model import check_noise_given, white_noise
 
 PDES = ["auto", "heat", "perona_malik", "edge_enhancing", "tv_flow", "curvature_motion"]
 
@@ -221,6 +222,44 @@ def test_weights_for_the_noise(axis, name, colour, rng):
         df.psnr(clean, df.denoise(real, sigma, "ddpm", channel_axis=axis)) for sigma in (None, 0.1)
     )
     assert default > told + 1
+
+
+@pytest.fixture(scope="module")
+def photons():
+    clean = (
+        np.linspace(0.05, 0.95, 256) * np.ones((256, 1))
+        + 0.04 * np.sin(np.arange(256) / 5)[:, None]
+    )
+    noisy = df.add_noise(clean, 0.1, "poisson").astype(np.float32)
+    model = df.estimate_noise(noisy)
+    assert model.white
+    assert not model.uniform
+    return noisy
+
+
+@pytest.mark.parametrize("name", ["ddpm", "perona_malik"])
+def test_every_way_to_denoise_uneven_noise_gives_the_same(name, photons):
+    dask = pytest.importorskip("dask.array")
+    result = df.denoise(photons, method=name)
+    again, chosen = df.denoise(photons, method=name, full_output=True)
+    np.testing.assert_array_equal(again, result)
+    np.testing.assert_array_equal(df.make(str(chosen))(photons), result)
+    lazy = df.denoise(dask.from_array(photons, chunks=128), method=name).compute()
+    np.testing.assert_allclose(lazy, result, atol=1e-4)
+
+
+def test_a_map_with_full_output(photo, rng):
+    sigma = halves(photo.shape, 0.01, 0.15)
+    noisy = (photo + sigma * rng.standard_normal(photo.shape)).astype(np.float32)
+    result, chosen = df.denoise(noisy, sigma, "ddpm", full_output=True)
+    np.testing.assert_array_equal(df.denoise(noisy, sigma, "ddpm"), result)
+    assert chosen.sigma == pytest.approx(np.sqrt(np.mean(sigma**2)))
+
+
+def test_samples_of_uneven_noise(photons):
+    samples = df.denoise(photons[:64, :64], method="ddpm", mode="sample", steps=2)
+    assert samples.shape == (64, 64)
+    assert df.denoise(photons, method="ddpm", mode="sample", steps=1).shape == photons.shape
 
 
 # --- images without noise ---------------------------------------------------------------------

@@ -168,7 +168,7 @@ def _is_matlab(path):
 
 
 def _blocks(path):
-    """How many pictures a file holds, along each axis; empty: it is a single one."""
+    """The number of pictures in a file along each axis; empty for a single picture."""
     return _variable(path)[1][:-3] if _is_matlab(path) else ()
 
 

@@ -9,7 +9,7 @@ from difffilter.benchmark.machine import commit, machine, versions
 from difffilter.benchmark.methods import is_oracle
 from difffilter.benchmark.rows import read_rows
 from difffilter.io.files import replacing
-from difffilter.noise.models import PROCESSED, check_kind
+from difffilter.noise.kinds import PROCESSED, check_kind
 
 __all__ = ["in_order", "valid_rows", "write_record"]
 

@@ -21,7 +21,7 @@ from difffilter.checks import check_choice, check_whole, nearest
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
-from difffilter.noise.models import add_noise
+from difffilter.noise.kinds import add_noise
 from difffilter.spelling import parse_number
 
 __all__ = ["Case", "Study", "labels_of", "read_study"]

@@ -12,7 +12,7 @@ from difffilter.benchmark.methods import is_oracle, method_of, on_path
 from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.rows import Row
 from difffilter.benchmark.study import noisy
-from difffilter.noise.models import strength
+from difffilter.noise.kinds import strength
 
 __all__ = ["Worker", "failure", "packed", "start", "work", "work_unpacked"]
 

@@ -52,7 +52,7 @@ def compare(image, sigma, methods, noise, seed, no_reference, output, overwrite)
     from difffilter.figures import comparison, formats
     from difffilter.image import as_float
     from difffilter.io.files import check_target, read, replacing
-    from difffilter.noise.models import add_noise, strength
+    from difffilter.noise.kinds import add_noise, strength
 
     if sigma is None and not no_reference:
         raise click.UsageError(

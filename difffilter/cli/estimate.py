@@ -50,7 +50,7 @@ def estimate(image, method, sigma, noise, strength, chroma, data_range, volume, 
     from difffilter.api import estimate_parameters
     from difffilter.figures import formats
     from difffilter.io.files import check_target, read, replacing
-    from difffilter.noise.model import estimate_noise
+    from difffilter.noise.measure import estimate_noise
 
     if plot is not None:
         check_target(Path(plot), overwrite, formats())

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-KINDS_ADDED = names_in("difffilter.noise.models", "KINDS")
+KINDS_ADDED = names_in("difffilter.noise.kinds", "KINDS")
 ADDED = (
     "gaussian, poisson, speckle, salt_and_pepper, camera, correlated or jpeg, alone or with "
     'parameters: "camera(quality=90)".'

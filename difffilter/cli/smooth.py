@@ -186,7 +186,7 @@ def noise(image, sigma, noise, seed, output, overwrite):
     from difffilter.blocks.folders import plan_tasks
     from difffilter.image import like
     from difffilter.io.files import SUFFIXES, check_target, read, write
-    from difffilter.noise.models import add_noise
+    from difffilter.noise.kinds import add_noise
 
     picture = read(image)
     [task] = plan_tasks([Path(image)], output, "_noisy")

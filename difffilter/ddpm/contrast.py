@@ -53,7 +53,7 @@ def levels(
 
 
 def limited(image: NDArray, sigma: float, black: float, white: float, least: float) -> NDArray:
-    """What the network sees of an image: where σ is small, nothing far beyond black and white.
+    """Clip an image near black and white for the network, if σ is small.
 
     Examples
     --------

@@ -18,7 +18,7 @@ from torch import Tensor
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.contrast import levels, limited
-from difffilter.ddpm.maps import by_levels, deviation_of
+from difffilter.ddpm.maps import by_levels
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
@@ -28,7 +28,8 @@ from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.docstring import shared
 from difffilter.image import as_float
-from difffilter.noise.model import Sigma, check_noise_given, estimate_noise
+from difffilter.noise.measure import estimate_noise
+from difffilter.noise.model import Sigma, check_noise_given
 
 __all__ = ["DDPM"]
 
@@ -52,7 +53,7 @@ class DDPM(Denoiser):
         A name in `difffilter.ddpm.available`, or a file. ``None``: ``"natural-color"`` for three
         channels and ``"natural-gray"``, channel by channel, for any other number; in mode ``"mmse"``
         ``"natural-color-real"`` and ``"natural-gray-real"``, for noise of cameras and JPEG of any
-        strength, if σ is estimated and the noise is not white.
+        strength, if σ is estimated and the noise is not white or not the same everywhere.
     mode : {"mmse", "sample", "average"}, default "mmse"
         ``"mmse"`` is the posterior mean, one call of the network: the best PSNR, a little soft.
         ``"sample"`` is one draw from the posterior by the reverse process: as sharp as the
@@ -274,10 +275,10 @@ class DDPM(Denoiser):
             )
         else:
             noise = check_noise_given(given, image, channel_axis, noisy)
-        real = noise.model is not None and not noise.model.white and self.mode == "mmse"
+        real = noise.model is not None and not noise.model.plain and self.mode == "mmse"
         weights = self.weights or default_weights(channels, real=real)
         trained = load(weights, self.device)
-        sigma, deviation = noise.sigma, deviation_of(noise, image, channel_axis)
+        sigma, deviation = noise.sigma, noise.map
         if deviation is not None and self.mode != "mmse":
             raise ValueError(f"sigma is not a number; expected one for mode={self.mode!r}")
         white_sigma = sigma

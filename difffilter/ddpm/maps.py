@@ -7,17 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from difffilter.noise.model import Noise
-
-__all__ = ["by_levels", "deviation_of"]
+__all__ = ["by_levels"]
 
 # The largest ratio of neighbouring levels, and of the highest to the lowest.
 RATIO, SPAN = 1.3, 32
-
-# The standard deviation of the Gaussian for local means, in pixels.
-LOCAL = 1.5
 
 
 def by_levels(restore: Callable[[float], NDArray], y: NDArray, sigma: NDArray) -> NDArray:
@@ -58,19 +52,3 @@ def by_levels(restore: Callable[[float], NDArray], y: NDArray, sigma: NDArray) -
         if share.any():
             result += (share * restore(float(level))).astype(y.dtype)
     return (y + np.minimum(1, sigma / lowest) * (result - y)).astype(y.dtype)
-
-
-def deviation_of(noise: Noise, image: NDArray, channel_axis: int | None) -> NDArray | None:
-    """The standard deviation at each pixel, of white noise that is not equally strong everywhere.
-
-    Returns
-    -------
-    ndarray or None
-        Of the image's shape; ``None`` for other noise.
-    """
-    model = noise.model
-    if model is None or not model.white or model.uniform:
-        return noise.map
-    last = () if channel_axis is None else (channel_axis % image.ndim,)
-    widths = [0.0 if axis in last else LOCAL for axis in range(image.ndim)]
-    return model.deviation(gaussian_filter(image, widths), channel_axis)

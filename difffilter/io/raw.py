@@ -115,7 +115,7 @@ def read_raw(path, max_pixels):
 
 
 def _exif(data, raw):
-    """What the file says of the photograph, as EXIF of its own; None if that is nothing."""
+    """New EXIF with the tags of the file that describe the photograph; None if there are none."""
     from PIL import Image
 
     result = Image.Exif()

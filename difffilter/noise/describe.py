@@ -10,7 +10,7 @@ __all__ = ["channel_names", "described", "unit_of"]
 
 
 def described(model: Any) -> str:
-    """What a model says, in a few lines.
+    """Describe a noise model in a few lines.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def described(model: Any) -> str:
 
     Examples
     --------
-    >>> from difffilter.noise.model import estimate_noise
+    >>> from difffilter.noise.measure import estimate_noise
     >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (128, 128))
     >>> print(described(estimate_noise(noisy)))
     white: independent from pixel to pixel, sigma 24.8/255

@@ -15,7 +15,7 @@ from difffilter.noise.padding import without_padding
 __all__ = ["EXPONENTS", "check_noise", "check_sigma", "estimate_shot_noise", "estimate_sigma"]
 
 # The kinds of noise whose strength can be estimated, with the exponent p of their standard
-# deviation σ·xᵖ where the image is x (as `difffilter.noise.models` adds them).
+# deviation σ·xᵖ where the image is x (as `difffilter.noise.kinds` adds them).
 EXPONENTS = {"gaussian": 0.0, "poisson": 0.5, "speckle": 1.0}
 
 # Patches whose mean is below this share of the brightest patch's are left out: they say little

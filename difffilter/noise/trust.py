@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.image import as_float
-from difffilter.noise.model import NoiseModel, Sigma, assumed_noise, strength_of
+from difffilter.noise.measure import assumed_noise
+from difffilter.noise.model import NoiseModel, Sigma, strength_of
 
 __all__ = ["doubt"]
 
@@ -51,8 +52,7 @@ def doubt(
     if not model.white and model.sigma > STRONGER * sigma:
         return (
             f"the noise is not white and was removed as if sigma were {sigma:.2g}; it is about "
-            f"{model.sigma:.2g}: give a larger sigma"
-            + (", or -m \"ddpm(weights='natural-color-real')\"" if model.channels == 3 else "")
+            f"{model.sigma:.2g}: give a larger sigma, or -m ddpm"
         )
     extent = float(np.ptp(image))
     if sigma > SMALL * extent:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from difffilter.benchmark.study import PHOTOGRAPHS, Case, noisy, read_study
-from difffilter.noise.models import add_noise
+from difffilter.noise.kinds import add_noise
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
 import difffilter as df
-from difffilter.noise.model import assumed_noise
+from difffilter.noise.measure import assumed_noise
 from difffilter.noise.padding import without_padding
 
 PHOTOS = {

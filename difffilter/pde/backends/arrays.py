@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difffilter.image import as_float
-from difffilter.noise.model import assumed_noise
+from difffilter.noise.measure import assumed_noise
 from difffilter.parallel import SMALL, free_cores
 from difffilter.pde.solve import state as states
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from difffilter.image import as_float, check_shape, not_finite
-from difffilter.noise.model import assumed_noise
+from difffilter.noise.measure import assumed_noise
 from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.backends.torch_schemes import evolve
 from difffilter.pde.solve.tiles import sample

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from difffilter.noise.model import estimate_noise
+from difffilter.noise.measure import estimate_noise
 from difffilter.pde.anisotropic import EdgeEnhancing, TensorDiffusion
 from difffilter.pde.choose.risk import OneByOne, _signs, least, least_risk
 from difffilter.pde.curvature_motion import LevelLineMotion

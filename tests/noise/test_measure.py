@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from difffilter.noise.camera import Camera
-from difffilter.noise.model import estimate_noise
+from difffilter.noise.measure import estimate_noise
 from difffilter.noise.trust import doubt
 
 
@@ -92,5 +92,5 @@ def test_a_sample_of_a_large_image_says_as_much(monkeypatch, rng):
     noisy = np.repeat(ramp[..., None], 3, axis=2)
     noisy = noisy + Camera().noise_of(noisy, 0.004, 1e-4, rng)
     whole = estimate_noise(noisy, channel_axis=2)
-    monkeypatch.setattr("difffilter.noise.model.SAMPLE", 1 << 14)
+    monkeypatch.setattr("difffilter.noise.measure.SAMPLE", 1 << 14)
     assert estimate_noise(noisy, channel_axis=2).sigma == pytest.approx(whole.sigma, rel=1e-3)

@@ -11,7 +11,7 @@ from PIL import Image
 
 import difffilter as df
 from difffilter.noise.camera import Camera, read_variance
-from difffilter.noise.models import KINDS, strength
+from difffilter.noise.kinds import KINDS, strength
 
 FLAT = np.full((400, 400), 0.6)
 
