@@ -13,6 +13,7 @@ from difffilter.noise.dct import HIGH, LOWER_HALF, PATCH
 from difffilter.noise.estimation import estimate_sigma
 from difffilter.noise.model import NoiseModel, white_noise
 from difffilter.noise.spectrum import FEWEST, LOW, MIDDLE, Patches, intensity_classes, spectrum_of
+from difffilter.noise.strength import correction
 
 __all__ = ["assumed_noise", "estimate_noise"]
 
@@ -119,10 +120,14 @@ def estimate_noise(
             limit *= 1 + SMALL / pixels
             cap = STRONGER * np.sqrt(np.diagonal(spectrum, axis1=1, axis2=2).mean(axis=0))
             least = _rms(planes, model.levels, np.minimum(model.deviations, cap[:, None]))
-            return replace(model, certain=least > limit)
+            if least <= limit:
+                return replace(model, certain=False)
+            factor = correction(patches, spectrum, model.sigma, float(np.ptp(image)))
+            deviations = factor * model.deviations
+            return replace(model, deviations=deviations, sigma=factor * model.sigma)
     sigma = estimate_sigma(image, channel_axis=channel_axis, mask=mask)
     model = white_noise(sigma, channels)
-    if pixels >= ENOUGH and sigma > 0:
+    if pixels >= ENOUGH and len(patches) and sigma > 0:
         levels, deviations = _by_intensity(patches)
         spread = np.std(np.log(np.maximum(deviations, 1e-6 * sigma)), axis=1).max()
         if spread > EVEN + TEXTURE * (np.ptp(image) / (255 * sigma)) ** 2:
