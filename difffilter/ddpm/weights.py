@@ -1,13 +1,10 @@
-"""Weight files: safetensors with the configuration of their network, each beside a model card.
+"""Weight files of the DDPM, each beside a model card.
 
-No file is ever unpickled. This module imports PyTorch only when it loads a network, so that the
-weights can be listed without it.
+This module imports PyTorch only when it loads a network, so that the weights can be listed without it.
 """
 
 from __future__ import annotations
 
-import difflib
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -15,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.io.files import replacing
+from difffilter.io import weights as files
 
 if TYPE_CHECKING:
     from difffilter.ddpm.unet import UNet
@@ -67,7 +63,7 @@ def available() -> list[str]:
     >>> "natural-gray" in available()
     True
     """
-    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+    return files.available(FOLDER)
 
 
 def find(name_or_path: str | PathLike) -> Path:
@@ -86,17 +82,7 @@ def find(name_or_path: str | PathLike) -> Path:
     FileNotFoundError
         If it is neither.
     """
-    name = str(name_or_path)
-    if name in available():
-        return FOLDER / f"{name}.safetensors"
-    path = Path(name_or_path)
-    if path.is_file():
-        return path
-    near = difflib.get_close_matches(name, available(), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise FileNotFoundError(
-        f"weights is {name!r}; expected a file or one of {', '.join(available()) or '(none)'}{hint}"
-    )
+    return files.find(FOLDER, name_or_path)
 
 
 def card(name_or_path: str | PathLike) -> dict[str, Any]:
@@ -123,13 +109,7 @@ def card(name_or_path: str | PathLike) -> dict[str, Any]:
     >>> card("natural-gray")["channels"]
     1
     """
-    path = find(name_or_path).with_suffix(".json")
-    if not path.exists():
-        return {}
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"the model card {path} is damaged: {error}") from None
+    return files.card(find(name_or_path))
 
 
 def save(
@@ -158,9 +138,6 @@ def save(
     ValueError
         If a weight is not finite in float16.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
-
     tensors = {
         name: value.detach().cpu().contiguous().numpy().astype(np.float16)
         for name, value in net.state_dict().items()
@@ -175,13 +152,7 @@ def save(
     }
     if blind is not None:
         settings["blind"] = blind
-    config = json.dumps(settings)
-    metadata = {"format": FORMAT, "config": config, "sha256": digest(config, tensors)}
-    with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata)
-        except SafetensorError as error:
-            raise OSError(f"cannot write {path}: {error}") from None
+    files.save_arrays(path, tensors, settings, FORMAT)
 
 
 def load(name_or_path: str | PathLike) -> Weights:
@@ -211,20 +182,14 @@ def load(name_or_path: str | PathLike) -> Weights:
     1
     """
     path = find(name_or_path)
-    metadata, tensors = read(path)
-    if metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is a foreign safetensors file; expected the format {FORMAT!r}")
-    if metadata.get("sha256") != digest(metadata.get("config", ""), tensors):
-        raise ValueError(
-            f"{path} is damaged: its content does not have the checksum that it states"
-        )
+    tensors, text, sha256 = files.load_arrays(path, FORMAT)
 
     import torch
 
     from difffilter.ddpm.unet import UNet, UNetConfig
 
     try:
-        config = json.loads(metadata["config"])
+        config = json.loads(text)
         unet, schedule = UNetConfig(**config["unet"]), NoiseSchedule(**config["schedule"])
         low, high = map(float, config["sigma_range"])
         blind = None if config.get("blind") is None else float(config["blind"])
@@ -239,39 +204,4 @@ def load(name_or_path: str | PathLike) -> Weights:
         )
     except RuntimeError as error:
         raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
-    sha256 = metadata["sha256"]
     return Weights(net.eval().requires_grad_(False), schedule, (low, high), sha256, blind)
-
-
-def read(path: str | PathLike) -> tuple[dict[str, str], dict[str, NDArray]]:
-    """Metadata and arrays of a safetensors file.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged or of another kind.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    with open(path, "rb") as stream:
-        start = stream.read(2)
-    try:
-        with safe_open(path, framework="numpy") as file:
-            names = file.keys()
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, TypeError, ValueError) as error:
-        # (A safetensors file, too, may start like that: with the length of its header.)
-        if start == b"PK" or start[:1] == b"\x80":
-            raise ValueError(f"{path} is a pickled checkpoint, which is never loaded") from None
-        raise ValueError(
-            f"{path} is damaged, truncated or not a safetensors file: {error}"
-        ) from None
-
-
-def digest(config: str, tensors: dict[str, NDArray]) -> str:
-    """SHA-256 of a text and of arrays, in the order of their names, in hexadecimal."""
-    state = hashlib.sha256(config.encode())
-    for name in sorted(tensors):
-        state.update(name.encode())
-        state.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return state.hexdigest()

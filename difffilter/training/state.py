@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from difffilter.ddpm.unet import UNet
-from difffilter.ddpm.weights import read
 from difffilter.io.files import replacing
+from difffilter.io.weights import read
 from difffilter.training.config import TrainingConfig
 from difffilter.training.optimisers import Muon
 

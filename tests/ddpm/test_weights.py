@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from difffilter.ddpm import weights
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.io.weights import digest, read
 
 SMALL = UNetConfig(widths=(8,), blocks=1, middle=1, attention=(0,), heads=2, embedding=8)
 SCHEDULE = NoiseSchedule("cosine", 50)
@@ -29,9 +30,9 @@ def path(tmp_path_factory):
 
 def rewrite(path, target, **changes):
     """The file with other metadata, and the checksum that goes with it."""
-    metadata, tensors = weights.read(path)
+    metadata, tensors = read(path)
     metadata |= changes
-    metadata["sha256"] = weights.digest(metadata["config"], tensors)
+    metadata["sha256"] = digest(metadata["config"], tensors)
     save_file(tensors, target, metadata)
     return target
 
@@ -105,7 +106,7 @@ def test_a_file_that_only_starts_like_a_pickle_is_read(tmp_path, length):
     empty = int.from_bytes(path.read_bytes()[:8], "little")
     save_file({"a": np.arange(3)}, path, {"note": "x" * (length - empty)})
     assert path.read_bytes()[:2] == length.to_bytes(2, "little")
-    np.testing.assert_array_equal(weights.read(path)[1]["a"], np.arange(3))
+    np.testing.assert_array_equal(read(path)[1]["a"], np.arange(3))
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"format": "difffilter-ddpm-9"}])
@@ -117,7 +118,7 @@ def test_a_foreign_file_is_an_error(tmp_path, metadata):
 
 
 def test_a_config_of_another_network_is_an_error(path, tmp_path):
-    config = json.loads(weights.read(path)[0]["config"])
+    config = json.loads(read(path)[0]["config"])
     config["unet"]["widths"] = [16]
     other = rewrite(path, tmp_path / "wide.safetensors", config=json.dumps(config))
     with pytest.raises(ValueError, match="do not fit"):
@@ -128,7 +129,7 @@ def test_a_config_of_another_network_is_an_error(path, tmp_path):
     "unet", [{"widths": [7]}, {"depth": 3}, {"widths": "wide"}, {"heads": 0}, {"shuffle": 1.5}]
 )
 def test_a_config_of_no_network_is_an_error(path, tmp_path, unet):
-    config = json.loads(weights.read(path)[0]["config"])
+    config = json.loads(read(path)[0]["config"])
     config["unet"] |= unet
     other = rewrite(path, tmp_path / "odd.safetensors", config=json.dumps(config))
     with pytest.raises(ValueError, match="config"):

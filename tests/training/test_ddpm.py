@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 from difffilter.ddpm import weights
 from difffilter.ddpm.denoiser import DDPM
 from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.io.weights import read
 from difffilter.training import ddpm as training
 from difffilter.training.config import TrainingConfig
 from difffilter.training.data import draw_batch
@@ -41,7 +42,7 @@ def records(output):
 
 
 def tensors(output):
-    return weights.read(output / "checkpoint.safetensors")[1]
+    return read(output / "checkpoint.safetensors")[1]
 
 
 def assert_same_run(output, other):
@@ -72,7 +73,7 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted):
 
 def test_a_checkpoint_has_the_names_it_always_had(uninterrupted):
     """So that runs of earlier versions go on."""
-    metadata, found = weights.read(uninterrupted / "checkpoint.safetensors")
+    metadata, found = read(uninterrupted / "checkpoint.safetensors")
     assert metadata.keys() == {"config", "init", "step"}
     assert json.loads(metadata["config"]) == json.loads(json.dumps(asdict(CONFIG)))
     expected = set()
@@ -229,13 +230,13 @@ def test_a_resumed_run_has_the_weights_it_began_with(folder, tmp_path, uninterru
 def test_a_checkpoint_that_does_not_say_how_it_began_goes_on_with_any_weights(
     folder, tmp_path, uninterrupted
 ):
-    metadata, arrays = weights.read(uninterrupted / "checkpoint.safetensors")
+    metadata, arrays = read(uninterrupted / "checkpoint.safetensors")
     del metadata["init"]
     checkpoint = tmp_path / "checkpoint.safetensors"
     save_file(arrays, checkpoint, metadata)
     init = uninterrupted / "weights.safetensors"
     fit(folder, tmp_path, init=init, resume=True, steps=13, device="cpu")
-    assert "init" not in weights.read(checkpoint)[0]
+    assert "init" not in read(checkpoint)[0]
 
 
 def test_the_end_of_the_log(tmp_path):
@@ -269,7 +270,7 @@ def test_a_weight_file_is_not_a_checkpoint(folder, tmp_path, uninterrupted):
 def test_a_run_can_be_exported_and_used(uninterrupted, tmp_path, rng):
     path = tmp_path / "net.safetensors"
     export(uninterrupted, path)
-    exported, written = weights.read(path), weights.read(uninterrupted / "weights.safetensors")
+    exported, written = read(path), read(uninterrupted / "weights.safetensors")
     assert exported[0] == written[0]
     assert DDPM(weights=path)(rng.random((9, 9)), 0.1).shape == (9, 9)
 
