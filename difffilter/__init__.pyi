@@ -40,6 +40,8 @@ from .pde.forward_backward import ForwardBackward as ForwardBackward
 from .pde.forward_backward import forward_backward as forward_backward
 from .pde.heat import Heat as Heat
 from .pde.heat import heat as heat
+from .pde.learned import Learned as Learned
+from .pde.learned import learned as learned
 from .pde.perona_malik import PeronaMalik as PeronaMalik
 from .pde.perona_malik import perona_malik as perona_malik
 from .pde.srad import SRAD as SRAD

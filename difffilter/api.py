@@ -381,7 +381,8 @@ def scale_space(
     ndarray
         The image at each of the times, of the same shape; float32, or float64 for float64 input.
         Each goes on from the one before, so that all of them cost as much as the last alone; with
-        a fidelity term, which refers to the first image, each starts from there.
+        a fidelity term, which refers to the first image, and for ``"learned"``, each starts from
+        there.
 
     Raises
     ------
@@ -461,9 +462,9 @@ def _visible(image, denoiser, channel_axis, faint):
 
 
 def _evolution(image, denoiser, times, channel_axis):
-    now, held_back = 0.0, denoiser.parameters.get("fidelity", 0)
+    now = 0.0
     for time in times:
-        if held_back:  # by the first image
+        if not denoiser.autonomous:
             yield denoiser.replace(time=time)(image, channel_axis=channel_axis)
             continue
         image = denoiser.replace(time=time - now)(image, channel_axis=channel_axis)

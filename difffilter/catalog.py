@@ -26,6 +26,7 @@ CATALOG = {
     "curvature_motion": "difffilter.pde.curvature_motion:CurvatureMotion",
     "forward_backward": "difffilter.pde.forward_backward:ForwardBackward",
     "srad": "difffilter.pde.srad:SRAD",
+    "learned": "difffilter.pde.learned:Learned",
     "ddpm": "difffilter.ddpm.denoiser:DDPM",
     "blended": "difffilter.blend:Blended",
     "stabilized": "difffilter.stabilized:Stabilized",

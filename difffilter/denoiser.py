@@ -203,6 +203,11 @@ class Denoiser:
         return wrap(self)
 
     @property
+    def autonomous(self) -> bool:
+        """Of a method with a ``time``: whether an evolution goes on from any image on its way."""
+        return True
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The fields and their values; empty for a class that is not a dataclass."""
         return _fields(self)

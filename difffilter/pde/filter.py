@@ -124,6 +124,10 @@ class PDEFilter(Denoiser):
         steps, _ = steps_taken(time, step, self.fidelity)
         return explicit_halo(steps, self.RADIUS, time, spacing, widen=2)
 
+    @property
+    def autonomous(self):
+        return not self.fidelity  # which refers to the first image
+
     def warm_up(self, dtype=np.float32):
         # A plane will do: its kernels are the volumes' as well, or compile quickly.
         replace(self, time=0.1, spacing=None)(np.eye(16, dtype=dtype), 0.1)

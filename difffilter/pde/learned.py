@@ -1,0 +1,277 @@
+"""Learned diffusion: a PDE whose filters and influence functions were learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import distance_transform_edt
+
+from difffilter.checks import check_number
+from difffilter.denoiser import Denoiser, rounded
+from difffilter.docstring import shared
+from difffilter.image import filled_beyond, unmasked
+from difffilter.noise.model import Sigma
+from difffilter.pde.filter import Callback, local_deviation
+from difffilter.pde.kernels.threads import threads_for
+from difffilter.pde.problem import Problem, arrays_only, pose, with_ample_range
+from difffilter.pde.solve import stages as weight_files
+from difffilter.pde.solve.stages import Stages
+
+__all__ = ["Learned", "learned"]
+
+GREY, COLOUR = "deep-gray", "deep-color"
+
+
+@shared
+def learned(
+    image: ArrayLike,
+    time: float | None = None,
+    *,
+    weights: str | PathLike | None = None,
+    sigma: Sigma | None = None,
+    channel_axis: int | None = None,
+    mask: ArrayLike | None = None,
+    callback: Callback = None,
+    full_output: bool = False,
+) -> Any:
+    """Smooth an image by a diffusion that was learned from photographs.
+
+    Perona–Malik diffusion has two filters, the derivatives, and one influence function of the
+    gradient, made by hand. Here are dozens of filters W, and influence functions φ that look at all
+    of their responses [1]_:
+
+        u ← u − Wᵀ φ(W u) − λ (u − f),    φ(h) = κσ · (B max(0, A z + a) + b),    z = n/√(1 + n²),    n = h/κσ.
+
+    A few such steps, each with weights of its own, were trained from end to end.
+
+    Parameters
+    ----------
+    %(image)s Volumes are filtered plane by plane.
+    time : float, optional
+        The number of steps to take; between two steps the image is interpolated. ``None``: all.
+    weights : str or path-like, optional
+        A name that `difffilter weights` lists, or a file; ``None``: ``"deep-gray"``, or
+        ``"deep-color"`` for three channels. Weights for one channel are applied to each.
+    %(call)s
+
+    Returns
+    -------
+    ndarray
+        Same shape; float32, or float64 for float64 input.
+    dict
+        Only with ``full_output``: sigma, weights, the time reached, and the number of steps.
+
+    Raises
+    ------
+    %(errors)s
+
+    Notes
+    -----
+    One set of weights serves all strengths of noise, because it takes the image in units of σ: like
+    the other PDEs it commutes with every change of scale and offset of the intensities. Unlike
+    them it does not conserve the mean exactly, since the image goes on as in a mirror beyond its
+    border, nor does it commute with rotations, and new extrema may arise. It is computed in float32.
+
+    What stands beyond a mask makes no difference: the image is continued there by its nearest pixels.
+
+    References
+    ----------
+    .. [1] Y. Chen, T. Pock, "Trainable nonlinear reaction diffusion: a flexible framework for fast and
+       effective image restoration", IEEE Trans. Pattern Analysis and Machine Intelligence 39(6),
+       2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> bool(learned(noisy, sigma=0.1).std() < 0.02)
+    True
+    """
+    return Learned(weights=weights, time=time).solve(
+        image, sigma, channel_axis=channel_axis, mask=mask, callback=callback,
+        full_output=full_output,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned(Denoiser):
+    """Learned diffusion: the best PDE for photographs with white noise.
+
+    Parameters
+    ----------
+    weights : str or path-like, optional
+        As for `learned`.
+    time : float, optional
+        As for `learned`.
+    sigma : float, optional
+        σ, the strength of the noise; ``None``: that of the call, or else estimated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> noisy = np.random.default_rng(0).normal(0.5, 0.1, (64, 64))
+    >>> Learned().choose(noisy, 0.1)
+    Learned(weights='deep-gray', time=8.0, sigma=0.1)
+    """
+
+    takes_models: ClassVar[bool] = True
+
+    weights: str | PathLike | None = None
+    time: float | None = None
+    sigma: float | None = None
+
+    def __post_init__(self):
+        if self.weights is not None:
+            weight_files.find(self.weights)
+        for name in ("time", "sigma"):
+            if getattr(self, name) is not None:
+                check_number(name, getattr(self, name), least=0)
+
+    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+        return self.solve(noisy, sigma, channel_axis=channel_axis)
+
+    def choose(self, noisy, sigma=None, *, channel_axis=None):
+        if self.is_settled():
+            return self
+        problem = self._pose(noisy, sigma, channel_axis)
+        settled = self._settled(problem)
+        return replace(settled, sigma=None) if _varies(problem) else settled
+
+    def is_settled(self, sigma=None):
+        given = sigma if self.sigma is None else self.sigma
+        return None not in (self.weights, self.time) and given is not None
+
+    def halo(self, axes):
+        if self.weights is None:
+            raise ValueError(f"{self!r} has parameters that are not set; call choose first")
+        radius = weight_files.load(self.weights).radius
+        return (0,) * (axes - 2) + (radius, radius)
+
+    def block(self, box, shape):
+        """The pixels that a block depends on, from a multiple of the cells' side."""
+        wide, _ = super().block(box, shape)
+        multiple = weight_files.load(self.weights).multiple
+        return tuple(
+            (start // multiple * multiple, stop) if axis >= len(wide) - 2 else (start, stop)
+            for axis, (start, stop) in enumerate(wide)
+        ), self
+
+    @property
+    def autonomous(self):
+        return False  # each step has weights of its own
+
+    def warm_up(self, dtype=np.float32):
+        self(np.eye(16, dtype=dtype), 0.1)
+
+    @shared
+    def solve(
+        self,
+        image: ArrayLike,
+        sigma: Sigma | None = None,
+        *,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+        callback: Callback = None,
+        full_output: bool = False,
+    ) -> Any:
+        """The filtered image and, with `full_output`, a dict of what was chosen.
+
+        Parameters are those of `learned`.
+        """
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback is {callback!r}; expected a function of time and image")
+        given, mask = unmasked(image, mask, channel_axis)
+        filled = filled_beyond(given, mask, channel_axis)
+        problem = self._pose(filled, sigma, channel_axis, mask)
+        with threads_for(problem.size):
+            settled = self._settled(problem)
+            result, time = settled._solution(problem, callback)
+        if filled is not given:
+            result = np.where(np.isfinite(given), result, given.astype(result.dtype))
+        if not full_output:
+            return result
+        report = {"sigma": settled.sigma, "weights": settled.weights, "time": time}
+        return result, report | {"steps": int(np.ceil(time))}
+
+    def _pose(self, image, sigma, channel_axis, mask=None) -> Problem:
+        arrays_only(image)
+        sigma = self.sigma if self.sigma is not None else sigma
+        problem = with_ample_range(pose(image, sigma, channel_axis, mask=mask))
+        own = self._stages(problem.channels).channels
+        if own not in (1, problem.channels):
+            raise ValueError(
+                f"weights {str(self.weights)!r} are for {own} channels; the image has "
+                f"{problem.channels}: expected {GREY!r}"
+            )
+        problem.coupled = own == problem.channels
+        vars(problem).pop("state", None)  # to be made anew
+        return problem
+
+    def _stages(self, channels: int) -> Stages:
+        usual = COLOUR if channels == 3 and COLOUR in weight_files.available() else GREY
+        return weight_files.load(self.weights or usual)
+
+    def _settled(self, problem: Problem) -> Learned:
+        if self.is_settled():
+            return self
+        usual = COLOUR if self._stages(problem.channels).channels == 3 else GREY
+        stages = self._stages(problem.channels)
+        time = float(len(stages.stages)) if self.time is None else self.time
+        return replace(
+            self, weights=self.weights or usual, time=time, sigma=rounded(problem.strength())
+        )
+
+    def _solution(self, problem: Problem, callback: Callback) -> tuple[NDArray, float]:
+        """The image, and the time that was reached."""
+        sigma, state = problem.strength(), problem.state
+        if sigma == 0:
+            return problem.as_image(state.copy()), self.time or 0.0
+        deviation = local_deviation(problem, sigma) if _varies(problem) else None
+        if callable(deviation):
+            deviation = deviation(state, problem.mask)
+        filled = state if problem.mask is None else continued(state, problem.mask)
+        f, middle = as_planes(filled), float(filled.mean())
+        f = ((f - middle) / sigma).astype(np.float32)
+        scale = None
+        if deviation is not None:
+            per_channel = as_planes(np.broadcast_to(deviation, state.shape))
+            rms = np.sqrt(np.square(per_channel).mean(axis=1)) / sigma
+            scale = np.ascontiguousarray(rms, np.float32)
+
+        def image_of(u):
+            change = from_planes(sigma * (u - f).astype(state.dtype), state.shape)
+            return problem.as_image(state + change)
+
+        watch = None if callback is None else lambda time, u: callback(time, image_of(u))
+        u, time = self._stages(problem.channels).evolve(f, self.time or 0.0, scale, watch)
+        return image_of(u), time
+
+
+def _varies(problem):
+    """Whether the noise is stronger at some pixels than at others."""
+    problem.strength()  # which estimates the model as well
+    model = problem.model
+    return problem.deviation is not None or not (model is None or model.uniform)
+
+
+def as_planes(state: NDArray) -> NDArray:
+    """A state (B, C, D, H, W) as planes (B D, C, H, W)."""
+    return np.moveaxis(state, 2, 1).reshape(-1, state.shape[1], *state.shape[3:])
+
+
+def from_planes(planes: NDArray, shape: tuple[int, ...]) -> NDArray:
+    """The inverse of `as_planes`."""
+    batch, channels, depth, height, width = shape
+    return np.moveaxis(planes.reshape(batch, depth, channels, height, width), 1, 2)
+
+
+def continued(state: NDArray, mask: NDArray) -> NDArray:
+    """A state (B, C, D, H, W), beyond a mask (1, D, H, W) continued by the nearest pixels."""
+    if not mask.any():
+        return state
+    z, y, x = distance_transform_edt(~mask[0], return_distances=False, return_indices=True)
+    return state[:, :, z, y, x]
