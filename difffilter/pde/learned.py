@@ -44,7 +44,8 @@ def learned(
     gradient, made by hand. Here are dozens of filters W, and influence functions φ that look at all
     of their responses [1]_:
 
-        u ← u − Wᵀ φ(W u) − λ (u − f),    φ(h) = κσ · (B max(0, A z + a) + b),    z = n/√(1 + n²),    n = h/κσ.
+        u ← u − Wᵀ φ(W u) − λ (u − f)
+        φ(h) = κσ · (B max(0, A z + a) + b),    z = n/√(1 + n²),    n = h/κσ
 
     A few such steps, each with weights of its own, were trained from end to end.
 
