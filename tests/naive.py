@@ -372,3 +372,48 @@ def srad(u, time, q0, step, spacing, mask=None):
 
         u = step_with(u, time / steps, spacing, mask, face)
     return u
+
+
+def learned_step(u, f, stage, scale=None):
+    """One step of a learned diffusion of u (C, H, W) in units of σ: u − Wᵀ φ(W u) − λ (u − f)."""
+    channels, height, width = u.shape
+    s, margin = stage.cell, 3 * stage.cell
+
+    def cells(image):
+        """(C s², lines, columns) of the image, which goes on as in a mirror."""
+        before = margin + stage.offset
+        after = [margin + -(n + stage.offset) % s for n in (height, width)]
+        pads = [(0, 0), (before, after[0]), (before, after[1])]
+        x = np.pad(image, pads, mode="symmetric")
+        lines, columns = x.shape[1] // s, x.shape[2] // s
+        x = x.reshape(len(image), lines, s, columns, s).transpose(0, 2, 4, 1, 3)
+        return x.reshape(-1, lines, columns)
+
+    def correlated(x, filters):
+        """Sums over 3×3 cells: one less on either side."""
+        lines, columns = x.shape[1] - 2, x.shape[2] - 2
+        return sum(
+            np.einsum("fc,cyx->fyx", filters[:, :, i, j], x[:, i : i + lines, j : j + columns])
+            for i in range(3)
+            for j in range(3)
+        )
+
+    def tall(vector):
+        return vector[:, None, None]
+
+    sigma = np.ones((1, 1, 1)) if scale is None else cells(scale[None]).mean(axis=0)[None]
+    inner = slice(1, -1) if scale is not None else slice(None)
+    h = correlated(cells(u), stage.filters)
+    local = tall(stage.kappa) * sigma[:, inner, inner]
+    n = np.divide(h, local, out=np.zeros_like(h), where=local > 0)
+    z = n / np.sqrt(1 + n**2)
+    v = np.maximum(0, correlated(z, stage.mixing) + tall(stage.bias))
+    local = local[:, inner, inner]
+    phi = local * (np.einsum("fg,gyx->fyx", stage.influence, v) + tall(stage.level))
+    adjoint = stage.filters.transpose(1, 0, 2, 3)[:, :, ::-1, ::-1]
+    d = correlated(phi, adjoint)
+    lines, columns = d.shape[1:]
+    d = d.reshape(channels, s, s, lines, columns).transpose(0, 3, 1, 4, 2)
+    d = d.reshape(channels, s * lines, s * columns)
+    d = d[:, stage.offset : stage.offset + height, stage.offset : stage.offset + width]
+    return u - d - stage.fidelity * (u - f)
