@@ -52,6 +52,42 @@ def side_by_side(*, clean=None, rows=1, width=1.9, **images):
     return figure
 
 
+def learned_filters(weights="deep-gray", count=8):
+    """Filters of a learned diffusion, and its influence functions beside Perona–Malik's."""
+    from difffilter.pde.solve.stages import load
+
+    stages = load(weights).stages[:4]
+    figure = plt.figure(figsize=(8, 6.2), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(4, 2.2))
+    for axes, stage in zip(above.subplots(len(stages), count), stages, strict=True):
+        s = stage.cell
+        strongest = np.argsort(-np.square(stage.filters).sum(axis=(1, 2, 3)))[:count]
+        for axis, index in zip(axes, strongest, strict=True):
+            cells = stage.filters[index].reshape(s, s, 3, 3)
+            pixels = cells.transpose(2, 0, 3, 1).reshape(3 * s, 3 * s)
+            most = np.abs(pixels).max()
+            axis.imshow(pixels, cmap="gray", vmin=-most, vmax=most)
+            axis.set_axis_off()
+    n = np.linspace(-6, 6, 241)
+    for axis, stage, number in zip(
+        below.subplots(1, 4, sharey=True), stages, (1, 2, 3, 4), strict=True
+    ):
+        strongest = np.argsort(-np.square(stage.filters).sum(axis=(1, 2, 3)))[:count]
+        for index in strongest:
+            response = np.zeros((len(n), len(stage.kappa)))
+            response[:, index] = n / np.sqrt(1 + n**2)
+            hidden = response @ stage.mixing[:, :, 1, 1].T + stage.bias
+            influence = np.maximum(0, hidden) @ stage.influence.T + stage.level
+            own = influence[:, index] - influence[len(n) // 2, index]
+            axis.plot(n, own, linewidth=0.8)
+        axis.plot(n, n / (1 + n**2), "k--", linewidth=1.2, label="Perona–Malik")
+        axis.set(xlabel="h / κσ", title=f"step {number}")
+        axis.grid(alpha=0.3)
+    figure.axes[-4].set_ylabel("φ / κσ")
+    figure.axes[-1].legend(fontsize=7)
+    return figure
+
+
 def compare():
     """The README's picture: the two kinds of diffusion on a photograph."""
     clean, noisy = photograph()
