@@ -19,7 +19,8 @@ START, END = "<!-- written by benchmarks/results_page.py -->", "<!-- end -->"
 
 # The methods in the README's table, and their names there.
 SHOWN = {
-    "ddpm": "`ddpm`, learned",
+    "ddpm": "`ddpm`, a network",
+    "learned": "`learned`, a PDE learned from photographs",
     "BM3D": "BM3D",
     "auto": "`auto`, the default",
     "edge_enhancing": "`edge_enhancing`",

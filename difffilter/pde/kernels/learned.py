@@ -22,8 +22,8 @@ MARGIN = 3
 # Lines of cells in a band, and cells of a block along each axis at most.
 LINES, TALLEST, WIDEST = 4, 64, 256
 
-# Places over which `combine` works at a time: what it reads and writes fits into the first cache.
-CHUNK = 512
+# Places over which `combine` works at a time, at most: eight planes of them fit into the first cache.
+CHUNK = 640
 
 
 @inner
@@ -35,8 +35,9 @@ def combine(weights, bias, planes, first, skip, n, to, start):
     """
     rows, columns = weights.shape
     source = planes.reshape(planes.size)
-    for c in range(0, n, CHUNK):
-        m = min(CHUNK, n - c)
+    chunk = -(-n // -(-n // CHUNK))
+    for c in range(0, n, chunk):
+        m = min(chunk, n - c)
         for i in range(0, rows, 4):
             at = start + c
             t0, t1 = to[i, at : at + m], to[i + 1, at : at + m]
@@ -107,11 +108,12 @@ def strengths(scale, b, s, offset, line, count, left, pitch, to):
 
 
 @inner
-def bounded(z, n):
-    """z ← z / √(1 + z²), which keeps the sign and is at most 1 in size."""
+def bounded(h, inverse, local, n):
+    """h ← z = n/√(1 + n²) with n = h/κσ: of the same sign, and at most 1 in size."""
     one = np.float32(1.0)
     for j in range(n):
-        z[j] /= math.sqrt(one + z[j] * z[j])
+        x = h[j] * (inverse * local[j])
+        h[j] = x / math.sqrt(one + x * x)
 
 
 @inner
@@ -145,11 +147,11 @@ def block(u, f, scale, out, b, s, offset, top, bottom, left, right, analysis, ka
         cells(u, b, s, offset, first - 1, lines + 2, left - 3, pitch, x)
         combine(analysis, none, x, of_x, 0, lines * pitch, z, at * pitch)
         strengths(scale, b, s, offset, first, lines, left - 2, pitch, local)
+        for j in range(lines * pitch):  # where there is no noise, φ is 0
+            local[j] = one / local[j] if local[j] > zero else zero
         for i in range(filters):
             row = z[i, at * pitch : (at + lines) * pitch]
-            for j in range(lines * pitch):
-                row[j] *= one / (kappa[i] * local[j]) if local[j] > zero else zero
-            bounded(row, lines * pitch)
+            bounded(row, one / kappa[i], local, lines * pitch)
 
         at, lines = (0, 2) if before else (2, LINES)
         first = top - 1 if before else line + 1
