@@ -20,7 +20,8 @@ from difffilter.io.weights import read
 from difffilter.training import ddpm as training
 from difffilter.training.config import TrainingConfig
 from difffilter.training.data import draw_batch
-from difffilter.training.ddpm import export, fit
+from difffilter.training.ddpm import fit
+from difffilter.training.export import export
 from difffilter.training.log import last_scores, plot_log
 from difffilter.training.state import TrainingState
 
