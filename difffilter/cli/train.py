@@ -25,10 +25,10 @@ def weights():
     for method, home in (("learned", stages), ("ddpm", ddpm)):
         click.echo(click.style(method, bold=True))
         for name in home.available():
-            _echo_card(name, home.card(name), home.find(name).stat().st_size)
+            echo_card(name, home.card(name), home.find(name).stat().st_size)
 
 
-def _echo_card(name, about, size):
+def echo_card(name, about, size):
     """Print a name, a description and the scores of weights."""
     click.echo(f"  {name:<20}{about.get('description', '')} ({size / 1e6:.1f} MB)")
     for folder, scores in about.get("psnr", {}).items():

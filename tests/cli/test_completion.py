@@ -54,7 +54,7 @@ def completed(words, cwd):
         (["sample", "--weights", "my/"], ["file,my/"]),
         (["train", "photos", "--preset", "gray-s"], ["plain,gray-small"]),
         (["train", "photos", "--preset", "deep"], ["plain,deep-gray", "plain,deep-color"]),
-        (["train", "photos", "-m", "learned", "--preset", "g"], []),
+        (["train", "photos", "-m", "learned", "--preset", ""], ["plain,deep-gray", "plain,deep-color"]),
         (["train", "photos", "--method", "l"], ["plain,learned"]),
         (["train", "photos", "-m", "learned", "--init", "deep-g"], ["plain,deep-gray"]),
         (["train", "photos", "--init", "natural-gray-"], ["plain,natural-gray-real"]),
