@@ -6,6 +6,7 @@ Every completion starts the program anew, so that none imports PyTorch or Numba.
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from click.shell_completion import CompletionItem
 
@@ -13,17 +14,27 @@ __all__ = [
     "DIFFUSIVITIES",
     "PRESETS",
     "SCHEMES",
+    "TRAINED",
     "among",
     "files",
     "folders",
     "labels_in_study",
     "names_in",
+    "presets",
+    "weights_of",
 ]
 
 # The names in modules that import Numba or PyTorch; a test compares them.
 DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
 SCHEMES = ("auto", "explicit", "fsi", "aos")
-PRESETS = ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base")
+PRESETS = {
+    "ddpm": ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base"),
+    "learned": ("deep-gray", "deep-color"),
+}
+TRAINED = tuple(PRESETS)
+
+# Folders of weights within the package.
+WEIGHTS = {"ddpm": "ddpm/weights", "learned": "pde/weights"}
 
 
 def files(ctx, param, incomplete):
@@ -45,6 +56,34 @@ def among(*words):
     return complete
 
 
+def presets(ctx, param, incomplete):
+    """Completion among the presets of the method on the command line, or of all methods."""
+    named = PRESETS.get(ctx.params.get("method"))
+    return among(*(named or sum(PRESETS.values(), ())))(ctx, param, incomplete)
+
+
+def weights_of(method=None, *others):
+    """Completion among the installed weights of a method, of other words, and of paths.
+
+    Parameters
+    ----------
+    method : str, optional
+        ``None``: the method on the command line, or else ``"ddpm"``.
+    *others : str
+        More words.
+    """
+
+    def complete(ctx, param, incomplete):
+        from difffilter.io.weights import available
+
+        folder = WEIGHTS.get(method or ctx.params.get("method") or "ddpm", "")
+        names = available(Path(__file__).parents[1] / folder)
+        found = among(*names, *others)(ctx, param, incomplete)
+        return found or files(ctx, param, incomplete)
+
+    return complete
+
+
 def labels_in_study(ctx, param, incomplete):
     """Completion among the labels of the study on the command line, or else among all methods."""
     from difffilter.benchmark.study import labels_of
@@ -59,7 +98,7 @@ def labels_in_study(ctx, param, incomplete):
     return among(*labels)(ctx, param, incomplete)
 
 
-def names_in(module, attribute, *others, or_files=False):
+def names_in(module, attribute, *others):
     """Completion among the names that a module lists.
 
     Parameters
@@ -69,13 +108,10 @@ def names_in(module, attribute, *others, or_files=False):
         returns one.
     *others : str
         More words.
-    or_files : bool, default False
-        Whether to complete paths if no name fits.
     """
 
     def complete(ctx, param, incomplete):
         names = getattr(import_module(module), attribute)
-        found = among(*(names() if callable(names) else names), *others)(ctx, param, incomplete)
-        return files(ctx, param, incomplete) if or_files and not found else found
+        return among(*(names() if callable(names) else names), *others)(ctx, param, incomplete)
 
     return complete

@@ -9,7 +9,7 @@ import threading
 
 import click
 
-__all__ = ["make_denoiser", "quoted", "search_current_folder", "warm_up"]
+__all__ = ["make_denoiser", "quoted", "require_torch", "search_current_folder", "warm_up"]
 
 
 def search_current_folder():
@@ -24,6 +24,13 @@ def make_denoiser(method, **parameters):
 
     search_current_folder()
     return make(method, **parameters)
+
+
+def require_torch():
+    """Raise an error that says how to install PyTorch if it is missing."""
+    from difffilter.catalog import make
+
+    make("ddpm")
 
 
 def quoted(method):

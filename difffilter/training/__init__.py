@@ -1,4 +1,4 @@
-"""Training: one loop for everything here that learns, and the DDPM as its first user.
+"""Training: one loop for everything here that learns, the DDPM and the learned diffusion.
 
 Names are imported on first use, so that importing the package does not import PyTorch.
 """

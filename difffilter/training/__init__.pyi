@@ -1,5 +1,9 @@
 from .config import PRESETS as PRESETS
+from .config import LearnedConfig as LearnedConfig
 from .config import TrainingConfig as TrainingConfig
-from .ddpm import export as export
 from .ddpm import fit as fit
+from .export import export as export
+from .learned import fit_learned as fit_learned
+from .learned_network import LearnedDiffusion as LearnedDiffusion
+from .learned_network import StepConfig as StepConfig
 from .log import plot_log as plot_log

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
+
+from torch import nn
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.unet import UNetConfig
+from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.training.learned_network import PLAN, LearnedDiffusion, StepConfig
 
-__all__ = ["PRESETS", "TrainingConfig", "check_init", "check_unchanged", "learning_rate"]
+__all__ = [
+    "CONFIGS",
+    "PRESETS",
+    "LearnedConfig",
+    "RunConfig",
+    "TrainingConfig",
+    "check_init",
+    "check_unchanged",
+    "learning_rate",
+]
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 NOISES = ("gaussian", "real")
@@ -20,8 +33,60 @@ NOISES = ("gaussian", "real")
 RESUMED = "as in the run that is resumed, of which only steps can change"
 
 
+class RunConfig(ABC):
+    """The settings that every run has, and the network that it trains.
+
+    Attributes
+    ----------
+    method : str
+        The method of the catalog that uses the weights.
+    adam_most, adam_decay : float
+        Of the weights that are not matrices: the highest peak of the learning rate, and the weight
+        decay.
+    """
+
+    method: ClassVar[str]
+    adam_most: ClassVar[float] = math.inf
+    adam_decay: ClassVar[float] = 0.01
+
+    steps: int
+    batch: int
+    crop: int
+    learning_rate: float
+    warmup: int
+    ema: float
+    clip: float
+    sigma_range: tuple[float, float]
+    validation: int
+    validate_every: int
+    precision: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        # A config read from JSON has a list.
+        object.__setattr__(self, "sigma_range", tuple(self.sigma_range))
+        for name in ("steps", "batch", "crop", "validate_every"):
+            check_whole(name, getattr(self, name), least=1)
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_choice("precision", self.precision, PRECISIONS)
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """A network with random weights."""
+
+    @classmethod
+    @abstractmethod
+    def from_dict(cls, values: dict[str, Any]) -> RunConfig:
+        """The inverse of `dataclasses.asdict`."""
+
+
 @dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(RunConfig):
     """Everything that decides what a training run of a DDPM computes.
 
     Parameters
@@ -76,6 +141,8 @@ class TrainingConfig:
     8
     """
 
+    method: ClassVar[str] = "ddpm"
+
     unet: UNetConfig = field(default_factory=UNetConfig)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     steps: int = 12_000
@@ -96,15 +163,17 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        # A config read from JSON has a list.
-        object.__setattr__(self, "sigma_range", tuple(self.sigma_range))
-        for name in ("steps", "batch", "crop", "validate_every"):
-            check_whole(name, getattr(self, name), least=1)
-        check_number("learning_rate", self.learning_rate, above=0)
-        check_choice("precision", self.precision, PRECISIONS)
+        super().__post_init__()
         check_choice("noise", self.noise, NOISES)
         if self.crop % self.unet.multiple:
             raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
+
+    @property
+    def channels(self) -> int:
+        return self.unet.channels
+
+    def network(self) -> UNet:
+        return UNet(self.unet)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
@@ -116,14 +185,109 @@ class TrainingConfig:
         return cls(**{**values, **nested})
 
 
-def check_unchanged(given: Mapping[str, Any], saved: TrainingConfig) -> None:
+@dataclass(frozen=True)
+class LearnedConfig(RunConfig):
+    """Everything that decides what a training run of a learned diffusion computes.
+
+    Parameters
+    ----------
+    channels : {1, 3}, default 1
+        1 for grey, 3 for colour.
+    plan : tuple of StepConfig, optional
+        The steps of the diffusion; the default has eight.
+    steps : int, default 14 000
+        Length of the run; the learning rate falls to 0 along a cosine that ends here.
+    batch, crop : int, default 12 and 64
+        Crops per training step, over all processes, and their side in pixels.
+    learning_rate : float, default 6e-3
+        Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices;
+        of AdamW for the others, at most 3e-3.
+    warmup : int, default 200
+        Steps of linear warm-up.
+    ema : float, default 0.997
+        Decay of the moving average of the weights, which is what is kept in the end.
+    clip : float, default 1.0
+        Largest norm of the gradient; a longer one is scaled down to it.
+    sigma_range : tuple of float, default (3/255, 60/255)
+        Range of the σ of the noise, which is log-uniform, in units of an image in [0, 1].
+    intermediate : float, default 0.1
+        Weight of the mean error of the images before the last, which makes each a denoised one.
+    validation : int, default 12
+        Number of images set aside for validation, evenly spaced in the sorted list of files.
+    validate_every : int, default 500
+        Training steps between two validations.
+    precision : {"auto", "bfloat16", "float32"}, default "auto"
+        As in `TrainingConfig`.
+    seed : int, default 0
+        Seed of the initial weights and of all draws.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> len(LearnedConfig(channels=3).plan)
+    8
+    """
+
+    method: ClassVar[str] = "learned"
+    adam_most: ClassVar[float] = 3e-3
+    # Decay would draw each κ to the norm of its filter.
+    adam_decay: ClassVar[float] = 0.0
+
+    channels: int = 1
+    plan: tuple[StepConfig, ...] = PLAN
+    steps: int = 14_000
+    batch: int = 12
+    crop: int = 64
+    learning_rate: float = 6e-3
+    warmup: int = 200
+    ema: float = 0.997
+    clip: float = 1.0
+    sigma_range: tuple[float, float] = (3 / 255, 60 / 255)
+    intermediate: float = 0.1
+    validation: int = 12
+    validate_every: int = 500
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "plan", tuple(self.plan))
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels is {self.channels}; expected 1 or 3")
+        if not self.plan:
+            raise ValueError("plan is empty; expected at least one step")
+        check_number("intermediate", self.intermediate, least=0)
+        low, high = self.sigma_range
+        if not 0 < low <= high:
+            raise ValueError(f"sigma_range is {self.sigma_range}; expected 0 < low ≤ high")
+
+    def network(self) -> LearnedDiffusion:
+        return LearnedDiffusion(self.channels, self.plan)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> LearnedConfig:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**values | {"plan": tuple(StepConfig(**step) for step in values["plan"])})
+
+
+# By the method that uses the weights.
+CONFIGS: dict[str, type[RunConfig]] = {
+    config.method: config for config in (TrainingConfig, LearnedConfig)
+}
+
+
+def check_unchanged(given: Mapping[str, Any], saved: RunConfig) -> None:
     """Raise an error for settings that contradict those of the run that is resumed.
 
     Parameters
     ----------
     given : mapping of str to Any
-        Fields of a TrainingConfig; those that are missing contradict nothing.
-    saved : TrainingConfig
+        Fields of a config; those that are missing contradict nothing.
+    saved : RunConfig
         That of the run.
 
     Raises
@@ -175,7 +339,7 @@ def check_init(given: Mapping[str, str], saved: Mapping[str, str] | None) -> Non
         raise ValueError(f"init is {shown}; expected {expected}, {RESUMED}")
 
 
-def learning_rate(config: TrainingConfig, step: int) -> float:
+def learning_rate(config: RunConfig, step: int) -> float:
     """Learning rate of the step that follows `step` finished ones: warm-up, then a cosine to 0."""
     warm = min(1, (step + 1) / max(config.warmup, 1))
     return config.learning_rate * warm * (1 + math.cos(math.pi * step / config.steps)) / 2
@@ -189,11 +353,13 @@ LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500
 # To start from weights for Gaussian noise, hence with a lower learning rate.
 REAL: dict[str, Any] = {"noise": "real", "learning_rate": 1.5e-3}
 
-PRESETS = {
+PRESETS: dict[str, RunConfig] = {
     "gray-small": TrainingConfig(),
     "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
     "gray-real": TrainingConfig(**REAL),
     "color-real": TrainingConfig(unet=UNetConfig(channels=3), **REAL),
     "gray-base": TrainingConfig(unet=BASE, **LONG),
     "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
+    "deep-gray": LearnedConfig(),
+    "deep-color": LearnedConfig(channels=3),
 }

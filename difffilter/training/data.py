@@ -1,6 +1,6 @@
 """Training data: a folder of photographs, and random crops of them.
 
-Crops, steps and noise of training step n come from a generator seeded by (seed, n). So a resumed
+Crops and noise of training step n come from a generator seeded by (seed, n). So a resumed
 run draws what the unbroken one would have drawn, and a run on several processes what a single one
 would.
 """
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.io.picture import Picture
-from difffilter.training.config import TrainingConfig
+from difffilter.training.config import LearnedConfig, RunConfig, TrainingConfig
 
-__all__ = ["draw_batch", "load_images", "set_aside", "signed"]
+__all__ = ["draw_batch", "draw_noisy", "load_images", "set_aside", "signed"]
 
 
 def load_images(folder: str | PathLike, channels: int) -> list[NDArray]:
@@ -107,15 +107,46 @@ def image_at(position: int, count: int, seed: int) -> int:
     return order.permutation(count)[place]
 
 
-def draw_batch(
-    images: list[NDArray], config: TrainingConfig, step: int
-) -> tuple[NDArray, NDArray, int]:
-    """Crops and steps t of one training step, and a seed for their noise.
+def draw_crops(
+    images: list[NDArray], config: RunConfig, step: int
+) -> tuple[NDArray, np.random.Generator]:
+    """Crops of one training step, and the generator for what else it draws.
 
     Parameters
     ----------
     images : list of ndarray (C, H, W)
         Each at least ``config.crop`` high and wide, as `load_images` returns them.
+    config : RunConfig
+    step : int
+        Number of the training step.
+
+    Returns
+    -------
+    x0 : float32 ndarray (batch, C, crop, crop)
+        In [−1, 1].
+    rng : numpy.random.Generator
+    """
+    rng = np.random.default_rng([config.seed, step])
+    crops = []
+    for position in range(step * config.batch, (step + 1) * config.batch):
+        image = images[image_at(position, len(images), config.seed)]
+        top, left = (rng.integers(extent - config.crop + 1) for extent in image.shape[1:])
+        crop = image[:, top : top + config.crop, left : left + config.crop]
+        vertical, horizontal, transposed = rng.integers(2, size=3)
+        crop = crop[:, :: 1 - 2 * vertical, :: 1 - 2 * horizontal]
+        crops.append(signed(crop.swapaxes(1, 2) if transposed else crop))
+    return np.stack(crops), rng
+
+
+def draw_batch(
+    images: list[NDArray], config: TrainingConfig, step: int
+) -> tuple[NDArray, NDArray, int]:
+    """Crops and steps t of one training step of a DDPM, and a seed for their noise.
+
+    Parameters
+    ----------
+    images : list of ndarray (C, H, W)
+        As for `draw_crops`.
     config : TrainingConfig
     step : int
         Number of the training step.
@@ -127,17 +158,36 @@ def draw_batch(
     t : float64 ndarray (batch,)
     seed : int
     """
-    rng = np.random.default_rng([config.seed, step])
-    crops = []
-    for position in range(step * config.batch, (step + 1) * config.batch):
-        image = images[image_at(position, len(images), config.seed)]
-        top, left = (rng.integers(extent - config.crop + 1) for extent in image.shape[1:])
-        crop = image[:, top : top + config.crop, left : left + config.crop]
-        vertical, horizontal, transposed = rng.integers(2, size=3)
-        crop = crop[:, :: 1 - 2 * vertical, :: 1 - 2 * horizontal]
-        crops.append(signed(crop.swapaxes(1, 2) if transposed else crop))
+    crops, rng = draw_crops(images, config, step)
     sigma = config.sigma * np.exp(config.spread * rng.standard_normal(config.batch))
     t = config.schedule.step_of(2 * sigma.clip(*config.sigma_range))
     uniform = rng.random(config.batch) < config.uniform
     t[uniform] = rng.uniform(1, config.schedule.T, size=uniform.sum())
-    return np.stack(crops), t, int(rng.integers(2**63))
+    return crops, t, int(rng.integers(2**63))
+
+
+def draw_noisy(
+    images: list[NDArray], config: LearnedConfig, step: int
+) -> tuple[NDArray, NDArray, int]:
+    """Crops and strengths of noise of one training step of a learned diffusion, and a seed for it.
+
+    Parameters
+    ----------
+    images : list of ndarray (C, H, W)
+        As for `draw_crops`.
+    config : LearnedConfig
+    step : int
+        Number of the training step.
+
+    Returns
+    -------
+    x0 : float32 ndarray (batch, C, crop, crop)
+        In [−1, 1].
+    sigma : float32 ndarray (batch,)
+        For an image in [0, 1].
+    seed : int
+    """
+    crops, rng = draw_crops(images, config, step)
+    low, high = np.log(config.sigma_range)
+    sigma = np.exp(rng.uniform(low, high, config.batch))
+    return crops, sigma.astype(np.float32), int(rng.integers(2**63))

@@ -43,10 +43,12 @@ def training_steps(
         state.net.zero_grad()
         share.backward()
         torch.nn.utils.clip_grad_norm_(state.net.parameters(), config.clip)
-        for optimizer in state.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, state.step)
-            optimizer.step()
+        rate = learning_rate(config, state.step)
+        muon, adam = state.optimizers
+        muon.param_groups[0]["lr"] = rate
+        adam.param_groups[0]["lr"] = rate * min(1, config.adam_most / config.learning_rate)
+        muon.step()
+        adam.step()
         state.ema.update_parameters(state.net)
         state.step += 1
 

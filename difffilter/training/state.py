@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from os import PathLike
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -15,13 +15,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from difffilter.ddpm.unet import UNet
 from difffilter.io.files import replacing
 from difffilter.io.weights import read
-from difffilter.training.config import TrainingConfig
+from difffilter.training.config import CONFIGS, RunConfig
 from difffilter.training.optimisers import Muon
 
 __all__ = ["TrainingState", "progress"]
+
+# The method of a checkpoint that names none.
+USUAL = "ddpm"
 
 
 class TrainingState:
@@ -32,14 +34,14 @@ class TrainingState:
 
     Parameters
     ----------
-    config : TrainingConfig
+    config : RunConfig
     device : torch.device
 
     Attributes
     ----------
     step : int
         Number of finished steps.
-    net : UNet
+    net : torch.nn.Module
     ema : torch.optim.swa_utils.AveragedModel
         Moving average of the weights of `net`.
     optimizers : tuple of torch.optim.Optimizer
@@ -49,19 +51,19 @@ class TrainingState:
         ``None`` if the checkpoint is of a version that did not record it.
     """
 
-    def __init__(self, config: TrainingConfig, device: torch.device) -> None:
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            net = UNet(config.unet)
+            net = config.network()
         self.config = config
-        self.net: UNet = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.net: nn.Module = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = AveragedModel(self.net, multi_avg_fn=warmed_up(config.ema))
         self.ema.eval().requires_grad_(False)
         matrices = [weight for weight in self.net.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.net.parameters() if weight.ndim == 1]
+        others = [weight for weight in self.net.parameters() if weight.ndim <= 1]
         self.optimizers = (
             Muon(matrices, config.learning_rate),
-            torch.optim.AdamW(others, config.learning_rate, fused=True),
+            torch.optim.AdamW(others, weight_decay=config.adam_decay, fused=True),
         )
         self.init: dict[str, str] | None = {}
         self._start_at(0)
@@ -73,9 +75,9 @@ class TrainingState:
         self.ema.n_averaged.fill_(step + 1)
 
     @property
-    def averaged(self) -> UNet:
+    def averaged(self) -> nn.Module:
         """The network with the averaged weights, which is what is kept in the end."""
-        return cast(UNet, self.ema.module)
+        return self.ema.module
 
     def start_from(self, net: nn.Module) -> None:
         """Copy the weights of another network wherever their shapes are those of this one.
@@ -106,7 +108,9 @@ class TrainingState:
         for parameter, weight in self.net.named_parameters():
             for name, value in self.moments(weight).items():
                 tensors[f"moments/{parameter}/{name}"] = value
-        metadata = {"config": json.dumps(asdict(self.config)), "step": str(self.step)}
+        metadata = {"config": json.dumps(vars(self.config), default=asdict), "step": str(self.step)}
+        if self.config.method != USUAL:
+            metadata["method"] = self.config.method
         if self.init is not None:
             metadata["init"] = json.dumps(self.init)
         contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}
@@ -165,7 +169,7 @@ class TrainingState:
         return state
 
 
-def progress(path: str | PathLike) -> tuple[TrainingConfig, int]:
+def progress(path: str | PathLike) -> tuple[RunConfig, int]:
     """The settings of a checkpoint, and the number of finished steps.
 
     Raises
@@ -179,9 +183,10 @@ def progress(path: str | PathLike) -> tuple[TrainingConfig, int]:
 
 
 def _progress(path, metadata):
-    if "step" not in metadata:
+    kind = CONFIGS.get(metadata.get("method", USUAL))
+    if "step" not in metadata or kind is None:
         raise ValueError(f"{path} is not a training checkpoint")
-    return TrainingConfig.from_dict(json.loads(metadata["config"])), int(metadata["step"])
+    return kind.from_dict(json.loads(metadata["config"])), int(metadata["step"])
 
 
 def warmed_up(most: float) -> Callable[[Any, Any, Tensor | int], None]:

@@ -53,6 +53,12 @@ def completed(words, cwd):
           "plain,natural-gray-real", "plain,auto"]),
         (["sample", "--weights", "my/"], ["file,my/"]),
         (["train", "photos", "--preset", "gray-s"], ["plain,gray-small"]),
+        (["train", "photos", "--preset", "deep"], ["plain,deep-gray", "plain,deep-color"]),
+        (["train", "photos", "-m", "learned", "--preset", ""], ["plain,deep-gray", "plain,deep-color"]),
+        (["train", "photos", "--method", "l"], ["plain,learned"]),
+        (["train", "photos", "-m", "learned", "--init", "deep-g"], ["plain,deep-gray"]),
+        (["train", "photos", "--init", "natural-gray-"], ["plain,natural-gray-real"]),
+        (["train", "photos", "--init", "deep"], ["file,deep"]),
         (["report", "res"], ["dir,res"]),
     ],
 )  # fmt: skip
@@ -80,7 +86,12 @@ def test_names_that_are_written_twice_agree():
 
     assert tuple(DIFFUSIVITIES) == completion.DIFFUSIVITIES
     assert ("auto", *SCHEMES) == completion.SCHEMES
-    assert tuple(PRESETS) == completion.PRESETS
+    presets = {
+        method: tuple(name for name, config in PRESETS.items() if config.method == method)
+        for method in completion.TRAINED
+    }
+    assert presets == completion.PRESETS
+    assert sum(map(len, presets.values())) == len(PRESETS)
 
 
 def test_every_text_argument_is_completed():

@@ -74,6 +74,7 @@ def test_all_but_the_learned_method_works_without_torch(folder):
     assert text.stderr == "left out: ddpm needs torch: pip install 'difffilter[ddpm]'\n"
     assert "perona_malik" in text.stdout
     assert "pip install 'difffilter[ddpm]'" in without_torch("methods").stdout
+    assert "  deep-gray " in without_torch("weights").stdout
     text = without_torch("smooth", "grey.png", "-m", "ddpm", "-o", "out.png")
     assert text.returncode == 2
     assert text.stderr == "error: ddpm needs torch: pip install 'difffilter[ddpm]'\n"

@@ -1,11 +1,20 @@
 """The configuration of a training run."""
 
-from dataclasses import replace
+import json
+import re
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from difffilter.training.config import TrainingConfig, learning_rate
+from difffilter.training.config import (
+    CONFIGS,
+    PRESETS,
+    LearnedConfig,
+    TrainingConfig,
+    learning_rate,
+)
+from difffilter.training.learned_network import StepConfig
 
 CONFIG = TrainingConfig()
 
@@ -29,3 +38,41 @@ def test_a_crop_must_fit_the_network():
 def test_bad_configs_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} is '?{value}"):
         replace(CONFIG, **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"channels": 2}, "channels is 2; expected 1 or 3"),
+        ({"plan": ()}, "plan is empty; expected at least one step"),
+        ({"batch": 0}, "batch is 0; expected a whole number ≥ 1"),
+        ({"intermediate": -1}, "intermediate is -1; expected a finite number ≥ 0"),
+        ({"sigma_range": (0, 0.1)}, "sigma_range is (0, 0.1); expected 0 < low ≤ high"),
+        ({"sigma_range": (0.2, 0.1)}, "sigma_range is (0.2, 0.1); expected 0 < low ≤ high"),
+        ({"precision": "half"}, "precision is 'half'; expected one of auto, bfloat16, float32"),
+    ],
+)
+def test_bad_settings_of_a_learned_diffusion_are_named(settings, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        LearnedConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"cell": 3}, "cell is 3; expected a multiple of 2"),
+        ({"filters": 6}, "filters is 6; expected a multiple of 4"),
+        ({"hidden": 0}, "hidden is 0; expected a whole number ≥ 1"),
+        ({"cell": 2, "offset": 2}, "offset is 2; expected less than the cell's 2"),
+    ],
+)
+def test_bad_sizes_of_a_step_are_named(sizes, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        StepConfig(**sizes)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_survives_json(preset):
+    config = PRESETS[preset]
+    text = json.dumps(asdict(config))
+    assert CONFIGS[config.method].from_dict(json.loads(text)) == config

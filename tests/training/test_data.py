@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from difffilter.training.config import TrainingConfig
-from difffilter.training.data import draw_batch, load_images, set_aside, signed
+from difffilter.training.config import LearnedConfig, TrainingConfig
+from difffilter.training.data import draw_batch, draw_noisy, load_images, set_aside, signed
 
 CONFIG = TrainingConfig(batch=4, crop=16)
 
@@ -152,3 +152,12 @@ def test_sigma_drawn_stays_in_its_range():
     sigma = config.schedule.sigma_tilde(draw_batch([image], config, 0)[1]) / 2
     assert sigma.min() == pytest.approx(0.1)
     assert sigma.max() == pytest.approx(0.12)
+
+
+def test_the_noise_of_a_learned_diffusion_is_log_uniform():
+    image = np.zeros((1, 16, 16), np.uint8)
+    config = LearnedConfig(batch=10_000, crop=16, sigma_range=(0.01, 0.1))
+    _, sigma, seed = draw_noisy([image], config, 0)
+    assert 0.01 <= sigma.min() < sigma.max() <= 0.1
+    assert np.histogram(np.log10(sigma), 10, (-2, -1))[0] == pytest.approx(1000, rel=0.1)
+    assert draw_noisy([image], config, 1)[2] != seed

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from runs import assert_same_run, records, tensors
 from safetensors.numpy import save_file
 
 from difffilter.ddpm import weights
@@ -20,7 +21,8 @@ from difffilter.io.weights import read
 from difffilter.training import ddpm as training
 from difffilter.training.config import TrainingConfig
 from difffilter.training.data import draw_batch
-from difffilter.training.ddpm import export, fit
+from difffilter.training.ddpm import fit
+from difffilter.training.export import export
 from difffilter.training.log import last_scores, plot_log
 from difffilter.training.state import TrainingState
 
@@ -33,24 +35,6 @@ CONFIG = TrainingConfig(
     validation=2,
     validate_every=5,
 )
-
-
-def records(output):
-    """The log without its timings."""
-    lines = [json.loads(line) for line in (output / "log.jsonl").read_text().splitlines()]
-    return [{key: line[key] for key in line if key != "seconds"} for line in lines]
-
-
-def tensors(output):
-    return read(output / "checkpoint.safetensors")[1]
-
-
-def assert_same_run(output, other):
-    assert records(output) == records(other)
-    mine, theirs = tensors(output), tensors(other)
-    assert mine.keys() == theirs.keys()
-    for name in mine:
-        np.testing.assert_array_equal(mine[name], theirs[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from difffilter.training.config import TrainingConfig, learning_rate
+from difffilter.training.config import LearnedConfig, TrainingConfig, learning_rate
 from difffilter.training.loop import training_steps
 from difffilter.training.state import TrainingState, warmed_up
 
@@ -42,6 +42,16 @@ def test_each_step_is_taken_when_it_is_asked_for(state):
         for optimizer in state.optimizers:
             (group,) = optimizer.param_groups
             assert group["lr"] == learning_rate(state.config, count - 1)
+
+
+@pytest.mark.parametrize(("highest", "adam"), [(6e-3, 3e-3), (1e-3, 1e-3)])
+def test_what_is_no_matrix_learns_slowly_and_without_decay(highest, adam):
+    state = TrainingState(LearnedConfig(learning_rate=highest, warmup=0), CPU)
+    matrices, others = (optimizer.param_groups[0] for optimizer in state.optimizers)
+    assert {weight.ndim for weight in others["params"]} == {0, 1}
+    assert others["weight_decay"] == 0
+    next(training_steps(state, squares(state, [])))
+    assert (matrices["lr"], others["lr"]) == (highest, adam)
 
 
 def test_the_moving_average_is_that_of_its_definition(state):

@@ -1,0 +1,44 @@
+"""The weights of a training run as a weight file."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from difffilter.training import ddpm, learned
+from difffilter.training.run import CHECKPOINT
+from difffilter.training.state import TrainingState
+
+__all__ = ["export"]
+
+METHODS = {"ddpm": ddpm.METHOD, "learned": learned.METHOD}
+
+
+def export(run: str | PathLike, path: str | PathLike) -> None:
+    """Write the averaged weights of a training run, finished or not, as a weight file.
+
+    Parameters
+    ----------
+    run : str or Path
+        The folder that `fit` or `fit_learned` wrote to.
+    path : str or Path
+        The file, ``*.safetensors``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run has no checkpoint yet.
+    ValueError
+        If the checkpoint is damaged.
+
+    Examples
+    --------
+    >>> export("runs/mine", "mine.safetensors")  # doctest: +SKIP
+    """
+    checkpoint = Path(run) / CHECKPOINT
+    if not checkpoint.exists():
+        raise FileNotFoundError(f"there is no {checkpoint}")
+    state = TrainingState.load(checkpoint, torch.device("cpu"))
+    METHODS[state.config.method].write(state, path)

@@ -1,0 +1,153 @@
+"""Train a learned diffusion on a folder of photographs, as `ddpm` trains a DDPM."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import cast
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from difffilter.pde.solve import stages
+from difffilter.pde.solve.stages import Stages
+from difffilter.training.config import PRESETS, LearnedConfig
+from difffilter.training.data import draw_noisy
+from difffilter.training.learned_network import LearnedDiffusion
+from difffilter.training.loss import GROWTH, Loss
+from difffilter.training.run import Method, run
+from difffilter.training.state import TrainingState
+from difffilter.training.validation import SIGMA, validation_psnr, with_white_noise
+
+__all__ = ["METHOD", "fit_learned"]
+
+
+def fit_learned(
+    folder: str | PathLike,
+    output: str | PathLike,
+    config: LearnedConfig | None = None,
+    *,
+    init: str | PathLike | None = None,
+    resume: bool = False,
+    steps: int | None = None,
+    device: str = "auto",
+    checkpoint_seconds: float = 60.0,
+) -> Path:
+    """Train a learned diffusion; under ``torchrun``, on several processes at once.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of training images.
+    output : str or Path
+        Folder for ``checkpoint.safetensors``, to resume from, ``weights.safetensors``, to denoise
+        with, and ``log.jsonl``; made if missing.
+    config : LearnedConfig, optional
+        ``None``: ``PRESETS["deep-gray"]``; with `resume`, that of the checkpoint, which another one
+        must not contradict.
+    init : str or Path, optional
+        Weights to start from, a name or a file; what has another shape starts afresh. Filters for
+        grey become filters for colour. ``None``: random filters and no diffusion; with `resume`,
+        the weights of the run, which others must not contradict.
+    resume : bool, default False
+        Go on from the checkpoint in `output`, exactly as if the run had never stopped.
+    steps : int, optional
+        New length of the run. A resumed run then follows the cosine to the new end from the step
+        it is at. ``None``: the config's.
+    device : str, default "auto"
+        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
+    checkpoint_seconds : float, default 60
+        Wall time between two checkpoints.
+
+    Returns
+    -------
+    Path
+        The weight file, for ``learned(weights=...)``.
+
+    Raises
+    ------
+    FileExistsError
+        If `output` has a checkpoint and `resume` is False.
+    FileNotFoundError
+        If there are no images, no such weights as `init`, or no checkpoint to resume from.
+    TypeError
+        If `config` is that of a DDPM.
+    ValueError
+        If `config` or `init` contradicts the run that is resumed, or more than `steps` are done.
+    ValueError
+        If an image cannot be read, none is as large as a crop, or the batch does not divide among
+        the processes.
+    FloatingPointError
+        If the loss stops being a finite number.
+    MemoryError
+        If the run does not fit into memory.
+
+    Notes
+    -----
+    The noise is white, the network sees images in units of its σ, and ``log.jsonl`` is as `fit`
+    writes it.
+
+    References
+    ----------
+    Y. Chen, T. Pock, "Trainable nonlinear reaction diffusion: a flexible framework for fast and
+    effective image restoration", IEEE Trans. Pattern Analysis and Machine Intelligence 39(6), 2017.
+
+    Examples
+    --------
+    >>> fit_learned("photographs", "runs/gray")  # doctest: +SKIP
+    >>> fit_learned(
+    ...     "photographs", "runs/color", PRESETS["deep-color"], init="deep-gray"
+    ... )  # doctest: +SKIP
+    """
+    return run(
+        METHOD, folder, output, config, init=init, resume=resume, steps=steps, device=device,
+        checkpoint_seconds=checkpoint_seconds,
+    )  # fmt: skip
+
+
+class DiffusionLoss(Loss[LearnedConfig]):
+    """Squared error of the last image and, with a small weight, of those before.
+
+    Parameters are those of `Loss`.
+    """
+
+    def __call__(self, step: int) -> Tensor:
+        crops, strengths, seed = draw_noisy(self.images, self.config, step)
+        noise = self.noise(crops.shape, seed)[self.share]
+        sigma = torch.from_numpy(strengths[self.share]).to(self.device)
+        # Crops are in [−1, 1], hence σ twice as large.
+        x = torch.from_numpy(crops[self.share]).to(self.device) / (2 * sigma.view(-1, 1, 1, 1))
+        errors = torch.stack(
+            [(u - x).square().mean(dim=(1, 2, 3)) for u in self.forward(x + noise)]
+        )  # fmt: skip
+        error = errors[-1]
+        if len(errors) > 1:
+            error = error + self.config.intermediate * errors[:-1].mean(dim=0)
+        return (sigma**2 * error * sigma**-GROWTH).mean()
+
+
+def start(state: TrainingState, init: Stages) -> None:
+    """Start a run from trained weights."""
+    config = cast(LearnedConfig, state.config)
+    net = LearnedDiffusion.from_stages(init)
+    if init.channels == 1 and config.channels == 3:
+        net = net.coloured(config.seed)
+    state.start_from(net)
+
+
+def psnr(state: TrainingState, images: list[NDArray]) -> float:
+    """Mean PSNR of the last image."""
+    net, sigma = state.averaged, 2 * SIGMA
+    device = next(net.parameters()).device
+    return validation_psnr(
+        images, lambda y: sigma * net(y / sigma)[-1], with_white_noise, device
+    )  # fmt: skip
+
+
+def write_weights(state: TrainingState, path: str | PathLike) -> None:
+    """Write the averaged weights as a weight file."""
+    stages.save(path, cast(LearnedDiffusion, state.averaged).stages())
+
+
+METHOD = Method(PRESETS["deep-gray"], stages.load, start, DiffusionLoss, psnr, write_weights)

@@ -1,0 +1,154 @@
+"""The commands for what is learned."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from command import invoke_error, invoke_ok
+from PIL import Image
+
+from difffilter.cli import train
+from difffilter.image import like
+from difffilter.pde.solve import stages
+
+pytest.importorskip("torch")
+
+
+def test_weights_are_listed_by_method(folder):
+    lines = invoke_ok("weights", cwd=folder).splitlines()
+    learned, ddpm = lines.index("learned"), lines.index("ddpm")
+    assert any(re.match(r"  deep-gray .*\(1\.\d MB\)", line) for line in lines[learned:ddpm])
+    assert any(re.match(r"  natural-gray .*\(5\.2 MB\)", line) for line in lines[ddpm:])
+    assert any("bsd68, mmse: 31.76 dB at 15/255, 29.29" in line for line in lines[ddpm:])
+
+
+def test_scores_of_weights_without_modes_are_listed(capsys):
+    about = {"description": "Grey", "psnr": {"photos": {"15": 31.234, "25": 29.0}}}
+    train.echo_card("deep-gray", about, 1_000_000)
+    assert capsys.readouterr().out == (
+        "  deep-gray           Grey (1.0 MB)\n"
+        "                      photos: 31.23 dB at 15/255, 29.00 dB at 25/255\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--preset", "huge"], "preset is 'huge'; expected one of gray-small, color-small, gray-real, "
+         "color-real, gray-base, color-base\n"),
+        (["--preset", "deep-gray"], "preset is 'deep-gray'; expected one of gray-small, color-small, "
+         "gray-real, color-real, gray-base, color-base, or --method learned\n"),
+        (["-m", "learned", "--preset", "gray-small"], "preset is 'gray-small'; expected one of "
+         "deep-gray, deep-color, or --method ddpm\n"),
+        (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
+         "deep-color; did you mean 'deep-gray'?\n"),
+        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned\n"),
+        (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
+         "one of deep-gray"),
+    ],
+)  # fmt: skip
+def test_presets_and_weights_belong_to_a_method(folder, options, message):
+    error = invoke_error("train", ".", "-o", "run", *options, cwd=folder)
+    assert error.startswith(f"error: {message}")
+
+
+@pytest.fixture
+def photos(folder, photo):
+    (folder / "photos").mkdir()
+    for k in range(4):
+        image = Image.fromarray(like(np.roll(photo, 20 * k, axis=1), np.uint8(0)))
+        image.save(folder / f"photos/{k}.png")
+    return folder
+
+
+SMALL = ("--batch", 2, "--crop", 32)
+
+
+def test_train_then_use_the_weights(photos):
+    text = invoke_ok("train", "photos", "--steps", 2, *SMALL, "-o", "run",
+                     "--export", "my.safetensors", cwd=photos)  # fmt: skip
+    names = {path.name for path in (photos / "run").iterdir()}
+    assert {"log.jsonl", "log.png", "checkpoint.safetensors"} <= names
+    steps, loss, psnr, weights, following = text.splitlines()
+    assert re.fullmatch(r"steps: +2, in \d+ s", steps)
+    losses = [
+        json.loads(line).get("loss") for line in (photos / "run/log.jsonl").read_text().splitlines()
+    ]
+    mean = np.mean([loss for loss in losses if loss is not None])
+    assert re.fullmatch(rf"loss: +{mean:.4f}, mean of the last 2 steps", loss)
+    assert re.fullmatch(r"PSNR: +\d+\.\d\d dB at σ = 25/255, on the validation images", psnr)
+    assert weights.split()[1] == "my.safetensors"
+    # The command that is printed works.
+    *command, _, option, method = shlex.split(following.partition(":")[2])
+    assert command == ["difffilter", "smooth"]
+    invoke_ok("smooth", "grey.png", "-o", "out.png", option, method, cwd=photos)
+    assert (photos / "out.png").exists()
+    invoke_ok("train", "photos", "--steps", 1, "--batch", 1, "--crop", 32, "--learning-rate", 0.1,
+               "--init", "my.safetensors", "-o", "again", cwd=photos)  # fmt: skip
+    mine, again = (
+        safetensors.numpy.load_file(photos / name)["middle.blocks.0.conv1.weight"]
+        for name in ("my.safetensors", "again/weights.safetensors")
+    )
+    assert 0 < abs(mine - again).max() < 0.01  # from there, one step at a low rate
+
+
+def test_training_resumes_with_the_same_options_or_none(photos):
+    train = ("train", "photos", "-o", "run")
+    init = ("--init", "natural-gray")
+    invoke_ok(*train, "--steps", 1, *SMALL, *init, cwd=photos)
+    assert "run" in invoke_error(*train, "--steps", 3, cwd=photos)  # which is not overwritten
+    same = ("--steps", 2, *SMALL, "--preset", "gray-small", *init, "--resume")
+    assert "steps:   2, 1 of them now" in invoke_ok(*train, *same, cwd=photos)
+    assert "steps:   3, 1 of them now" in invoke_ok(*train, "--steps", 3, "--resume", cwd=photos)
+    assert '"step": 3' in (photos / "run/log.jsonl").read_text()
+    assert "steps:   3, 0 of them now" in invoke_ok(*train, "--resume", cwd=photos)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--batch", 4], "batch is 4; expected 2, as in the run that is resumed, of which only steps "
+         "can change"),
+        (["--crop", 32, "--learning-rate", 1], "learning_rate is 1.0; expected 0.003, as in the run"),
+        (["--preset", "color-small"], "preset is color-small; expected that of the run run, or none"),
+        (["--steps", 1], "steps is 1; expected at least 2, the steps that are done"),
+        (["--init", "natural-gray"], "expected none, as in the run that is resumed, of which only "
+         "steps can change"),
+        (["-o", "none"], "nothing to resume: there is no none/checkpoint.safetensors"),
+    ],
+)  # fmt: skip
+def test_options_that_contradict_a_run_are_named(photos, options, message):
+    invoke_ok("train", "photos", "--steps", 2, *SMALL, "-o", "run", cwd=photos)
+    error = invoke_error("train", "photos", "-o", "run", "--resume", *options, cwd=photos)
+    assert message in error
+
+
+def test_train_a_learned_diffusion_then_use_the_weights(photos):
+    run = ("train", "photos", "-o", "run")
+    small = ("--batch", 1, "--crop", 16)
+    text = invoke_ok(*run, "--method", "learned", *small, "--steps", 1, cwd=photos)
+    assert re.match(r"steps: +1, in \d+ s\nloss: ", text)
+    assert re.search(r"^PSNR: +\d+\.\d\d dB at σ = 25/255", text, re.M)
+    following = text.splitlines()[-1]
+    assert following == (
+        "next:    difffilter smooth photo.png -m \"learned(weights='run/weights.safetensors')\""
+    )
+    *_, option, method = shlex.split(following)
+    invoke_ok("smooth", "grey.png", "-o", "out.png", option, method, cwd=photos)
+    assert (photos / "out.png").exists()
+    # It goes on without the method being named again, and only as what it is.
+    text = invoke_ok(*run, "--resume", "--steps", 2, "--export", "my.safetensors", cwd=photos)
+    assert re.match(r"steps: +2, 1 of them now", text)
+    assert "-m \"learned(weights='my.safetensors')\"" in text
+    assert "preset is deep-color; expected that of the run run, or none" in invoke_error(
+        *run, "--resume", "--preset", "deep-color", cwd=photos
+    )
+    assert "method is ddpm; expected learned, as in the run that is resumed" in invoke_error(
+        *run, "--resume", "--method", "ddpm", cwd=photos
+    )
+    colour = ("-m", "learned", "--preset", "deep-color", "--init", "my.safetensors")
+    invoke_ok("train", "photos", "-o", "other", *colour, *small, "--steps", 1, cwd=photos)
+    assert stages.load(photos / "other/weights.safetensors").channels == 3
