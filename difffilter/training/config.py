@@ -238,7 +238,7 @@ class LearnedConfig(RunConfig):
     adam_decay: ClassVar[float] = 0.0
 
     channels: int = 1
-    plan: tuple[StepConfig, ...] = PLAN
+    plan: tuple[StepConfig, ...] = field(default_factory=lambda: PLAN)
     steps: int = 14_000
     batch: int = 12
     crop: int = 64

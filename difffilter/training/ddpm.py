@@ -122,12 +122,8 @@ class NoiseLoss(Loss[TrainingConfig]):
 
     def __call__(self, step: int) -> Tensor:
         crops, t, seed = draw_batch(self.images, self.config, step)
-        eps = self.noise(crops.shape, seed)
-        x0, eps, t = (
-            torch.from_numpy(crops[self.share]).to(self.device),
-            eps[self.share],
-            t[self.share],
-        )
+        x0 = torch.from_numpy(crops[self.share]).to(self.device)
+        eps, t = self.noise(crops.shape, seed)[self.share], t[self.share]
         xt = add_noise(x0, t, eps, self.config.schedule)
         return (self.predicted(xt, torch.from_numpy(t)) - eps).square().mean()
 

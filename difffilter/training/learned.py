@@ -118,12 +118,9 @@ class DiffusionLoss(Loss[LearnedConfig]):
         sigma = torch.from_numpy(strengths[self.share]).to(self.device)
         # Crops are in [−1, 1], hence σ twice as large.
         x = torch.from_numpy(crops[self.share]).to(self.device) / (2 * sigma.view(-1, 1, 1, 1))
-        errors = torch.stack(
-            [(u - x).square().mean(dim=(1, 2, 3)) for u in self.forward(x + noise)]
-        )  # fmt: skip
-        error = errors[-1]
-        if len(errors) > 1:
-            error = error + self.config.intermediate * errors[:-1].mean(dim=0)
+        *before, error = ((u - x).square().mean(dim=(1, 2, 3)) for u in self.forward(x + noise))
+        if before:
+            error = error + self.config.intermediate * sum(before) / len(before)
         return (sigma**2 * error * sigma**-GROWTH).mean()
 
 
@@ -140,9 +137,7 @@ def psnr(state: TrainingState, images: list[NDArray]) -> float:
     """Mean PSNR of the last image."""
     net, sigma = state.averaged, 2 * SIGMA
     device = next(net.parameters()).device
-    return validation_psnr(
-        images, lambda y: sigma * net(y / sigma)[-1], with_white_noise, device
-    )  # fmt: skip
+    return validation_psnr(images, lambda y: sigma * net(y / sigma)[-1], with_white_noise, device)
 
 
 def write_weights(state: TrainingState, path: str | PathLike) -> None:

@@ -31,7 +31,7 @@ LOG = "log.jsonl"
 
 @dataclass(frozen=True)
 class Method:
-    """What is peculiar to the training of a method.
+    """The parts of a run that depend on the method that is trained.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ Training a small learned diffusion
 
 Perona–Malik diffusion has two filters, the derivatives, and one function of their responses, made by
 hand. Here three steps of a diffusion, each with eight filters and functions of its own, are learned from
-six photographs. The training takes half a minute.
+six photographs, which takes seconds.
 """
 
 import tempfile
@@ -21,12 +21,20 @@ from difffilter.training import LearnedConfig, StepConfig, fit_learned
 # Training
 # --------
 # A cell has 2×2 pixels and a filter covers 3×3 cells, hence 6×6 pixels. From one step to the next the
-# cells move by a pixel. The σ of the noise on the crops is between 3/255 and 60/255. On the command line,
+# cells move by a pixel. The σ of the noise on the crops is between 10/255 and 50/255. On the command line,
 # ``difffilter train FOLDER --method learned`` trains the eight steps of the preset ``deep-gray``.
 
 plan = tuple(StepConfig(cell=2, offset=step % 2, filters=8, hidden=16) for step in range(3))
 config = LearnedConfig(
-    plan=plan, steps=800, batch=8, crop=48, learning_rate=1.5e-2, warmup=50, ema=0.98, validation=0
+    plan=plan,
+    steps=400,
+    batch=8,
+    crop=32,
+    learning_rate=2e-2,
+    warmup=50,
+    ema=0.98,
+    sigma_range=(10 / 255, 50 / 255),
+    validation=0,
 )
 
 folder = tempfile.TemporaryDirectory()
