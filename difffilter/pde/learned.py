@@ -166,7 +166,8 @@ class Learned(Denoiser):
         return False  # each step has weights of its own
 
     def warm_up(self, dtype=np.float32):
-        self(np.eye(16, dtype=dtype), 0.1)
+        channels = self._stages(1).channels
+        self(np.repeat(np.eye(16, dtype=dtype)[..., None], channels, axis=2), 0.1, channel_axis=2)
 
     @shared
     def solve(

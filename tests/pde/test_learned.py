@@ -234,6 +234,7 @@ def test_colour_weights_take_colour_alone(tmp_path, rng):
     stages.save(tmp_path / "mine.safetensors", Stages(3, (random_stage(rng, channels=3),)))
     method = Learned(weights=tmp_path / "mine.safetensors")
     image = rng.random((12, 12, 3))
+    method.warm_up()
     assert method(image, 0.1, channel_axis=-1).shape == image.shape
     with pytest.raises(
         ValueError, match="are for 3 channels; the image has 1: expected 'deep-gray'"
