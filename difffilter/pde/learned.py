@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 
 from difffilter.checks import check_number
-from difffilter.denoiser import Denoiser, rounded
+from difffilter.denoiser import Denoiser
 from difffilter.docstring import shared
 from difffilter.image import filled_beyond, unmasked
 from difffilter.noise.model import Sigma
@@ -223,9 +223,7 @@ class Learned(Denoiser):
         usual = COLOUR if self._stages(problem.channels).channels == 3 else GREY
         stages = self._stages(problem.channels)
         time = float(len(stages.stages)) if self.time is None else self.time
-        return replace(
-            self, weights=self.weights or usual, time=time, sigma=rounded(problem.strength())
-        )
+        return replace(self, weights=self.weights or usual, time=time, sigma=problem.strength())
 
     def _solution(self, problem: Problem, callback: Callback) -> tuple[NDArray, float]:
         """The image, and the time that was reached."""
