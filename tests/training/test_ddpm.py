@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from runs import assert_same_run, records, tensors
 from safetensors.numpy import save_file
 
 from difffilter.ddpm import weights
@@ -25,6 +24,7 @@ from difffilter.training.ddpm import fit
 from difffilter.training.export import export
 from difffilter.training.log import last_scores, plot_log
 from difffilter.training.state import TrainingState
+from runs import assert_same_run, records, tensors
 
 CONFIG = TrainingConfig(
     unet=UNetConfig(widths=(8, 16), blocks=1, middle=1, attention=(1,), embedding=16),
