@@ -196,6 +196,18 @@ def test_blocks_with_their_halo_are_the_whole(rng):
     assert settled.halo(3) == (0, 88, 88)
 
 
+def test_colours_are_filtered_together(colour_photo, rng):
+    noisy = colour_photo + rng.normal(0, 0.1, colour_photo.shape)
+    assert Learned().choose(noisy, 0.1, channel_axis=-1).weights == "deep-color"
+    together, apart = (
+        df.psnr(
+            colour_photo, df.learned(noisy, weights=w, sigma=0.1, channel_axis=-1), channel_axis=-1
+        )
+        for w in ("deep-color", "deep-gray")
+    )
+    assert together > apart + 1
+
+
 def test_nothing_is_left_to_choose(noisy):
     settled = Learned().choose(noisy)
     assert settled.is_settled()
