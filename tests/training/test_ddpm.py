@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import torch
+from finished_runs import assert_same_run, records, tensors
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -24,7 +25,6 @@ from difffilter.training.ddpm import fit
 from difffilter.training.export import export
 from difffilter.training.log import last_scores, plot_log
 from difffilter.training.state import TrainingState
-from runs import assert_same_run, records, tensors
 
 CONFIG = TrainingConfig(
     unet=UNetConfig(widths=(8, 16), blocks=1, middle=1, attention=(1,), embedding=16),

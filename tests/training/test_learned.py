@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from finished_runs import assert_same_run, records
 
 import difffilter as df
 from difffilter.io.weights import read
@@ -17,7 +18,6 @@ from difffilter.training.export import export
 from difffilter.training.learned import DiffusionLoss, fit_learned
 from difffilter.training.learned_network import LearnedDiffusion, StepConfig
 from difffilter.training.state import TrainingState
-from runs import assert_same_run, records
 
 CPU = torch.device("cpu")
 CONFIG = LearnedConfig(
