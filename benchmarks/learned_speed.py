@@ -17,7 +17,7 @@ import numpy as np
 from scripting import describe, medians, table, write_report
 
 import difffilter as df
-from difffilter.pde.solve.stages import load
+from difffilter.pde.weights import load
 
 SIDE, REPEATS, SIGMA = 512, 15, 25 / 255
 MATRIX = 1024

@@ -19,7 +19,7 @@ START, END = "<!-- written by benchmarks/results_page.py -->", "<!-- end -->"
 
 # The methods in the README's table, and their names there.
 SHOWN = {
-    "ddpm": "`ddpm`, a network",
+    "ddpm": "`ddpm`, a diffusion model",
     "learned": "`learned`, a PDE learned from photographs",
     "BM3D": "BM3D",
     "auto": "`auto`, the default",

@@ -223,7 +223,7 @@ def _denoiser(method, parameters, volume) -> Denoiser:
 
 
 def _chosen(denoiser, image, sigma, channel_axis) -> tuple[Parameters, Sigma]:
-    """What is chosen for an image, and its noise as the method takes it."""
+    """The parameters chosen for an image, and the noise in the form that the method takes."""
     given, image = image, as_float(image, channel_axis)
     if sigma is None:
         sigma = denoiser.estimate_noise(image, channel_axis=channel_axis)

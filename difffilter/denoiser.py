@@ -204,7 +204,7 @@ class Denoiser:
 
     @property
     def autonomous(self) -> bool:
-        """Of a method with a ``time``: whether an evolution goes on from any image on its way."""
+        """Whether an evolution can be continued from any of its images, where there is a ``time``."""
         return True
 
     @property

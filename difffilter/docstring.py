@@ -84,6 +84,40 @@ TEXTS = {
         TypeError, ValueError
             If an argument is not as described above.
         """,
+    "run_folders": """
+        folder : str or Path
+            Folder of training images.
+        output : str or Path
+            Folder for ``checkpoint.safetensors``, to resume from, ``weights.safetensors``, to
+            denoise with, and ``log.jsonl``; made if missing.
+        """,
+    "run_options": """
+        resume : bool, default False
+            Go on from the checkpoint in `output`, exactly as if the run had never stopped.
+        steps : int, optional
+            New length of the run. A resumed run then follows the cosine to the new end from the
+            step it is at. ``None``: the config's.
+        device : str, default "auto"
+            A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
+        checkpoint_seconds : float, default 60
+            Wall time between two checkpoints.
+        """,
+    "run_errors": """
+        FileExistsError
+            If `output` has a checkpoint and `resume` is False.
+        FileNotFoundError
+            If there are no images, no such weights as `init`, or no checkpoint to resume from.
+        TypeError
+            If `config` is that of another method.
+        ValueError
+            If `config` or `init` contradicts the run that is resumed, or more than `steps` are
+            done; or if an image cannot be read, none is as large as a crop, or the batch does not
+            divide among the processes.
+        FloatingPointError
+            If the loss stops being a finite number.
+        MemoryError
+            If the run does not fit into memory.
+        """,
     "choosing": """
         Parameters that are ``None`` are chosen from the image alone, deterministically: each
         candidate evolves together with a copy with a little extra noise, which gives an unbiased
@@ -114,4 +148,6 @@ def shared(documented: Documented) -> Documented:
             return indent(dedent(TEXTS[match[2]]).strip("\n"), match[1]).rstrip()
 
         documented.__doc__ = re.sub(r"^( *)%\((\w+)\)s$", text, documented.__doc__, flags=re.M)
+        if "%(" in documented.__doc__:
+            raise ValueError(f"{documented.__name__}: %(name)s is not alone on its line")
     return documented

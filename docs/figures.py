@@ -54,7 +54,7 @@ def side_by_side(*, clean=None, rows=1, width=1.9, **images):
 
 def learned_filters(weights="deep-gray", count=8):
     """Filters of a learned diffusion, and its influence functions beside Perona–Malik's."""
-    from difffilter.pde.solve.stages import load
+    from difffilter.pde.weights import load
 
     stages = load(weights).stages[:4]
     figure = plt.figure(figsize=(8, 6.2), layout="constrained")

@@ -6,7 +6,6 @@ Every completion starts the program anew, so that none imports PyTorch or Numba.
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 from click.shell_completion import CompletionItem
 
@@ -33,8 +32,8 @@ PRESETS = {
 }
 TRAINED = tuple(PRESETS)
 
-# Folders of weights within the package.
-WEIGHTS = {"ddpm": "ddpm/weights", "learned": "pde/weights"}
+# Where the weights of each method are listed.
+WEIGHTS = {"ddpm": "difffilter.ddpm.weights", "learned": "difffilter.pde.weights"}
 
 
 def files(ctx, param, incomplete):
@@ -74,10 +73,8 @@ def weights_of(method=None, *others):
     """
 
     def complete(ctx, param, incomplete):
-        from difffilter.io.weights import available
-
-        folder = WEIGHTS.get(method or ctx.params.get("method") or "ddpm", "")
-        names = available(Path(__file__).parents[1] / folder)
+        home = WEIGHTS.get(method or ctx.params.get("method") or "ddpm")
+        names = import_module(home).available() if home else []
         found = among(*names, *others)(ctx, param, incomplete)
         return found or files(ctx, param, incomplete)
 

@@ -20,9 +20,9 @@ def weights():
       difffilter weights
     """
     from difffilter.ddpm import weights as ddpm
-    from difffilter.pde.solve import stages
+    from difffilter.pde import weights as learned
 
-    for method, home in (("learned", stages), ("ddpm", ddpm)):
+    for method, home in (("learned", learned), ("ddpm", ddpm)):
         click.echo(click.style(method, bold=True))
         for name in home.available():
             echo_card(name, home.card(name), home.find(name).stat().st_size)

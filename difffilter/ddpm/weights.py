@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.io import weights as files
+from difffilter.io.weights import Collection
 
 if TYPE_CHECKING:
     from difffilter.ddpm.unet import UNet
 
 __all__ = ["Weights", "available", "card", "find", "load", "save"]
 
-FOLDER = Path(__file__).parent / "weights"
-FORMAT = "difffilter-ddpm-1"
+COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-ddpm-1")
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def available() -> list[str]:
     >>> "natural-gray" in available()
     True
     """
-    return files.available(FOLDER)
+    return COLLECTION.available()
 
 
 def find(name_or_path: str | PathLike) -> Path:
@@ -82,7 +81,7 @@ def find(name_or_path: str | PathLike) -> Path:
     FileNotFoundError
         If it is neither.
     """
-    return files.find(FOLDER, name_or_path)
+    return COLLECTION.find(name_or_path)
 
 
 def card(name_or_path: str | PathLike) -> dict[str, Any]:
@@ -109,7 +108,7 @@ def card(name_or_path: str | PathLike) -> dict[str, Any]:
     >>> card("natural-gray")["channels"]
     1
     """
-    return files.card(find(name_or_path))
+    return COLLECTION.card(name_or_path)
 
 
 def save(
@@ -152,7 +151,7 @@ def save(
     }
     if blind is not None:
         settings["blind"] = blind
-    files.save_arrays(path, tensors, settings, FORMAT)
+    COLLECTION.save(path, tensors, settings)
 
 
 def load(name_or_path: str | PathLike) -> Weights:
@@ -182,7 +181,7 @@ def load(name_or_path: str | PathLike) -> Weights:
     1
     """
     path = find(name_or_path)
-    tensors, text, sha256 = files.load_arrays(path, FORMAT)
+    tensors, text, sha256 = COLLECTION.load(path)
 
     import torch
 

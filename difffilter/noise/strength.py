@@ -1,10 +1,9 @@
 """The strength of noise, corrected by what training photographs have taught.
 
-The flattest patches of a photograph have some texture, and what is dark or saturated has less noise
-than its model tells. How far the measured strength is off can be seen from the distribution of the
-energy of the patches in three bands of frequency. A small network, trained by
-``benchmarks/noise_strength.py`` on photographs with noise of many kinds, predicts the logarithm of
-true over measured strength from it.
+Even the flattest patches of a photograph have some texture, and dark or saturated areas have less
+noise than the model says. Both show in the distribution of the patches' energy in three bands of
+frequency. From it a small network predicts the logarithm of true over measured strength;
+``benchmarks/noise_strength.py`` trained it on photographs with noise of many kinds.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ USUAL, MOST = 3.0, 0.5
 
 
 def features(patches: Patches, spectrum: NDArray, sigma: float, extent: float) -> NDArray:
-    """Numbers that tell how far an estimate is off; the unit of intensity does not matter.
+    """Features that reveal the error of an estimate, independent of the unit of intensity.
 
     Parameters
     ----------

@@ -39,8 +39,69 @@ LEAST = 1e-150
 LOCAL = 1.5
 
 
+class PDE(Denoiser):
+    """A method that lets the image evolve, as a Denoiser.
+
+    A subclass says how to pose the `Problem` (`_pose`), how to set what is ``None`` (`_settle`) and
+    how to solve it (`_solution`).
+    """
+
+    takes_models: ClassVar[bool] = True
+
+    def __call__(self, noisy, sigma=None, *, channel_axis=None):
+        return self.solve(noisy, sigma, channel_axis=channel_axis)
+
+    def choose(self, noisy, sigma=None, *, channel_axis=None):
+        if self.is_settled():
+            return self
+        problem = self._pose(noisy, sigma, channel_axis)
+        with threads_for(problem.size):
+            return self._settle(problem)[0]
+
+    def solve(
+        self,
+        image: ArrayLike,
+        sigma: Sigma | None = None,
+        *,
+        channel_axis: int | None = None,
+        mask: ArrayLike | None = None,
+        callback: Callback = None,
+        full_output: bool = False,
+    ) -> Any:
+        """The filtered image and, with `full_output`, a dict of what was chosen.
+
+        Parameters are those of the filter's function.
+        """
+        if callback is not None and not callable(callback):
+            raise TypeError(f"callback is {callback!r}; expected a function of time and image")
+        given, mask = unmasked(image, mask, channel_axis)
+        filled = filled_beyond(given, mask, channel_axis)
+        problem = self._pose(filled, sigma, channel_axis, mask)
+        with threads_for(problem.size):
+            chosen, evolution = self._settle(problem)
+            result, time, steps = chosen._solution(problem, evolution, callback)
+        if filled is not given:
+            result = np.where(np.isfinite(given), result, given.astype(result.dtype))
+        if not full_output:
+            return result
+        found = {"sigma": problem.sigma, "time": time, "steps": steps}
+        return result, {"sigma": None} | chosen.parameters | found
+
+    def _pose(self, image: Any, sigma: Any, channel_axis: Any, mask: Any = None) -> Problem:
+        """The problem of filtering an image."""
+        raise NotImplementedError
+
+    def _settle(self, problem: Problem) -> tuple[Any, Any]:
+        """This method with every parameter set, and the evolution of the image."""
+        raise NotImplementedError
+
+    def _solution(self, problem: Problem, evolution: Any, callback: Callback) -> tuple:
+        """The image, the time that was reached, and the number of time steps."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, kw_only=True)
-class PDEFilter(Denoiser):
+class PDEFilter(PDE):
     """A PDE ∂u/∂t = F(u) as a Denoiser.
 
     A subclass is a frozen dataclass with the fields ``time``, ``fidelity`` and ``spacing`` and one
@@ -48,7 +109,6 @@ class PDEFilter(Denoiser):
     makes the evolutions to choose from in `evolutions`.
     """
 
-    takes_models: ClassVar[bool] = True
     CHOSEN: ClassVar[tuple[str, ...]] = ()
     # Parameters in units of intensity that are this share of the image's range if they are None.
     OF_RANGE: ClassVar[dict[str, float]] = {}
@@ -84,16 +144,6 @@ class PDEFilter(Denoiser):
         raise NotImplementedError
 
     # --- the contract ---------------------------------------------------------------------------
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        return self.solve(noisy, sigma, channel_axis=channel_axis)
-
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        if self.is_settled():
-            return self
-        problem = self._pose(noisy, sigma, channel_axis)
-        with threads_for(problem.size):
-            return self._settle(problem)[0]
 
     def choose_weighted(self, noisy, sigma, *, channel_axis=None, weight=None, deviation=None):
         if self.is_settled():
@@ -134,37 +184,7 @@ class PDEFilter(Denoiser):
 
     # --- from an image to its solution ----------------------------------------------------------
 
-    def solve(
-        self,
-        image: ArrayLike,
-        sigma: Sigma | None = None,
-        *,
-        channel_axis: int | None = None,
-        mask: ArrayLike | None = None,
-        callback: Callable[[float, NDArray], Any] | None = None,
-        full_output: bool = False,
-    ) -> Any:
-        """The filtered image and, with `full_output`, a dict of what was chosen.
-
-        Parameters are those of the filter's function.
-        """
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback is {callback!r}; expected a function of time and image")
-        given, mask = unmasked(image, mask, channel_axis)
-        filled = filled_beyond(given, mask, channel_axis)
-        problem = self._pose(filled, sigma, channel_axis, mask)
-        with threads_for(problem.size):
-            chosen, evolution = self._settle(problem)
-            result, time, steps = chosen._solution(problem, evolution, callback)
-        if filled is not given:
-            result = np.where(np.isfinite(given), result, given.astype(result.dtype))
-        if not full_output:
-            return result
-        report = {"sigma": problem.sigma} | chosen.parameters | {"time": time, "steps": steps}
-        return result, report
-
     def _solution(self, problem, evolution, callback):
-        """The image, the time that was reached, and the number of time steps."""
         u, time, moving = problem.state, self.time, evolution
         if self.fidelity:
             moving = WithFidelity(evolution, self.fidelity, problem.backend.copy(u))

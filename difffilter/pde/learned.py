@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import distance_transform_edt
 
 from difffilter.checks import check_number
-from difffilter.denoiser import Denoiser
 from difffilter.docstring import shared
-from difffilter.image import filled_beyond, unmasked
 from difffilter.noise.model import Sigma
-from difffilter.pde.filter import Callback, local_deviation
-from difffilter.pde.kernels.threads import threads_for
-from difffilter.pde.problem import Problem, arrays_only, pose, with_ample_range
-from difffilter.pde.solve import stages as weight_files
-from difffilter.pde.solve.stages import Stages
+from difffilter.pde.filter import PDE, Callback, local_deviation
+from difffilter.pde.problem import arrays_only, pose, with_ample_range
+from difffilter.pde.weights import find, load
 
 __all__ = ["Learned", "learned"]
 
@@ -51,7 +48,7 @@ def learned(
 
     Parameters
     ----------
-    %(image)s Volumes are filtered plane by plane.
+    %(image)s
     time : float, optional
         The number of steps to take; between two steps the image is interpolated. ``None``: all.
     weights : str or path-like, optional
@@ -74,8 +71,9 @@ def learned(
     -----
     One set of weights serves all strengths of noise, because it takes the image in units of σ: like
     the other PDEs it commutes with every change of scale and offset of the intensities. Unlike
-    them it does not conserve the mean exactly, since the image goes on as in a mirror beyond its
-    border, nor does it commute with rotations, and new extrema may arise. It is computed in float32.
+    them it does not conserve the mean exactly, since the image is mirrored at its
+    border, nor does it commute with rotations, and new extrema may arise. It is computed in float32,
+    volumes plane by plane.
 
     What stands beyond a mask makes no difference: the image is continued there by its nearest pixels.
 
@@ -99,7 +97,7 @@ def learned(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learned(Denoiser):
+class Learned(PDE):
     """Learned diffusion: the best PDE for photographs with white noise.
 
     Parameters
@@ -119,28 +117,16 @@ class Learned(Denoiser):
     Learned(weights='deep-gray', time=8.0, sigma=0.1)
     """
 
-    takes_models: ClassVar[bool] = True
-
     weights: str | PathLike | None = None
     time: float | None = None
     sigma: float | None = None
 
     def __post_init__(self):
         if self.weights is not None:
-            weight_files.find(self.weights)
+            find(self.weights)
         for name in ("time", "sigma"):
             if getattr(self, name) is not None:
                 check_number(name, getattr(self, name), least=0)
-
-    def __call__(self, noisy, sigma=None, *, channel_axis=None):
-        return self.solve(noisy, sigma, channel_axis=channel_axis)
-
-    def choose(self, noisy, sigma=None, *, channel_axis=None):
-        if self.is_settled():
-            return self
-        problem = self._pose(noisy, sigma, channel_axis)
-        settled = self._settled(problem)
-        return replace(settled, sigma=None) if _varies(problem) else settled
 
     def is_settled(self, sigma=None):
         given = sigma if self.sigma is None else self.sigma
@@ -149,13 +135,13 @@ class Learned(Denoiser):
     def halo(self, axes):
         if self.weights is None:
             raise ValueError(f"{self!r} has parameters that are not set; call choose first")
-        radius = weight_files.load(self.weights).radius
+        radius = load(self.weights).radius
         return (0,) * (axes - 2) + (radius, radius)
 
     def block(self, box, shape):
         """The pixels that a block depends on, from a multiple of the cells' side."""
         wide, _ = super().block(box, shape)
-        multiple = weight_files.load(self.weights).multiple
+        multiple = load(self.weights).multiple
         return tuple(
             (start // multiple * multiple, stop) if axis >= len(wide) - 2 else (start, stop)
             for axis, (start, stop) in enumerate(wide)
@@ -166,70 +152,38 @@ class Learned(Denoiser):
         return False  # each step has weights of its own
 
     def warm_up(self, dtype=np.float32):
-        channels = self._stages(1).channels
+        channels = load(self._name(1)).channels
         self(np.repeat(np.eye(16, dtype=dtype)[..., None], channels, axis=2), 0.1, channel_axis=2)
 
-    @shared
-    def solve(
-        self,
-        image: ArrayLike,
-        sigma: Sigma | None = None,
-        *,
-        channel_axis: int | None = None,
-        mask: ArrayLike | None = None,
-        callback: Callback = None,
-        full_output: bool = False,
-    ) -> Any:
-        """The filtered image and, with `full_output`, a dict of what was chosen.
-
-        Parameters are those of `learned`.
-        """
-        if callback is not None and not callable(callback):
-            raise TypeError(f"callback is {callback!r}; expected a function of time and image")
-        given, mask = unmasked(image, mask, channel_axis)
-        filled = filled_beyond(given, mask, channel_axis)
-        problem = self._pose(filled, sigma, channel_axis, mask)
-        with threads_for(problem.size):
-            settled = self._settled(problem)
-            result, time = settled._solution(problem, callback)
-        if filled is not given:
-            result = np.where(np.isfinite(given), result, given.astype(result.dtype))
-        if not full_output:
-            return result
-        report = {"sigma": settled.sigma, "weights": settled.weights, "time": time}
-        return result, report | {"steps": int(np.ceil(time))}
-
-    def _pose(self, image, sigma, channel_axis, mask=None) -> Problem:
+    def _pose(self, image, sigma, channel_axis, mask=None):
         arrays_only(image)
-        sigma = self.sigma if self.sigma is not None else sigma
-        problem = with_ample_range(pose(image, sigma, channel_axis, mask=mask))
-        own = self._stages(problem.channels).channels
+        problem = pose(image, sigma if self.sigma is None else self.sigma, channel_axis, mask=mask)
+        own = load(self._name(problem.channels)).channels
         if own not in (1, problem.channels):
             raise ValueError(
                 f"weights {str(self.weights)!r} are for {own} channels; the image has "
                 f"{problem.channels}: expected {GREY!r}"
             )
         problem.coupled = own == problem.channels
-        vars(problem).pop("state", None)  # to be made anew
-        return problem
+        return with_ample_range(problem)
 
-    def _stages(self, channels: int) -> Stages:
-        usual = COLOUR if channels == 3 and COLOUR in weight_files.available() else GREY
-        return weight_files.load(self.weights or usual)
+    def _name(self, channels):
+        """The weights, which the number of channels decides if they are not given."""
+        return self.weights or (COLOUR if channels == 3 else GREY)
 
-    def _settled(self, problem: Problem) -> Learned:
+    def _settle(self, problem):
+        name = self._name(problem.channels)
+        stages = load(name)
         if self.is_settled():
-            return self
-        usual = COLOUR if self._stages(problem.channels).channels == 3 else GREY
-        stages = self._stages(problem.channels)
+            return self, stages
         time = float(len(stages.stages)) if self.time is None else self.time
-        return replace(self, weights=self.weights or usual, time=time, sigma=problem.strength())
+        sigma = None if _varies(problem) else problem.strength()
+        return replace(self, weights=name, time=time, sigma=sigma), stages
 
-    def _solution(self, problem: Problem, callback: Callback) -> tuple[NDArray, float]:
-        """The image, and the time that was reached."""
+    def _solution(self, problem, stages, callback):
         sigma, state = problem.strength(), problem.state
         if sigma == 0:
-            return problem.as_image(state.copy()), self.time or 0.0
+            return problem.as_image(state.copy()), self.time, math.ceil(self.time)
         deviation = local_deviation(problem, sigma) if _varies(problem) else None
         if callable(deviation):
             deviation = deviation(state, problem.mask)
@@ -247,8 +201,8 @@ class Learned(Denoiser):
             return problem.as_image(state + change)
 
         watch = None if callback is None else lambda time, u: callback(time, image_of(u))
-        u, time = self._stages(problem.channels).evolve(f, self.time or 0.0, scale, watch)
-        return image_of(u), time
+        u, time = stages.evolve(f, self.time, scale, watch)
+        return image_of(u), time, math.ceil(time)
 
 
 def _varies(problem):

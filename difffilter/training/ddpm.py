@@ -14,6 +14,7 @@ from torch import Tensor
 from difffilter.ddpm import weights
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.unet import UNet
+from difffilter.docstring import shared
 from difffilter.training.config import PRESETS, TrainingConfig
 from difffilter.training.data import draw_batch
 from difffilter.training.loss import GROWTH, Loss
@@ -28,6 +29,7 @@ __all__ = ["METHOD", "fit"]
 FAINT = 2 / 255
 
 
+@shared
 def fit(
     folder: str | PathLike,
     output: str | PathLike,
@@ -43,11 +45,7 @@ def fit(
 
     Parameters
     ----------
-    folder : str or Path
-        Folder of training images.
-    output : str or Path
-        Folder for ``checkpoint.safetensors``, to resume from, ``weights.safetensors``, to denoise
-        with, and ``log.jsonl``; made if missing.
+    %(run_folders)s
     config : TrainingConfig, optional
         ``None``: ``PRESETS["gray-small"]``; with `resume`, that of the checkpoint, which another
         one must not contradict.
@@ -55,15 +53,7 @@ def fit(
         Weights to start from, a name or a file; layers of another shape start afresh. Colour
         learns much from grey. ``None``: random weights; with `resume`, those of the run, which
         others must not contradict.
-    resume : bool, default False
-        Go on from the checkpoint in `output`, exactly as if the run had never stopped.
-    steps : int, optional
-        New length of the run. A resumed run then follows the cosine to the new end from the step
-        it is at. ``None``: the config's.
-    device : str, default "auto"
-        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
-    checkpoint_seconds : float, default 60
-        Wall time between two checkpoints.
+    %(run_options)s
 
     Returns
     -------
@@ -72,19 +62,7 @@ def fit(
 
     Raises
     ------
-    FileExistsError
-        If `output` has a checkpoint and `resume` is False.
-    FileNotFoundError
-        If there are no images, or no checkpoint to resume from.
-    ValueError
-        If `config` or `init` contradicts the run that is resumed, or more than `steps` are done.
-    ValueError
-        If an image cannot be read, none is as large as a crop, or the batch does not divide among
-        the processes.
-    FloatingPointError
-        If the loss stops being a finite number.
-    MemoryError
-        If the run does not fit into memory.
+    %(run_errors)s
 
     Notes
     -----

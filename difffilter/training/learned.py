@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from difffilter.pde.solve import stages
+from difffilter.docstring import shared
+from difffilter.pde import weights
 from difffilter.pde.solve.stages import Stages
 from difffilter.training.config import PRESETS, LearnedConfig
 from difffilter.training.data import draw_noisy
@@ -23,6 +24,7 @@ from difffilter.training.validation import SIGMA, validation_psnr, with_white_no
 __all__ = ["METHOD", "fit_learned"]
 
 
+@shared
 def fit_learned(
     folder: str | PathLike,
     output: str | PathLike,
@@ -38,11 +40,7 @@ def fit_learned(
 
     Parameters
     ----------
-    folder : str or Path
-        Folder of training images.
-    output : str or Path
-        Folder for ``checkpoint.safetensors``, to resume from, ``weights.safetensors``, to denoise
-        with, and ``log.jsonl``; made if missing.
+    %(run_folders)s
     config : LearnedConfig, optional
         ``None``: ``PRESETS["deep-gray"]``; with `resume`, that of the checkpoint, which another one
         must not contradict.
@@ -50,15 +48,7 @@ def fit_learned(
         Weights to start from, a name or a file; what has another shape starts afresh. Filters for
         grey become filters for colour. ``None``: random filters and no diffusion; with `resume`,
         the weights of the run, which others must not contradict.
-    resume : bool, default False
-        Go on from the checkpoint in `output`, exactly as if the run had never stopped.
-    steps : int, optional
-        New length of the run. A resumed run then follows the cosine to the new end from the step
-        it is at. ``None``: the config's.
-    device : str, default "auto"
-        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
-    checkpoint_seconds : float, default 60
-        Wall time between two checkpoints.
+    %(run_options)s
 
     Returns
     -------
@@ -67,21 +57,7 @@ def fit_learned(
 
     Raises
     ------
-    FileExistsError
-        If `output` has a checkpoint and `resume` is False.
-    FileNotFoundError
-        If there are no images, no such weights as `init`, or no checkpoint to resume from.
-    TypeError
-        If `config` is that of a DDPM.
-    ValueError
-        If `config` or `init` contradicts the run that is resumed, or more than `steps` are done.
-    ValueError
-        If an image cannot be read, none is as large as a crop, or the batch does not divide among
-        the processes.
-    FloatingPointError
-        If the loss stops being a finite number.
-    MemoryError
-        If the run does not fit into memory.
+    %(run_errors)s
 
     Notes
     -----
@@ -142,7 +118,7 @@ def psnr(state: TrainingState, images: list[NDArray]) -> float:
 
 def write_weights(state: TrainingState, path: str | PathLike) -> None:
     """Write the averaged weights as a weight file."""
-    stages.save(path, cast(LearnedDiffusion, state.averaged).stages())
+    weights.save(path, cast(LearnedDiffusion, state.averaged).stages())
 
 
-METHOD = Method(PRESETS["deep-gray"], stages.load, start, DiffusionLoss, psnr, write_weights)
+METHOD = Method(PRESETS["deep-gray"], weights.load, start, DiffusionLoss, psnr, write_weights)

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from skimage import data, io
 
 import difffilter as df
-from difffilter.pde.solve import stages
+from difffilter.pde.weights import load
 from difffilter.training import LearnedConfig, StepConfig, fit_learned
 
 # %%
@@ -80,7 +80,7 @@ figure, axes = plt.subplots(2, 4, figsize=(10, 4.4), layout="constrained", heigh
 for step, (above, image) in enumerate(zip(axes[0], images, strict=True)):
     above.imshow(image[80:240, 160:320], cmap="gray", vmin=0, vmax=1)
     above.set_title(f"{f'step {step}' if step else 'noisy'}: {scores[step]:.1f} dB")
-for below, stage in zip(axes[1, 1:], stages.load(weights).stages, strict=True):
+for below, stage in zip(axes[1, 1:], load(weights).stages, strict=True):
     # From (filter, pixel in the cell, cell) to two rows of four filters with 6×6 pixels and a margin.
     cells = stage.filters.reshape(2, 4, 2, 2, 3, 3).transpose(0, 1, 4, 2, 5, 3)
     rows = cells.reshape(2, 4, 6, 6).transpose(0, 2, 1, 3).reshape(12, 24)

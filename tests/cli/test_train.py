@@ -12,7 +12,7 @@ from PIL import Image
 
 from difffilter.cli import train
 from difffilter.image import like
-from difffilter.pde.solve import stages
+from difffilter.pde import weights
 
 pytest.importorskip("torch")
 
@@ -151,4 +151,4 @@ def test_train_a_learned_diffusion_then_use_the_weights(photos):
     )
     colour = ("-m", "learned", "--preset", "deep-color", "--init", "my.safetensors")
     invoke_ok("train", "photos", "-o", "other", *colour, *small, "--steps", 1, cwd=photos)
-    assert stages.load(photos / "other/weights.safetensors").channels == 3
+    assert weights.load(photos / "other/weights.safetensors").channels == 3

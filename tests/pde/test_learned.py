@@ -4,8 +4,8 @@ import pytest
 from skimage import data, img_as_float32
 
 import difffilter as df
+from difffilter.pde import weights
 from difffilter.pde.learned import Learned
-from difffilter.pde.solve import stages
 from difffilter.pde.solve.stages import Stage, Stages
 
 
@@ -67,7 +67,7 @@ def test_a_step_conserves_the_mean_inside(rng):
     assert abs((change - rest + 0.1 * u).sum()) < 1e-3
 
 
-def test_the_adjoint_is_the_adjoint(rng):
+def test_the_synthesis_is_the_adjoint_of_the_analysis(rng):
     """Where φ is linear, a step is u − Wᵀ M W u, and M = I makes that symmetric."""
     stage = random_stage(rng, count=4, hidden=8)
     # φ(h) = κ (max(0, z) − max(0, −z)) ≈ h where |h| is far below κ.
@@ -122,7 +122,7 @@ def test_a_callback_stops_the_evolution(noisy):
     np.testing.assert_array_equal(result, df.learned(noisy, 2, sigma=0.1))
 
 
-def test_every_step_brings_the_image_nearer(photo, noisy):
+def test_every_image_on_the_way_is_a_denoised_one(photo, noisy):
     scores = [df.psnr(photo, noisy)]
     df.learned(noisy, sigma=0.1, callback=lambda _, u: scores.append(df.psnr(photo, u)))
     assert scores[-1] > scores[0] + 5
@@ -235,15 +235,15 @@ def test_bad_arguments(arguments, error, message):
 
 def test_a_weight_file_is_what_was_saved(tmp_path, rng):
     learned = Stages(1, (random_stage(rng), random_stage(rng, cell=4, offset=2)))
-    stages.save(tmp_path / "mine.safetensors", learned)
-    found = stages.load(tmp_path / "mine.safetensors")
+    weights.save(tmp_path / "mine.safetensors", learned)
+    found = weights.load(tmp_path / "mine.safetensors")
     u = rng.standard_normal((1, 1, 30, 30)).astype(np.float32)
     np.testing.assert_array_equal(found.evolve(u, 2)[0], learned.evolve(u, 2)[0])
     assert (found.multiple, found.radius) == (4, 7 + 15)
 
 
 def test_colour_weights_take_colour_alone(tmp_path, rng):
-    stages.save(tmp_path / "mine.safetensors", Stages(3, (random_stage(rng, channels=3),)))
+    weights.save(tmp_path / "mine.safetensors", Stages(3, (random_stage(rng, channels=3),)))
     method = Learned(weights=tmp_path / "mine.safetensors")
     image = rng.random((12, 12, 3))
     method.warm_up()
@@ -267,9 +267,9 @@ def test_colour_weights_take_colour_alone(tmp_path, rng):
 )
 def test_weights_that_do_not_fit_are_an_error(tmp_path, rng, change, message):
     stage = random_stage(rng)
-    stages.save(tmp_path / "bad.safetensors", Stages(1, (Stage(**vars(stage) | change),)))
+    weights.save(tmp_path / "bad.safetensors", Stages(1, (Stage(**vars(stage) | change),)))
     with pytest.raises(ValueError, match="is damaged") as caught:
-        stages.load(tmp_path / "bad.safetensors")
+        weights.load(tmp_path / "bad.safetensors")
     assert message in str(caught.value)
 
 
@@ -277,12 +277,12 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path, rng):
     stage = random_stage(rng)
     stage.kappa[0] = np.nan
     with pytest.raises(ValueError, match="kappa of step 1 is not finite"):
-        stages.save(tmp_path / "bad.safetensors", Stages(1, (stage,)))
+        weights.save(tmp_path / "bad.safetensors", Stages(1, (stage,)))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_truncated_file_is_an_error(tmp_path):
-    whole = stages.find("deep-gray").read_bytes()
+    whole = weights.find("deep-gray").read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="damaged, truncated"):
-        stages.load(tmp_path / "cut.safetensors")
+        weights.load(tmp_path / "cut.safetensors")

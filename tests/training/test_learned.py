@@ -10,7 +10,7 @@ from finished_runs import assert_same_run, records
 
 import difffilter as df
 from difffilter.io.weights import read
-from difffilter.pde.solve import stages
+from difffilter.pde import weights
 from difffilter.training import ddpm, learned
 from difffilter.training.config import PRESETS, LearnedConfig, TrainingConfig
 from difffilter.training.data import draw_noisy
@@ -47,10 +47,10 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted):
     assert json.loads(metadata["config"])["plan"][1]["offset"] == 1
     averaged = TrainingState.load(uninterrupted / "checkpoint.safetensors", CPU).averaged
     for mine, theirs in zip(
-        averaged.stages().stages, stages.load(uninterrupted / "weights.safetensors").stages,
+        averaged.stages().stages, weights.load(uninterrupted / "weights.safetensors").stages,
         strict=True,
     ):  # fmt: skip
-        for name in stages.ARRAYS:
+        for name in weights.ARRAYS:
             np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name), err_msg=name)
 
 
@@ -117,16 +117,16 @@ def test_shares_of_a_batch_have_the_loss_of_the_whole(rng):
 def test_a_run_starts_from_weights_that_are_given(folder, tmp_path, uninterrupted):
     init = uninterrupted / "weights.safetensors"
     state = TrainingState(replace(CONFIG, seed=5), CPU)
-    learned.start(state, stages.load(init))
-    given = LearnedDiffusion.from_stages(stages.load(init)).state_dict()
+    learned.start(state, weights.load(init))
+    given = LearnedDiffusion.from_stages(weights.load(init)).state_dict()
     for net in (state.net, state.averaged):
         for name, weight in net.state_dict().items():
             torch.testing.assert_close(weight, given[name], rtol=0, atol=1e-6)
     fit_learned(folder, tmp_path, replace(CONFIG, steps=1), init=init, device="cpu")
     start = TrainingState.load(tmp_path / "checkpoint.safetensors", CPU).init
-    assert start == {"name": str(init), "sha256": stages.load(init).sha256}
+    assert start == {"name": str(init), "sha256": weights.load(init).sha256}
     other = tmp_path / "other.safetensors"
-    stages.save(other, LearnedDiffusion(1, CONFIG.plan).stages())
+    weights.save(other, LearnedDiffusion(1, CONFIG.plan).stages())
     with pytest.raises(
         ValueError, match=r"^init is .*other.safetensors \(sha256 \w{12}\); expected "
     ):
@@ -137,7 +137,7 @@ def test_steps_of_other_sizes_start_afresh(uninterrupted):
     plan = (StepConfig(2, 0, 8, 4), StepConfig(2, 0, 12, 4))
     state = TrainingState(replace(CONFIG, plan=plan), CPU)
     fresh = {name: weight.clone() for name, weight in state.net.state_dict().items()}
-    given = stages.load(uninterrupted / "weights.safetensors")
+    given = weights.load(uninterrupted / "weights.safetensors")
     learned.start(state, given)
     mine = state.net.state_dict()
     np.testing.assert_array_equal(mine["steps.0.mixing"], given.stages[0].mixing)
@@ -146,7 +146,7 @@ def test_steps_of_other_sizes_start_afresh(uninterrupted):
 
 def test_colour_may_start_from_grey(folder, tmp_path, uninterrupted):
     config = replace(CONFIG, channels=3)
-    state, given = TrainingState(config, CPU), stages.load(uninterrupted / "weights.safetensors")
+    state, given = TrainingState(config, CPU), weights.load(uninterrupted / "weights.safetensors")
     learned.start(state, given)
     expected = LearnedDiffusion.from_stages(given).coloured(config.seed).state_dict()
     for name, weight in state.net.state_dict().items():
@@ -154,7 +154,7 @@ def test_colour_may_start_from_grey(folder, tmp_path, uninterrupted):
     path = fit_learned(
         folder, tmp_path, config, init=uninterrupted / "weights.safetensors", steps=1, device="cpu"
     )
-    assert stages.load(path).channels == 3
+    assert weights.load(path).channels == 3
 
 
 def test_a_run_of_another_method_is_refused(folder, tmp_path, uninterrupted):
@@ -186,11 +186,11 @@ def test_a_loss_that_explodes_stops_the_run(folder, tmp_path):
 def test_a_run_can_be_exported(uninterrupted, tmp_path):
     path = tmp_path / "mine.safetensors"
     export(uninterrupted, path)
-    assert stages.load(path).sha256 == stages.load(uninterrupted / "weights.safetensors").sha256
+    assert weights.load(path).sha256 == weights.load(uninterrupted / "weights.safetensors").sha256
 
 
 def test_the_presets_have_the_sizes_of_the_weights_that_come_with_the_package():
-    for name in stages.available():
-        own = LearnedDiffusion.from_stages(stages.load(name))
+    for name in weights.available():
+        own = LearnedDiffusion.from_stages(weights.load(name))
         assert tuple(step.config for step in own.steps) == PRESETS[name].plan
         assert own.channels == PRESETS[name].channels

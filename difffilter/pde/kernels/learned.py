@@ -4,7 +4,7 @@ The image is divided into cells of s×s pixels, and each filter of W covers 3×3
 kept apart by place within the cell (and by channel), as planes of a common pitch: every linear map of
 the step is then a sum of shifted planes, each multiplied by a weight, which `combine` computes. From
 band to band of a few lines the last lines of W u and of φ(W u) are kept, so that nothing is computed
-twice. Beyond its border the image goes on as in a mirror.
+twice. Beyond its border the image is mirrored.
 """
 
 import math
@@ -19,7 +19,8 @@ __all__ = ["MARGIN", "step"]
 # Cells around a block on which its result depends: one each for W, for φ and for Wᵀ.
 MARGIN = 3
 
-# Lines of cells in a band, and cells of a block along each axis at most.
+# Lines of cells in a band, at least the 4 that the next band takes over; cells of a block along each
+# axis at most.
 LINES, TALLEST, WIDEST = 4, 64, 256
 
 # Places over which `combine` works at a time, at most: eight planes of them fit into the first cache.
@@ -66,14 +67,14 @@ def combine(weights, bias, planes, first, skip, n, to, start):
 
 @inner
 def mirrored(i, n):
-    """The pixel of 0 ... n-1 that is at i, where the image goes on as in a mirror."""
+    """The pixel, of 0 ... n-1, whose mirror image is at position i."""
     i %= 2 * n
     return min(i, 2 * n - 1 - i)
 
 
 @inner
 def cells(u, b, s, offset, line, count, left, pitch, to):
-    """Lines of cells of an image (B, C, H, W), `count` from `line` and `pitch` wide from `left`."""
+    """Sort the pixels of `count` lines of cells, from `line` and `left`, into planes."""
     channels, height, width = u.shape[1:]
     for r in range(count):
         for p in range(s):
@@ -91,7 +92,7 @@ def cells(u, b, s, offset, line, count, left, pitch, to):
 
 @inner
 def strengths(scale, b, s, offset, line, count, left, pitch, to):
-    """The mean of the relative σ over each cell; 1 if there is no map."""
+    """Mean of the relative σ over each cell; 1 if there is no map."""
     if not scale.size:
         for j in range(count * pitch):
             to[j] = 1.0
@@ -109,7 +110,7 @@ def strengths(scale, b, s, offset, line, count, left, pitch, to):
 
 @inner
 def bounded(h, inverse, local, n):
-    """h ← z = n/√(1 + n²) with n = h/κσ: of the same sign, and at most 1 in size."""
+    """h ← n/√(1 + n²) with n = h/κσ, which lies between −1 and 1."""
     one = np.float32(1.0)
     for j in range(n):
         x = h[j] * (inverse * local[j])
@@ -123,8 +124,8 @@ def block(u, f, scale, out, b, s, offset, top, bottom, left, right, analysis, ka
     channels, height, width = u.shape[1:]
     filters, hidden, places = len(kappa), len(bias), len(synthesis)
     pitch = right - left + 2 * MARGIN
-    # Place (r, c) of x, z, q and d is the cell `left + c`, less 3, 2, 1 and 0, of the line likewise.
-    spare = 2 * pitch + 2  # shifts reach beyond the last line, for places that are not used
+    # Column c of x, z, q and d holds the cells in column left + c - 3, - 2, - 1 and - 0.
+    spare = 2 * pitch + 2  # shifts reach beyond the last line, at places that are not used
     x = np.zeros((places, (LINES + 2) * pitch + spare), np.float32)
     z = np.zeros((filters, (LINES + 4) * pitch + spare), np.float32)
     v = np.zeros((hidden, LINES * pitch), np.float32)
@@ -140,7 +141,7 @@ def block(u, f, scale, out, b, s, offset, top, bottom, left, right, analysis, ka
     one, zero = np.float32(1.0), np.float32(0.0)
 
     for line in range(top - LINES, bottom, LINES):
-        # Before the first band, the lines that other bands keep from the one before.
+        # A pass before the first band computes the lines that every band takes over from the last.
         before = line < top
         at, lines = (0, 4) if before else (4, LINES)
         first = top - 2 if before else line + 2
@@ -189,7 +190,7 @@ def block(u, f, scale, out, b, s, offset, top, bottom, left, right, analysis, ka
 
 @inner
 def shifts(planes, pitch):
-    """Where, in planes laid end to end, each of 3×3 neighbouring places of each plane is."""
+    """Positions of the 3×3 neighbours in each plane, where planes are laid end to end."""
     found = np.empty(9 * len(planes), np.int64)
     for k in range(len(found)):
         found[k] = k // 9 * planes.shape[1] + k % 9 // 3 * pitch + k % 3

@@ -1,27 +1,19 @@
-"""The steps of a learned diffusion: their weights, read from a file, and taking them."""
+"""The steps of a learned diffusion."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from difffilter.io import weights as files
 from difffilter.pde.kernels import learned as kernels
 
-__all__ = ["Stage", "Stages", "available", "card", "find", "load", "save"]
-
-FOLDER = Path(__file__).parents[1] / "weights"
-FORMAT = "difffilter-learned-1"
+__all__ = ["Stage", "Stages"]
 
 EVERYWHERE = np.zeros((0, 0, 0), np.float32)
 
@@ -136,132 +128,3 @@ class Stages:
             if callback is not None and callback(now, u):
                 break
         return u, now
-
-
-def available() -> list[str]:
-    """Names of the weights that come with the package, sorted.
-
-    Examples
-    --------
-    >>> "deep-gray" in available()
-    True
-    """
-    return files.available(FOLDER)
-
-
-def find(name_or_path: str | PathLike) -> Path:
-    """The file of a name in `available`, or the path itself.
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is neither.
-    """
-    return files.find(FOLDER, name_or_path)
-
-
-def card(name_or_path: str | PathLike) -> dict[str, Any]:
-    """The model card beside a weight file; empty if there is none.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such weight file.
-    ValueError
-        If the card is not JSON.
-
-    Examples
-    --------
-    >>> card("deep-gray")["channels"]
-    1
-    """
-    return files.card(find(name_or_path))
-
-
-ARRAYS = ("filters", "kappa", "mixing", "bias", "influence", "level", "fidelity")
-
-
-def save(path: str | PathLike, learned: Stages) -> None:
-    """Write a weight file, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be written.
-    ValueError
-        If a weight is not finite.
-    """
-    arrays, layout = {}, []
-    for number, stage in enumerate(learned.stages):
-        layout.append({"cell": stage.cell, "offset": stage.offset})
-        for name in ARRAYS:
-            value = np.array(getattr(stage, name), np.float32, order="C")
-            if not np.isfinite(value).all():
-                raise ValueError(f"{name} of step {number + 1} is not finite")
-            arrays[f"{number}/{name}"] = value
-    files.save_arrays(path, arrays, {"channels": learned.channels, "stages": layout}, FORMAT)
-
-
-def load(name_or_path: str | PathLike) -> Stages:
-    """Read a weight file.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-        A name in `available`, or a file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is damaged, truncated, or not written by `save`.
-
-    Examples
-    --------
-    >>> load("deep-gray").channels
-    1
-    """
-    path = find(name_or_path)
-    status = path.stat()
-    return _load(path.absolute(), status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=8)
-def _load(path: Path, *_changed: int) -> Stages:
-    arrays, text, sha256 = files.load_arrays(path, FORMAT)
-    try:
-        config = json.loads(text)
-        channels = int(config["channels"])
-        stages = []
-        for number, layout in enumerate(config["stages"]):
-            given = {name: arrays[f"{number}/{name}"].astype(np.float32) for name in ARRAYS}
-            fidelity = float(given.pop("fidelity"))
-            stage = Stage(int(layout["cell"]), int(layout["offset"]), fidelity=fidelity, **given)
-            _check(stage, channels)
-            stages.append(stage)
-        if not stages:
-            raise ValueError("there is no step")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-    return Stages(channels, tuple(stages), sha256)
-
-
-def _check(stage, channels):
-    """Raise ValueError for weights that the kernel, which does not look, cannot use."""
-    if stage.cell < 1 or not 0 <= stage.offset < stage.cell:
-        raise ValueError(f"cells of {stage.cell} pixels cannot begin {stage.offset} before")
-    count, hidden = stage.kappa.size, stage.bias.size
-    shapes = {
-        "filters": (count, channels * stage.cell**2, 3, 3),
-        "kappa": (count,),
-        "mixing": (hidden, count, 3, 3),
-        "bias": (hidden,),
-        "influence": (count, hidden),
-        "level": (count,),
-    }
-    for name, shape in shapes.items():
-        if getattr(stage, name).shape != shape:
-            raise ValueError(f"{name} has shape {getattr(stage, name).shape}; expected {shape}")
-    if count % 4 or hidden % 4 or shapes["filters"][1] % 4:
-        raise ValueError("the numbers of filters and of places are not multiples of 4")
