@@ -272,8 +272,9 @@ def test_read_only_folder(folder):
 
 def test_first_run_says_what_it_waits_for(folder):
     result = subprocess.run(
-        [sys.executable, "-m", "difffilter", "smooth", "grey.png"], cwd=folder, check=True,
-        capture_output=True, text=True, env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
+        [sys.executable, "-m", "difffilter", "smooth", "grey.png", "-m", "curvature_motion"],
+        cwd=folder, check=True, capture_output=True, text=True,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
     )  # fmt: skip
     assert result.stderr == "compiling for this machine; this happens once ...\n"
     assert any((folder / "cache").rglob("*.nbi"))
