@@ -417,3 +417,27 @@ def learned_step(u, f, stage, scale=None):
     d = d.reshape(channels, s * lines, s * columns)
     d = d[:, stage.offset : stage.offset + height, stage.offset : stage.offset + width]
     return u - d - stage.fidelity * (u - f)
+
+
+def convex_energy(u, f, banks, scale=None):
+    """E(u) = Σ ψ(W u) + ½ |u − f|² and its gradient, of images (C, H, W) that are not mirrored.
+
+    Filters begin wherever they fit in; `scale` has the σ of each bank by cells of 4×4 pixels.
+    """
+    energy, gradient = 0.5 * np.sum((u - f) ** 2), u - f
+    for number, bank in enumerate(banks):
+        size = bank.filters.shape[2]
+        slopes = np.append(bank.slopes, np.zeros((len(bank.slopes), 1)), axis=1)
+        for y in range(0, u.shape[1] - size + 1, bank.stride):
+            for x in range(0, u.shape[2] - size + 1, bank.stride):
+                sigma = 1.0 if scale is None else scale[number, y // 4, x // 4]
+                part = (slice(None), slice(y, y + size), slice(x, x + size))
+                for w, knots, slope in zip(bank.filters, bank.knots, slopes, strict=True):
+                    h = np.sum(w * u[part])
+                    # The integral of a function that is linear between the knots.
+                    at = np.concatenate([[0.0], np.minimum(sigma * knots, abs(h)), [abs(h)]])
+                    at[-1] = max(at[-1], at[-2])
+                    rise = np.append(0.0, np.cumsum(slope * np.diff(at)))
+                    energy += np.sum((rise[1:] + rise[:-1]) / 2 * np.diff(at))
+                    gradient[part] += w * np.sign(h) * rise[-1]
+    return energy, gradient

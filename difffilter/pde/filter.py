@@ -79,13 +79,12 @@ class PDE(Denoiser):
         problem = self._pose(filled, sigma, channel_axis, mask)
         with threads_for(problem.size):
             chosen, evolution = self._settle(problem)
-            result, time, steps = chosen._solution(problem, evolution, callback)
+            result, found = chosen._solution(problem, evolution, callback)
         if filled is not given:
             result = np.where(np.isfinite(given), result, given.astype(result.dtype))
         if not full_output:
             return result
-        found = {"sigma": problem.sigma, "time": time, "steps": steps}
-        return result, {"sigma": None} | chosen.parameters | found
+        return result, {"sigma": None} | chosen.parameters | {"sigma": problem.sigma} | found
 
     def _pose(self, image: Any, sigma: Any, channel_axis: Any, mask: Any = None) -> Problem:
         """The problem of filtering an image."""
@@ -95,8 +94,10 @@ class PDE(Denoiser):
         """This method with every parameter set, and the evolution of the image."""
         raise NotImplementedError
 
-    def _solution(self, problem: Problem, evolution: Any, callback: Callback) -> tuple:
-        """The image, the time that was reached, and the number of time steps."""
+    def _solution(
+        self, problem: Problem, evolution: Any, callback: Callback
+    ) -> tuple[Any, dict[str, Any]]:
+        """The image, and a dict with the time that was reached and the number of time steps."""
         raise NotImplementedError
 
 
@@ -195,7 +196,7 @@ class PDEFilter(PDE):
         # (Steps that are counted one by one may be longer than those of a shorter time.)
         _, size = evolution.steps(problem.volume, self.time)
         steps = evolution.with_step(size).count(problem.volume, time) if size else 0
-        return problem.as_image(u), time, steps
+        return problem.as_image(u), {"time": time, "steps": steps}
 
     def _pose(self, image, sigma, channel_axis, mask=None) -> Problem:
         arrays_only(image)

@@ -196,7 +196,7 @@ class Heat(PDEFilter):
                 for axis, factor in zip(axes, _decay(shape, spacing, self.time), strict=True)
             ]
         result = problem.backend.damped(image, axes, factors)
-        return problem.in_dtype(result), self.time, 0
+        return problem.in_dtype(result), {"time": self.time, "steps": 0}
 
     def _halo(self, spacing):
         return heat_halo(self.time, spacing)

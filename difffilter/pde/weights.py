@@ -9,13 +9,14 @@ import json
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from difffilter.io.weights import Collection
 
 if TYPE_CHECKING:
+    from difffilter.pde.solve.convex import Convex
     from difffilter.pde.solve.stages import Stages
 
 __all__ = ["available", "card", "find", "load", "save"]
@@ -23,11 +24,12 @@ __all__ = ["available", "card", "find", "load", "save"]
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-learned-1")
 available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
-# The arrays of a step in a file.
-ARRAYS = ("filters", "kappa", "mixing", "bias", "influence", "level", "fidelity")
+# The arrays of a step, and those of a bank of filters, in a file.
+OF_STAGE = ("filters", "kappa", "mixing", "bias", "influence", "level", "fidelity")
+OF_BANK = ("filters", "knots", "slopes")
 
 
-def save(path: str | PathLike, learned: Stages) -> None:
+def save(path: str | PathLike, learned: Stages | Convex) -> None:
     """Write a weight file, whole or not at all.
 
     Raises
@@ -37,18 +39,33 @@ def save(path: str | PathLike, learned: Stages) -> None:
     ValueError
         If a weight is not finite.
     """
-    arrays, layout = {}, []
-    for number, stage in enumerate(learned.stages):
-        layout.append({"cell": stage.cell, "offset": stage.offset})
-        for name in ARRAYS:
-            value = np.array(getattr(stage, name), np.float32, order="C")
+    from difffilter.pde.solve.convex import Convex
+
+    settings: dict[str, Any]
+    if isinstance(learned, Convex):
+        settings = {"convexity": learned.convexity, "steepness": learned.steepness}
+        settings["banks"] = [{"stride": bank.stride} for bank in learned.banks]
+        arrays = _arrays(learned.banks, OF_BANK, "bank")
+    else:
+        layout = [{"cell": stage.cell, "offset": stage.offset} for stage in learned.stages]
+        settings = {"stages": layout}
+        arrays = _arrays(learned.stages, OF_STAGE, "step")
+    COLLECTION.save(path, arrays, {"channels": learned.channels} | settings)
+
+
+def _arrays(parts, names, kind):
+    """The arrays of steps or banks, by the names that they have in a file."""
+    arrays = {}
+    for number, part in enumerate(parts):
+        for name in names:
+            value = np.array(getattr(part, name), np.float32, order="C")
             if not np.isfinite(value).all():
-                raise ValueError(f"{name} of step {number + 1} is not finite")
+                raise ValueError(f"{name} of {kind} {number + 1} is not finite")
             arrays[f"{number}/{name}"] = value
-    COLLECTION.save(path, arrays, {"channels": learned.channels, "stages": layout})
+    return arrays
 
 
-def load(name_or_path: str | PathLike) -> Stages:
+def load(name_or_path: str | PathLike) -> Stages | Convex:
     """Read a weight file.
 
     Parameters
@@ -74,25 +91,65 @@ def load(name_or_path: str | PathLike) -> Stages:
 
 
 @lru_cache(maxsize=8)
-def _load(path: Path, *_changed: int) -> Stages:
-    from difffilter.pde.solve.stages import Stage, Stages
-
+def _load(path: Path, *_changed: int) -> Stages | Convex:
     arrays, text, sha256 = COLLECTION.load(path)
     try:
         config = json.loads(text)
-        channels = int(config["channels"])
-        stages = []
-        for number, layout in enumerate(config["stages"]):
-            given = {name: arrays[f"{number}/{name}"].astype(np.float32) for name in ARRAYS}
-            fidelity = float(given.pop("fidelity"))
-            stage = Stage(int(layout["cell"]), int(layout["offset"]), fidelity=fidelity, **given)
-            _check(stage, channels)
-            stages.append(stage)
-        if not stages:
-            raise ValueError("there is no step")
+        read = _convex if "banks" in config else _stages
+        return read(config, arrays, sha256)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}") from None
+
+
+def _stages(config, arrays, sha256):
+    """The steps of a file."""
+    from difffilter.pde.solve.stages import Stage, Stages
+
+    channels = int(config["channels"])
+    stages = []
+    for number, layout in enumerate(config["stages"]):
+        given = {name: arrays[f"{number}/{name}"].astype(np.float32) for name in OF_STAGE}
+        fidelity = float(given.pop("fidelity"))
+        stage = Stage(int(layout["cell"]), int(layout["offset"]), fidelity=fidelity, **given)
+        _check(stage, channels)
+        stages.append(stage)
+    if not stages:
+        raise ValueError("there is no step")
     return Stages(channels, tuple(stages), sha256)
+
+
+def _convex(config, arrays, sha256):
+    """The convex energy of a file."""
+    from difffilter.pde.solve.banks import Bank
+    from difffilter.pde.solve.convex import Convex
+
+    channels = int(config["channels"])
+    convexity, steepness = float(config["convexity"]), float(config["steepness"])
+    if not 0 < convexity <= 1 <= steepness:
+        raise ValueError(f"the Hessian cannot be between {convexity} and {steepness}")
+    banks = []
+    for number, layout in enumerate(config["banks"]):
+        given = {name: arrays[f"{number}/{name}"].astype(np.float32) for name in OF_BANK}
+        banks.append(Bank(int(layout["stride"]), **given))
+        _check_bank(banks[-1], channels)
+    if not banks:
+        raise ValueError("there is no filter")
+    return Convex(channels, tuple(banks), convexity, steepness, sha256)
+
+
+def _check_bank(bank, channels):
+    """Raise ValueError for filters that the kernel cannot use."""
+    count, size = len(bank.filters), bank.filters.shape[-1]
+    if bank.filters.shape != (count, channels, size, size) or count % 4:
+        raise ValueError(
+            f"filters has shape {bank.filters.shape}; expected (F, {channels}, k, k), F a multiple of 4"
+        )
+    if bank.stride not in (1, 2, 4) or not 1 <= size <= 8 + bank.stride:
+        raise ValueError(f"filters of {size}×{size} pixels cannot be moved by {bank.stride}")
+    if not bank.knots.shape == bank.slopes.shape == (count, bank.knots.shape[-1]):
+        raise ValueError(f"{bank.knots.shape} knots do not go with {bank.slopes.shape} slopes")
+    if not (np.diff(bank.knots, prepend=0, axis=1) > 0).all():
+        raise ValueError("the knots do not rise")
 
 
 def _check(stage, channels):

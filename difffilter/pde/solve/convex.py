@@ -6,82 +6,25 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
-__all__ = ["CELL", "Bank", "Convex", "norm"]
+from difffilter.pde.kernels import convex as kernels
+from difffilter.pde.solve.banks import Bank, from_cells, matrices, norm, strengths, to_cells
 
-# Side in pixels of the cells by which the kernel sorts the image; filters are moved by 1, 2 or 4.
-CELL = 4
+__all__ = ["TOLERANCE", "Convex", "Minimum"]
 
-# Frequencies along each axis at which the norm of filters is computed.
-FREQUENCIES = 32
+# The root mean square of ∇E, in units of σ, at which the minimum counts as reached.
+TOLERANCE = 1e-3
 
+# The share of the decrease of E along the gradient that a step has to reach.
+SUFFICIENT = 1e-4
 
-@dataclass(frozen=True)
-class Bank:
-    """Filters W of one size with their influence functions φ = ψ′, in units of σ.
-
-    Each φ is odd, linear between knots, and constant beyond the last.
-
-    Attributes
-    ----------
-    stride : {1, 2, 4}
-        The filters are applied at every `stride`-th pixel along both axes.
-    filters : float32 ndarray (F, C, k, k)
-        W; each has the sum 0, and k is at most 12.
-    knots : float32 ndarray (F, J)
-        0 < t₁ < … < t_J.
-    slopes : float32 ndarray (F, J)
-        φ′ below t₁, between t₁ and t₂, and so on.
-    """
-
-    stride: int
-    filters: NDArray
-    knots: NDArray
-    slopes: NDArray
-
-
-def norm(banks: Sequence[Bank], weights: Sequence[NDArray]) -> float:
-    """An upper bound of the largest eigenvalue of Σᵢ wᵢ Wᵢᵀ Wᵢ, on images of every size.
-
-    Parameters
-    ----------
-    banks : sequence of Bank
-    weights : sequence of ndarray (F,)
-        The wᵢ ≥ 0 of each bank.
-
-    Returns
-    -------
-    float
-
-    Notes
-    -----
-    The operator repeats itself from cell to cell, so that the Fourier transform makes of it one matrix
-    over the pixels of a cell for each frequency. Filters reach two cells further, hence v* M(ω) v is a
-    trigonometric polynomial of degree 2 in each frequency; its maximum is at most that over N samples
-    divided by cos(2π/N) for each axis.
-    """
-    channels = banks[0].filters.shape[1]
-    places = channels * CELL**2
-    angles = 2 * np.pi * np.arange(FREQUENCIES) / FREQUENCIES
-    total = np.zeros((FREQUENCIES, FREQUENCIES, places, places), complex)
-    for bank, weight in zip(banks, weights, strict=True):
-        k = bank.filters.shape[2]
-        for top in range(0, CELL, bank.stride):
-            for left in range(0, CELL, bank.stride):
-                # Filters by cell (y, x), and by channel and place in the cell.
-                wide = np.zeros((len(weight), channels, 3 * CELL, 3 * CELL))
-                wide[:, :, top : top + k, left : left + k] = bank.filters
-                cells = wide.reshape(len(weight), channels, 3, CELL, 3, CELL)
-                cells = cells.transpose(2, 4, 0, 1, 3, 5).reshape(3, 3, len(weight), places)
-                phase = np.exp(1j * np.outer(angles, np.arange(3)))
-                symbol = np.einsum("ay,bx,yxfp->abfp", phase, phase, cells, optimize=True)
-                scaled = symbol * np.asarray(weight, float)[:, None]
-                total += np.einsum("abfp,abfq->abpq", symbol.conj(), scaled, optimize=True)
-    return float(np.linalg.eigvalsh(total).max() / math.cos(2 * np.pi / FREQUENCIES) ** 2)
+# Standard deviation in pixels of the Gaussian whose blur is nearer to the minimum than the image is.
+BLUR = 0.8
 
 
 @dataclass(frozen=True)
@@ -93,25 +36,245 @@ class Convex:
     channels : int
         1 for grey, 3 for colour.
     banks : tuple of Bank
+    convexity, steepness : float
+        Bounds m and M of the eigenvalues of the Hessian of E, m > 0: E has one minimum u, with
+        |u − v| ≤ |∇E(v)| / m for every v, and u is Lipschitz continuous in f with the constant 1/m.
     sha256 : str
         Checksum of the weight file, in hexadecimal.
     """
 
     channels: int
     banks: tuple[Bank, ...]
+    convexity: float
+    steepness: float
     sha256: str = ""
 
-    @cached_property
-    def convexity(self) -> float:
-        """A lower bound of the eigenvalues of the Hessian of E: E is at least so strongly convex.
+    # A block depends on the whole image, and there is no time after which nothing changes.
+    radius: ClassVar[None] = None
+    longest: ClassVar[None] = None
 
-        Where it is positive, E has one minimum u, |u − v| ≤ |∇E(v)| / `convexity` for every v, and u
-        is Lipschitz continuous in f with the constant 1 / `convexity`.
+    @classmethod
+    def of(cls, banks: Sequence[Bank]) -> Convex:
+        """The energy of filters and influence functions, with its bounds.
+
+        Raises
+        ------
+        ValueError
+            If it is not known to be convex.
         """
-        falls = [np.maximum(-bank.slopes, 0).max(axis=1) for bank in self.banks]
-        return 1 - norm(self.banks, falls)
+        most, least = (
+            norm(banks, [np.maximum(sign * bank.slopes, 0).max(axis=1) for bank in banks])
+            for sign in (1, -1)
+        )
+        if least >= 1:
+            raise ValueError(
+                f"the energy is not convex: φ′ falls to {-least:.3g}; expected above -1"
+            )
+        return cls(banks[0].filters.shape[1], tuple(banks), 1 - least, 1 + most)
+
+    def minimum(
+        self,
+        f: NDArray,
+        scale: NDArray | None = None,
+        *,
+        start: NDArray | None = None,
+        tolerance: float = TOLERANCE,
+        most: int = 1000,
+        callback: Callable[[float, NDArray], Any] | None = None,
+    ) -> Minimum:
+        """The minimum of E, by steps of Barzilai and Borwein that never raise it.
+
+        Parameters
+        ----------
+        f : float32 ndarray (N, C, H, W)
+            In units of σ.
+        scale : float32 ndarray (N, H, W), optional
+            The strength of the noise at each pixel, in these units; ``None``: 1 everywhere.
+        start : float32 ndarray (N, C, H, W), optional
+            The image to begin with; ``None``: `f`, slightly blurred.
+        tolerance : float, default 1e-3
+            The root mean square of ∇E, of each image, at which to stop.
+        most : int, default 1000
+            The largest number of steps.
+        callback : callable, optional
+            Called after each step with the sum of their lengths and the image; a true value ends them.
+
+        Returns
+        -------
+        Minimum
+
+        References
+        ----------
+        J. Barzilai, J. M. Borwein, "Two-point step size gradient methods", IMA Journal of Numerical
+        Analysis 8(1), 1988.
+        """
+        if start is None:
+            start = gaussian_filter(f, (0, 0, BLUR, BLUR), mode="reflect")
+        descent, time = Descent(self, f, scale, start), 0.0
+        while (descent.residual > tolerance).any() and len(descent.energies) <= most:
+            time += float(descent.advance().mean())
+            if callback is not None and callback(time, descent.image()):
+                break
+        return Minimum(descent.image(), time, descent.residual, np.array(descent.energies))
+
+    def evolve(
+        self,
+        f: NDArray,
+        time: float | None,
+        scale: NDArray | None = None,
+        callback: Callable[[float, NDArray], Any] | None = None,
+    ) -> tuple[NDArray, dict[str, Any]]:
+        """The minimum of E, or the gradient flow towards it for a time.
+
+        Parameters
+        ----------
+        f, scale, callback
+            As for `minimum`.
+        time : float or None
+            That of the flow; ``None``: infinite.
+
+        Returns
+        -------
+        u : float32 ndarray
+        found : dict
+            time and steps, of the minimum also the largest residual, in units of σ.
+        """
+        if time is not None:
+            return self.flow(f, time, scale, callback)
+        found = self.minimum(f, scale, callback=callback)
+        steps, residual = len(found.energies) - 1, float(found.residual.max())
+        return found.u, {"time": math.inf, "steps": steps, "residual": residual}
+
+    def flow(
+        self,
+        f: NDArray,
+        time: float,
+        scale: NDArray | None = None,
+        callback: Callable[[float, NDArray], Any] | None = None,
+    ) -> tuple[NDArray, dict[str, Any]]:
+        """The gradient flow ∂u/∂t = −∇E(u) from f, by explicit steps.
+
+        Parameters
+        ----------
+        f, scale
+            As for `minimum`.
+        time : float
+            t ≥ 0.
+        callback : callable, optional
+            Called with time and image after each step; a true value ends the flow.
+
+        Returns
+        -------
+        u : float32 ndarray (N, C, H, W)
+        found : dict
+            The time that was reached, and the number of steps.
+        """
+        count = math.ceil(time * self.steepness)
+        descent = Descent(self, f, scale, f)
+        for done in range(1, count + 1):
+            descent.move(np.full(len(f), time / count))
+            if callback is not None and callback(done * time / count, descent.image()):
+                return descent.image(), {"time": done * time / count, "steps": done}
+        return descent.image(), {"time": time, "steps": count}
 
     @cached_property
-    def steepness(self) -> float:
-        """An upper bound of the eigenvalues of the Hessian of E."""
-        return 1 + norm(self.banks, [np.maximum(bank.slopes, 0).max(axis=1) for bank in self.banks])
+    def matrices(self) -> tuple[NDArray, ...]:
+        """W and Wᵀ as the kernel takes them."""
+        return matrices(self.channels, self.banks)
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """The minimum of a convex energy, as far as it was reached.
+
+    Attributes
+    ----------
+    u : float32 ndarray (N, C, H, W)
+    time : float
+        The sum of the lengths of the steps, the mean over the images.
+    residual : float64 ndarray (N,)
+        The root mean square of ∇E, in units of σ.
+    energies : float64 ndarray (steps + 1, N)
+        E at the start and after each step.
+    """
+
+    u: NDArray
+    time: float
+    residual: NDArray
+    energies: NDArray
+
+
+class Descent:
+    """Images on their way down a convex energy, with the gradient there.
+
+    Attributes
+    ----------
+    energies : list of float64 ndarray (N,)
+        E, now and before each step.
+    """
+
+    def __init__(self, convex: Convex, f: NDArray, scale: NDArray | None, start: NDArray):
+        self.convex, self.shape = convex, f.shape
+        self.f, self.u = to_cells(f), to_cells(start)
+        self.scale = np.zeros((0, 0, 0, 0), np.float32)
+        if scale is not None:
+            self.scale = strengths(scale, convex.banks)
+        self.g = np.zeros_like(self.u)
+        self.after, self.slope = np.empty_like(self.u), np.empty_like(self.u)
+        _, _, lines, columns = self.u.shape
+        blocks = -(-lines // kernels.TALL) * -(-columns // kernels.WIDE)
+        self.sums = np.zeros((len(f), blocks, 3))
+        self.energies: list[NDArray] = []
+        self.lengths = np.full(len(f), 2 / convex.steepness)
+        self.move(np.zeros(len(f)))
+
+    @property
+    def residual(self) -> NDArray:
+        """The root mean square of ∇E (N,)."""
+        return np.sqrt(self.square / self.u[0].size)
+
+    def image(self) -> NDArray:
+        return from_cells(self.u, self.shape)
+
+    def trial(self, lengths: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """The energy after a step against the gradient, |∇E|² there, and its product with ∇E here."""
+        self.sums[:] = 0
+        kernels.gradient(
+            self.u, self.g, lengths.astype(np.float32), self.f, self.scale, self.after, self.slope,
+            self.sums, *self.convex.matrices,
+        )  # fmt: skip
+        energy, square, product = self.sums.sum(axis=1).T
+        return energy, square, product
+
+    def accept(self, energy: NDArray, square: NDArray) -> None:
+        """Go where the last trial was."""
+        self.u, self.after = self.after, self.u
+        self.g, self.slope = self.slope, self.g
+        self.square = square
+        self.energies.append(energy)
+
+    def move(self, lengths: NDArray) -> None:
+        """One step of given length."""
+        energy, square, _ = self.trial(lengths)
+        self.accept(energy, square)
+
+    def advance(self) -> NDArray:
+        """One step of Barzilai and Borwein, or a shorter one where E would not fall; its lengths (N,)."""
+        shortest = 1 / self.convex.steepness
+        lengths, last = self.lengths, self.energies[-1]
+        energy, square, product = self.trial(lengths)
+        rounding = 1e-6 * np.abs(last)  # near the minimum, E falls by less
+        high = energy > last - SUFFICIENT * lengths * self.square + rounding
+        if high.any():
+            lengths = np.where(high, shortest, lengths)
+            energy, square, product = self.trial(lengths)
+        # With s the step and y the change of ∇E: |s|² / s·y and s·y / |y|² in turn.
+        sy = lengths * (self.square - product)
+        yy = square - 2 * product + self.square
+        with np.errstate(divide="ignore", invalid="ignore"):
+            odd = len(self.energies) % 2 == 1
+            found = lengths**2 * self.square / sy if odd else sy / yy
+        longest = 1 / self.convex.convexity
+        self.lengths = np.clip(np.nan_to_num(found, nan=shortest), shortest, longest)
+        self.accept(energy, square)
+        return lengths

@@ -84,6 +84,11 @@ class Stages:
     sha256: str = ""
 
     @property
+    def longest(self) -> float:
+        """The time after which nothing changes."""
+        return float(len(self.stages))
+
+    @property
     def multiple(self) -> int:
         """The distance by which an image can be moved without moving across cells."""
         return math.lcm(*(stage.cell for stage in self.stages))
@@ -99,7 +104,7 @@ class Stages:
         time: float,
         scale: NDArray | None = None,
         callback: Callable[[float, NDArray], Any] | None = None,
-    ) -> tuple[NDArray, float]:
+    ) -> tuple[NDArray, dict[str, Any]]:
         """Take the steps; of the last, a part.
 
         Parameters
@@ -116,8 +121,8 @@ class Stages:
         Returns
         -------
         u : float32 ndarray
-        time : float
-            The number of steps that were taken.
+        found : dict
+            time and steps, the number of steps that were taken.
         """
         u, now = f, 0.0
         for stage in self.stages[: math.ceil(time)]:
@@ -127,4 +132,4 @@ class Stages:
             now += share
             if callback is not None and callback(now, u):
                 break
-        return u, now
+        return u, {"time": now, "steps": math.ceil(now)}
