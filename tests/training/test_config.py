@@ -75,4 +75,4 @@ def test_bad_sizes_of_a_step_are_named(sizes, message):
 def test_a_preset_survives_json(preset):
     config = PRESETS[preset]
     text = json.dumps(asdict(config))
-    assert CONFIGS[config.method].from_dict(json.loads(text)) == config
+    assert CONFIGS[config.kind].from_dict(json.loads(text)) == config
