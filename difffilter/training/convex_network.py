@@ -243,7 +243,9 @@ class ConvexDiffusion(nn.Module):
         fall = norm(banks, [np.maximum(-bank.slopes, 0).max(axis=1) for bank in banks])
         rise = norm(banks, [np.maximum(bank.slopes, 0).max(axis=1) for bank in banks])
         # (A bound of 0 belongs to slopes that are all 0.)
-        down, up = (min(1.0, most / max(bound, 1e-9)) for most, bound in ((RHO, fall), (STEEPEST, rise)))
+        down, up = (
+            min(1.0, most / max(bound, 1e-9)) for most, bound in ((RHO, fall), (STEEPEST, rise))
+        )
         return Convex(
             self.channels,
             tuple(

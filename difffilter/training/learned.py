@@ -44,8 +44,8 @@ def fit_learned(
     ----------
     %(run_folders)s
     config : LearnedConfig or ConvexConfig, optional
-        A deep or a convex diffusion; ``None``: ``PRESETS["deep-gray"]``; with `resume`, that of the checkpoint, which another one
-        must not contradict.
+        A deep or a convex diffusion; ``None``: ``PRESETS["deep-gray"]``; with `resume`, that of the
+        checkpoint, which another one must not contradict.
     init : str or Path, optional
         Weights of the same kind to start from, a name or a file; what has another shape starts
         afresh. Filters for grey become filters for colour. ``None``: random filters; with `resume`,
