@@ -90,6 +90,7 @@ def test_training_lowers_the_loss(photo):
 def test_the_loss_is_that_of_the_denoised_image(rng):
     config = replace(CONFIG, batch=4)
     state = TrainingState(config, CPU)
+    state.net.eval()  # so that its power iterations start where those of the average do
     image = rng.integers(256, size=(1, 16, 16), dtype=np.uint8)
     crops, strengths, seed = draw_noisy([image], config, 0)
     sigma = torch.from_numpy(strengths).view(-1, 1, 1, 1)
@@ -99,7 +100,7 @@ def test_the_loss_is_that_of_the_denoised_image(rng):
     with torch.no_grad():
         error = (sigma * state.averaged(x / sigma + noise) - x).square().mean((1, 2, 3))
     expected = (error * sigma.flatten() ** -1.4).mean()
-    assert loss.item() == pytest.approx(expected.item(), rel=2e-3)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("channels", "others"), [(1, {}), (3, {"seed": 4})])
@@ -127,7 +128,9 @@ def test_weights_of_another_kind_are_refused(uninterrupted, written):
 
 
 def test_settings_of_another_kind_contradict_the_run(folder, uninterrupted):
-    message = "^kind is learned; expected convex, as in the run that is resumed, of which only steps"
+    message = (
+        "^kind is learned; expected convex, as in the run that is resumed, of which only steps"
+    )
     with pytest.raises(ValueError, match=message):
         fit_learned(folder, uninterrupted, PRESETS["deep-gray"], resume=True, device="cpu")
     with pytest.raises(ValueError, match=r"^batch is 2; expected 3, as in the run that is resumed"):
@@ -148,7 +151,7 @@ def test_the_name_of_its_kind_is_in_the_checkpoint(uninterrupted):
 def test_a_compiled_network_does_the_same():
     """Runs on a GPU compile their network, but this one's loop depends on the image."""
     net, f = CONFIG.network().eval(), torch.randn(1, 1, 8, 8)
-    result = torch.compile(net)(f)
+    result = torch.compile(net, backend="eager")(f)
     assert torch.equal(result, net(f))
     result.sum().backward()
     assert net.banks[0].filters.grad.abs().max() > 0

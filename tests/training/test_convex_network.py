@@ -125,9 +125,7 @@ def naive_gradient(u, f, banks):
     total = u - f
     for bank in banks:
         for filters, knots, slopes in zip(bank.filters, bank.knots, bank.slopes, strict=True):
-            every = sum(
-                correlate2d(plane, w, "valid") for plane, w in zip(u, filters, strict=True)
-            )
+            every = sum(correlate2d(plane, w, "valid") for plane, w in zip(u, filters, strict=True))
             h = np.zeros_like(every)
             h[:: bank.stride, :: bank.stride] = every[:: bank.stride, :: bank.stride]
             ends = np.concatenate(([0], knots))
@@ -290,7 +288,9 @@ def test_colour_that_starts_from_grey_sees_grey_images_as_before(monkeypatch):
     colour = net.float().coloured(BANKS, 0).eval().double()
     with torch.no_grad():
         expected = net.double()(u).repeat(1, 3, 1, 1) / 3**0.5
-        torch.testing.assert_close(colour(u.repeat(1, 3, 1, 1) / 3**0.5), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            colour(u.repeat(1, 3, 1, 1) / 3**0.5), expected, rtol=0, atol=1e-6
+        )
 
 
 def test_colour_may_have_other_banks():
