@@ -47,12 +47,23 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
         (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
-         "one of deep-color, deep-gray"),
+         "one of "),
+        (["-m", "learned", "--preset", "convex-gray", "--init", "natural-gray"], "weights is "
+         "'natural-gray'; expected a file or one of "),
     ],
 )  # fmt: skip
 def test_presets_and_weights_belong_to_a_method(folder, options, message):
     error = invoke_error("train", ".", "-o", "run", *options, cwd=folder)
     assert error.startswith(f"error: {message}")
+
+
+def test_a_preset_of_another_kind_contradicts_the_run():
+    from difffilter.training import PRESETS
+
+    with pytest.raises(
+        ValueError, match=r"^preset is convex-gray; expected that of the run run, or none$"
+    ):
+        train._check_resumed("run", PRESETS["deep-gray"], "convex-gray", {})
 
 
 @pytest.fixture
