@@ -28,7 +28,7 @@ DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
 SCHEMES = ("auto", "explicit", "fsi", "aos")
 PRESETS = {
     "ddpm": ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base"),
-    "learned": ("deep-gray", "deep-color"),
+    "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
 }
 TRAINED = tuple(PRESETS)
 

@@ -43,8 +43,8 @@ def echo_card(name, about, size):
               help="What to train: ddpm or learned. [default: ddpm]")  # fmt: skip
 @click.option("--preset", metavar="NAME", shell_complete=presets,
               help="For ddpm: gray-small, color-small, gray-real or color-real, for a CPU; gray-base "
-                   "or color-base, for a GPU. For learned: deep-gray or deep-color. [default: the "
-                   "first]")  # fmt: skip
+                   "or color-base, for a GPU. For learned: deep-gray or deep-color; convex-gray or "
+                   "convex-color, small and with one minimum. [default: the first]")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="RUN", shell_complete=folders,
               help="Folder of the run.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N",
@@ -143,9 +143,10 @@ def _check_resumed(run, saved, preset, given):
     check_unchanged(given, saved)
     # The settings of a preset that have no option.
     optional = {"steps", "batch", "crop", "learning_rate"}
-    if preset and any(
+    expected = PRESETS.get(preset, saved)
+    if expected.kind != saved.kind or any(
         value != getattr(saved, name)
-        for name, value in vars(PRESETS[preset]).items()
+        for name, value in vars(expected).items()
         if name not in optional
     ):
         raise ValueError(f"preset is {preset}; expected that of the run {run}, or none")

@@ -1,6 +1,9 @@
 from .config import PRESETS as PRESETS
+from .config import ConvexConfig as ConvexConfig
 from .config import LearnedConfig as LearnedConfig
 from .config import TrainingConfig as TrainingConfig
+from .convex_network import BankConfig as BankConfig
+from .convex_network import ConvexDiffusion as ConvexDiffusion
 from .ddpm import fit as fit
 from .export import export as export
 from .learned import fit_learned as fit_learned

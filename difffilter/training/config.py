@@ -13,11 +13,14 @@ from torch import nn
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.training.convex_network import BANKS, BankConfig, ConvexDiffusion
 from difffilter.training.learned_network import PLAN, LearnedDiffusion, StepConfig
 
 __all__ = [
     "CONFIGS",
     "PRESETS",
+    "ConvexConfig",
+    "DiffusionConfig",
     "LearnedConfig",
     "RunConfig",
     "TrainingConfig",
@@ -40,12 +43,15 @@ class RunConfig(ABC):
     ----------
     method : str
         The method of the catalog that uses the weights.
+    kind : str
+        The name of these settings in a checkpoint; a method may have several kinds of networks.
     adam_most, adam_decay : float
         Of the weights that are not matrices: the highest peak of the learning rate, and the weight
         decay.
     """
 
     method: ClassVar[str]
+    kind: ClassVar[str]
     adam_most: ClassVar[float] = math.inf
     adam_decay: ClassVar[float] = 0.01
 
@@ -69,6 +75,11 @@ class RunConfig(ABC):
             check_whole(name, getattr(self, name), least=1)
         check_number("learning_rate", self.learning_rate, above=0)
         check_choice("precision", self.precision, PRECISIONS)
+
+    @property
+    def adam_rate(self) -> float:
+        """The peak learning rate of the weights that are not matrices."""
+        return min(self.learning_rate, self.adam_most)
 
     @property
     @abstractmethod
@@ -142,6 +153,7 @@ class TrainingConfig(RunConfig):
     """
 
     method: ClassVar[str] = "ddpm"
+    kind: ClassVar[str] = "ddpm"
 
     unet: UNetConfig = field(default_factory=UNetConfig)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
@@ -185,9 +197,25 @@ class TrainingConfig(RunConfig):
         return cls(**{**values, **nested})
 
 
+class DiffusionConfig(RunConfig):
+    """The settings that every run of a learned diffusion has."""
+
+    method: ClassVar[str] = "learned"
+    # Decay would draw each κ, and each first knot, to the norm of its filter.
+    adam_decay: ClassVar[float] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.channels not in (1, 3):
+            raise ValueError(f"channels is {self.channels}; expected 1 or 3")
+        low, high = self.sigma_range
+        if not 0 < low <= high:
+            raise ValueError(f"sigma_range is {self.sigma_range}; expected 0 < low ≤ high")
+
+
 @dataclass(frozen=True)
-class LearnedConfig(RunConfig):
-    """Everything that decides what a training run of a learned diffusion computes.
+class LearnedConfig(DiffusionConfig):
+    """Everything that decides what a training run of a deep learned diffusion computes.
 
     Parameters
     ----------
@@ -232,10 +260,8 @@ class LearnedConfig(RunConfig):
     8
     """
 
-    method: ClassVar[str] = "learned"
+    kind: ClassVar[str] = "learned"
     adam_most: ClassVar[float] = 3e-3
-    # Decay would draw each κ to the norm of its filter.
-    adam_decay: ClassVar[float] = 0.0
 
     channels: int = 1
     plan: tuple[StepConfig, ...] = field(default_factory=lambda: PLAN)
@@ -256,14 +282,9 @@ class LearnedConfig(RunConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "plan", tuple(self.plan))
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels is {self.channels}; expected 1 or 3")
         if not self.plan:
             raise ValueError("plan is empty; expected at least one step")
         check_number("intermediate", self.intermediate, least=0)
-        low, high = self.sigma_range
-        if not 0 < low <= high:
-            raise ValueError(f"sigma_range is {self.sigma_range}; expected 0 < low ≤ high")
 
     def network(self) -> LearnedDiffusion:
         return LearnedDiffusion(self.channels, self.plan)
@@ -274,9 +295,92 @@ class LearnedConfig(RunConfig):
         return cls(**values | {"plan": tuple(StepConfig(**step) for step in values["plan"])})
 
 
-# By the method that uses the weights.
+@dataclass(frozen=True)
+class ConvexConfig(DiffusionConfig):
+    """Everything that decides what a training run of a convex learned diffusion computes.
+
+    Parameters
+    ----------
+    channels : {1, 3}, default 1
+        1 for grey, 3 for colour.
+    banks : tuple of BankConfig, optional
+        The filters; the default has three banks, of 5, 6 and 12 pixels.
+    knots : int, default 4
+        Number of knots of each influence function.
+    steps : int, default 3000
+        Length of the run; the learning rates fall to 0 along a cosine that ends here.
+    batch, crop : int, default 8 and 48
+        Crops per training step, over all processes, and their side in pixels.
+    learning_rate, adam_rate : float, default 3e-2 and 7e-2
+        Peak learning rates, reached after `warmup` steps: of Muon for the filters, and of AdamW for
+        the knots and slopes.
+    warmup : int, default 50
+        Steps of linear warm-up.
+    ema : float, default 0.99
+        Decay of the moving average of the weights, which is what is kept in the end.
+    clip : float, default 1.0
+        Largest norm of the gradient; a longer one is scaled down to it.
+    sigma_range : tuple of float, default (3/255, 60/255)
+        Range of the σ of the noise, which is log-uniform, in units of an image in [0, 1].
+    validation : int, default 12
+        Number of images set aside for validation, evenly spaced in the sorted list of files.
+    validate_every : int, default 500
+        Training steps between two validations.
+    precision : {"float32"}, default "float32"
+        bfloat16 rounds images by more than the minimum may be off.
+    seed : int, default 0
+        Seed of the initial weights and of all draws.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> len(ConvexConfig(channels=3).banks)
+    3
+    """
+
+    kind: ClassVar[str] = "convex"
+
+    channels: int = 1
+    banks: tuple[BankConfig, ...] = field(default_factory=lambda: BANKS)
+    knots: int = 4
+    steps: int = 3_000
+    batch: int = 8
+    crop: int = 48
+    learning_rate: float = 3e-2
+    adam_rate: float = 7e-2
+    warmup: int = 50
+    ema: float = 0.99
+    clip: float = 1.0
+    sigma_range: tuple[float, float] = (3 / 255, 60 / 255)
+    validation: int = 12
+    validate_every: int = 500
+    precision: str = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "banks", tuple(self.banks))
+        if not self.banks:
+            raise ValueError("banks is empty; expected at least one bank")
+        check_whole("knots", self.knots, least=1)
+        check_number("adam_rate", self.adam_rate, above=0)
+        check_choice("precision", self.precision, ("float32",))
+
+    def network(self) -> ConvexDiffusion:
+        return ConvexDiffusion(self.channels, self.banks, self.knots)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ConvexConfig:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**values | {"banks": tuple(BankConfig(**bank) for bank in values["banks"])})
+
+
 CONFIGS: dict[str, type[RunConfig]] = {
-    config.method: config for config in (TrainingConfig, LearnedConfig)
+    config.kind: config for config in (TrainingConfig, LearnedConfig, ConvexConfig)
 }
 
 
@@ -362,4 +466,8 @@ PRESETS: dict[str, RunConfig] = {
     "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
     "deep-gray": LearnedConfig(),
     "deep-color": LearnedConfig(channels=3),
+    "convex-gray": ConvexConfig(),
+    "convex-color": ConvexConfig(
+        channels=3, banks=(BankConfig(1, 5, 12), BankConfig(2, 6, 20), BankConfig(4, 12, 20))
+    ),
 }

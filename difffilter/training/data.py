@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.io.picture import Picture
-from difffilter.training.config import LearnedConfig, RunConfig, TrainingConfig
+from difffilter.training.config import DiffusionConfig, RunConfig, TrainingConfig
 
 __all__ = ["draw_batch", "draw_noisy", "load_images", "set_aside", "signed"]
 
@@ -167,7 +167,7 @@ def draw_batch(
 
 
 def draw_noisy(
-    images: list[NDArray], config: LearnedConfig, step: int
+    images: list[NDArray], config: DiffusionConfig, step: int
 ) -> tuple[NDArray, NDArray, int]:
     """Crops and strengths of noise of one training step of a learned diffusion, and a seed for it.
 
@@ -175,7 +175,7 @@ def draw_noisy(
     ----------
     images : list of ndarray (C, H, W)
         As for `draw_crops`.
-    config : LearnedConfig
+    config : DiffusionConfig
     step : int
         Number of the training step.
 

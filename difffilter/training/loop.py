@@ -46,7 +46,7 @@ def training_steps(
         rate = learning_rate(config, state.step)
         muon, adam = state.optimizers
         muon.param_groups[0]["lr"] = rate
-        adam.param_groups[0]["lr"] = rate * min(1, config.adam_most / config.learning_rate)
+        adam.param_groups[0]["lr"] = rate * config.adam_rate / config.learning_rate
         muon.step()
         adam.step()
         state.ema.update_parameters(state.net)

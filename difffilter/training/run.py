@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from difffilter.ddpm.memory import memory_errors
-from difffilter.training.config import RunConfig, check_init, check_unchanged
+from difffilter.training.config import CONFIGS, RunConfig, check_init, check_unchanged
 from difffilter.training.data import load_images, set_aside
 from difffilter.training.log import Log
 from difffilter.training.loop import processes, training_steps
@@ -74,7 +74,8 @@ def run(
     output = Path(output)
     checkpoint, name = output / CHECKPOINT, method.config.method
     if config is not None and config.method != name:
-        expected = type(method.config).__name__
+        kinds = (kind.__name__ for kind in CONFIGS.values() if kind.method == name)
+        expected = " or ".join(kinds)
         raise TypeError(f"config is a {type(config).__name__}; expected a {expected}")
     if resume and not checkpoint.exists():
         raise FileNotFoundError(f"nothing to resume: there is no {checkpoint}")
@@ -87,6 +88,7 @@ def run(
             state = TrainingState.load(checkpoint, own_device, steps)
             check_unchanged({"method": name}, state.config)
             if config is not None:
+                check_unchanged({"kind": config.kind}, state.config)
                 check_unchanged(vars(config) | {"steps": state.config.steps}, state.config)
             if start:
                 check_init(start, state.init)

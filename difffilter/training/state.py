@@ -22,7 +22,7 @@ from difffilter.training.optimisers import Muon
 
 __all__ = ["TrainingState", "progress"]
 
-# The method of a checkpoint that names none.
+# The kind of a checkpoint that names none.
 USUAL = "ddpm"
 
 
@@ -109,8 +109,9 @@ class TrainingState:
             for name, value in self.moments(weight).items():
                 tensors[f"moments/{parameter}/{name}"] = value
         metadata = {"config": json.dumps(vars(self.config), default=asdict), "step": str(self.step)}
-        if self.config.method != USUAL:
-            metadata["method"] = self.config.method
+        # (The key dates from when each method had one kind.)
+        if self.config.kind != USUAL:
+            metadata["method"] = self.config.kind
         if self.init is not None:
             metadata["init"] = json.dumps(self.init)
         contiguous = {name: value.cpu().contiguous() for name, value in tensors.items()}

@@ -42,17 +42,28 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
         (["--preset", "deep-gray"], "preset is 'deep-gray'; expected one of gray-small, color-small, "
          "gray-real, color-real, gray-base, color-base, or --method learned\n"),
         (["-m", "learned", "--preset", "gray-small"], "preset is 'gray-small'; expected one of "
-         "deep-gray, deep-color, or --method ddpm\n"),
+         "deep-gray, deep-color, convex-gray, convex-color, or --method ddpm\n"),
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
-         "deep-color; did you mean 'deep-gray'?\n"),
+         "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
         (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
-         "one of deep-color, deep-gray"),
+         "one of "),
+        (["-m", "learned", "--preset", "convex-gray", "--init", "natural-gray"], "weights is "
+         "'natural-gray'; expected a file or one of "),
     ],
 )  # fmt: skip
 def test_presets_and_weights_belong_to_a_method(folder, options, message):
     error = invoke_error("train", ".", "-o", "run", *options, cwd=folder)
     assert error.startswith(f"error: {message}")
+
+
+def test_a_preset_of_another_kind_contradicts_the_run():
+    from difffilter.training import PRESETS
+
+    with pytest.raises(
+        ValueError, match=r"^preset is convex-gray; expected that of the run run, or none$"
+    ):
+        train._check_resumed("run", PRESETS["deep-gray"], "convex-gray", {})
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from difffilter.training.config import (
     CONFIGS,
     PRESETS,
+    ConvexConfig,
     LearnedConfig,
     TrainingConfig,
     learning_rate,
@@ -58,6 +59,28 @@ def test_bad_settings_of_a_learned_diffusion_are_named(settings, message):
 
 
 @pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"channels": 2}, "channels is 2; expected 1 or 3"),
+        ({"banks": ()}, "banks is empty; expected at least one bank"),
+        ({"knots": 0}, "knots is 0; expected a whole number ≥ 1"),
+        ({"adam_rate": 0}, "adam_rate is 0; expected a finite number > 0"),
+        ({"sigma_range": (0.2, 0.1)}, "sigma_range is (0.2, 0.1); expected 0 < low ≤ high"),
+        ({"precision": "bfloat16"}, "precision is 'bfloat16'; expected one of float32"),
+    ],
+)
+def test_bad_settings_of_a_convex_diffusion_are_named(settings, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        ConvexConfig(**settings)
+
+
+def test_the_convex_preset_for_colour_stays_small():
+    network = PRESETS["convex-color"].network()
+    assert network.channels == 3
+    assert sum(weight.numel() for weight in network.parameters()) < 15_000
+
+
+@pytest.mark.parametrize(
     ("sizes", "message"),
     [
         ({"cell": 3}, "cell is 3; expected a multiple of 2"),
@@ -75,4 +98,4 @@ def test_bad_sizes_of_a_step_are_named(sizes, message):
 def test_a_preset_survives_json(preset):
     config = PRESETS[preset]
     text = json.dumps(asdict(config))
-    assert CONFIGS[config.method].from_dict(json.loads(text)) == config
+    assert CONFIGS[config.kind].from_dict(json.loads(text)) == config

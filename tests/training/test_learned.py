@@ -158,7 +158,11 @@ def test_colour_may_start_from_grey(folder, tmp_path, uninterrupted):
 
 
 def test_a_run_of_another_method_is_refused(folder, tmp_path, uninterrupted):
-    with pytest.raises(TypeError, match=r"^config is a TrainingConfig; expected a LearnedConfig$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^config is a TrainingConfig; expected a LearnedConfig or "
+        "ConvexConfig$",
+    ):
         fit_learned(folder, tmp_path, TrainingConfig(), device="cpu")
     with pytest.raises(
         ValueError, match=r"^method is ddpm; expected learned, as in the run that is "

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 import torch
 
-from difffilter.training.config import LearnedConfig, TrainingConfig, learning_rate
+from difffilter.training.config import ConvexConfig, LearnedConfig, TrainingConfig, learning_rate
 from difffilter.training.loop import training_steps
 from difffilter.training.state import TrainingState, warmed_up
 
@@ -52,6 +52,19 @@ def test_what_is_no_matrix_learns_slowly_and_without_decay(highest, adam):
     assert others["weight_decay"] == 0
     next(training_steps(state, squares(state, [])))
     assert (matrices["lr"], others["lr"]) == (highest, adam)
+
+
+def test_filters_of_a_convex_diffusion_have_a_rate_of_their_own():
+    """Its knots and slopes are none of Muon's, although there are several for each filter."""
+    config = ConvexConfig(learning_rate=0.02, adam_rate=0.09, warmup=0)
+    state = TrainingState(config, CPU)
+    matrices, others = (optimizer.param_groups[0] for optimizer in state.optimizers)
+    assert [weight.shape for weight in matrices["params"]] == [
+        (bank.count, 1, bank.size, bank.size) for bank in config.banks
+    ]
+    assert others["weight_decay"] == 0
+    next(training_steps(state, squares(state, [])))
+    assert (matrices["lr"], others["lr"]) == (0.02, pytest.approx(0.09))
 
 
 def test_the_moving_average_is_that_of_its_definition(state):
