@@ -468,6 +468,6 @@ PRESETS: dict[str, RunConfig] = {
     "deep-color": LearnedConfig(channels=3),
     "convex-gray": ConvexConfig(),
     "convex-color": ConvexConfig(
-        channels=3, banks=(BankConfig(1, 5, 12), BankConfig(2, 6, 20), BankConfig(4, 12, 20))
+        channels=3, banks=(BankConfig(1, 3, 8), BankConfig(2, 6, 20), BankConfig(4, 12, 20))
     ),
 }

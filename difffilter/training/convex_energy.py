@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from difffilter.pde.solve.convex import CELL
+from difffilter.pde.solve.banks import CELL
 
 __all__ = ["MARGIN", "Term", "denoised", "largest_eigenvalue", "shrink"]
 

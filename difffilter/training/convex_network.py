@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from difffilter.checks import check_whole
-from difffilter.pde.solve import convex
-from difffilter.pde.solve.convex import CELL, Convex, norm
+from difffilter.pde.solve import banks as numba_banks
+from difffilter.pde.solve.banks import CELL, norm
+from difffilter.pde.solve.convex import Convex
 from difffilter.training.convex_energy import Term, denoised, largest_eigenvalue, shrink
 from difffilter.training.learned_network import NEW, as_float32, norms, zero_sum
 
@@ -82,7 +83,7 @@ class BankConfig:
 
 
 # Fine filters for texture and wide ones for what is smooth.
-BANKS = (BankConfig(1, 5, 16), BankConfig(2, 6, 24), BankConfig(4, 12, 32))
+BANKS = (BankConfig(1, 3, 8), BankConfig(2, 6, 24), BankConfig(4, 12, 32))
 
 
 class Bank(nn.Module):
@@ -117,9 +118,9 @@ class Bank(nn.Module):
         return torch.cat((free[:, :1].exp(), free[:, 1:]), 1)
 
     @torch.no_grad()
-    def bank(self) -> convex.Bank:
+    def bank(self) -> numba_banks.Bank:
         """The same bank in Numba, its slopes not bounded either."""
-        return convex.Bank(
+        return numba_banks.Bank(
             self.config.stride,
             as_float32(zero_sum(self.filters)),
             as_float32(self.knots()),
@@ -127,7 +128,7 @@ class Bank(nn.Module):
         )
 
     @torch.no_grad()
-    def copy(self, bank: convex.Bank) -> None:
+    def copy(self, bank: numba_banks.Bank) -> None:
         """Take the weights of a bank of the same sizes."""
         filters, slopes = torch.from_numpy(bank.filters), torch.from_numpy(bank.slopes)
         self.filters.copy_(filters)
@@ -246,17 +247,16 @@ class ConvexDiffusion(nn.Module):
         down, up = (
             min(1.0, most / max(bound, 1e-9)) for most, bound in ((RHO, fall), (STEEPEST, rise))
         )
-        return Convex(
-            self.channels,
-            tuple(
-                convex.Bank(
+        return Convex.of(
+            [
+                numba_banks.Bank(
                     bank.stride,
                     bank.filters,
                     bank.knots,
                     bank.slopes * np.where(bank.slopes < 0, down, up).astype(np.float32),
                 )
                 for bank in banks
-            ),
+            ]
         )
 
     @classmethod

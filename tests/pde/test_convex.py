@@ -376,7 +376,7 @@ def test_weights_that_do_not_fit_are_an_error(tmp_path, rng, change, message):
 
 def test_a_file_cannot_claim_what_is_impossible(tmp_path, rng):
     weights.save(tmp_path / "bad.safetensors", Convex(1, (random_bank(rng),), 0.0, 3.0))
-    with pytest.raises(ValueError, match="the Hessian cannot be between 0.0 and 3.0"):
+    with pytest.raises(ValueError, match=r"the Hessian cannot be between 0\.0 and 3\.0"):
         weights.load(tmp_path / "bad.safetensors")
 
 

@@ -8,6 +8,7 @@ import torch
 from finished_runs import assert_same_run, records
 
 from difffilter.io.weights import read
+from difffilter.pde import weights
 from difffilter.training import learned
 from difffilter.training.config import PRESETS, ConvexConfig, LearnedConfig
 from difffilter.training.convex_network import BankConfig, ConvexDiffusion
@@ -32,22 +33,13 @@ CONFIG = ConvexConfig(
 
 
 @pytest.fixture(scope="module")
-def written():
-    """The weight files that runs write, by their paths."""
-    written = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learned.weights, "save", lambda path, energy: written.update({path: energy}))
-        yield written
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(folder, tmp_path_factory, written):
+def uninterrupted(folder, tmp_path_factory):
     output = tmp_path_factory.mktemp("whole")
     fit_learned(folder, output, CONFIG, device="cpu")
     return output
 
 
-def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted, written, tmp_path):
+def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted, tmp_path):
     log = records(uninterrupted)
     assert [line["step"] for line in log if "loss" in line] == list(range(1, 6))
     assert [line["step"] for line in log if "psnr" in line] == [3, 5]
@@ -56,7 +48,7 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(uninterrupted, written, tmp
     assert isinstance(averaged, ConvexDiffusion)
     export(uninterrupted, tmp_path / "mine.safetensors")
     for path in (uninterrupted / "weights.safetensors", tmp_path / "mine.safetensors"):
-        for mine, theirs in zip(averaged.convex().banks, written[path].banks, strict=True):
+        for mine, theirs in zip(averaged.convex().banks, weights.load(path).banks, strict=True):
             for name in ("filters", "knots", "slopes"):
                 np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name))
 
@@ -104,8 +96,8 @@ def test_the_loss_is_that_of_the_denoised_image(rng):
 
 
 @pytest.mark.parametrize(("channels", "others"), [(1, {}), (3, {"seed": 4})])
-def test_a_run_starts_from_weights_that_are_given(uninterrupted, written, channels, others):
-    init = written[uninterrupted / "weights.safetensors"]
+def test_a_run_starts_from_weights_that_are_given(uninterrupted, channels, others):
+    init = weights.load(uninterrupted / "weights.safetensors")
     state = TrainingState(replace(CONFIG, channels=channels, **others), CPU)
     learned.start(state, init)
     given = ConvexDiffusion.from_convex(init)
@@ -118,9 +110,9 @@ def test_a_run_starts_from_weights_that_are_given(uninterrupted, written, channe
                 torch.testing.assert_close(weight, expected[name], rtol=0, atol=1e-6)
 
 
-def test_weights_of_another_kind_are_refused(uninterrupted, written):
+def test_weights_of_another_kind_are_refused(uninterrupted):
     deep = LearnedConfig(plan=(StepConfig(2, 0, 4, 4),))
-    convex = written[uninterrupted / "weights.safetensors"]
+    convex = weights.load(uninterrupted / "weights.safetensors")
     with pytest.raises(ValueError, match=r"^init is a convex diffusion; expected a deep one, as "):
         learned.start(TrainingState(deep, CPU), convex)
     with pytest.raises(ValueError, match=r"^init is a deep diffusion; expected a convex one, as "):

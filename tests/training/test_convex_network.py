@@ -7,9 +7,12 @@ import pytest
 import torch
 from scipy.signal import convolve2d, correlate2d
 
-from difffilter.pde.solve.convex import norm
+from difffilter.pde.solve.banks import from_cells, norm
+from difffilter.pde.solve.convex import Descent
 from difffilter.training import convex_energy, convex_network
 from difffilter.training.convex_energy import (
+    MARGIN,
+    Term,
     extended,
     gradient,
     largest_eigenvalue,
@@ -323,3 +326,23 @@ def test_colour_may_have_other_banks():
 def test_bad_sizes_of_a_bank_are_named(sizes, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         BankConfig(**sizes)
+
+
+def test_numba_finds_the_same_minimum():
+    net = network().float().eval()
+    f = 3 * torch.randn(2, 1, 21, 30)
+    energy = net.convex()
+    here = Descent(energy, f.numpy(), None, f.numpy())
+    terms = [
+        Term.of(
+            bank.stride, *(torch.from_numpy(a) for a in (bank.filters, bank.knots, bank.slopes))
+        )
+        for bank in energy.banks
+    ]
+    wide = extended(f)
+    slope = gradient(wide, wide, terms)[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+    found = from_cells(here.g, f.shape)
+    np.testing.assert_allclose(found, slope[..., :21, :30], atol=1e-5)
+    best = minimum(wide, terms, energy.steepness)[..., MARGIN:-MARGIN, MARGIN:-MARGIN]
+    # (Each stops where the residual is below 1e-3.)
+    np.testing.assert_allclose(energy.minimum(f.numpy()).u, best[..., :21, :30], atol=0.02)

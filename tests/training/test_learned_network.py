@@ -25,10 +25,10 @@ def network(channels, seed=0):
 def test_both_agree(shape, rng):
     f = rng.normal(0, 3, shape).astype(np.float32)
     net, after = network(shape[1]), []
-    result, time = net.stages().evolve(f, 3.0, callback=lambda time, u: after.append(u) and None)
+    result, found = net.stages().evolve(f, 3.0, callback=lambda time, u: after.append(u) and None)
     with torch.no_grad():
         expected = net(torch.from_numpy(f))
-    assert len(expected) == len(after) == time == 3
+    assert len(expected) == len(after) == found["time"] == 3
     for mine, theirs in zip(after, expected, strict=True):
         np.testing.assert_allclose(mine, theirs.numpy(), rtol=0, atol=1e-5)
     if min(shape[2:]) > 1:
