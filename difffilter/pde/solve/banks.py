@@ -65,25 +65,25 @@ def norm(banks: Sequence[Bank], weights: Sequence[NDArray]) -> float:
     trigonometric polynomial of degree 2 in each frequency; its maximum is at most that over N samples
     divided by cos(2π/N) for each axis.
     """
-    channels = banks[0].filters.shape[1]
-    places = channels * CELL**2
-    down = 2 * np.pi * np.arange(FREQUENCIES) / FREQUENCIES
-    across = down[: FREQUENCIES // 2 + 1]  # the others give the conjugates
-    total = np.zeros((len(down), len(across), places, places), complex)
+    rows = []
     for bank, weight in zip(banks, weights, strict=True):
-        k = bank.filters.shape[2]
+        count, channels, k, _ = bank.filters.shape
         for top in range(0, CELL, bank.stride):
             for left in range(0, CELL, bank.stride):
-                # Filters by cell (y, x), and by channel and place in the cell.
-                wide = np.zeros((len(weight), channels, 3 * CELL, 3 * CELL))
+                # By cell (y, x), filter, and by channel and place in the cell.
+                wide = np.zeros((count, channels, 3 * CELL, 3 * CELL))
                 wide[:, :, top : top + k, left : left + k] = bank.filters
-                cells = wide.reshape(len(weight), channels, 3, CELL, 3, CELL)
-                cells = cells.transpose(2, 4, 0, 1, 3, 5).reshape(3, 3, len(weight), places)
-                turns = [np.exp(1j * np.outer(each, np.arange(3))) for each in (down, across)]
-                symbol = np.einsum("ay,bx,yxfp->abfp", *turns, cells, optimize=True)
-                scaled = symbol * np.asarray(weight, float)[:, None]
-                total += np.einsum("abfp,abfq->abpq", symbol.conj(), scaled, optimize=True)
-    return float(np.linalg.eigvalsh(total).max() / math.cos(2 * np.pi / FREQUENCIES) ** 2)
+                wide *= np.sqrt(weight)[:, None, None, None]
+                cells = wide.reshape(count, channels, 3, CELL, 3, CELL)
+                rows.append(cells.transpose(2, 4, 0, 1, 3, 5).reshape(3, 3, count, -1))
+    filters = np.concatenate(rows, axis=2)
+    turns = np.exp(2j * np.pi * np.outer(np.arange(FREQUENCIES), np.arange(3)) / FREQUENCIES)
+    largest = 0.0
+    for down in turns[: FREQUENCIES // 2 + 1]:  # the others give the conjugates
+        across = np.tensordot(turns, np.tensordot(down, filters, 1), 1)
+        symbols = across.conj().swapaxes(1, 2) @ across
+        largest = max(largest, float(np.linalg.eigvalsh(symbols).max()))
+    return largest / math.cos(2 * np.pi / FREQUENCIES) ** 2
 
 
 def to_cells(image: NDArray) -> NDArray:
