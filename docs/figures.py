@@ -88,6 +88,37 @@ def learned_filters(weights="deep-gray", count=8):
     return figure
 
 
+def convex_filters(weights="convex-gray", count=8):
+    """Filters of a convex learned diffusion, and their influence functions."""
+    from difffilter.pde.weights import load
+
+    banks = load(weights).banks
+    figure = plt.figure(figsize=(8, 5.2), layout="constrained")
+    above, below = figure.subfigures(2, 1, height_ratios=(3, 2.2))
+    rows, curves = above.subplots(len(banks), count), below.subplots(1, len(banks), sharey=True)
+    for axes, own, bank in zip(rows, curves, banks, strict=True):
+        size = bank.filters.shape[2]
+        length = np.sqrt(np.square(bank.filters).sum(axis=(1, 2, 3)))
+        strongest = np.argsort(-bank.slopes[:, 0] * length**2)[:count]
+        for axis, index in zip(axes, strongest, strict=True):
+            most = np.abs(bank.filters[index]).max()
+            axis.imshow(bank.filters[index, 0], cmap="gray", vmin=-most, vmax=most)
+            axis.set_axis_off()
+        for index in strongest:
+            knots = np.concatenate([[0], bank.knots[index], [3 * length[index]]])
+            rises = np.append(bank.slopes[index], 0) * np.diff(knots)
+            values = np.concatenate([[0], np.cumsum(rises)])
+            own.plot(
+                np.concatenate([-knots[::-1], knots]) / length[index],
+                np.concatenate([-values[::-1], values]) * length[index],
+                linewidth=0.8,
+            )
+        own.set(xlabel="h / |w| σ", title=f"{size}×{size} pixels", xlim=(-3, 3))
+        own.grid(alpha=0.3)
+    curves[0].set_ylabel("φ |w| / σ")
+    return figure
+
+
 def compare():
     """The README's picture: the two kinds of diffusion on a photograph."""
     clean, noisy = photograph()
