@@ -44,6 +44,12 @@ GIVEN = {
         "perona_malik(fidelity=0.1)",
         "perona_malik(diffusivity='tukey')",
     ],
+    "learned": [
+        "learned(sigma=0.1)",
+        "learned(time=2.5, sigma=0.1)",
+        "learned(weights='convex-gray', sigma=0.1)",
+        "learned(weights='convex-gray', time=0.5, sigma=0.1)",
+    ],
     "edge_enhancing": [
         "edge_enhancing(kappa=0.03, time=4, presmooth=0.7)",
         "edge_enhancing(kappa=0.03, time=4, presmooth=0.7, fidelity=0.1)",

@@ -21,7 +21,7 @@ START, END = "<!-- written by benchmarks/results_page.py -->", "<!-- end -->"
 SHOWN = {
     "ddpm": "`ddpm`, a diffusion model",
     "learned": "`learned`, a PDE learned from photographs",
-    "learned, convex": "the same with one minimum (`weights="convex-gray"`)",
+    "learned, convex": '`learned(weights="convex-gray")`, a learned energy',
     "BM3D": "BM3D",
     "auto": "`auto`, the default",
     "edge_enhancing": "`edge_enhancing`",

@@ -30,7 +30,8 @@ def weights():
 
 def echo_card(name, about, size):
     """Print a name, a description and the scores of weights."""
-    click.echo(f"  {name:<20}{about.get('description', '')} ({size / 1e6:.1f} MB)")
+    amount = f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.0f} kB"
+    click.echo(f"  {name:<20}{about.get('description', '')} ({amount})")
     for folder, scores in about.get("psnr", {}).items():
         for mode, levels in (scores if "mmse" in scores else {"": scores}).items():
             values = ", ".join(f"{score:.2f} dB at {level}/255" for level, score in levels.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
@@ -85,9 +86,9 @@ def learned(
 
     What stands beyond a mask makes no difference: the image is continued there by its nearest pixels.
 
-    The energy of ``convex-gray`` is 0.05-strongly convex. Its minimum is therefore unique, as near as
-    20 times the residual, and it changes at most 20 times as much as the image, σ being fixed. Blocks
-    of a large image depend on all of it.
+    The energy of ``convex-gray`` is 0.05-strongly convex, for the image with a margin of 8 pixels, where it
+    goes on as in a mirror. Its minimum is therefore unique, as near as 20 times the residual, and, σ being
+    fixed, it changes at most 20 times as much as the image. Blocks of a large image depend on all of it.
 
     References
     ----------
@@ -201,7 +202,8 @@ class Learned(PDE):
     def _solution(self, problem, diffusion, callback):
         sigma, state = problem.strength(), problem.state
         if sigma == 0:
-            return problem.as_image(state.copy()), {"time": 0.0, "steps": 0}
+            time = math.inf if self.time is None else self.time
+            return problem.as_image(state.copy()), {"time": time, "steps": 0}
         deviation = local_deviation(problem, sigma) if _varies(problem) else None
         if callable(deviation):
             deviation = deviation(state, problem.mask)

@@ -131,13 +131,13 @@ def _convex(config, arrays, sha256):
     for number, layout in enumerate(config["banks"]):
         given = {name: arrays[f"{number}/{name}"].astype(np.float32) for name in OF_BANK}
         banks.append(Bank(int(layout["stride"]), **given))
-        _check_bank(banks[-1], channels)
+        _check_bank(banks[-1], channels, banks[0].knots.shape[-1])
     if not banks:
         raise ValueError("there is no filter")
     return Convex(channels, tuple(banks), convexity, steepness, sha256)
 
 
-def _check_bank(bank, channels):
+def _check_bank(bank, channels, knots):
     """Raise ValueError for filters that the kernel cannot use."""
     count, size = len(bank.filters), bank.filters.shape[-1]
     if bank.filters.shape != (count, channels, size, size) or count % 4:
@@ -146,7 +146,7 @@ def _check_bank(bank, channels):
         )
     if bank.stride not in (1, 2, 4) or not 1 <= size <= 8 + bank.stride:
         raise ValueError(f"filters of {size}×{size} pixels cannot be moved by {bank.stride}")
-    if not bank.knots.shape == bank.slopes.shape == (count, bank.knots.shape[-1]):
+    if bank.knots.ndim != 2 or not bank.knots.shape == bank.slopes.shape == (count, knots):
         raise ValueError(f"{bank.knots.shape} knots do not go with {bank.slopes.shape} slopes")
     if not (np.diff(bank.knots, prepend=0, axis=1) > 0).all():
         raise ValueError("the knots do not rise")

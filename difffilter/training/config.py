@@ -304,7 +304,7 @@ class ConvexConfig(DiffusionConfig):
     channels : {1, 3}, default 1
         1 for grey, 3 for colour.
     banks : tuple of BankConfig, optional
-        The filters; the default has three banks, of 5, 6 and 12 pixels.
+        The filters; the default has three banks, of 3, 6 and 12 pixels.
     knots : int, default 4
         Number of knots of each influence function.
     steps : int, default 3000

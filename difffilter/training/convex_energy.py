@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from difffilter.pde.solve import banks
 from difffilter.pde.solve.banks import CELL
+from difffilter.pde.solve.convex import TOLERANCE
 
 __all__ = ["MARGIN", "Term", "denoised", "largest_eigenvalue", "shrink"]
 
 # Pixels by which an image goes on beyond its border, as in a mirror.
-MARGIN = 8
+MARGIN = CELL * banks.MARGIN
 
-# The minimum counts as found where the root mean square of ∇E is below TOLERANCE.
-TOLERANCE = 1e-3
 MOST_STEPS = 200
 
 # Conjugate gradients for the gradient of the loss end at this relative residual: its error is far below
@@ -51,7 +51,7 @@ class Term:
 
     @classmethod
     def of(cls, stride: int, filters: Tensor, knots: Tensor, slopes: Tensor) -> Term:
-        """From filters (F, C, k, k) and tables (F, J).
+        """The term of filters (F, C, k, k) and tables (F, J).
 
         Filters grow by zeros to whole cells, which changes nothing, since images have whole cells:
         convolutions without a stride are several times as fast.

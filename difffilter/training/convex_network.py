@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from difffilter.checks import check_whole
 from difffilter.pde.solve import banks as numba_banks
-from difffilter.pde.solve.banks import CELL, norm
+from difffilter.pde.solve.banks import CELL, bounds
 from difffilter.pde.solve.convex import Convex
 from difffilter.training.convex_energy import Term, denoised, largest_eigenvalue, shrink
 from difffilter.training.learned_network import NEW, as_float32, norms, zero_sum
@@ -128,7 +128,7 @@ class Bank(nn.Module):
         )
 
     @torch.no_grad()
-    def copy(self, bank: numba_banks.Bank) -> None:
+    def load(self, bank: numba_banks.Bank) -> None:
         """Take the weights of a bank of the same sizes."""
         filters, slopes = torch.from_numpy(bank.filters), torch.from_numpy(bank.slopes)
         self.filters.copy_(filters)
@@ -186,7 +186,7 @@ class ConvexDiffusion(nn.Module):
         self.rising: Tensor
         for name in ("falling", "rising"):
             self.register_buffer(name, torch.randn(1, channels, SIDE, SIDE))
-        self.settle()
+        self.update_bounds()
 
     # It has a loop whose length depends on the data, and solves a system when it is differentiated.
     @torch.compiler.disable
@@ -225,7 +225,7 @@ class ConvexDiffusion(nn.Module):
         return scaled, 1 + (rise * up).item()
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def update_bounds(self) -> None:
         """Let the power iterations catch up with weights that are new."""
         self.energy(ITERATIONS_ALONE, True)
 
@@ -241,8 +241,7 @@ class ConvexDiffusion(nn.Module):
         difffilter.pde.solve.convex.Convex
         """
         banks = [bank.bank() for bank in self.banks]
-        fall = norm(banks, [np.maximum(-bank.slopes, 0).max(axis=1) for bank in banks])
-        rise = norm(banks, [np.maximum(bank.slopes, 0).max(axis=1) for bank in banks])
+        rise, fall = bounds(banks)
         # (A bound of 0 belongs to slopes that are all 0.)
         down, up = (
             min(1.0, most / max(bound, 1e-9)) for most, bound in ((RHO, fall), (STEEPEST, rise))
@@ -268,8 +267,8 @@ class ConvexDiffusion(nn.Module):
         ]
         net = cls(energy.channels, banks, energy.banks[0].knots.shape[1])
         for mine, given in zip(net.banks, energy.banks, strict=True):
-            mine.copy(given)
-        net.settle()
+            mine.load(given)
+        net.update_bounds()
         return net
 
     @torch.no_grad()
@@ -303,5 +302,5 @@ class ConvexDiffusion(nn.Module):
             for name in ("log_scale", "log_gaps", "free_slopes"):
                 rows = getattr(grey, name).view(grey.config.count, -1)[most]
                 getattr(mine, name)[: rows.numel()] = rows.flatten()
-        net.settle()
+        net.update_bounds()
         return net

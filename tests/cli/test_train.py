@@ -32,6 +32,8 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
         "  deep-gray           Grey (1.0 MB)\n"
         "                      photos: 31.23 dB at 15/255, 29.00 dB at 25/255\n"
     )
+    train.echo_card("convex-gray", {"description": "Grey"}, 26_400)
+    assert capsys.readouterr().out == "  convex-gray         Grey (26 kB)\n"
 
 
 @pytest.mark.parametrize(

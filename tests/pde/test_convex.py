@@ -9,7 +9,7 @@ from skimage import data, img_as_float32
 import difffilter as df
 from difffilter.pde import weights
 from difffilter.pde.learned import Learned
-from difffilter.pde.solve.banks import Bank, norm, strengths, to_cells
+from difffilter.pde.solve.banks import Bank, norm, strengths, to_cells, with_margin
 from difffilter.pde.solve.convex import Convex, Descent
 
 SHIPPED = ["convex-gray"]
@@ -36,15 +36,6 @@ def shipped(request):
     return weights.load(request.param)
 
 
-def whole(cells, channels):
-    """Images in cells as images with their margins."""
-    batch, _, lines, columns = cells.shape
-    parts = cells.reshape(batch, channels, 2, 2, 2, 2, lines, columns)
-    return parts.transpose(0, 1, 6, 2, 4, 7, 3, 5).reshape(
-        batch, channels, 4 * lines, 4 * columns
-    )  # fmt: skip
-
-
 def noisy_photo(side=96, sigma=0.1, rng=None):
     clean = img_as_float32(data.camera())[150 : 150 + side, 200 : 200 + side]
     return clean + (rng or np.random.default_rng(0)).normal(0, sigma, clean.shape)
@@ -68,7 +59,7 @@ def test_the_kernel_computes_energy_and_gradient(channels, varying, rng):
     f, u = (2 * rng.standard_normal((2, channels, 9, 14)).astype(np.float32) for _ in range(2))
     scale = rng.uniform(0.5, 2, (2, 9, 14)).astype(np.float32) if varying else None
     here = Descent(Convex.of(banks), f, scale, u)
-    start, given, slope = (whole(each, channels) for each in (here.u, here.f, here.g))
+    start, given, slope = (with_margin(each) for each in (here.u, here.f, here.g))
     by_bank = [None, None] if scale is None else strengths(scale, banks)
     for b in range(2):
         energy, gradient = naive.convex_energy(
@@ -91,12 +82,12 @@ def test_blocks_make_no_difference(shape, shapes_of_banks, rng):
     energy = Convex.of(shapes_of_banks)
     image = rng.standard_normal((1, 1, *shape)).astype(np.float32)
     there = Descent(energy, image, None, image)
-    planes = whole(there.u, 1)[0]
+    planes = with_margin(there.u)[0]
     expected = 0.0
     if shape[0] > 100:  # the oracle is slow: around the border of two blocks
         planes, expected = planes[:, 100:156, :40], slice(12, -12)
         _, gradient = naive.convex_energy(planes.astype(float), planes.astype(float), energy.banks)
-        found = whole(there.g, 1)[0][:, 100:156, :40]
+        found = with_margin(there.g)[0][:, 100:156, :40]
         np.testing.assert_allclose(
             found[:, expected, 12:28], gradient[:, expected, 12:28], atol=2e-5
         )
@@ -104,7 +95,7 @@ def test_blocks_make_no_difference(shape, shapes_of_banks, rng):
         columns = slice(max(0, planes.shape[2] - 60), None)
         planes = planes[:, :, columns].astype(float)
         _, gradient = naive.convex_energy(planes, planes, energy.banks)
-        found = whole(there.g, 1)[0][:, :, columns]
+        found = with_margin(there.g)[0][:, :, columns]
         inside = slice(12 if shape[1] > 60 else 0, None)
         np.testing.assert_allclose(found[..., inside], gradient[..., inside], atol=2e-5)
 
@@ -131,7 +122,7 @@ def test_a_linear_influence_is_solved_exactly(rng):
     found = Descent(Convex.of([bank]), f, None, f)
     while found.residual > 1e-6:
         found.advance()
-    given = whole(found.f, 1)[0, 0]
+    given = with_margin(found.f)[0, 0]
     rows = []
     for y in range(0, given.shape[0] - 5, 2):
         for x in range(0, given.shape[1] - 5, 2):
@@ -141,7 +132,7 @@ def test_a_linear_influence_is_solved_exactly(rng):
                 rows.append(row.ravel())
     matrix = np.eye(given.size) + 2 * np.transpose(rows) @ rows
     expected = np.linalg.solve(matrix, given.ravel().astype(float)).reshape(given.shape)
-    np.testing.assert_allclose(whole(found.u, 1)[0, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(with_margin(found.u)[0, 0], expected, atol=1e-5)
 
 
 # --- bounds --------------------------------------------------------------------------------------
@@ -208,6 +199,19 @@ def test_every_start_ends_at_the_same_minimum(shipped, rng):
     assert np.ptp(ends, axis=0).max() < 1e-4
 
 
+@pytest.mark.parametrize("sigma", [1e-4, 1e-5, 1e-7])
+@pytest.mark.parametrize("clean", ["step", "photo"])
+def test_noise_below_the_rounding_of_float32_is_no_endless_search(clean, sigma, shipped):
+    image = noisy_photo(64, sigma)
+    if clean == "step":
+        image = np.repeat([[0.0, 1.0]], 32, axis=1) + np.random.default_rng(0).normal(
+            0, sigma, (64, 64)
+        )
+    found = shipped.minimum(((image - image.mean()) / sigma).astype(np.float32)[None, None])
+    assert found.reached
+    assert len(found.energies) < 200
+
+
 def test_energy_falls_at_every_step(shipped):
     energies = shipped.minimum(in_sigma(noisy_photo())).energies[:, 0]
     assert len(energies) > 10
@@ -216,15 +220,25 @@ def test_energy_falls_at_every_step(shipped):
 
 
 def test_the_residual_bounds_the_distance_to_the_minimum(shipped):
+    """Where convexity is least, the distance is near the bound: along one filter's backward slope."""
     f = in_sigma(noisy_photo())
-    best = shipped.minimum(f, tolerance=2e-5).u
+    best, here = Descent(shipped, f, None, f), Descent(shipped, f, None, f)
+    while best.residual > 2e-5:
+        best.advance()
     for tolerance in (0.1, 1e-2, 1e-3):
-        found = shipped.minimum(f, tolerance=tolerance)
-        assert found.residual[0] <= tolerance
-        # (The residual counts the margin as well.)
-        pixels = found.u.size * 1.5
-        distance = np.sqrt(np.square(found.u - best).sum() / pixels)
-        assert distance <= found.residual[0] / shipped.convexity
+        while here.residual > tolerance:
+            here.advance()
+        distance = np.sqrt(np.square(here.u - best.u).mean(dtype=float))
+        assert 0.2 * here.residual[0] < distance < here.residual[0] / shipped.convexity
+
+
+def test_images_of_a_stack_do_not_wait_for_each_other(shipped, rng):
+    """Those that are ready stay as they are."""
+    photo = in_sigma(noisy_photo(48))
+    stack = np.concatenate([photo, np.zeros_like(photo), rng.standard_normal(photo.shape)])
+    together = shipped.minimum(stack.astype(np.float32))
+    for image, found in zip(stack.astype(np.float32), together.u, strict=True):
+        np.testing.assert_array_equal(shipped.minimum(image[None]).u[0], found)
 
 
 def test_the_result_is_lipschitz_in_the_image(shipped, rng):
@@ -237,7 +251,7 @@ def test_the_result_is_lipschitz_in_the_image(shipped, rng):
         # (The derivative is symmetric but for the border.)
         way = shipped.minimum(f + way, start=best, tolerance=2e-5).u - best
     largest = np.linalg.norm(way) / 2
-    assert 0.9 < largest < 1 / shipped.convexity
+    assert 0.9 < largest < 0.5 / shipped.convexity
 
 
 def test_the_mean_is_kept_with_the_margin(shipped):
@@ -253,7 +267,7 @@ def test_the_flow_leads_to_the_minimum(shipped):
     f = in_sigma(noisy_photo(48))
     best = shipped.minimum(f, tolerance=1e-4).u
     away = [np.abs(shipped.evolve(f, time)[0] - best).max() for time in (0.0, 0.5, 2.0, 8.0, 40.0)]
-    assert (np.diff(away) < 0).all()
+    assert (np.diff(away) < 1e-3).all()
     assert away[-1] < 0.1
     u, found = shipped.evolve(f, 2.0)
     assert found == {"time": 2.0, "steps": math.ceil(2 * shipped.steepness)}
@@ -301,7 +315,7 @@ def test_a_callback_watches_and_stops():
         image, weights="convex-gray", sigma=0.1, full_output=True,
         callback=lambda time, u: seen.append((time, u)) or len(seen) == 4,
     )  # fmt: skip
-    assert found["steps"] == 4
+    assert (found["steps"], found["time"]) == (4, seen[-1][0])
     assert np.all(np.diff([time for time, _ in seen]) > 0)
     np.testing.assert_array_equal(result, seen[-1][1])
 
@@ -313,6 +327,23 @@ def test_a_map_is_followed(rng):
     method = Learned(weights="convex-gray")
     known = df.psnr(clean, method(noisy, deviation))
     assert known > df.psnr(clean, method(noisy, np.sqrt(np.square(deviation).mean()))) + 0.5
+
+
+def test_without_noise_nothing_changes():
+    image = noisy_photo(20)
+    for sigma in (0.0, np.zeros(image.shape)):
+        result, found = df.learned(image, weights="convex-gray", sigma=sigma, full_output=True)
+        np.testing.assert_array_equal(result, image)
+        assert (found["time"], found["steps"]) == (math.inf, 0)
+
+
+def test_planes_and_channels_are_filtered_apart(rng):
+    volume = noisy_photo(40)[None] + rng.normal(0, 0.1, (3, 40, 40))
+    method = Learned(weights="convex-gray", sigma=0.15)
+    for axis in (0, None):
+        result = method(volume, channel_axis=axis)
+        for plane, found in zip(volume, result, strict=True):
+            np.testing.assert_allclose(found, method(plane), atol=2e-4)
 
 
 def test_a_map_of_equal_numbers_is_a_number():
@@ -383,4 +414,4 @@ def test_a_file_cannot_claim_what_is_impossible(tmp_path, rng):
 def test_cells_are_the_image_and_its_mirror(rng):
     image = rng.random((1, 1, 6, 5)).astype(np.float32)
     expected = np.pad(image[0, 0], ((8, 10), (8, 11)), mode="symmetric")
-    np.testing.assert_array_equal(whole(to_cells(image), 1)[0, 0], expected)
+    np.testing.assert_array_equal(with_margin(to_cells(image))[0, 0], expected)

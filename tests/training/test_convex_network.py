@@ -50,7 +50,7 @@ def network(channels=1, banks=BANKS, strength=20.0, fall=-3.0, seed=0):
             slopes = torch.tensor([math.log(strength), fall, fall / 2]).repeat(count)
             bank.free_slopes.copy_(slopes * (1 + 0.1 * torch.randn(3 * count)))
             bank.log_scale.add_(1 + 0.3 * torch.randn(count))
-    net.settle()
+    net.update_bounds()
     return net.eval()
 
 

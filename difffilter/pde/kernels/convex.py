@@ -69,8 +69,7 @@ def block(u, g, step, f, scale, after, slope, sums, b, top, bottom, left, right,
     z = np.zeros((responses, (LINES + REACH) * pitch + spare), np.float32)
     d = np.zeros((places, LINES * pitch), np.float32)
     none = np.zeros(max(places, responses), np.float32)
-    ones = np.ones(LINES * pitch, np.float32)
-    local, total = ones, np.empty(LINES * pitch, np.float32)
+    local, total = np.ones(LINES * pitch, np.float32), np.empty(LINES * pitch, np.float32)
     energy = np.zeros(LINES * pitch, np.float32)
     squares, products = np.zeros(pitch, np.float32), np.zeros(pitch, np.float32)
     distances = np.zeros(pitch, np.float32)
@@ -92,6 +91,7 @@ def block(u, g, step, f, scale, after, slope, sums, b, top, bottom, left, right,
             combine(matrix, none, x, of_x[tap : tap + columns], 0, lines * pitch,
                     z[start : start + count], at * pitch)  # fmt: skip
         energy[:] = 0
+        known = -1
         for i in range(responses):
             row = z[i, at * pitch : (at + lines) * pitch]
             for r in range(lines):  # filters stay within the image
@@ -101,8 +101,9 @@ def block(u, g, step, f, scale, after, slope, sums, b, top, bottom, left, right,
                 each = row[r * pitch : (r + 1) * pitch]
                 each[:begin] = 0
                 each[end:] = 0
-            if scale.size:
-                local = scale_of(scale, b, bank[i], first, lines, left - REACH, pitch, ones)
+            if scale.size and bank[i] != known:
+                known = bank[i]
+                strengths(scale, b, known, first, lines, left - REACH, pitch, local)
             influence(row, knots[i], factors[i], local, total, energy, lines * pitch)
         if before:
             continue
@@ -115,6 +116,9 @@ def block(u, g, step, f, scale, after, slope, sums, b, top, bottom, left, right,
             matrix = synthesis[weight : weight + 4 * columns].reshape(4, columns)
             combine(matrix, none, z, of_z[source : source + columns], 0, LINES * pitch,
                     d[4 * k : 4 * k + 4], 0)  # fmt: skip
+        distances[:] = 0
+        squares[:] = 0
+        products[:] = 0
         for p in range(places):
             for r in range(min(LINES, bottom - line)):
                 y, count = line + r, right - left
@@ -130,16 +134,16 @@ def block(u, g, step, f, scale, after, slope, sums, b, top, bottom, left, right,
                     distances[j] += away * away
                     squares[j] += value * value
                     products[j] += value * last[j]
+        for j in range(right - left):  # in float32 within a band, in float64 over bands
+            sums[0] += 0.5 * distances[j]
+            sums[1] += squares[j]
+            sums[2] += products[j]
         for i in range(responses):
             z[i, : REACH * pitch] = z[i, LINES * pitch : (LINES + REACH) * pitch]
-    for j in range(right - left):
-        sums[0] += 0.5 * distances[j]
-        sums[1] += squares[j]
-        sums[2] += products[j]
 
 
 @inner
-def scale_of(scale, b, bank, line, count, left, pitch, to):
+def strengths(scale, b, bank, line, count, left, pitch, to):
     """The strength of the noise for filters of a bank that begin in some cells; beyond the image 1."""
     height, width = scale.shape[2:]
     for r in range(count):
@@ -147,7 +151,6 @@ def scale_of(scale, b, bank, line, count, left, pitch, to):
             y, x = line + r, left + j
             inside = 0 <= y < height and 0 <= x < width
             to[r * pitch + j] = scale[b, bank, y, x] if inside else np.float32(1.0)
-    return to
 
 
 @parallel
@@ -181,7 +184,7 @@ def gradient(u, g, steps, f, scale, after, slope, sums, analysis, rows, taps, sy
     bank : int64 ndarray (responses,)
         The bank of each response.
     reach : int64 ndarray (responses, 2)
-        How many lines and columns of cells its filter reaches beyond its own.
+        Lines and columns of cells beyond its own that its filter covers.
     """
     batch, _, height, width = u.shape
     down, across = -(-height // TALL), -(-width // WIDE)

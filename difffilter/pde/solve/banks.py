@@ -9,7 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CELL", "Bank", "from_cells", "matrices", "norm", "strengths", "to_cells"]
+__all__ = [
+    "CELL",
+    "MARGIN",
+    "Bank",
+    "bounds",
+    "from_cells",
+    "matrices",
+    "norm",
+    "strengths",
+    "to_cells",
+    "with_margin",
+]
 
 # Side of a cell in pixels; filters are moved by 1, 2 or 4.
 CELL = 4
@@ -86,6 +97,15 @@ def norm(banks: Sequence[Bank], weights: Sequence[NDArray]) -> float:
     return largest / math.cos(2 * np.pi / FREQUENCIES) ** 2
 
 
+def bounds(banks: Sequence[Bank]) -> tuple[float, float]:
+    """Upper bounds of the eigenvalues of Wᵀ S W and of its negative, with S any slopes of φ."""
+    rise, fall = (
+        norm(banks, [np.maximum(sign * bank.slopes, 0).max(axis=1) for bank in banks])
+        for sign in (1, -1)
+    )
+    return rise, fall
+
+
 def to_cells(image: NDArray) -> NDArray:
     """An image (N, C, H, W), mirrored beyond its border, as (N, 16 C, lines, columns) of cells.
 
@@ -102,16 +122,18 @@ def to_cells(image: NDArray) -> NDArray:
     return np.ascontiguousarray(cells).reshape(batch, -1, *cells.shape[-2:])
 
 
+def with_margin(cells: NDArray) -> NDArray:
+    """Images (N, C, H, W) of cells (N, 16 C, lines, columns), the margin included."""
+    batch, places, lines, columns = cells.shape
+    parts = cells.reshape(batch, -1, 2, 2, 2, 2, lines, columns)
+    image = parts.transpose(0, 1, 6, 2, 4, 7, 3, 5)
+    return image.reshape(batch, places // CELL**2, CELL * lines, CELL * columns)
+
+
 def from_cells(cells: NDArray, shape: tuple[int, ...]) -> NDArray:
     """The inverse of `to_cells`."""
-    batch, channels, height, width = shape
-    lines, columns = cells.shape[2:]
-    parts = cells.reshape(batch, channels, 2, 2, 2, 2, lines, columns)
-    image = parts.transpose(0, 1, 6, 2, 4, 7, 3, 5).reshape(
-        batch, channels, CELL * lines, CELL * columns
-    )
     first = CELL * MARGIN
-    return image[..., first : first + height, first : first + width]
+    return with_margin(cells)[..., first : first + shape[2], first : first + shape[3]]
 
 
 def strengths(scale: NDArray, banks: Sequence[Bank]) -> NDArray:
@@ -122,11 +144,9 @@ def strengths(scale: NDArray, banks: Sequence[Bank]) -> NDArray:
     float32 ndarray (N, banks, lines, columns)
     """
     cells = to_cells(scale[:, None])
-    batch, _, lines, columns = cells.shape
-    height, width = CELL * lines, CELL * columns
-    parts = cells.reshape(batch, 2, 2, 2, 2, lines, columns)
-    whole = parts.transpose(0, 5, 1, 3, 6, 2, 4).reshape(batch, height, width)
-    found = np.empty((batch, len(banks), lines, columns), np.float32)
+    whole = with_margin(cells)[:, 0]
+    lines, columns = cells.shape[2:]
+    found = np.empty((len(cells), len(banks), lines, columns), np.float32)
     for number, bank in enumerate(banks):
         reach = CELL - bank.stride + bank.filters.shape[2]
         means = np.pad(whole, ((0, 0), (0, reach), (0, reach)), "edge")

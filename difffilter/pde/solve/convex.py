@@ -13,12 +13,22 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from difffilter.pde.kernels import convex as kernels
-from difffilter.pde.solve.banks import Bank, from_cells, matrices, norm, strengths, to_cells
+from difffilter.pde.solve.banks import (
+    Bank,
+    bounds,
+    from_cells,
+    matrices,
+    strengths,
+    to_cells,
+)
 
 __all__ = ["TOLERANCE", "Convex", "Minimum"]
 
 # The root mean square of ∇E, in units of σ, at which the minimum counts as reached.
 TOLERANCE = 1e-3
+
+# So much of an image's largest value, the rounding of float32 may leave as a residual.
+ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 # The share of the decrease of E along the gradient that a step has to reach.
 SUFFICIENT = 1e-4
@@ -49,7 +59,7 @@ class Convex:
     steepness: float
     sha256: str = ""
 
-    # A block depends on the whole image, and there is no time after which nothing changes.
+    # None: a block depends on the whole image, and there is no time after which nothing changes.
     radius: ClassVar[None] = None
     longest: ClassVar[None] = None
 
@@ -62,15 +72,12 @@ class Convex:
         ValueError
             If it is not known to be convex.
         """
-        most, least = (
-            norm(banks, [np.maximum(sign * bank.slopes, 0).max(axis=1) for bank in banks])
-            for sign in (1, -1)
-        )
-        if least >= 1:
+        rise, fall = bounds(banks)
+        if fall >= 1:
             raise ValueError(
-                f"the energy is not convex: φ′ falls to {-least:.3g}; expected above -1"
+                f"the energy is not convex: φ′ falls to {-fall:.3g}; expected above -1"
             )
-        return cls(banks[0].filters.shape[1], tuple(banks), 1 - least, 1 + most)
+        return cls(banks[0].filters.shape[1], tuple(banks), 1 - fall, 1 + rise)
 
     def minimum(
         self,
@@ -82,7 +89,7 @@ class Convex:
         most: int = 1000,
         callback: Callable[[float, NDArray], Any] | None = None,
     ) -> Minimum:
-        """The minimum of E, by steps of Barzilai and Borwein that never raise it.
+        """The minimum of E, by steps of Barzilai and Borwein that raise it by no more than rounding.
 
         Parameters
         ----------
@@ -93,9 +100,10 @@ class Convex:
         start : float32 ndarray (N, C, H, W), optional
             The image to begin with; ``None``: `f`, slightly blurred.
         tolerance : float, default 1e-3
-            The root mean square of ∇E, of each image, at which to stop.
+            The root mean square of ∇E, of each image, at which to stop; at least the rounding of
+            float32.
         most : int, default 1000
-            The largest number of steps.
+            The largest number of steps, after which the image is returned as it is.
         callback : callable, optional
             Called after each step with the sum of their lengths and the image; a true value ends them.
 
@@ -111,11 +119,14 @@ class Convex:
         if start is None:
             start = gaussian_filter(f, (0, 0, BLUR, BLUR), mode="reflect")
         descent, time = Descent(self, f, scale, start), 0.0
-        while (descent.residual > tolerance).any() and len(descent.energies) <= most:
-            time += float(descent.advance().mean())
+        enough = np.maximum(tolerance, ROUNDING * np.abs(f).max(axis=(1, 2, 3)))
+        while (moving := descent.residual > enough).any() and len(descent.energies) <= most:
+            time += float(descent.advance(moving).max())
             if callback is not None and callback(time, descent.image()):
                 break
-        return Minimum(descent.image(), time, descent.residual, np.array(descent.energies))
+        reached = bool((descent.residual <= enough).all())
+        energies = np.array(descent.energies)
+        return Minimum(descent.image(), time, descent.residual, energies, reached)
 
     def evolve(
         self,
@@ -137,13 +148,15 @@ class Convex:
         -------
         u : float32 ndarray
         found : dict
-            time and steps, of the minimum also the largest residual, in units of σ.
+            time, infinite where the minimum was reached, and steps; without a given time also
+            residual, the largest of the images, in units of σ.
         """
         if time is not None:
             return self.flow(f, time, scale, callback)
         found = self.minimum(f, scale, callback=callback)
+        time = math.inf if found.reached else found.time
         steps, residual = len(found.energies) - 1, float(found.residual.max())
-        return found.u, {"time": math.inf, "steps": steps, "residual": residual}
+        return found.u, {"time": time, "steps": steps, "residual": residual}
 
     def flow(
         self,
@@ -172,6 +185,8 @@ class Convex:
         count = math.ceil(time * self.steepness)
         descent = Descent(self, f, scale, f)
         for done in range(1, count + 1):
+            if (descent.residual <= TOLERANCE).all():  # nothing moves any more
+                return descent.image(), {"time": time, "steps": done - 1}
             descent.move(np.full(len(f), time / count))
             if callback is not None and callback(done * time / count, descent.image()):
                 return descent.image(), {"time": done * time / count, "steps": done}
@@ -191,17 +206,20 @@ class Minimum:
     ----------
     u : float32 ndarray (N, C, H, W)
     time : float
-        The sum of the lengths of the steps, the mean over the images.
+        The sum of the lengths of the steps; of several images, the longest.
     residual : float64 ndarray (N,)
         The root mean square of ∇E, in units of σ.
     energies : float64 ndarray (steps + 1, N)
         E at the start and after each step.
+    reached : bool
+        Whether all residuals are below the tolerance.
     """
 
     u: NDArray
     time: float
     residual: NDArray
     energies: NDArray
+    reached: bool
 
 
 class Descent:
@@ -258,15 +276,26 @@ class Descent:
         energy, square, _ = self.trial(lengths)
         self.accept(energy, square)
 
-    def advance(self) -> NDArray:
-        """One step of Barzilai and Borwein, or a shorter one where E would not fall; its lengths (N,)."""
+    def advance(self, moving: NDArray | bool = True) -> NDArray:
+        """One step of Barzilai and Borwein, or a shorter one where E would not fall.
+
+        Parameters
+        ----------
+        moving : bool ndarray (N,), optional
+            The images that take a step.
+
+        Returns
+        -------
+        float64 ndarray (N,)
+            The lengths of the steps.
+        """
         shortest = 1 / self.convex.steepness
-        lengths, last = self.lengths, self.energies[-1]
+        lengths, last = np.where(moving, self.lengths, 0.0), self.energies[-1]
         energy, square, product = self.trial(lengths)
         rounding = 1e-6 * np.abs(last)  # near the minimum, E falls by less
         high = energy > last - SUFFICIENT * lengths * self.square + rounding
         if high.any():
-            lengths = np.where(high, shortest, lengths)
+            lengths = np.where(high & np.asarray(moving), shortest, lengths)
             energy, square, product = self.trial(lengths)
         # With s the step and y the change of ∇E: |s|² / s·y and s·y / |y|² in turn.
         sy = lengths * (self.square - product)
