@@ -31,7 +31,7 @@ IMAGES = (
     "moon",
     "rocket",
 )
-SIDE, SIGMA, STARTS, ITERATIONS = 128, 25 / 255, 10, 20
+SIDE, SIGMA, STARTS, ITERATIONS = 96, 25 / 255, 10, 8
 # The margin counts for the residual, but not for the distance.
 WITH_MARGIN = (SIDE + 2 * CELL * MARGIN) / SIDE
 # (The derivative is a difference of two minima, which float32 lets us find to about 1e-5.)

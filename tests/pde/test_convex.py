@@ -13,7 +13,6 @@ from difffilter.pde.solve.banks import Bank, norm, strengths, to_cells, with_mar
 from difffilter.pde.solve.convex import Convex, Descent
 
 
-
 def random_bank(rng, stride=2, size=6, count=4, channels=1, steep=1.0):
     filters = rng.standard_normal((count, channels, size, size))
     filters -= filters.mean(axis=(1, 2, 3), keepdims=True)
