@@ -79,7 +79,7 @@ def main():
         rows.append(
             [
                 name,
-                len(usual.energies) - 1,
+                str(len(usual.energies) - 1),
                 f"{np.ptp(ends, axis=0).max():.1e}",
                 f"{error:.1e}",
                 f"{SIGMA * WITH_MARGIN * usual.residual[0] / energy.convexity:.1e}",
