@@ -41,6 +41,14 @@ def blocks(path):
     return re.findall(r"```python\n(.*?)```", TEXTS[path], re.S)
 
 
+def test_no_picture_of_a_page_is_written_over_another():
+    """Sphinx numbers the plots of each block from 1, unless they have a name of their own."""
+    for page, text in TEXTS.items():
+        blocks = re.findall(r"```\{eval-rst\}\n(.*?)```", text, re.DOTALL)
+        unnamed = [re.findall(r"\.\. plot::\n(?!   :filename-prefix:)", block) for block in blocks]
+        assert sum(map(bool, unnamed)) <= 1, page
+
+
 @pytest.mark.parametrize("name", df.methods())
 def test_every_filter_has_a_page(name):
     """When this fails: copy docs/filters/_template.md."""
