@@ -49,9 +49,9 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
         (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
-         "one of "),
+         "one of convex-color, convex-gray, deep-color, deep-gray"),
         (["-m", "learned", "--preset", "convex-gray", "--init", "natural-gray"], "weights is "
-         "'natural-gray'; expected a file or one of "),
+         "'natural-gray'; expected a file or one of convex-color, convex-gray, deep-color, deep-gray"),
     ],
 )  # fmt: skip
 def test_presets_and_weights_belong_to_a_method(folder, options, message):

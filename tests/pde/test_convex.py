@@ -220,7 +220,6 @@ def test_energy_falls_at_every_step(shipped):
 
 
 def test_the_residual_bounds_the_distance_to_the_minimum(shipped):
-    """Where convexity is least, the distance is near the bound: along one filter's backward slope."""
     f = in_sigma(noisy_photo())
     best, here = Descent(shipped, f, None, f), Descent(shipped, f, None, f)
     while best.residual > 2e-5:

@@ -2,10 +2,10 @@
 
 import math
 
+import naive
 import numpy as np
 import pytest
 import torch
-from scipy.signal import convolve2d, correlate2d
 
 from difffilter.pde.solve.banks import from_cells, norm
 from difffilter.pde.solve.convex import Descent
@@ -123,23 +123,6 @@ def test_the_derivative_of_the_minimum_is_that_of_finite_differences(make):
         assert (weight.grad * step).sum().item() == pytest.approx(slope, rel=1e-3, abs=1e-10), name
 
 
-def naive_gradient(u, f, banks):
-    """∇E of an extended image (C, H, W), filter by filter and piece by piece."""
-    total = u - f
-    for bank in banks:
-        for filters, knots, slopes in zip(bank.filters, bank.knots, bank.slopes, strict=True):
-            every = sum(correlate2d(plane, w, "valid") for plane, w in zip(u, filters, strict=True))
-            h = np.zeros_like(every)
-            h[:: bank.stride, :: bank.stride] = every[:: bank.stride, :: bank.stride]
-            ends = np.concatenate(([0], knots))
-            φ = sum(
-                slope * np.clip(abs(h) - low, 0, high - low)
-                for slope, low, high in zip(slopes, ends, ends[1:], strict=False)
-            )
-            total = total + [convolve2d(np.sign(h) * φ, w) for w in filters]
-    return total
-
-
 @pytest.mark.parametrize(("channels", "shape"), [(1, (13, 10)), (3, (8, 9)), (1, (1, 1))])
 def test_the_result_is_the_minimum_of_the_energy_in_numba(channels, shape):
     net = gentle(channels)
@@ -147,7 +130,7 @@ def test_the_result_is_the_minimum_of_the_energy_in_numba(channels, shape):
     wide = extended(f)
     terms, steepness = net.energy(20, False)
     u = minimum(wide, terms, steepness)
-    rest = naive_gradient(u[0].numpy(), wide[0].numpy(), net.convex().banks)
+    _, rest = naive.convex_energy(u[0].numpy(), wide[0].numpy(), net.convex().banks)
     assert np.sqrt(np.mean(rest**2)) < 1.1 * convex_energy.TOLERANCE
     with torch.no_grad():
         inside = u[..., 8 : 8 + shape[0], 8 : 8 + shape[1]]

@@ -43,7 +43,7 @@ class Bank:
     stride : {1, 2, 4}
         The filters are applied at every `stride`-th pixel along both axes.
     filters : float32 ndarray (F, C, k, k)
-        W; each has the sum 0, and k is at most 12.
+        W; each has the sum 0, and k is at most 8 + `stride`.
     knots : float32 ndarray (F, J)
         0 < t₁ < … < t_J.
     slopes : float32 ndarray (F, J)

@@ -27,7 +27,7 @@ __all__ = ["TOLERANCE", "Convex", "Minimum"]
 # The root mean square of ∇E, in units of σ, at which the minimum counts as reached.
 TOLERANCE = 1e-3
 
-# So much of an image's largest value, the rounding of float32 may leave as a residual.
+# Rounding to float32 may leave a residual of up to this share of an image's largest value.
 ROUNDING = 8 * float(np.finfo(np.float32).eps)
 
 # The share of the decrease of E along the gradient that a step has to reach.
@@ -244,7 +244,7 @@ class Descent:
         self.sums = np.zeros((len(f), blocks, 3))
         self.energies: list[NDArray] = []
         self.lengths = np.full(len(f), 2 / convex.steepness)
-        self.move(np.zeros(len(f)))
+        self.move(np.zeros(len(f)))  # nowhere, for the gradient at the start
 
     @property
     def residual(self) -> NDArray:
