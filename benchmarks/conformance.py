@@ -37,9 +37,10 @@ PARAMETERS = {
     "curvature_motion": {"time": 1.0, "epsilon": 1e-3},
     "forward_backward": {"time": 0.5, "kappa": 0.1},
     "srad": {"time": 0.5, "q0": 0.1},
+    "learned": {"sigma": 0.05},
 }  # fmt: skip
 # What has the image's unit, and so is scaled with it; the time of tv_flow is one as well.
-UNITS = {"kappa", "epsilon"}
+UNITS = {"kappa", "epsilon", "sigma"}
 METHODS = ["identity", "auto", *PARAMETERS, "stabilized"]
 
 SHAPES = {

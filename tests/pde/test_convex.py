@@ -56,7 +56,7 @@ def test_the_kernel_computes_energy_and_gradient(channels, varying, rng):
     ]
     f, u = (2 * rng.standard_normal((2, channels, 9, 14)).astype(np.float32) for _ in range(2))
     scale = rng.uniform(0.5, 2, (2, 9, 14)).astype(np.float32) if varying else None
-    here = Descent(Convex.of(banks), f, scale, u)
+    here = Descent(Convex.of(banks), f, scale, to_cells(u))
     start, given, slope = (with_margin(each) for each in (here.u, here.f, here.g))
     by_bank = [None, None] if scale is None else strengths(scale, banks)
     for b in range(2):
@@ -79,7 +79,7 @@ def test_blocks_make_no_difference(shape, shapes_of_banks, rng):
     """The gradient at a pixel of a large image is that of its surroundings alone."""
     energy = Convex.of(shapes_of_banks)
     image = rng.standard_normal((1, 1, *shape)).astype(np.float32)
-    there = Descent(energy, image, None, image)
+    there = Descent(energy, image, None, to_cells(image))
     planes = with_margin(there.u)[0]
     expected = 0.0
     if shape[0] > 100:  # the oracle is slow: around the border of two blocks
@@ -117,7 +117,7 @@ def test_a_linear_influence_is_solved_exactly(rng):
     bank = random_bank(rng)
     bank = Bank(2, bank.filters, np.full((4, 1), 1e4, np.float32), np.full((4, 1), 2, np.float32))
     f = rng.standard_normal((1, 1, 12, 16)).astype(np.float32)
-    found = Descent(Convex.of([bank]), f, None, f)
+    found = Descent(Convex.of([bank]), f, None, to_cells(f))
     while found.residual > 1e-6:
         found.advance()
     given = with_margin(found.f)[0, 0]
@@ -221,7 +221,7 @@ def test_energy_falls_at_every_step(shipped):
 
 def test_the_residual_bounds_the_distance_to_the_minimum(shipped):
     f = in_sigma(noisy_photo())
-    best, here = Descent(shipped, f, None, f), Descent(shipped, f, None, f)
+    best, here = Descent(shipped, f, None, to_cells(f)), Descent(shipped, f, None, to_cells(f))
     while best.residual > 2e-5:
         best.advance()
     for tolerance in (0.1, 1e-2, 1e-3):
@@ -256,7 +256,7 @@ def test_the_result_is_lipschitz_in_the_image(shipped, rng):
 def test_the_mean_is_kept_with_the_margin(shipped):
     """Filters have the sum 0, so that Wᵀ φ adds nothing."""
     f = in_sigma(noisy_photo())
-    found = Descent(shipped, f, None, f)
+    found = Descent(shipped, f, None, to_cells(f))
     while found.residual > 1e-4:
         found.advance()
     assert float(found.u.mean(dtype=float)) == pytest.approx(found.f.mean(dtype=float), abs=1e-4)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from difffilter.pde.solve.banks import from_cells, norm
+from difffilter.pde.solve.banks import from_cells, norm, to_cells
 from difffilter.pde.solve.convex import Descent
 from difffilter.training import convex_energy, convex_network
 from difffilter.training.convex_energy import (
@@ -315,7 +315,7 @@ def test_numba_finds_the_same_minimum():
     net = network().float().eval()
     f = 3 * torch.randn(2, 1, 21, 30)
     energy = net.convex()
-    here = Descent(energy, f.numpy(), None, f.numpy())
+    here = Descent(energy, f.numpy(), None, to_cells(f.numpy()))
     terms = [
         Term.of(
             bank.stride, *(torch.from_numpy(a) for a in (bank.filters, bank.knots, bank.slopes))

@@ -118,15 +118,19 @@ class Convex:
         """
         if start is None:
             start = gaussian_filter(f, (0, 0, BLUR, BLUR), mode="reflect")
-        descent, time = Descent(self, f, scale, start), 0.0
-        enough = np.maximum(tolerance, ROUNDING * np.abs(f).max(axis=(1, 2, 3)))
+        u = to_cells(start)
+        del start  # an image less in memory
+        descent, time = Descent(self, f, scale, u), 0.0
+        largest = np.maximum(f.max(axis=(1, 2, 3)), -f.min(axis=(1, 2, 3)))
+        enough = np.maximum(tolerance, ROUNDING * largest)
         while (moving := descent.residual > enough).any() and len(descent.energies) <= most:
             time += float(descent.advance(moving).max())
             if callback is not None and callback(time, descent.image()):
                 break
-        reached = bool((descent.residual <= enough).all())
-        energies = np.array(descent.energies)
-        return Minimum(descent.image(), time, descent.residual, energies, reached)
+        residual, energies, u = descent.residual, np.array(descent.energies), descent.u
+        del descent  # frees three images before the next is made
+        reached = bool((residual <= enough).all())
+        return Minimum(from_cells(u, f.shape), time, residual, energies, reached)
 
     def evolve(
         self,
@@ -183,7 +187,7 @@ class Convex:
             The time that was reached, and the number of steps.
         """
         count = math.ceil(time * self.steepness)
-        descent = Descent(self, f, scale, f)
+        descent = Descent(self, f, scale, to_cells(f))
         for done in range(1, count + 1):
             if (descent.residual <= TOLERANCE).all():  # nothing moves any more
                 return descent.image(), {"time": time, "steps": done - 1}
@@ -227,13 +231,15 @@ class Descent:
 
     Attributes
     ----------
+    u : float32 ndarray (N, 16 C, lines, columns)
+        The images, in cells.
     energies : list of float64 ndarray (N,)
         E, now and before each step.
     """
 
-    def __init__(self, convex: Convex, f: NDArray, scale: NDArray | None, start: NDArray):
+    def __init__(self, convex: Convex, f: NDArray, scale: NDArray | None, u: NDArray):
         self.convex, self.shape = convex, f.shape
-        self.f, self.u = to_cells(f), to_cells(start)
+        self.f, self.u = to_cells(f), u
         self.scale = np.zeros((0, 0, 0, 0), np.float32)
         if scale is not None:
             self.scale = strengths(scale, convex.banks)
