@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from difffilter import __version__
-from difffilter.cli import benchmark, compare, ddpm, estimate, methods, smooth, train
+from difffilter.cli import benchmark, compare, ddpm, estimate, generate, methods, smooth, train
 from difffilter.cli.errors import errors_in_one_line
 
 __all__ = ["cli", "main"]
@@ -53,6 +53,8 @@ for command in (
     smooth.noise,
     ddpm.evolve,
     ddpm.sample,
+    generate.generate,
+    generate.similarity,
     train.weights,
     train.train,
     benchmark.bench,

@@ -29,11 +29,16 @@ SCHEMES = ("auto", "explicit", "fsi", "aos")
 PRESETS = {
     "ddpm": ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base"),
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
+    "generate": (
+        *("autoencoder", "clip", "latent", "pixel", "fashion"),
+        *("judge-scenes", "judge-groups"),
+    ),
 }
 TRAINED = tuple(PRESETS)
 
 # Where the weights of each method are listed.
-WEIGHTS = {"ddpm": "difffilter.ddpm.weights", "learned": "difffilter.pde.weights"}
+WEIGHTS = {"ddpm": "difffilter.ddpm.weights", "learned": "difffilter.pde.weights",
+           "generate": "difffilter.generate.weights"}  # fmt: skip
 
 
 def files(ctx, param, incomplete):

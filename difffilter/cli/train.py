@@ -13,16 +13,17 @@ from difffilter.cli.denoisers import quoted, require_torch
 
 @click.command()
 def weights():
-    """List the installed weights of the learned methods.
+    """List the installed weights of the learned methods and of text to image.
 
     \b
     Example:
       difffilter weights
     """
     from difffilter.ddpm import weights as ddpm
+    from difffilter.generate import weights as generate
     from difffilter.pde import weights as learned
 
-    for method, home in (("learned", learned), ("ddpm", ddpm)):
+    for method, home in (("learned", learned), ("ddpm", ddpm), ("generate", generate)):
         click.echo(click.style(method, bold=True))
         for name in home.available():
             echo_card(name, home.card(name), home.find(name).stat().st_size)
@@ -41,11 +42,12 @@ def echo_card(name, about, size):
 @click.command()
 @click.argument("folder", metavar="FOLDER", shell_complete=folders)
 @click.option("-m", "--method", metavar="METHOD", shell_complete=among(*TRAINED),
-              help="What to train: ddpm or learned. [default: ddpm]")  # fmt: skip
+              help="What to train: ddpm, learned or generate. [default: ddpm]")  # fmt: skip
 @click.option("--preset", metavar="NAME", shell_complete=presets,
               help="For ddpm: gray-small, color-small, gray-real or color-real, for a CPU; gray-base "
                    "or color-base, for a GPU. For learned: deep-gray or deep-color; convex-gray or "
-                   "convex-color, small and with one minimum. [default: the first]")  # fmt: skip
+                   "convex-color, small and with one minimum. For generate: autoencoder, clip, latent, "
+                   "pixel, fashion, judge-scenes or judge-groups. [default: the first]")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="RUN", shell_complete=folders,
               help="Folder of the run.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N",
@@ -64,7 +66,10 @@ def echo_card(name, about, size):
 @click.option("--export", "weights", metavar="FILE", shell_complete=files,
               help="Write the final weights to this file.")  # fmt: skip
 def train(folder, method, preset, output, steps, init, resume, weights, **options):
-    """Train a DDPM or a learned diffusion on the images of a folder.
+    """Train a DDPM, a learned diffusion, or text to image, on the images of a folder.
+
+    For text to image the folder has captions.jsonl or captions.csv, or is that of Fashion-MNIST;
+    "scenes" stands for scenes that are drawn.
 
     After an interruption, --resume goes on with the settings of the run, of which only --steps can be
     changed.
@@ -79,12 +84,13 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
       difffilter train photos/ -o run --resume --export my.safetensors
       difffilter train photos/ --preset color-small --init natural-color -o run
       difffilter train photos/ --method learned --preset deep-gray -o run
+      difffilter train emoji/ --method generate --preset clip -o run
     """
     import time
     from dataclasses import replace
 
     require_torch()
-    from difffilter.training import PRESETS, export, fit, fit_learned
+    from difffilter.training import PRESETS, export, fit, fit_generate, fit_learned
 
     run, start = Path(output), time.monotonic()
     given = {name: value for name, value in options.items() if value is not None}
@@ -93,9 +99,11 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
     usual = _usual_preset(method, preset)
     if saved:
         _check_resumed(run, saved, preset, given | {"method": method})
+    if method == "generate" and "crop" in given:
+        raise ValueError(f"crop is {given['crop']}; expected none: pictures are not cropped")
     config = None if resume else replace(PRESETS[preset or usual], **given)
     try:
-        train = fit if method == "ddpm" else fit_learned
+        train = {"ddpm": fit, "learned": fit_learned, "generate": fit_generate}[method]
         train(folder, output, config, init=init, resume=resume, steps=steps)
     except MemoryError:
         raise ValueError(
@@ -139,7 +147,8 @@ def _resumed(run):
 
 def _check_resumed(run, saved, preset, given):
     """Check that options do not contradict the settings of the run."""
-    from difffilter.training.config import PRESETS, check_unchanged
+    from difffilter.training.config import check_unchanged
+    from difffilter.training.presets import PRESETS
 
     check_unchanged(given, saved)
     # The settings of a preset that have no option.
@@ -155,20 +164,31 @@ def _check_resumed(run, saved, preset, given):
 
 def _summarize(run, done, seconds, method, weights):
     """Print the length of a training run, its scores, and the command that uses the weights."""
-    from difffilter.training.log import last_scores
+    from difffilter.training.log import METRICS, last_scores
     from difffilter.training.run import CHECKPOINT, LOG
     from difffilter.training.state import progress
 
-    scores, (_, steps) = last_scores(run / LOG), progress(run / CHECKPOINT)
+    scores, (config, steps) = last_scores(run / LOG), progress(run / CHECKPOINT)
     before = f", {steps - done} of them now" if done else ""
     click.echo(f"steps:   {steps}{before}, in {_duration(seconds)}")
     if "loss" in scores:
         click.echo(f"loss:    {scores['loss']:.4f}, mean of the last {scores['window']} steps")
     if "psnr" in scores:
         click.echo(f"PSNR:    {scores['psnr']:.2f} dB at σ = 25/255, on the validation images")
+    for metric, words in METRICS.items():
+        if metric in scores and metric != "psnr":
+            click.echo(f"score:   {scores[metric]:.4g}, {words}, on what was set aside")
     click.echo(f"weights: {weights}  (log: {run / 'log.jsonl'}, log.png)")
+    file = quoted(str(weights))
     denoiser = quoted(f"{method}(weights={str(weights)!r})")
-    click.echo(f"next:    difffilter smooth photo.png -m {denoiser}")
+    following = {
+        "clip": f'similarity heart.png "a red heart" "a blue fish" --model {file}',
+        "text-to-image": f'generate "a red heart" --model {file} -o heart.png',
+    }
+    if method != "generate":
+        click.echo(f"next:    difffilter smooth photo.png -m {denoiser}")
+    elif config.kind in following:
+        click.echo(f"next:    difffilter {following[config.kind]}")
 
 
 def _duration(seconds):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.nn import functional as F
 
 from difffilter.checks import check_whole
 
-__all__ = ["UNet", "UNetConfig"]
+__all__ = ["Context", "UNet", "UNetConfig"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class UNetConfig:
         image. At 1/4, a level finer, attention would cost more than all the convolutions.
     heads, groups, embedding : int, default 4, 8 and 192
         Attention heads, groups of the group normalisation, size of the time embedding.
+    context : int, default 0
+        Size of the tokens, of a text for instance, that the network looks at in the levels with
+        attention; 0: it takes none.
 
     Raises
     ------
@@ -53,6 +57,7 @@ class UNetConfig:
     heads: int = 4
     groups: int = 8
     embedding: int = 192
+    context: int = 0
 
     def __post_init__(self) -> None:
         # A config read from JSON has lists.
@@ -60,6 +65,7 @@ class UNetConfig:
         object.__setattr__(self, "attention", tuple(self.attention))
         for name in ("channels", "shuffle", "blocks", "middle", "heads", "groups"):
             check_whole(name, getattr(self, name), least=1)
+        check_whole("context", self.context, least=0)
         if not self.widths or any(w < 1 or w % self.groups for w in self.widths):
             raise ValueError(f"widths is {self.widths}; expected multiples of groups={self.groups}")
         if self.embedding < 4 or self.embedding % 2:
@@ -78,6 +84,25 @@ class UNetConfig:
     def multiple(self) -> int:
         """int: Number that must divide the height and the width of an input."""
         return self.shuffle * 2 ** (len(self.widths) - 1)
+
+
+class Context(NamedTuple):
+    """A sequence of tokens that tell a network what to make.
+
+    Attributes
+    ----------
+    tokens : Tensor (B, L, C)
+    mask : bool Tensor (B, L)
+        True where there is a token; the rest is padding. Each sequence has at least one.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+
+    def mean(self) -> Tensor:
+        """The mean of the tokens (B, C)."""
+        share = self.mask[:, :, None].to(self.tokens)
+        return (self.tokens * share).sum(dim=1) / share.sum(dim=1)
 
 
 def sinusoidal(t: Tensor, size: int) -> Tensor:
@@ -127,6 +152,29 @@ class Attention(nn.Module):
         return x + self.out(mixed).transpose(1, 2).reshape(batch, width, height, columns)
 
 
+class CrossAttention(nn.Module):
+    """Attention of each pixel to the tokens of a context, and Add."""
+
+    def __init__(self, width: int, config: UNetConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.norm = nn.GroupNorm(config.groups, width)
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(config.context, 2 * width)
+        self.out = nn.Linear(width, width)
+        zero(self.out)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:  # (B, W, h, w), (B, L, C)
+        batch, width, height, columns = x.shape
+        pixels = self.norm(x).flatten(2).transpose(1, 2)  # (B, hw, W)
+        q = self.q(pixels).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, heads, hw, W/heads)
+        kv = self.kv(context.tokens).unflatten(2, (2, self.heads, -1))  # (B, L, 2, heads, W/heads)
+        k, v = kv.permute(2, 0, 3, 1, 4)  # each (B, heads, L, W/heads)
+        seen = context.mask[:, None, None]  # (B, 1, 1, L)
+        mixed = F.scaled_dot_product_attention(q, k, v, seen).transpose(1, 2).flatten(2)
+        return x + self.out(mixed).transpose(1, 2).reshape(batch, width, height, columns)
+
+
 class Level(nn.Module):
     """Residual blocks in a row, with attention after the first if the level has it."""
 
@@ -134,12 +182,15 @@ class Level(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock(width, config) for _ in range(blocks))
         self.attention = Attention(width, config) if attention else nn.Identity()
+        self.cross = CrossAttention(width, config) if attention and config.context else None
 
-    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, time: Tensor, context: Context | None) -> Tensor:
         for index, block in enumerate(self.blocks):
             x = block(x, time)
             if index == 0:
                 x = self.attention(x)
+                if self.cross is not None and context is not None:
+                    x = self.cross(x, context)
         return x
 
 
@@ -183,6 +234,7 @@ class UNet(nn.Module):
             nn.Linear(config.embedding, config.embedding),
             nn.SiLU(),
         )
+        self.context = nn.Linear(config.context, config.embedding) if config.context else None
         self.unshuffle = nn.PixelUnshuffle(config.shuffle)
         self.head = nn.Conv2d(shuffled, widths[0], 3, padding=1)
         self.down = nn.ModuleList(level(i, config.blocks) for i in range(coarsest))
@@ -198,7 +250,7 @@ class UNet(nn.Module):
         self.tail = nn.Conv2d(widths[0], shuffled, 3, padding=1)
         self.shuffle = nn.PixelShuffle(config.shuffle)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, context: Context | None = None) -> Tensor:
         """Noise in `x`.
 
         Parameters
@@ -207,21 +259,25 @@ class UNet(nn.Module):
             x_t; H and W multiples of ``config.multiple``.
         t : Tensor (B,)
             The step of each image, float32, not necessarily whole.
+        context : Context, optional
+            Tokens of the size ``config.context``, which a network with that size needs.
 
         Returns
         -------
         Tensor (B, channels, H, W)
         """
         time = self.time(sinusoidal(t, self.config.embedding))  # (B, E)
+        if self.context is not None and context is not None:
+            time = time + self.context(context.mean())
         h = self.head(self.unshuffle(x))
         skips = []
         for level, shrink in zip(self.down, self.shrink, strict=True):
-            h = level(h, time)
+            h = level(h, time, context)
             skips.append(h)
             h = shrink(h)
-        h = self.middle(h, time)
+        h = self.middle(h, time, context)
         for level, grow, skip in reversed(list(zip(self.up, self.grow, skips, strict=True))):
-            h = level(grow(h) + skip, time)
+            h = level(grow(h) + skip, time, context)
         return self.shuffle(self.tail(F.silu(self.norm(h))))
 
 

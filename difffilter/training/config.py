@@ -1,36 +1,19 @@
-"""What decides the result of a training run, and presets of it."""
+"""The settings that every training run has, and what a resumed run may change."""
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from torch import nn
 
 from difffilter.checks import check_choice, check_number, check_whole
-from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.unet import UNet, UNetConfig
-from difffilter.training.convex_network import BANKS, BankConfig, ConvexDiffusion
-from difffilter.training.learned_network import PLAN, LearnedDiffusion, StepConfig
 
-__all__ = [
-    "CONFIGS",
-    "PRESETS",
-    "ConvexConfig",
-    "DiffusionConfig",
-    "LearnedConfig",
-    "RunConfig",
-    "TrainingConfig",
-    "check_init",
-    "check_unchanged",
-    "learning_rate",
-]
+__all__ = ["RunConfig", "check_init", "check_unchanged", "learning_rate"]
 
 PRECISIONS = ("auto", "bfloat16", "float32")
-NOISES = ("gaussian", "real")
 
 # The end of errors about what contradicts a run.
 RESUMED = "as in the run that is resumed, of which only steps can change"
@@ -57,21 +40,17 @@ class RunConfig(ABC):
 
     steps: int
     batch: int
-    crop: int
     learning_rate: float
     warmup: int
     ema: float
     clip: float
-    sigma_range: tuple[float, float]
     validation: int
     validate_every: int
     precision: str
     seed: int
 
     def __post_init__(self) -> None:
-        # A config read from JSON has a list.
-        object.__setattr__(self, "sigma_range", tuple(self.sigma_range))
-        for name in ("steps", "batch", "crop", "validate_every"):
+        for name in ("steps", "batch", "validate_every"):
             check_whole(name, getattr(self, name), least=1)
         check_number("learning_rate", self.learning_rate, above=0)
         check_choice("precision", self.precision, PRECISIONS)
@@ -81,11 +60,6 @@ class RunConfig(ABC):
         """The peak learning rate of the weights that are not matrices."""
         return min(self.learning_rate, self.adam_most)
 
-    @property
-    @abstractmethod
-    def channels(self) -> int:
-        """1 for grey, 3 for colour."""
-
     @abstractmethod
     def network(self) -> nn.Module:
         """A network with random weights."""
@@ -94,294 +68,6 @@ class RunConfig(ABC):
     @abstractmethod
     def from_dict(cls, values: dict[str, Any]) -> RunConfig:
         """The inverse of `dataclasses.asdict`."""
-
-
-@dataclass(frozen=True)
-class TrainingConfig(RunConfig):
-    """Everything that decides what a training run of a DDPM computes.
-
-    Parameters
-    ----------
-    unet : UNetConfig
-        The network.
-    schedule : NoiseSchedule
-        The noise schedule.
-    steps : int, default 12 000
-        Length of the run; the learning rate falls to 0 along a cosine that ends here.
-    batch, crop : int, default 8 and 96
-        Crops per step, over all processes, and their side in pixels.
-    learning_rate : float, default 3e-3
-        Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices,
-        and of AdamW for the others.
-    warmup : int, default 200
-        Steps of linear warm-up.
-    ema : float, default 0.998
-        Decay of the moving average of the weights, which is what is kept in the end.
-    clip : float, default 1.0
-        Largest norm of the gradient; a longer one is scaled down to it.
-    sigma, spread : float, default 28/255 and 0.8
-        log σ of the noise is normal with mean log `sigma` and standard deviation `spread`; σ is in
-        units of an image in [0, 1].
-    sigma_range : tuple of float, default (2/255, 120/255)
-        Range to which σ is clipped.
-    noise : {"gaussian", "real"}, default "gaussian"
-        ``"gaussian"``: white noise whose strength is an input of the network. ``"real"``: noise of
-        many kinds (`difffilter.training.noises`), with `sigma` as that input whatever the noise.
-    uniform : float, default 0.1
-        Fraction of the draws whose t is uniform in 1 ... T instead, so that the network knows the
-        whole way from noise and can generate images.
-    validation : int, default 24
-        Number of images set aside for validation, evenly spaced in the sorted list of files.
-    validate_every : int, default 500
-        Steps between two validations.
-    precision : {"auto", "bfloat16", "float32"}, default "auto"
-        Precision of the forward pass; weights and loss are float32 in any case. ``"auto"`` is
-        bfloat16 on CUDA and on processors that multiply in it (AVX512-BF16), where a step takes
-        little more than half the time, else float32.
-    seed : int, default 0
-        Seed of the initial weights and of all draws.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a value is out of range, or `crop` is not a multiple of what the network needs.
-
-    Examples
-    --------
-    >>> TrainingConfig(crop=64).batch
-    8
-    """
-
-    method: ClassVar[str] = "ddpm"
-    kind: ClassVar[str] = "ddpm"
-
-    unet: UNetConfig = field(default_factory=UNetConfig)
-    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
-    steps: int = 12_000
-    batch: int = 8
-    crop: int = 96
-    learning_rate: float = 3e-3
-    warmup: int = 200
-    ema: float = 0.998
-    clip: float = 1.0
-    sigma: float = 28 / 255
-    spread: float = 0.8
-    sigma_range: tuple[float, float] = (2 / 255, 120 / 255)
-    noise: str = "gaussian"
-    uniform: float = 0.1
-    validation: int = 24
-    validate_every: int = 500
-    precision: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_choice("noise", self.noise, NOISES)
-        if self.crop % self.unet.multiple:
-            raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
-
-    @property
-    def channels(self) -> int:
-        return self.unet.channels
-
-    def network(self) -> UNet:
-        return UNet(self.unet)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
-        """The inverse of `dataclasses.asdict`."""
-        nested = {
-            "unet": UNetConfig(**values["unet"]),
-            "schedule": NoiseSchedule(**values["schedule"]),
-        }
-        return cls(**{**values, **nested})
-
-
-class DiffusionConfig(RunConfig):
-    """The settings that every run of a learned diffusion has."""
-
-    method: ClassVar[str] = "learned"
-    # Decay would draw each κ, and each first knot, to the norm of its filter.
-    adam_decay: ClassVar[float] = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.channels not in (1, 3):
-            raise ValueError(f"channels is {self.channels}; expected 1 or 3")
-        low, high = self.sigma_range
-        if not 0 < low <= high:
-            raise ValueError(f"sigma_range is {self.sigma_range}; expected 0 < low ≤ high")
-
-
-@dataclass(frozen=True)
-class LearnedConfig(DiffusionConfig):
-    """Everything that decides what a training run of a deep learned diffusion computes.
-
-    Parameters
-    ----------
-    channels : {1, 3}, default 1
-        1 for grey, 3 for colour.
-    plan : tuple of StepConfig, optional
-        The steps of the diffusion; the default has eight.
-    steps : int, default 14 000
-        Length of the run; the learning rate falls to 0 along a cosine that ends here.
-    batch, crop : int, default 12 and 64
-        Crops per training step, over all processes, and their side in pixels.
-    learning_rate : float, default 6e-3
-        Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices;
-        of AdamW for the others, at most 3e-3.
-    warmup : int, default 200
-        Steps of linear warm-up.
-    ema : float, default 0.997
-        Decay of the moving average of the weights, which is what is kept in the end.
-    clip : float, default 1.0
-        Largest norm of the gradient; a longer one is scaled down to it.
-    sigma_range : tuple of float, default (3/255, 60/255)
-        Range of the σ of the noise, which is log-uniform, in units of an image in [0, 1].
-    intermediate : float, default 0.1
-        Weight of the mean error of the images before the last, which makes each a denoised one.
-    validation : int, default 12
-        Number of images set aside for validation, evenly spaced in the sorted list of files.
-    validate_every : int, default 500
-        Training steps between two validations.
-    precision : {"auto", "bfloat16", "float32"}, default "auto"
-        As in `TrainingConfig`.
-    seed : int, default 0
-        Seed of the initial weights and of all draws.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a value is out of range.
-
-    Examples
-    --------
-    >>> len(LearnedConfig(channels=3).plan)
-    8
-    """
-
-    kind: ClassVar[str] = "learned"
-    adam_most: ClassVar[float] = 3e-3
-
-    channels: int = 1
-    plan: tuple[StepConfig, ...] = field(default_factory=lambda: PLAN)
-    steps: int = 14_000
-    batch: int = 12
-    crop: int = 64
-    learning_rate: float = 6e-3
-    warmup: int = 200
-    ema: float = 0.997
-    clip: float = 1.0
-    sigma_range: tuple[float, float] = (3 / 255, 60 / 255)
-    intermediate: float = 0.1
-    validation: int = 12
-    validate_every: int = 500
-    precision: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "plan", tuple(self.plan))
-        if not self.plan:
-            raise ValueError("plan is empty; expected at least one step")
-        check_number("intermediate", self.intermediate, least=0)
-
-    def network(self) -> LearnedDiffusion:
-        return LearnedDiffusion(self.channels, self.plan)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> LearnedConfig:
-        """The inverse of `dataclasses.asdict`."""
-        return cls(**values | {"plan": tuple(StepConfig(**step) for step in values["plan"])})
-
-
-@dataclass(frozen=True)
-class ConvexConfig(DiffusionConfig):
-    """Everything that decides what a training run of a convex learned diffusion computes.
-
-    Parameters
-    ----------
-    channels : {1, 3}, default 1
-        1 for grey, 3 for colour.
-    banks : tuple of BankConfig, optional
-        The filters; the default has three banks, of 3, 6 and 12 pixels.
-    knots : int, default 4
-        Number of knots of each influence function.
-    steps : int, default 3000
-        Length of the run; the learning rates fall to 0 along a cosine that ends here.
-    batch, crop : int, default 8 and 48
-        Crops per training step, over all processes, and their side in pixels.
-    learning_rate, adam_rate : float, default 3e-2 and 7e-2
-        Peak learning rates, reached after `warmup` steps: of Muon for the filters, and of AdamW for
-        the knots and slopes.
-    warmup : int, default 50
-        Steps of linear warm-up.
-    ema : float, default 0.99
-        Decay of the moving average of the weights, which is what is kept in the end.
-    clip : float, default 1.0
-        Largest norm of the gradient; a longer one is scaled down to it.
-    sigma_range : tuple of float, default (3/255, 60/255)
-        Range of the σ of the noise, which is log-uniform, in units of an image in [0, 1].
-    validation : int, default 12
-        Number of images set aside for validation, evenly spaced in the sorted list of files.
-    validate_every : int, default 500
-        Training steps between two validations.
-    precision : {"float32"}, default "float32"
-        bfloat16 rounds images by more than the minimum may be off.
-    seed : int, default 0
-        Seed of the initial weights and of all draws.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a value is out of range.
-
-    Examples
-    --------
-    >>> len(ConvexConfig(channels=3).banks)
-    3
-    """
-
-    kind: ClassVar[str] = "convex"
-
-    channels: int = 1
-    banks: tuple[BankConfig, ...] = field(default_factory=lambda: BANKS)
-    knots: int = 4
-    steps: int = 3_000
-    batch: int = 8
-    crop: int = 48
-    learning_rate: float = 3e-2
-    adam_rate: float = 7e-2
-    warmup: int = 50
-    ema: float = 0.99
-    clip: float = 1.0
-    sigma_range: tuple[float, float] = (3 / 255, 60 / 255)
-    validation: int = 12
-    validate_every: int = 500
-    precision: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "banks", tuple(self.banks))
-        if not self.banks:
-            raise ValueError("banks is empty; expected at least one bank")
-        check_whole("knots", self.knots, least=1)
-        check_number("adam_rate", self.adam_rate, above=0)
-        check_choice("precision", self.precision, ("float32",))
-
-    def network(self) -> ConvexDiffusion:
-        return ConvexDiffusion(self.channels, self.banks, self.knots)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ConvexConfig:
-        """The inverse of `dataclasses.asdict`."""
-        return cls(**values | {"banks": tuple(BankConfig(**bank) for bank in values["banks"])})
-
-
-CONFIGS: dict[str, type[RunConfig]] = {
-    config.kind: config for config in (TrainingConfig, LearnedConfig, ConvexConfig)
-}
 
 
 def check_unchanged(given: Mapping[str, Any], saved: RunConfig) -> None:
@@ -401,6 +87,7 @@ def check_unchanged(given: Mapping[str, Any], saved: RunConfig) -> None:
 
     Examples
     --------
+    >>> from difffilter.training.photo_configs import TrainingConfig
     >>> check_unchanged({"batch": 4}, TrainingConfig(batch=2))
     Traceback (most recent call last):
     ValueError: batch is 4; expected 2, as in the run that is resumed, of which only steps can change
@@ -447,27 +134,3 @@ def learning_rate(config: RunConfig, step: int) -> float:
     """Learning rate of the step that follows `step` finished ones: warm-up, then a cosine to 0."""
     warm = min(1, (step + 1) / max(config.warmup, 1))
     return config.learning_rate * warm * (1 + math.cos(math.pi * step / config.steps)) / 2
-
-
-# Six times the weights and eight times the work of the small network, for training on a GPU.
-BASE = UNetConfig(
-    widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
-)
-LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500, "ema": 0.9995}
-# To start from weights for Gaussian noise, hence with a lower learning rate.
-REAL: dict[str, Any] = {"noise": "real", "learning_rate": 1.5e-3}
-
-PRESETS: dict[str, RunConfig] = {
-    "gray-small": TrainingConfig(),
-    "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
-    "gray-real": TrainingConfig(**REAL),
-    "color-real": TrainingConfig(unet=UNetConfig(channels=3), **REAL),
-    "gray-base": TrainingConfig(unet=BASE, **LONG),
-    "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
-    "deep-gray": LearnedConfig(),
-    "deep-color": LearnedConfig(channels=3),
-    "convex-gray": ConvexConfig(),
-    "convex-color": ConvexConfig(
-        channels=3, banks=(BankConfig(1, 3, 8), BankConfig(2, 6, 20), BankConfig(4, 12, 20))
-    ),
-}

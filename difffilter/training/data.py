@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.io.picture import Picture
-from difffilter.training.config import DiffusionConfig, RunConfig, TrainingConfig
+from difffilter.training.photo_configs import DiffusionConfig, PhotoConfig, TrainingConfig
 
-__all__ = ["draw_batch", "draw_noisy", "load_images", "set_aside", "signed"]
+__all__ = ["draw_batch", "draw_noisy", "load_images", "read_photos", "set_aside", "signed"]
 
 
 def load_images(folder: str | PathLike, channels: int) -> list[NDArray]:
@@ -90,6 +90,21 @@ def set_aside(images: list[NDArray], count: int) -> tuple[list[NDArray], list[ND
     return train, [images[index] for index in sorted(chosen)]
 
 
+def read_photos(folder: str | PathLike, config: PhotoConfig) -> tuple[list[NDArray], list[NDArray]]:
+    """The photographs of a folder: those to train on, as large as a crop at least, and those set aside.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `load_images`, and if none is large enough.
+    """
+    train, validation = set_aside(load_images(folder, config.channels), config.validation)
+    train = [image for image in train if min(image.shape[1:]) >= config.crop]
+    if not train:
+        raise ValueError(f"no image in {folder} is {config.crop} pixels high and wide")
+    return train, validation
+
+
 def signed(pixels: NDArray) -> NDArray:
     """Pixels as `load_images` returns them, scaled to [−1, 1], float32."""
     half = np.iinfo(pixels.dtype).max / 2 if pixels.dtype.kind == "u" else 0.5
@@ -108,7 +123,7 @@ def image_at(position: int, count: int, seed: int) -> int:
 
 
 def draw_crops(
-    images: list[NDArray], config: RunConfig, step: int
+    images: list[NDArray], config: PhotoConfig, step: int
 ) -> tuple[NDArray, np.random.Generator]:
     """Crops of one training step, and the generator for what else it draws.
 
@@ -116,7 +131,7 @@ def draw_crops(
     ----------
     images : list of ndarray (C, H, W)
         Each at least ``config.crop`` high and wide, as `load_images` returns them.
-    config : RunConfig
+    config : PhotoConfig
     step : int
         Number of the training step.
 

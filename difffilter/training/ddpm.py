@@ -15,10 +15,11 @@ from difffilter.ddpm import weights
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.unet import UNet
 from difffilter.docstring import shared
-from difffilter.training.config import PRESETS, TrainingConfig
-from difffilter.training.data import draw_batch
+from difffilter.training.data import draw_batch, read_photos
 from difffilter.training.loss import GROWTH, Loss
 from difffilter.training.noises import draw_noise
+from difffilter.training.photo_configs import TrainingConfig
+from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method, run
 from difffilter.training.state import TrainingState
 from difffilter.training.validation import SIGMA, validation_psnr, with_white_noise
@@ -99,7 +100,7 @@ class NoiseLoss(Loss[TrainingConfig]):
         return self.forward(xt, t.float().to(self.device)).float()
 
     def __call__(self, step: int) -> Tensor:
-        crops, t, seed = draw_batch(self.images, self.config, step)
+        crops, t, seed = draw_batch(self.data, self.config, step)
         x0 = torch.from_numpy(crops[self.share]).to(self.device)
         eps, t = self.noise(crops.shape, seed)[self.share], t[self.share]
         xt = add_noise(x0, t, eps, self.config.schedule)
@@ -115,7 +116,7 @@ class RealNoiseLoss(NoiseLoss):
     """
 
     def __call__(self, step: int) -> Tensor:
-        crops, _, seed = draw_batch(self.images, self.config, step)
+        crops, _, seed = draw_batch(self.data, self.config, step)
         rngs = [np.random.default_rng([seed, index]) for index in range(len(crops))]
         pairs = list(zip(crops[self.share], rngs[self.share], strict=True))
         x0 = torch.from_numpy(crops[self.share])
@@ -180,4 +181,4 @@ def loss(state: TrainingState, images: list[NDArray], rank: int, world: int) -> 
     return kind(state, images, rank, world)
 
 
-METHOD = Method(PRESETS["gray-small"], weights.load, start, loss, psnr, write_weights)
+METHOD = Method(PRESETS["gray-small"], read_photos, weights.load, start, loss, psnr, write_weights)

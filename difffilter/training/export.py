@@ -7,13 +7,18 @@ from pathlib import Path
 
 import torch
 
-from difffilter.training import ddpm, learned
+from difffilter.training import ddpm, generate, learned
 from difffilter.training.run import CHECKPOINT
 from difffilter.training.state import TrainingState
 
 __all__ = ["export"]
 
-METHODS = {"ddpm": ddpm.METHOD, "learned": learned.METHOD}
+METHODS = {
+    "ddpm": ddpm.METHOD,
+    "learned": learned.METHOD,
+    "convex": learned.METHOD,
+    **generate.METHODS,
+}
 
 
 def export(run: str | PathLike, path: str | PathLike) -> None:
@@ -22,7 +27,7 @@ def export(run: str | PathLike, path: str | PathLike) -> None:
     Parameters
     ----------
     run : str or Path
-        The folder that `fit` or `fit_learned` wrote to.
+        The folder that `fit`, `fit_learned` or `fit_generate` wrote to.
     path : str or Path
         The file, ``*.safetensors``.
 
@@ -41,4 +46,4 @@ def export(run: str | PathLike, path: str | PathLike) -> None:
     if not checkpoint.exists():
         raise FileNotFoundError(f"there is no {checkpoint}")
     state = TrainingState.load(checkpoint, torch.device("cpu"))
-    METHODS[state.config.method].write(state, path)
+    METHODS[state.config.kind].write(state, path)

@@ -14,11 +14,12 @@ from difffilter.docstring import shared
 from difffilter.pde import weights
 from difffilter.pde.solve.convex import Convex
 from difffilter.pde.solve.stages import Stages
-from difffilter.training.config import PRESETS, ConvexConfig, DiffusionConfig, LearnedConfig
 from difffilter.training.convex_network import ConvexDiffusion
-from difffilter.training.data import draw_noisy
+from difffilter.training.data import draw_noisy, read_photos
 from difffilter.training.learned_network import LearnedDiffusion
 from difffilter.training.loss import GROWTH, Loss
+from difffilter.training.photo_configs import ConvexConfig, DiffusionConfig, LearnedConfig
+from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method, run
 from difffilter.training.state import TrainingState
 from difffilter.training.validation import SIGMA, validation_psnr, with_white_noise
@@ -94,7 +95,7 @@ class DiffusionLoss(Loss[DiffusionConfig]):
     """
 
     def __call__(self, step: int) -> Tensor:
-        crops, strengths, seed = draw_noisy(self.images, self.config, step)
+        crops, strengths, seed = draw_noisy(self.data, self.config, step)
         noise = self.noise(crops.shape, seed)[self.share]
         sigma = torch.from_numpy(strengths[self.share]).to(self.device)
         # Crops are in [−1, 1], hence σ twice as large.
@@ -144,4 +145,6 @@ def write_weights(state: TrainingState, path: str | PathLike) -> None:
     weights.save(path, net.convex() if isinstance(net, ConvexDiffusion) else net.stages())
 
 
-METHOD = Method(PRESETS["deep-gray"], weights.load, start, DiffusionLoss, psnr, write_weights)
+METHOD = Method(
+    PRESETS["deep-gray"], read_photos, weights.load, start, DiffusionLoss, psnr, write_weights
+)

@@ -13,7 +13,16 @@ from torch import Tensor
 
 from difffilter.io.files import replacing
 
-__all__ = ["Log", "last_scores", "plot_log"]
+__all__ = ["METRICS", "Log", "last_scores", "plot_log"]
+
+# The scores of validations, and their names in words.
+METRICS = {
+    "psnr": "PSNR at σ = 25/255 / dB",
+    "reconstruction": "PSNR of the decoded pictures / dB",
+    "recall": "share of pictures with the nearest caption",
+    "accuracy": "share of right answers",
+    "error": "mean squared error of the noise",
+}
 
 
 class Log:
@@ -77,8 +86,8 @@ def last_scores(log: str | PathLike, window: int = 200) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        ``loss``, if there is a step; ``psnr`` in dB, if there is a validation; ``window``, the
-        number of steps that were averaged.
+        ``loss``, if there is a step; if there is a validation, its score, such as ``psnr`` in dB;
+        ``window``, the number of steps that were averaged.
 
     Examples
     --------
@@ -87,17 +96,16 @@ def last_scores(log: str | PathLike, window: int = 200) -> dict[str, float]:
     """
     lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line][-window:]
-    scores = [line["psnr"] for line in lines if "psnr" in line][-1:]
     found: dict[str, float] = {"window": len(losses)}
     if losses:
         found["loss"] = float(np.mean(losses))
-    if scores:
-        found["psnr"] = scores[0]
+    for line in lines:
+        found |= {metric: line[metric] for metric in METRICS if metric in line}
     return found
 
 
 def plot_log(log: str | PathLike, path: str | PathLike) -> None:
-    """Plot the log of a training run: the loss, smoothed, and the PSNR on validation images.
+    """Plot the log of a training run: the loss, smoothed, and the score on what was set aside.
 
     Parameters
     ----------
@@ -119,7 +127,8 @@ def plot_log(log: str | PathLike, path: str | PathLike) -> None:
 
     lines = [json.loads(line) for line in Path(log).read_text().splitlines()]
     losses = np.array([line["loss"] for line in lines if "loss" in line])
-    scores = [(line["step"], line["psnr"]) for line in lines if "psnr" in line]
+    metric = next((name for name in METRICS if any(name in line for line in lines)), "psnr")
+    scores = [(line["step"], line[metric]) for line in lines if metric in line]
     if not len(losses):
         raise ValueError(f"{log} has no finished step")
     window = min(len(losses), 200)
@@ -130,5 +139,5 @@ def plot_log(log: str | PathLike, path: str | PathLike) -> None:
     left.set(xlabel="step", ylabel=f"loss, mean of {window} steps")
     if scores:
         right.plot(*zip(*scores, strict=True), marker=".")
-    right.set(xlabel="step", ylabel="PSNR at σ = 25/255 / dB")
+    right.set(xlabel="step", ylabel=METRICS[metric])
     figure.savefig(path, dpi=150)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -30,8 +29,8 @@ class Loss(ABC, Generic[Config]):
     Parameters
     ----------
     state : TrainingState
-    images : list of ndarray (C, H, W)
-        The training images.
+    data : list of ndarray (C, H, W), or of another type
+        What is trained on, as the method's `read` returns it.
     rank, world : int
         This process, and how many of them share a batch.
 
@@ -44,8 +43,8 @@ class Loss(ABC, Generic[Config]):
         This process's part of a batch.
     """
 
-    def __init__(self, state: TrainingState, images: list[NDArray], rank: int, world: int) -> None:
-        self.config, self.images = cast(Config, state.config), images
+    def __init__(self, state: TrainingState, data: Any, rank: int, world: int) -> None:
+        self.config, self.data = cast(Config, state.config), data
         self.share = slice(rank, None, world)
         self.device = next(state.net.parameters()).device
         self.model: Callable[..., Any] = state.net

@@ -10,16 +10,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from difffilter.ddpm.memory import memory_errors
-from difffilter.training.config import CONFIGS, RunConfig, check_init, check_unchanged
-from difffilter.training.data import load_images, set_aside
+from difffilter.training.config import RunConfig, check_init, check_unchanged
 from difffilter.training.log import Log
 from difffilter.training.loop import processes, training_steps
 from difffilter.training.loss import Loss
+from difffilter.training.presets import CONFIGS
 from difffilter.training.state import TrainingState
 
 __all__ = ["CHECKPOINT", "LOG", "WEIGHTS", "Method", "run"]
@@ -37,24 +36,33 @@ class Method:
     ----------
     config : RunConfig
         The usual settings.
+    read : callable
+        Reads the data of a folder for a config: what is trained on, and what is set aside.
     load : callable
         Reads a weight file, by its name or path; the result has a ``sha256``.
     start : callable
         Starts a `TrainingState` from such weights.
     loss : callable
-        Makes the `Loss` of a state, the training images, and the rank and number of processes.
-    psnr : callable
-        The score of a state on the validation images.
+        Makes the `Loss` of a state, the training data, and the rank and number of processes.
+    score : callable
+        The score of a state on what was set aside.
     write : callable
         Writes the averaged weights of a state to a file.
+    metric : str, default "psnr"
+        The name of the score in the log.
+    prepare : callable, optional
+        Completes the settings by what is in the folder, a vocabulary for instance.
     """
 
     config: RunConfig
+    read: Callable[[str | PathLike, Any], tuple[Any, Any]]
     load: Callable[[str | PathLike], Any]
     start: Callable[[TrainingState, Any], None]
-    loss: Callable[[TrainingState, list[NDArray], int, int], Loss]
-    psnr: Callable[[TrainingState, list[NDArray]], float]
+    loss: Callable[[TrainingState, Any, int, int], Loss]
+    score: Callable[[TrainingState, Any], float]
     write: Callable[[TrainingState, str | PathLike], None]
+    metric: str = "psnr"
+    prepare: Callable[[str | PathLike, Any], Any] = lambda folder, config: config
 
 
 @memory_errors()
@@ -89,11 +97,12 @@ def run(
             check_unchanged({"method": name}, state.config)
             if config is not None:
                 check_unchanged({"kind": config.kind}, state.config)
+                config = method.prepare(folder, config)
                 check_unchanged(vars(config) | {"steps": state.config.steps}, state.config)
             if start:
                 check_init(start, state.init)
         else:
-            config = config or method.config
+            config = method.prepare(folder, config or method.config)
             if steps is not None:
                 config = replace(config, steps=steps)  # type: ignore[type-var]
             state = TrainingState(config, own_device)
@@ -103,10 +112,7 @@ def run(
         config = state.config
         if config.batch % world:
             raise ValueError(f"batch is {config.batch}; expected a multiple of {world} processes")
-        train, validation = set_aside(load_images(folder, config.channels), config.validation)
-        train = [image for image in train if min(image.shape[1:]) >= config.crop]
-        if not train:
-            raise ValueError(f"no image in {folder} is {config.crop} pixels high and wide")
+        train, validation = method.read(folder, config)
 
         losses = training_steps(state, method.loss(state, train, rank, world), world)
         if rank == 0:
@@ -122,7 +128,7 @@ def record(
     method: Method,
     state: TrainingState,
     losses: Iterator[Tensor],
-    validation: list[NDArray],
+    validation: Any,
     output: Path,
     checkpoint_seconds: float,
 ) -> None:
@@ -130,18 +136,19 @@ def record(
     config = state.config
     log = Log(output / LOG, state.step)
     start = saved = time.monotonic()
-    psnr = math.nan
+    score = math.nan
     with tqdm(initial=state.step, total=config.steps, unit="step", disable=None) as bar:
         for loss in losses:
             log.add_loss(state.step, loss)
             bar.update()
             done = state.step == config.steps
             if state.step % 50 == 0:
-                bar.set_postfix(loss=f"{log.flush():.4f}", psnr=f"{psnr:.2f}")
+                bar.set_postfix(loss=f"{log.flush():.4f}", **{method.metric: f"{score:.2f}"})
             if validation and (done or state.step % config.validate_every == 0):
                 log.flush()
-                psnr = round(method.psnr(state, validation), 4)
-                log.add(step=state.step, psnr=psnr, seconds=round(time.monotonic() - start, 1))
+                score = round(method.score(state, validation), 4)
+                seconds = round(time.monotonic() - start, 1)
+                log.add(step=state.step, **{method.metric: score}, seconds=seconds)
             if done or time.monotonic() - saved >= checkpoint_seconds:
                 log.flush()
                 state.save(output / CHECKPOINT)

@@ -17,8 +17,9 @@ from torch.optim.swa_utils import AveragedModel
 
 from difffilter.io.files import replacing
 from difffilter.io.weights import read
-from difffilter.training.config import CONFIGS, RunConfig
+from difffilter.training.config import RunConfig
 from difffilter.training.optimisers import Muon
+from difffilter.training.presets import CONFIGS
 
 __all__ = ["TrainingState", "progress"]
 

@@ -7,15 +7,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from difffilter.training.config import (
-    CONFIGS,
-    PRESETS,
-    ConvexConfig,
-    LearnedConfig,
-    TrainingConfig,
-    learning_rate,
-)
+from difffilter.training.config import learning_rate
 from difffilter.training.learned_network import StepConfig
+from difffilter.training.photo_configs import ConvexConfig, LearnedConfig, TrainingConfig
+from difffilter.training.presets import CONFIGS, PRESETS
 
 CONFIG = TrainingConfig()
 

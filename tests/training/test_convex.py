@@ -10,13 +10,14 @@ from finished_runs import assert_same_run, records
 from difffilter.io.weights import read
 from difffilter.pde import weights
 from difffilter.training import learned
-from difffilter.training.config import PRESETS, ConvexConfig, LearnedConfig
 from difffilter.training.convex_network import BankConfig, ConvexDiffusion
 from difffilter.training.data import draw_noisy
 from difffilter.training.export import export
 from difffilter.training.learned import DiffusionLoss, fit_learned
 from difffilter.training.learned_network import LearnedDiffusion, StepConfig
 from difffilter.training.loop import training_steps
+from difffilter.training.photo_configs import ConvexConfig, LearnedConfig
+from difffilter.training.presets import PRESETS
 from difffilter.training.state import TrainingState, progress
 
 CPU = torch.device("cpu")

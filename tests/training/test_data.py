@@ -8,8 +8,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from difffilter.training.config import LearnedConfig, TrainingConfig
 from difffilter.training.data import draw_batch, draw_noisy, load_images, set_aside, signed
+from difffilter.training.photo_configs import LearnedConfig, TrainingConfig
 
 CONFIG = TrainingConfig(batch=4, crop=16)
 

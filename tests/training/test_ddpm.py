@@ -19,11 +19,11 @@ from difffilter.ddpm.denoiser import DDPM
 from difffilter.ddpm.unet import UNet, UNetConfig
 from difffilter.io.weights import read
 from difffilter.training import ddpm as training
-from difffilter.training.config import TrainingConfig
 from difffilter.training.data import draw_batch
 from difffilter.training.ddpm import fit
 from difffilter.training.export import export
 from difffilter.training.log import last_scores, plot_log
+from difffilter.training.photo_configs import TrainingConfig
 from difffilter.training.state import TrainingState
 
 CONFIG = TrainingConfig(

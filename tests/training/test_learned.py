@@ -13,12 +13,13 @@ from difffilter.io.weights import read
 from difffilter.pde import weights
 from difffilter.pde.solve.convex import Convex
 from difffilter.training import ddpm, learned
-from difffilter.training.config import PRESETS, LearnedConfig, TrainingConfig
 from difffilter.training.convex_network import ConvexDiffusion
 from difffilter.training.data import draw_noisy
 from difffilter.training.export import export
 from difffilter.training.learned import DiffusionLoss, fit_learned
 from difffilter.training.learned_network import LearnedDiffusion, StepConfig
+from difffilter.training.photo_configs import LearnedConfig, TrainingConfig
+from difffilter.training.presets import PRESETS
 from difffilter.training.state import TrainingState
 
 CPU = torch.device("cpu")

@@ -5,8 +5,9 @@ from itertools import islice
 import pytest
 import torch
 
-from difffilter.training.config import ConvexConfig, LearnedConfig, TrainingConfig, learning_rate
+from difffilter.training.config import learning_rate
 from difffilter.training.loop import training_steps
+from difffilter.training.photo_configs import ConvexConfig, LearnedConfig, TrainingConfig
 from difffilter.training.state import TrainingState, warmed_up
 
 CPU = torch.device("cpu")

@@ -1,0 +1,187 @@
+"""Commands for words and pictures: generate and similarity."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from difffilter.cli.completion import among, files, folders, weights_of
+from difffilter.cli.denoisers import require_torch
+from difffilter.cli.options import device_option, overwrite_option, seed_option
+from difffilter.cli.types import Number
+
+# Milliseconds that a frame of an animation is shown, and the last one.
+FRAME, PAUSE = 80, 1500
+
+# Side of a small picture in an animation, in pixels.
+SHOWN = 192
+
+# Width of the longest bar.
+BAR = 40
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("-n", "--number", type=click.IntRange(1), metavar="N", default=1, show_default=True,
+              help="Number of pictures, shown in a grid.")  # fmt: skip
+@click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
+              help="Where to write them.")  # fmt: skip
+@click.option("--model", metavar="NAME", shell_complete=weights_of("generate"),
+              help="latent, pixel or fashion, see 'difffilter weights', or a file. "
+                   "[default: latent]")  # fmt: skip
+@click.option("--pipeline", metavar="FOLDER", shell_complete=folders,
+              help="A folder of diffusers, such as Stable Diffusion, instead of a model.")  # fmt: skip
+@click.option("--guidance", type=Number(), metavar="W",
+              help="How closely to follow the text; 1: as learned. [default: 4]")  # fmt: skip
+@click.option("--negative", metavar="TEXT", help="What not to show.")
+@click.option("--steps", type=click.IntRange(1), metavar="N",
+              help="Number of denoising steps. [default: 30]")  # fmt: skip
+@click.option("--solver", metavar="NAME", shell_complete=among("dpm++", "ddim"),
+              help="dpm++ or ddim. [default: dpm++]")  # fmt: skip
+@click.option("--size", type=click.IntRange(8), metavar="N",
+              help="Side of a picture in pixels, with --pipeline.")  # fmt: skip
+@click.option("--gif", "animation", metavar="FILE", shell_complete=files,
+              help="Also write the way from noise, as .gif or .webp.")  # fmt: skip
+@seed_option
+@device_option
+@overwrite_option
+def generate(prompt, number, output, pipeline, animation, overwrite, **options):
+    """Make pictures of a text.
+
+    The models that come with the package are small: they know coloured shapes and emoji, 64 pixels
+    wide. With --pipeline, a folder of a large model is used, offline, through diffusers.
+
+    \b
+    Examples:
+      difffilter generate "a green frog" -n 4 -o frogs.png
+      difffilter generate "a small red circle above a blue star" -o scene.png --gif scene.gif
+      difffilter generate "a sneaker" --model fashion -n 16 -o sneakers.png
+      difffilter generate "a lighthouse in fog" --pipeline stable-diffusion/ -o lighthouse.png
+    """
+    from difffilter.io.files import SUFFIXES, check_target
+
+    require_torch()
+    target = Path(output)
+    check_target(target, overwrite, SUFFIXES)
+    if animation is not None:
+        check_target(Path(animation), overwrite, {".gif": "GIF", ".webp": "WebP"})
+    given = {name: value for name, value in options.items() if value is not None}
+    make = _by_pipeline if pipeline else _by_model
+    frames = make(prompt, number, pipeline, animation is not None, given)
+    _write_grid(target, frames[-1])
+    if animation is not None:
+        _write_animation(Path(animation), frames)
+
+
+def _by_model(prompt, number, _, every, options):
+    """The pictures of a text by weights of ours: those of every step, or the last ones."""
+    from difffilter.generate import path, unknown_words
+
+    if "size" in options:
+        raise click.UsageError("--size is for --pipeline; a model has one size")
+    for word in unknown_words(prompt, options.get("model", "latent")):
+        click.echo(f"note: the model never saw the word {word!r}", err=True)
+    with _bar() as callback:
+        way = list(path(prompt, number, callback=callback, **options))
+    return [made() for made in (way if every else way[-1:])]
+
+
+def _by_pipeline(prompt, number, folder, every, options):
+    """The pictures of a text by a pipeline of diffusers."""
+    from difffilter.generate import Pipeline
+
+    for name, unusable in (("--gif", every), ("--model", "model" in options),
+                           ("--solver", "solver" in options)):  # fmt: skip
+        if unusable:
+            raise click.UsageError(f"{name} is not for --pipeline")
+    pipeline = Pipeline.load(folder, device=options.pop("device"))
+    return [pipeline.images(prompt, n=number, **options)]
+
+
+@contextmanager
+def _bar():
+    """A progress bar as a function ``callback(done, total)``; ``None`` without a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm
+
+    with tqdm(file=sys.stderr, unit="step") as bar:
+
+        def callback(done, total):
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield callback
+
+
+def _write_grid(target, images):
+    """Write pictures (n, H, W) or (n, H, W, 3) as one image."""
+    import numpy as np
+
+    from difffilter.image import like
+    from difffilter.io.files import write
+    from difffilter.io.picture import Picture
+
+    write(target, Picture(like(_grid(images), np.empty(0, np.uint8))[None]))
+
+
+def _grid(images):
+    from skimage.util import montage
+
+    channel_axis = -1 if images.ndim == 4 else None
+    if len(images) == 1:
+        return images[0]
+    fill = 1.0 if channel_axis is None else (1.0,) * images.shape[-1]
+    return montage(images, fill=fill, padding_width=2, channel_axis=channel_axis)
+
+
+def _write_animation(target, frames):
+    """Write the way from noise as an animation, small pictures enlarged."""
+    import numpy as np
+    from PIL import Image
+
+    from difffilter.io.files import replacing
+
+    drawn = []
+    for images in frames:
+        grid = _grid(images)
+        factor = max(1, SHOWN // images.shape[1])
+        pixels = Image.fromarray((255 * grid).round().astype(np.uint8))
+        size = [factor * extent for extent in pixels.size]
+        drawn.append(pixels.resize(size, Image.Resampling.BICUBIC).convert("RGB"))
+    durations = [FRAME] * (len(drawn) - 1) + [PAUSE]
+    with replacing(target) as temporary:
+        drawn[0].save(temporary, save_all=True, append_images=drawn[1:], duration=durations, loop=0)
+
+
+@click.command()
+@click.argument("image", metavar="IMG", shell_complete=files)
+@click.argument("texts", metavar="TEXT...", nargs=-1, required=True)
+@click.option("--model", metavar="NAME", default="clip", show_default=True,
+              shell_complete=weights_of("generate"),
+              help="A name, see 'difffilter weights', or a file.")  # fmt: skip
+def similarity(image, texts, model):
+    """Compare a picture with texts.
+
+    Prints the cosine similarity of each text, from -1 to 1, as CLIP sees it. The model that comes
+    with the package knows coloured shapes and emoji.
+
+    \b
+    Example:
+      difffilter similarity heart.png "a red heart" "a blue fish"
+    """
+    from difffilter.io.files import read
+
+    require_torch()
+    from difffilter.generate import similarity as compare
+
+    picture = read(Path(image))
+    values = compare(picture.upright()[0], texts, model=model)
+    width = max(map(len, texts))
+    for text, value in sorted(zip(texts, values, strict=True), key=lambda pair: -pair[1]):
+        bar = "█" * round(BAR * max(0.0, float(value)))
+        click.echo(f"{text:<{width}}  {value:6.2f}  {bar}".rstrip())

@@ -1,0 +1,223 @@
+"""From words to pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from os import PathLike
+from typing import Any, cast
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from difffilter.checks import check_number, check_whole
+from difffilter.ddpm.denoiser import keyed_generator
+from difffilter.ddpm.evolution import from_tensor
+from difffilter.ddpm.process import pure_noise, reverse_path
+from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.devices import find_device
+from difffilter.generate import weights
+from difffilter.generate.autoencoder import Autoencoder
+from difffilter.generate.guidance import classifier_free
+from difffilter.generate.text_to_image import TextToImage
+from difffilter.generate.tokens import Tokeniser
+
+__all__ = ["images", "path", "unknown_words"]
+
+Callback = Callable[[int, int], Any]
+
+
+def images(
+    prompt: str,
+    n: int = 1,
+    *,
+    model: str | PathLike = "latent",
+    guidance: float = 4.0,
+    rescale: float = 0.0,
+    negative: str = "",
+    steps: int = 30,
+    solver: str = "dpm++",
+    seed: int = 0,
+    device: str = "auto",
+    callback: Callback | None = None,
+) -> NDArray:
+    """Make pictures of a text.
+
+    Parameters
+    ----------
+    prompt : str
+        Such as "a green frog" or "a small red circle above a blue star"; "" for any picture.
+    n : int, default 1
+        Number of pictures. Each follows from `seed` and its number alone.
+    model : str or Path, default "latent"
+        Weights: a name in `available`, or a file.
+    guidance : float, default 4
+        w of classifier-free guidance: 0 ignores the text, 1 takes it as it was learned, more makes
+        pictures more typical and less diverse.
+    rescale : float, default 0
+        As in `classifier_free`.
+    negative : str, default ""
+        A text of what the pictures should not show.
+    steps : int, default 30
+        Evaluations of the network, twice as many with guidance.
+    solver : {"dpm++", "ddim"}, default "dpm++"
+        DPM-Solver++ or DDIM, both without further noise.
+    seed : int, default 0
+        Seed of the draws.
+    device : str, default "auto"
+        A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
+    callback : callable, optional
+        Called after each step with its number, from 1, and `steps`.
+
+    Returns
+    -------
+    ndarray
+        ``(n, H, W, 3)`` or, of a grey model, ``(n, H, W)``; float32 in [0, 1].
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no such weights.
+    TypeError, ValueError
+        If the weights are of another kind, or a number is out of range.
+
+    References
+    ----------
+    Rombach, Blattmann, Lorenz, Esser & Ommer, "High-resolution image synthesis with latent diffusion
+    models", CVPR 2022.
+    Ho & Salimans, "Classifier-free diffusion guidance", 2022.
+
+    Examples
+    --------
+    >>> images("a red heart", n=2, steps=3).shape
+    (2, 64, 64, 3)
+    """
+    way = path(
+        prompt, n, model=model, guidance=guidance, rescale=rescale, negative=negative, steps=steps,
+        solver=solver, seed=seed, device=device, callback=callback,
+    )  # fmt: skip
+    return deque(way, maxlen=1).pop()()
+
+
+def path(
+    prompt: str,
+    n: int = 1,
+    *,
+    model: str | PathLike = "latent",
+    guidance: float = 4.0,
+    rescale: float = 0.0,
+    negative: str = "",
+    steps: int = 30,
+    solver: str = "dpm++",
+    seed: int = 0,
+    device: str = "auto",
+    callback: Callback | None = None,
+) -> Iterator[Callable[[], NDArray]]:
+    """The pictures of a text on their way from noise.
+
+    Parameters
+    ----------
+    prompt, n, model, guidance, rescale, negative, steps, solver, seed, device, callback
+        As for `images`.
+
+    Yields
+    ------
+    callable
+        Returns the pictures x_t, as `images` does: pure noise first, then after each step.
+
+    Raises
+    ------
+    FileNotFoundError, TypeError, ValueError
+        As for `images`.
+
+    Examples
+    --------
+    >>> frames = [picture() for picture in path("a red heart", steps=3)]
+    >>> len(frames)
+    4
+    """
+    check_whole("n", n, least=1)
+    check_whole("steps", steps, least=1)
+    check_number("guidance", guidance, least=0)
+    net, words, schedule, decoder = load(str(model), find_device(device))
+    own = find_device(device)
+
+    def predictor(text: str) -> Any:
+        ids = torch.from_numpy(words.encode_all([text] * n)).to(own)
+        return net.given(ids)
+
+    with torch.inference_mode():
+        eps_theta = classifier_free(predictor(prompt), predictor(negative), guidance, rescale)
+    channels, size = net.config.unet.channels, net.config.size
+    y = torch.cat(
+        [
+            pure_noise((1, channels, size, size), schedule, keyed_generator(seed, k))
+            for k in range(n)
+        ]
+    ).to(own)
+
+    def pictures(y: Tensor, sigma_tilde: float) -> Callable[[], NDArray]:
+        def made() -> NDArray:
+            # (x_t rather than y_t = x_t/√ᾱ_t, whose noise is beyond all bounds in the beginning.)
+            x = y / (1 + sigma_tilde**2) ** 0.5
+            with torch.inference_mode():
+                x = x if decoder is None else decoder.decode(x)
+            return from_tensor(x.float().cpu()).clip(0, 1)
+
+        return made
+
+    sigma_tilde = float(schedule.sigma_tilde(schedule.T))
+    yield pictures(y, sigma_tilde)
+    way = reverse_path(
+        eps_theta, y, sigma_tilde, schedule, steps=steps, eta=0.0, solver=solver,
+        clip=decoder is None,
+    )  # fmt: skip
+    for number in range(1, steps + 1):
+        with torch.inference_mode():
+            sigma_tilde, y = next(way)
+        if callback is not None:
+            callback(number, steps)
+        yield pictures(y, sigma_tilde)
+
+
+def unknown_words(prompt: str, model: str | PathLike = "latent") -> list[str]:
+    """Words of a text that no caption of a model's training had.
+
+    Parameters
+    ----------
+    prompt : str
+    model : str or Path, default "latent"
+        Weights: a name in `available`, or a file.
+
+    Returns
+    -------
+    list of str
+        Each once.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there are no such weights, or they are of another kind.
+
+    Examples
+    --------
+    >>> unknown_words("a red quark")
+    ['quark']
+    """
+    _, words, _, _ = load(str(model), torch.device("cpu"))
+    return words.unknown(prompt)
+
+
+@lru_cache(maxsize=4)
+def load(
+    model: str, device: torch.device
+) -> tuple[TextToImage, Tokeniser, NoiseSchedule, Autoencoder | None]:
+    """The network of weights, its vocabulary and schedule, and the autoencoder of its latents."""
+    found = weights.load(model, "text-to-image")
+    net = cast(TextToImage, found.net).to(device)
+    decoder = None
+    if found.autoencoder is not None:
+        decoder = cast(Autoencoder, weights.load(found.autoencoder, "autoencoder").net).to(device)
+    return net, cast(Tokeniser, found.tokeniser), cast(NoiseSchedule, found.schedule), decoder

@@ -1,0 +1,98 @@
+"""The text encoder: a small transformer from tokens to vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from difffilter.checks import check_whole
+from difffilter.ddpm.unet import Context
+from difffilter.generate.tokens import PAD
+
+__all__ = ["TextConfig", "TextEncoder"]
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """Shape of a `TextEncoder`.
+
+    Parameters
+    ----------
+    vocabulary : int, default 1024
+        Number of tokens that exist.
+    length : int, default 32
+        Largest number of tokens of a text.
+    width, layers, heads : int, default 128, 3 and 4
+        Size of a token's vector, number of transformer layers, attention heads.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a number is below 1, or `heads` does not divide `width`.
+    """
+
+    vocabulary: int = 1024
+    length: int = 32
+    width: int = 128
+    layers: int = 3
+    heads: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("vocabulary", "length", "width", "layers", "heads"):
+            check_whole(name, getattr(self, name), least=1)
+        if self.width % self.heads:
+            raise ValueError(f"heads is {self.heads}; expected a divisor of the width {self.width}")
+
+
+class TextEncoder(nn.Module):
+    """Vectors of the tokens of a text, each of which has seen all others.
+
+    Parameters
+    ----------
+    config : TextConfig
+
+    References
+    ----------
+    Vaswani et al., "Attention is all you need", NeurIPS 2017.
+
+    Examples
+    --------
+    >>> import torch
+    >>> encoder = TextEncoder(TextConfig(vocabulary=100))
+    >>> context = encoder(torch.tensor([[1, 17, 42, 2, 0, 0]]))
+    >>> context.tokens.shape, context.mask.tolist()
+    (torch.Size([1, 6, 128]), [[True, True, True, True, False, False]])
+    """
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocabulary, config.width)
+        self.places = nn.Parameter(torch.zeros(config.length, config.width))
+        layer = nn.TransformerEncoderLayer(
+            config.width, config.heads, 4 * config.width, dropout=0.0, activation="gelu",
+            batch_first=True, norm_first=True,
+        )  # fmt: skip
+        self.layers = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.norm = nn.LayerNorm(config.width)
+        nn.init.normal_(self.tokens.weight, std=0.02)
+        nn.init.normal_(self.places, std=0.01)
+
+    def forward(self, ids: Tensor) -> Context:
+        """Encode texts.
+
+        Parameters
+        ----------
+        ids : int64 Tensor (B, L)
+            Tokens, padded; L at most ``config.length``.
+
+        Returns
+        -------
+        Context
+            Tokens (B, L, width).
+        """
+        mask = ids != PAD
+        embedded = self.tokens(ids) + self.places[: ids.shape[1]]
+        return Context(self.norm(self.layers(embedded, src_key_padding_mask=~mask)), mask)

@@ -1,0 +1,217 @@
+"""Weight files of text to image, each beside a model card.
+
+PyTorch is imported only to load a network, so that the weights can be listed without it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.generate.tokens import Tokeniser
+from difffilter.io.weights import Collection
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["KINDS", "Model", "available", "card", "find", "load", "save"]
+
+COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-generate-1")
+
+KINDS = ("autoencoder", "clip", "text-to-image", "judge")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network and what is needed to use it.
+
+    Attributes
+    ----------
+    kind : str
+        One of `KINDS`.
+    net : torch.nn.Module
+        The network, in evaluation mode, float32, without gradients.
+    tokeniser : Tokeniser or None, default None
+        For networks that read texts.
+    schedule : NoiseSchedule or None, default None
+        For networks that predict noise.
+    autoencoder : str or None, default None
+        Of networks that work on latents, the name of their autoencoder's weights.
+    sha256 : str, default ""
+        Checksum of the content, in hexadecimal.
+    """
+
+    kind: str
+    net: nn.Module
+    tokeniser: Tokeniser | None = None
+    schedule: NoiseSchedule | None = None
+    autoencoder: str | None = None
+    sha256: str = ""
+
+
+def available() -> list[str]:
+    """Names of the weights that come with the package, sorted.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> isinstance(available(), list)
+    True
+    """
+    return COLLECTION.available()
+
+
+def find(name_or_path: str | PathLike) -> Path:
+    """The file of a name in `available`, or the path itself.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is neither.
+    """
+    return COLLECTION.find(name_or_path)
+
+
+def card(name_or_path: str | PathLike) -> dict[str, Any]:
+    """The model card beside a weight file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+
+    Returns
+    -------
+    dict
+        Empty if there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such weight file.
+    ValueError
+        If the card is not JSON.
+    """
+    return COLLECTION.card(name_or_path)
+
+
+def save(path: str | PathLike, model: Model) -> None:
+    """Write a network as a weight file, in half precision, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    model : Model
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    settings = {
+        "kind": model.kind,
+        "network": asdict(cast(Any, model.net.config)),
+        "tokeniser": None if model.tokeniser is None else model.tokeniser.to_json(),
+        "schedule": None if model.schedule is None else asdict(model.schedule),
+        "autoencoder": model.autoencoder,
+    }
+    arrays = {
+        name: np.ascontiguousarray(value.cpu().numpy(), np.float16)
+        for name, value in model.net.state_dict().items()
+    }
+    COLLECTION.save(path, arrays, settings)
+
+
+def load(name_or_path: str | PathLike, kind: str | None = None) -> Model:
+    """Read a weight file that `save` wrote; nothing is unpickled.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name in `available`, or a file.
+    kind : str, optional
+        The kind that is expected, one of `KINDS`; ``None``: any.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is damaged, or of another kind.
+    """
+    path = find(name_or_path)
+    arrays, text, sha256 = COLLECTION.load(path)
+
+    import torch
+
+    try:
+        settings = json.loads(text)
+        found, schedule = settings["kind"], settings["schedule"]
+        net = network(found, settings["network"])
+        model = Model(
+            found,
+            net,
+            settings["tokeniser"] and Tokeniser.from_json(settings["tokeniser"]),
+            schedule and NoiseSchedule(**schedule),
+            settings["autoencoder"],
+            sha256,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged: its config does not describe a network: {error}"
+        ) from None
+    if kind is not None and found != kind:
+        raise ValueError(f"weights is {str(name_or_path)!r}, of kind {found}; expected {kind}")
+    try:
+        net.load_state_dict(
+            {name: torch.from_numpy(value.astype(np.float32)) for name, value in arrays.items()}
+        )
+    except RuntimeError as error:
+        raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
+    net.eval().requires_grad_(False)
+    return model
+
+
+def network(kind: str, settings: dict[str, Any]) -> nn.Module:
+    """A network of a kind, from the dictionary of its config, with random weights."""
+    from difffilter.ddpm.unet import UNetConfig
+    from difffilter.generate.autoencoder import Autoencoder, AutoencoderConfig
+    from difffilter.generate.clip import CLIP, CLIPConfig
+    from difffilter.generate.judge import Judge, JudgeConfig
+    from difffilter.generate.text import TextConfig
+    from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
+
+    nested: dict[str, Any] = {"text": TextConfig, "unet": UNetConfig}
+    settings = settings | {
+        name: config(**settings[name]) for name, config in nested.items() if name in settings
+    }
+    networks: dict[str, tuple[Any, Any]] = {
+        "autoencoder": (Autoencoder, AutoencoderConfig),
+        "clip": (CLIP, CLIPConfig),
+        "text-to-image": (TextToImage, TextToImageConfig),
+        "judge": (Judge, JudgeConfig),
+    }
+    if kind not in networks:
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    made, config = networks[kind]
+    return made(config(**settings))

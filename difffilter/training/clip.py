@@ -1,0 +1,117 @@
+"""Train a CLIP on pictures and their captions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from os import PathLike
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from difffilter.generate import weights
+from difffilter.generate.clip import CLIP, contrastive_loss
+from difffilter.generate.tokens import Tokeniser
+from difffilter.training.autoencoder import stacked, start
+from difffilter.training.loss import Loss
+from difffilter.training.picture_configs import CLIPTraining
+from difffilter.training.pictures import Pictures, read_pictures, tokeniser
+from difffilter.training.run import Method
+from difffilter.training.state import TrainingState
+
+__all__ = ["METHOD", "with_tokeniser"]
+
+# Scenes of a validation, beside the pictures of the folder.
+VALIDATED = 64
+
+
+class ContrastiveLoss(Loss[CLIPTraining]):
+    """Cross-entropy between the pictures and the captions of a batch.
+
+    All processes draw the whole batch, and each compares all of it.
+
+    Parameters are those of `Loss`.
+    """
+
+    def __init__(self, state: TrainingState, data: Pictures, rank: int, world: int) -> None:
+        super().__init__(state, data, rank, world)
+        self.tokeniser = Tokeniser.from_json(self.config.tokeniser)
+
+    def __call__(self, step: int) -> Tensor:
+        rng = np.random.default_rng([self.config.seed, step])
+        pictures, captions = zip(
+            *(self.data.draw(rng, varied=True) for _ in range(self.config.batch)), strict=True
+        )
+        x = stacked(list(pictures)).to(self.device, memory_format=torch.channels_last)
+        ids = torch.from_numpy(self.tokeniser.encode_all(captions)).to(self.device)
+        same = (ids[:, None] == ids[None]).all(dim=2)
+        images, texts, steepness = self.forward(x, ids)
+        return contrastive_loss(images, texts, steepness, same)
+
+
+def score(state: TrainingState, pictures: Pictures) -> float:
+    """The share of pictures, set aside or scenes, whose caption is nearer than those of the others."""
+    net, config = cast(CLIP, state.averaged), cast(CLIPTraining, state.config)
+    words, device = Tokeniser.from_json(config.tokeniser), next(net.parameters()).device
+    recalls = []
+    for images, captions in examples(pictures):
+        with torch.inference_mode():
+            cosines = (
+                net.embed_images(images.to(device))
+                @ net.embed_texts(torch.from_numpy(words.encode_all(captions)).to(device)).T
+            )
+        nearest = cosines.argmax(dim=1).tolist()
+        recalls.append(np.mean([captions[i] == captions[k] for i, k in enumerate(nearest)]))
+    return float(np.mean(recalls))
+
+
+def examples(pictures: Pictures) -> list[tuple[Tensor, list[str]]]:
+    """Pictures of the folder with their labels, and scenes with captions."""
+    found = []
+    if pictures.captioned is not None:
+        labels = list(pictures.captioned.labels)
+        images = [pictures.captioned.over(index) for index in range(len(labels))]
+        found.append((stacked(images), labels))
+    if pictures.scenes > 0:
+        rng = np.random.default_rng(0)
+        scenes = replace(pictures, scenes=1.0)
+        drawn = [scenes.draw(rng) for _ in range(VALIDATED)]
+        found.append((stacked([image for image, _ in drawn]), [text for _, text in drawn]))
+    return found
+
+
+def read(folder: str | PathLike, config: CLIPTraining) -> tuple[Pictures, Pictures]:
+    """The pictures to train on, and those set aside."""
+    return read_pictures(folder, config.scenes, config.validation, config.net.size)
+
+
+def with_tokeniser(folder: str | PathLike, config: Any) -> Any:
+    """The settings with a vocabulary, if they have none."""
+    if config.tokeniser:
+        return config
+    text = config.net.text
+    pictures, _ = read_pictures(folder, config.scenes, 0)
+    words = tokeniser(pictures, text.vocabulary, text.length)
+    text = replace(text, vocabulary=len(words.vocabulary))
+    return replace(config, net=replace(config.net, text=text), tokeniser=words.to_json())
+
+
+def write(state: TrainingState, path: str | PathLike) -> None:
+    """Write the averaged weights as a weight file."""
+    config = cast(CLIPTraining, state.config)
+    words = Tokeniser.from_json(config.tokeniser)
+    weights.save(path, weights.Model("clip", state.averaged, words))
+
+
+METHOD = Method(
+    CLIPTraining(),
+    read,
+    lambda path: weights.load(path, "clip"),
+    start,
+    ContrastiveLoss,
+    score,
+    write,
+    "recall",
+    with_tokeniser,
+)

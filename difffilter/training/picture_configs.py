@@ -1,0 +1,235 @@
+"""What decides the result of a training run for text to image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from difffilter.checks import check_choice, check_number
+from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.ddpm.unet import UNetConfig
+from difffilter.generate.autoencoder import Autoencoder, AutoencoderConfig
+from difffilter.generate.clip import CLIP, CLIPConfig
+from difffilter.generate.judge import Judge, JudgeConfig
+from difffilter.generate.text import TextConfig
+from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
+from difffilter.training.config import RunConfig
+
+__all__ = [
+    "AutoencoderTraining",
+    "CLIPTraining",
+    "JudgeTraining",
+    "PictureTraining",
+    "TextToImageTraining",
+]
+
+SUBJECTS = ("scenes", "groups")
+
+
+@dataclass(frozen=True)
+class PictureTraining(RunConfig):
+    """The settings of every run on pictures with captions.
+
+    Parameters
+    ----------
+    scenes : float, default 0.5
+        The share of scenes that are drawn among the pictures; the others are those of the folder.
+    steps : int, default 10 000
+        Length of the run; the learning rate falls to 0 along a cosine that ends here.
+    batch : int, default 32
+        Pictures per step, over all processes.
+    learning_rate : float, default 3e-3
+        Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices,
+        and of AdamW for the others.
+    warmup : int, default 200
+        Steps of linear warm-up.
+    ema : float, default 0.998
+        Decay of the moving average of the weights, which is what is kept in the end.
+    clip : float, default 1.0
+        Largest norm of the gradient; a longer one is scaled down to it.
+    validation : int, default 64
+        Pictures of the folder that are set aside, evenly spaced.
+    validate_every : int, default 500
+        Steps between two validations.
+    precision : {"auto", "bfloat16", "float32"}, default "auto"
+        As in `TrainingConfig`.
+    seed : int, default 0
+        Seed of the initial weights and of all draws.
+    """
+
+    method: ClassVar[str] = "generate"
+
+    scenes: float = 0.5
+    steps: int = 10_000
+    batch: int = 32
+    learning_rate: float = 3e-3
+    warmup: int = 200
+    ema: float = 0.998
+    clip: float = 1.0
+    validation: int = 64
+    validate_every: int = 500
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("scenes", self.scenes, least=0, most=1)
+
+
+@dataclass(frozen=True)
+class AutoencoderTraining(PictureTraining):
+    """Everything that decides what a training run of an autoencoder computes.
+
+    Parameters
+    ----------
+    net : AutoencoderConfig
+        The network.
+    divergence : float, default 1e-5
+        Weight of the Kullback–Leibler divergence of a latent, in nats, beside the mean square error
+        of a pixel in [−1, 1].
+
+    Other parameters are those of `PictureTraining`.
+
+    Examples
+    --------
+    >>> AutoencoderTraining().net.factor
+    8
+    """
+
+    kind: ClassVar[str] = "autoencoder"
+
+    net: AutoencoderConfig = field(default_factory=AutoencoderConfig)
+    divergence: float = 1e-5
+
+    def network(self) -> Autoencoder:
+        return Autoencoder(self.net)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> AutoencoderTraining:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**values | {"net": AutoencoderConfig(**values["net"])})
+
+
+@dataclass(frozen=True)
+class CLIPTraining(PictureTraining):
+    """Everything that decides what a training run of a CLIP computes.
+
+    Parameters
+    ----------
+    net : CLIPConfig
+        The network; the size of its vocabulary is that of `tokeniser`.
+    tokeniser : str, optional
+        The vocabulary, as JSON; empty: made from the captions, with as many tokens as `net` says at
+        most.
+
+    Other parameters are those of `PictureTraining`.
+
+    Examples
+    --------
+    >>> CLIPTraining().net.dimension
+    128
+    """
+
+    kind: ClassVar[str] = "clip"
+
+    net: CLIPConfig = field(default_factory=CLIPConfig)
+    tokeniser: str = ""
+
+    def network(self) -> CLIP:
+        return CLIP(self.net)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> CLIPTraining:
+        """The inverse of `dataclasses.asdict`."""
+        net = values["net"]
+        return cls(**values | {"net": CLIPConfig(**net | {"text": TextConfig(**net["text"])})})
+
+
+@dataclass(frozen=True)
+class TextToImageTraining(PictureTraining):
+    """Everything that decides what a training run of text to image computes.
+
+    Parameters
+    ----------
+    net : TextToImageConfig
+        The network; the size of its vocabulary is that of `tokeniser`.
+    schedule : NoiseSchedule
+        The noise schedule.
+    autoencoder : str, optional
+        Weights of the autoencoder whose latents are trained on, a name or a file; ``None``: pixels.
+    dropped : float, default 0.1
+        The share of captions that are left empty, for guidance.
+    pool : int, default 24 000
+        Scenes that are drawn and encoded before the first step, if there is an autoencoder.
+    tokeniser : str, optional
+        As in `CLIPTraining`.
+
+    Other parameters are those of `PictureTraining`.
+
+    Examples
+    --------
+    >>> TextToImageTraining().schedule.T
+    1000
+    """
+
+    kind: ClassVar[str] = "text-to-image"
+
+    net: TextToImageConfig = field(default_factory=TextToImageConfig)
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    autoencoder: str | None = None
+    dropped: float = 0.1
+    pool: int = 24_000
+    tokeniser: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("dropped", self.dropped, least=0, most=1)
+
+    def network(self) -> TextToImage:
+        return TextToImage(self.net)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TextToImageTraining:
+        """The inverse of `dataclasses.asdict`."""
+        net = values["net"]
+        nested = {"unet": UNetConfig(**net["unet"]), "text": TextConfig(**net["text"])}
+        return cls(
+            **values
+            | {
+                "net": TextToImageConfig(**net | nested),
+                "schedule": NoiseSchedule(**values["schedule"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class JudgeTraining(PictureTraining):
+    """Everything that decides what a training run of a judge computes.
+
+    Parameters
+    ----------
+    net : JudgeConfig
+        The network.
+    subject : {"scenes", "groups"}, default "scenes"
+        ``"scenes"``: the colour, shape, size and background of a cell of a scene; ``"groups"``: the
+        group of a picture of the folder.
+
+    Other parameters are those of `PictureTraining`.
+    """
+
+    kind: ClassVar[str] = "judge"
+
+    net: JudgeConfig = field(default_factory=lambda: JudgeConfig((("no", "yes"),)))
+    subject: str = "scenes"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("subject", self.subject, SUBJECTS)
+
+    def network(self) -> Judge:
+        return Judge(self.net)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> JudgeTraining:
+        """The inverse of `dataclasses.asdict`."""
+        return cls(**values | {"net": JudgeConfig(**values["net"])})

@@ -1,0 +1,72 @@
+"""Presets of training runs, and their kinds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from difffilter.ddpm.unet import UNetConfig
+from difffilter.generate.text import TextConfig
+from difffilter.generate.text_to_image import TextToImageConfig
+from difffilter.training.config import RunConfig
+from difffilter.training.convex_network import BankConfig
+from difffilter.training.photo_configs import ConvexConfig, LearnedConfig, TrainingConfig
+from difffilter.training.picture_configs import (
+    AutoencoderTraining,
+    CLIPTraining,
+    JudgeTraining,
+    TextToImageTraining,
+)
+
+__all__ = ["CONFIGS", "PRESETS"]
+
+CONFIGS: dict[str, type[RunConfig]] = {
+    config.kind: config
+    for config in (
+        *(TrainingConfig, LearnedConfig, ConvexConfig),
+        *(AutoencoderTraining, CLIPTraining, TextToImageTraining, JudgeTraining),
+    )
+}
+
+# Six times the weights and eight times the work of the small network, for training on a GPU.
+BASE = UNetConfig(
+    widths=(128, 192, 192, 192), blocks=4, middle=2, heads=8, groups=16, embedding=256
+)
+LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500, "ema": 0.9995}
+# To start from weights for Gaussian noise, hence with a lower learning rate.
+REAL: dict[str, Any] = {"noise": "real", "learning_rate": 1.5e-3}
+
+# Text to image in pixels: pictures of 32×32, attention at 16×16 and at 8×8.
+PIXEL = TextToImageConfig(
+    UNetConfig(
+        channels=3, shuffle=2, widths=(64, 96), blocks=2, middle=2, attention=(0, 1), context=128
+    ),
+    size=32,
+)
+FASHION = TextToImageConfig(
+    UNetConfig(channels=1, shuffle=2, widths=(48, 80), middle=1, attention=(0, 1), context=32),
+    TextConfig(vocabulary=128, length=8, width=32, layers=1),
+    size=32,
+)
+
+PRESETS: dict[str, RunConfig] = {
+    "gray-small": TrainingConfig(),
+    "color-small": TrainingConfig(unet=UNetConfig(channels=3)),
+    "gray-real": TrainingConfig(**REAL),
+    "color-real": TrainingConfig(unet=UNetConfig(channels=3), **REAL),
+    "gray-base": TrainingConfig(unet=BASE, **LONG),
+    "color-base": TrainingConfig(unet=replace(BASE, channels=3), **LONG),
+    "deep-gray": LearnedConfig(),
+    "deep-color": LearnedConfig(channels=3),
+    "convex-gray": ConvexConfig(),
+    "convex-color": ConvexConfig(
+        channels=3, banks=(BankConfig(1, 3, 8), BankConfig(2, 6, 20), BankConfig(4, 12, 20))
+    ),
+    "autoencoder": AutoencoderTraining(steps=8_000, batch=16, scenes=0.3),
+    "clip": CLIPTraining(steps=8_000, batch=128),
+    "latent": TextToImageTraining(autoencoder="autoencoder", steps=20_000, batch=64),
+    "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
+    "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64, scenes=0.0),
+    "judge-scenes": JudgeTraining(steps=4_000, batch=64),
+    "judge-groups": JudgeTraining(steps=4_000, subject="groups"),
+}

@@ -1,0 +1,199 @@
+"""Train a DDPM that listens to words, on pixels or on latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from difffilter.ddpm.process import add_noise
+from difffilter.generate import weights
+from difffilter.generate.autoencoder import Autoencoder
+from difffilter.generate.grammar import caption
+from difffilter.generate.rendering import render
+from difffilter.generate.scenes import Scene, draw_scene
+from difffilter.generate.text_to_image import TextToImage
+from difffilter.generate.tokens import Tokeniser
+from difffilter.training.autoencoder import stacked, start
+from difffilter.training.clip import with_tokeniser
+from difffilter.training.loss import Loss
+from difffilter.training.picture_configs import TextToImageTraining
+from difffilter.training.pictures import Pictures, read_pictures
+from difffilter.training.run import Method
+from difffilter.training.state import TrainingState
+
+__all__ = ["METHOD"]
+
+# Pictures that are encoded at once.
+TOGETHER = 64
+
+# Pictures of a validation.
+VALIDATED = 256
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Latents of pictures, computed once, with what their captions are drawn from.
+
+    Attributes
+    ----------
+    pictures : Pictures
+    of_folder : Tensor (N, C, h, w)
+        Latents of the pictures of the folder.
+    scenes : list of Scene
+    of_scenes : Tensor (M, C, h, w)
+        Latents of the scenes.
+    """
+
+    pictures: Pictures
+    of_folder: Tensor
+    scenes: list[Scene]
+    of_scenes: Tensor
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, str]:
+        """The latents (C, h, w) of a picture, and a caption."""
+        captioned = self.pictures.captioned
+        if captioned is None or rng.random() < self.pictures.scenes:
+            index = int(rng.integers(len(self.scenes)))
+            return self.of_scenes[index], caption(self.scenes[index], rng).text
+        index = int(rng.integers(len(captioned)))
+        return self.of_folder[index], captioned.caption(index, rng)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Pictures as they are.
+
+    Attributes
+    ----------
+    pictures : Pictures
+    """
+
+    pictures: Pictures
+
+    def draw(self, rng: np.random.Generator) -> tuple[Tensor, str]:
+        """A picture (C, S, S) in [−1, 1], and a caption."""
+        picture, text = self.pictures.draw(rng)
+        return stacked([picture])[0], text
+
+
+def read(
+    folder: str | PathLike, config: TextToImageTraining
+) -> tuple[Latents | Pixels, Latents | Pixels]:
+    """The pictures to train on, and those set aside, as latents if there is an autoencoder."""
+    if config.autoencoder is None:
+        size = config.net.size
+        pictures, held = read_pictures(folder, config.scenes, config.validation, size)
+        return Pixels(pictures), Pixels(held)
+    net = cast(Autoencoder, weights.load(config.autoencoder, "autoencoder").net)
+    size = config.net.size * net.config.factor
+    both = read_pictures(folder, config.scenes, config.validation, size)
+    counts = (config.pool, min(VALIDATED, config.pool))
+    train, aside = (
+        encoded(net, pictures, count, [config.seed, part])
+        for part, (pictures, count) in enumerate(zip(both, counts, strict=True))
+    )
+    return train, aside
+
+
+def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -> Latents:
+    """The latents of the pictures of a folder, and of scenes that are drawn."""
+    rng = np.random.default_rng(seed)
+    captioned = pictures.captioned
+    count = count if captioned is None or pictures.scenes > 0 else 0
+    scenes = [draw_scene(rng) for _ in range(count)]
+    number = 0 if captioned is None else len(captioned)
+    found = []
+    with tqdm(total=number + count, unit="picture", desc="encoding", disable=None) as bar:
+        for start_ in range(0, number + count, TOGETHER):
+            chosen = range(start_, min(start_ + TOGETHER, number + count))
+            batch = [
+                captioned.over(i)
+                if captioned is not None and i < number
+                else render(scenes[i - number], rng, size=pictures.size) / np.float32(255)
+                for i in chosen
+            ]
+            with torch.inference_mode():
+                found.append(net.encode(stacked(batch)))
+            bar.update(len(batch))
+    latents = torch.cat(found).clone()  # (a tensor of inference mode cannot be trained on)
+    return Latents(pictures, latents[:number], scenes, latents[number:])
+
+
+class ConditionalNoiseLoss(Loss[TextToImageTraining]):
+    """Squared error of the predicted noise, given a caption or, now and then, none.
+
+    Parameters are those of `Loss`.
+    """
+
+    def __init__(self, state: TrainingState, data: Latents | Pixels, rank: int, world: int) -> None:
+        super().__init__(state, data, rank, world)
+        self.tokeniser = Tokeniser.from_json(self.config.tokeniser)
+
+    def __call__(self, step: int) -> Tensor:
+        rng = np.random.default_rng([self.config.seed, step])
+        x0, ids, t, seed = examples(self.config, self.tokeniser, self.data, self.config.batch, rng)
+        eps = self.noise(x0.shape, seed)[self.share]
+        x0, ids, t = x0[self.share].to(self.device), ids[self.share].to(self.device), t[self.share]
+        xt = add_noise(x0, t, eps, self.config.schedule)
+        found = self.forward(xt, torch.from_numpy(t).float().to(self.device), ids)
+        return (found.float() - eps).square().mean()
+
+
+def examples(config, words, data, count, rng):
+    """Pictures, tokens, steps t, and a seed for the noise."""
+    drawn = [data.draw(rng) for _ in range(count)]
+    dropped = rng.random(count) < config.dropped
+    texts = ["" if empty else text for (_, text), empty in zip(drawn, dropped, strict=True)]
+    t = rng.uniform(1, config.schedule.T, count)
+    ids = torch.from_numpy(words.encode_all(texts))
+    return torch.stack([picture for picture, _ in drawn]), ids, t, int(rng.integers(2**63))
+
+
+def score(state: TrainingState, data: Latents | Pixels) -> float:
+    """The mean square error of the noise, on pictures that were set aside, with their captions."""
+    net, config = cast(TextToImage, state.averaged), cast(TextToImageTraining, state.config)
+    words = Tokeniser.from_json(config.tokeniser)
+    x0, ids, t, seed = examples(
+        replace(config, dropped=0.0), words, data, VALIDATED, np.random.default_rng(0)
+    )
+    eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
+    xt = add_noise(x0, t, eps, config.schedule)
+    device, total = next(net.parameters()).device, 0.0
+    for part in torch.arange(len(x0)).split(TOGETHER):
+        with torch.inference_mode():
+            t_part = torch.from_numpy(t).float()[part]
+            found = net(xt[part].to(device), t_part.to(device), ids[part].to(device)).cpu()
+        total += float((found - eps[part]).square().mean(dim=(1, 2, 3)).sum())
+    return total / len(x0)
+
+
+def write(state: TrainingState, path: str | PathLike) -> None:
+    """Write the averaged weights as a weight file."""
+    config = cast(TextToImageTraining, state.config)
+    model = weights.Model(
+        "text-to-image",
+        state.averaged,
+        Tokeniser.from_json(config.tokeniser),
+        config.schedule,
+        config.autoencoder,
+    )
+    weights.save(path, model)
+
+
+METHOD = Method(
+    TextToImageTraining(),
+    read,
+    lambda path: weights.load(path, "text-to-image"),
+    start,
+    ConditionalNoiseLoss,
+    score,
+    write,
+    "error",
+    with_tokeniser,
+)
