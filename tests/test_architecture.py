@@ -20,6 +20,7 @@ FLOORS = [
     {"io", "noise"},
     {"denoiser"},
     {"metrics", "pde", "ddpm"},
+    {"generate"},
     {"training", "catalog"},
     {"stabilized", "blend", "blocks"},
     {"api"},
@@ -131,7 +132,7 @@ def test_only_ddpm_imports_torch():
     """Training and the PDEs on tensors aside; two metrics and the search for a device do so when
     they are called."""
     for path in PACKAGE.rglob("*.py"):
-        if not {"ddpm", "training", "backends"} & set(path.parts):
+        if not {"ddpm", "generate", "training", "backends"} & set(path.parts):
             when_called = path.stem in ("devices", "metrics")
             anywhere = r"^(import|from) torch" if when_called else r"^\s*(import|from) torch"
             executed = re.sub(
