@@ -105,7 +105,7 @@ def test_every_text_argument_is_completed():
         if not parameter.shell_complete(click.Context(command), "")
     }
     # They cannot be listed.
-    assert without == {"axes", "data", "scheduler", "sigmas"}
+    assert without == {"axes", "data", "negative", "prompt", "scheduler", "sigmas", "texts"}
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
