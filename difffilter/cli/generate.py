@@ -174,13 +174,11 @@ def similarity(image, texts, model):
     Example:
       difffilter similarity heart.png "a red heart" "a blue fish"
     """
-    from difffilter.io.files import read
-
     require_torch()
     from difffilter.generate import similarity as compare
+    from difffilter.generate.captioned import with_alpha
 
-    picture = read(Path(image))
-    values = compare(picture.upright()[0], texts, model=model)
+    values = compare(with_alpha(Path(image)), texts, model=model)
     width = max(map(len, texts))
     for text, value in sorted(zip(texts, values, strict=True), key=lambda pair: -pair[1]):
         bar = "█" * round(BAR * max(0.0, float(value)))

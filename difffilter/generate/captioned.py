@@ -6,7 +6,7 @@ import csv
 import gzip
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from difffilter.checks import check_choice, check_whole
 from difffilter.image import as_float, like
 from difffilter.io.files import read
+from difffilter.io.picture import joined
 
 __all__ = ["FASHION", "Captioned", "read_captioned"]
 
@@ -148,11 +149,17 @@ def records_of(path: Path) -> Iterable[dict[str, Any]]:
                 ) from None
 
 
+def with_alpha(path: Path) -> NDArray:
+    """The first page of a picture, upright, with alpha as the last channel if it has any."""
+    picture = read(path)
+    return replace(picture, pages=joined(picture), alpha=None).upright()[0]
+
+
 def squared(path: Path, size: int) -> NDArray:
     """A picture as uint8 (size, size, 4)."""
     from PIL import Image
 
-    page = read(path).upright()[0]
+    page = with_alpha(path)
     pixels = like(as_float(page, -1 if page.ndim == 3 else None), np.empty(0, np.uint8))
     image = Image.fromarray(pixels).convert("RGBA")
     image.thumbnail((size, size), Image.Resampling.LANCZOS)

@@ -140,7 +140,7 @@ def texture(background: str, size: int, rng: np.random.Generator) -> NDArray:
         # Sums of 2×2 white values: grains two pixels wide.
         white = rng.standard_normal((size + 1, size + 1), np.float32)
         white = white[1:] + white[:-1]
-        return (light - contrast / 2) + contrast / 6 * (white[:, 1:] + white[:, :-1])
+        return (light - contrast / 2) + contrast / 9 * (white[:, 1:] + white[:, :-1])
     period = rng.uniform(*((10, 15) if background == "checked" else (7, 11))) * size / 64
     angle = rng.uniform(0, np.pi)
     pixels = np.arange(size, dtype=np.float32) / np.float32(period)
