@@ -1,0 +1,172 @@
+"""Pictures of captions, judged by a network that was trained apart from those that made them.
+
+    python benchmarks/text_to_image.py EMOJI -o benchmarks/results/text_to_image.md
+
+EMOJI is the folder of captioned emoji. Scenes: the judge reads the colour, shape and size of the thing in
+each cell, and the background, and each reading is held to everything that the caption states. Emoji: the
+judge tells the group, and CLIP finds the right one among a hundred.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import torch
+from scripting import describe, medians, table, write_report
+
+from difffilter.generate import images, load, read_captioned
+from difffilter.generate.grammar import caption
+from difffilter.generate.reading import reading_of, verdict, windows
+from difffilter.generate.scenes import PLACES, draw_scene
+from difffilter.generate.zero_shot import as_input
+from difffilter.generate.zero_shot import load as load_clip
+
+SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
+USUAL = 4.0
+TOGETHER = 32
+
+
+def captions_of(count, unseen, seed, withheld=False):
+    """Captions of scenes that were drawn."""
+    rng = np.random.default_rng(seed)
+    return [caption(draw_scene(rng, unseen=unseen), rng, withheld=withheld) for _ in range(count)]
+
+
+def read_scenes(judge, pictures):
+    """The readings of pictures (N, 64, 64, 3) in [0, 1]."""
+    found = []
+    for picture in pictures:
+        cells = np.stack([windows(picture)[place] for place in PLACES])
+        x = torch.from_numpy(2 * np.moveaxis(cells, 3, 1) - 1).float()
+        with torch.inference_mode():
+            answers = torch.stack([logits.argmax(dim=1) for logits in judge(x)], dim=1)
+        found.append(reading_of(dict(zip(PLACES, map(tuple, answers.tolist()), strict=True))))
+    return found
+
+
+def pictures_of(texts, model, guidance, seed=0):
+    """A picture of each text, (N, H, W, 3)."""
+    return np.concatenate(
+        [
+            images(text, model=model, guidance=guidance, seed=seed + k)
+            for k, text in enumerate(texts)
+        ]
+    )
+
+
+def enlarged(pictures):
+    """Pictures of 64×64 pixels, of those with 32 each pixel repeated."""
+    factor = 64 // pictures.shape[1]
+    return pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def score(judge, said, pictures):
+    """Shares of pictures that show what their captions say: jointly, and by attribute."""
+    readings = read_scenes(judge, enlarged(pictures))
+    verdicts = [verdict(*pair) for pair in zip(readings, said, strict=True)]
+    shares = {"joint": np.mean([each.joint for each in verdicts])}
+    for name in ("things", "sizes", "places", "background", "relation"):
+        values = [getattr(v, name) for v in verdicts if getattr(v, name) is not None]
+        shares[name] = np.mean(values) if values else np.nan
+    return shares
+
+
+def scenes(model, count):
+    """Rows of the table: shares by guidance, for seen and unseen combinations, and shuffled captions."""
+    judge = load("judge-scenes", "judge").net
+    rows = []
+    for guidance in SCALES:
+        for kind, unseen in (("seen", False), ("unseen", True)):
+            said = captions_of(count, unseen, seed=1)
+            pictures = pictures_of([each.text for each in said], model, guidance)
+            rows.append([f"{guidance:g}", kind, *cells(score(judge, said, pictures))])
+            if guidance == USUAL and kind == "seen":
+                rows.append(
+                    [
+                        f"{guidance:g}",
+                        "shuffled",
+                        *cells(score(judge, said[1:] + said[:1], pictures)),
+                    ]
+                )
+            print(rows[-1], flush=True)
+    return rows
+
+
+def cells(shares):
+    """The shares as text."""
+    return ["" if np.isnan(share) else f"{share:.3f}" for share in shares.values()]
+
+
+def emoji(folder, model, count):
+    """The share of right groups from held-out labels, and of right emoji among 100 from seen ones."""
+    judge = load("judge-groups", "judge").net
+    groups = judge.config.questions[0]
+    held = read_captioned(folder, split="test")
+    pictures = pictures_of(held.labels, model, USUAL)
+    x = torch.from_numpy(2 * np.moveaxis(pictures, 3, 1) - 1).float()
+    with torch.inference_mode():
+        told = judge(x)[0].argmax(dim=1).tolist()
+        real = np.stack([held.over(k) for k in range(len(held))])
+        of_real = judge(torch.from_numpy(2 * np.moveaxis(real, 3, 1) - 1).float())[0].argmax(dim=1)
+    right = np.mean([groups[k] == group for k, group in zip(told, held.groups, strict=True)])
+    judged = np.mean(
+        [groups[k] == group for k, group in zip(of_real.tolist(), held.groups, strict=True)]
+    )
+
+    seen = read_captioned(folder)
+    chosen = np.random.default_rng(0).permutation(len(seen))[:count]
+    net, _ = load_clip("clip")
+    made = pictures_of([seen.labels[k] for k in chosen], model, USUAL)
+    with torch.inference_mode():
+        of_made = net.embed_images(torch.cat([as_input(each, 64) for each in made]))
+        of_seen = net.embed_images(torch.cat([as_input(seen.over(k), 64) for k in chosen]))
+    found = (of_made @ of_seen.T).argmax(dim=1).numpy() == np.arange(len(chosen))
+    return right, judged, found.mean()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("-n", "--number", type=int, default=200, help="captions for each row")
+    parser.add_argument("--models", nargs="+", default=["latent"])
+    arguments = parser.parse_args()
+    lines = [
+        "# Text to image",
+        "",
+        f"`python benchmarks/text_to_image.py EMOJI`: {arguments.number} captions for each row, 30 steps of",
+        f"DPM-Solver++. {describe('torch', 'numpy')}; {date.today()}.",
+    ]
+    for model in arguments.models:
+        right, judged, found = emoji(arguments.folder, model, 100)
+        taken = medians({1: lambda model=model: images("a green frog", model=model)}, 9)[1]
+        head = [
+            "guidance",
+            "combinations",
+            "all",
+            "things",
+            "sizes",
+            "places",
+            "background",
+            "relation",
+        ]
+        lines += [
+            "",
+            f"## {model}",
+            "",
+            "The share of pictures that show what the caption states:",
+            "",
+            *table(head, scenes(model, arguments.number)),
+            "",
+            f"Emoji: the group is right for {right:.3f} of held-out labels (for the real pictures the judge",
+            f"is right in {judged:.3f}); CLIP finds {found:.3f} of the pictures of seen labels among 100.",
+            f"A picture takes {taken:.2f} s.",
+        ]
+    write_report(lines, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""The commands for words and pictures."""
+
+import re
+
+import numpy as np
+import pytest
+from command import invoke, invoke_error, invoke_ok
+from PIL import Image
+
+pytest.importorskip("torch")
+from tiny_models import tiny_clip, tiny_model
+
+
+@pytest.fixture
+def models(tmp_path):
+    tiny_model(tmp_path)
+    tiny_model(tmp_path, "pixel")
+    tiny_clip(tmp_path)
+    return tmp_path
+
+
+def test_generate_writes_a_grid(models):
+    arguments = ("a red heart", "-n", 3, "--steps", 2, "--model", "latent.safetensors")
+    assert invoke_ok("generate", *arguments, "-o", "grid.png", cwd=models) == ""
+    grid = np.asarray(Image.open(models / "grid.png"))
+    assert grid.shape == (2 * 64 + 6, 2 * 64 + 6, 3)
+    assert (grid[68:-2, 68:-2] == 255).all()  # the fourth place is empty
+    invoke_ok("generate", *arguments, "-o", "again.png", cwd=models)
+    np.testing.assert_array_equal(grid, np.asarray(Image.open(models / "again.png")))
+    invoke_ok("generate", *arguments, "-o", "other.png", "--seed", 1, cwd=models)
+    assert (grid != np.asarray(Image.open(models / "other.png"))).any()
+    assert "grid.png exists already" in invoke_error(
+        "generate", *arguments, "-o", "grid.png", cwd=models
+    )
+
+
+def test_generate_writes_one_picture_and_its_way(models):
+    invoke_ok(
+        "generate", "a fish", "--model", "pixel.safetensors", "--steps", 3, "-o", "fish.png",
+        "--gif", "way.gif", "--guidance", "1", "--negative", "a heart", "--solver", "ddim",
+        cwd=models,
+    )  # fmt: skip
+    assert np.asarray(Image.open(models / "fish.png")).shape == (16, 16)
+    with Image.open(models / "way.gif") as animation:
+        assert animation.n_frames == 4
+        assert animation.size == (192, 192)
+        animation.seek(3)
+        assert animation.info["duration"] == 1500
+
+
+def test_generate_tells_words_that_the_model_never_saw(models):
+    result = invoke(
+        "generate", "a red quark", "--model", "pixel.safetensors", "--steps", 1, "-o", "quark.png",
+        cwd=models,
+    )  # fmt: skip
+    assert result.returncode == 0
+    assert result.stderr == "note: the model never saw the word 'quark'\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "clip.safetensors"], "of kind clip; expected text-to-image"),
+        (["--model", "lattent"], "weights is 'lattent'; expected a file or one of"),
+        (["--model", "pixel.safetensors", "--size", "64"], "--size is for --pipeline; a model has one size"),
+        (["--pipeline", "nowhere", "--gif", "a.gif"], "--gif is not for --pipeline"),
+        (["--pipeline", "nowhere", "--model", "latent"], "--model is not for --pipeline"),
+        (["--model", "pixel.safetensors", "--gif", "a.mp4"], "a.mp4"),
+        (["--guidance", "-1", "--model", "pixel.safetensors"], "guidance is -1.0; expected a number ≥ 0"),
+    ],
+)  # fmt: skip
+def test_generate_refuses(models, arguments, message):
+    assert message in invoke_error("generate", "a fish", "-o", "fish.png", *arguments, cwd=models)
+    assert not (models / "fish.png").exists()
+
+
+def test_similarity_draws_bars(models):
+    Image.new("RGBA", (40, 30), (255, 0, 0, 128)).save(models / "red.png")
+    out = invoke_ok(
+        "similarity", "red.png", "a red heart", "a blue fish", "--model", "clip.safetensors",
+        cwd=models,
+    )  # fmt: skip
+    found = re.findall(r"^(a red heart|a blue fish) +(-?\d\.\d\d)(?:  (█*))?$", out, re.M)
+    assert len(found) == 2
+    values = [float(value) for _, value, _ in found]
+    assert values == sorted(values, reverse=True)
+    assert [len(bar) for *_, bar in found] == [
+        pytest.approx(max(0, 40 * value), abs=0.7) for value in values
+    ]

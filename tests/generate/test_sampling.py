@@ -1,0 +1,108 @@
+"""From words to pictures, by tiny networks with random weights."""
+
+import numpy as np
+import pytest
+from tiny_models import tiny_autoencoder, tiny_model
+
+from difffilter.generate import images, path, unknown_words
+from difffilter.generate.sampling import load
+
+pytestmark = pytest.mark.usefixtures("forgotten")
+
+
+@pytest.fixture
+def forgotten():
+    """Networks that other tests loaded are not kept."""
+    load.cache_clear()
+
+
+@pytest.fixture(params=["latent", "pixel"])
+def model(request, tmp_path):
+    return tiny_model(tmp_path, request.param)
+
+
+def test_pictures_have_the_shape_and_range_of_the_model(tmp_path):
+    colour = images("a red heart", 2, model=tiny_model(tmp_path), steps=2)
+    assert colour.shape == (2, 64, 64, 3)
+    grey = images("a red heart", 2, model=tiny_model(tmp_path, "pixel"), steps=2)
+    assert grey.shape == (2, 16, 16)
+    for each in (colour, grey):
+        assert each.dtype == np.float32
+        assert 0 <= each.min() < each.max() <= 1
+
+
+def test_a_picture_follows_from_seed_and_number_alone(model):
+    three = images("a red heart", 3, model=model, steps=2, seed=5)
+    np.testing.assert_array_equal(three, images("a red heart", 3, model=model, steps=2, seed=5))
+    alone = images("a red heart", 1, model=model, steps=2, seed=5)
+    np.testing.assert_allclose(three[:1], alone, atol=1e-5)  # (sums depend on the batch)
+    assert np.abs(three[0] - three[1]).max() > 0.01
+    assert np.abs(alone - images("a red heart", 1, model=model, steps=2, seed=6)).max() > 0.01
+
+
+def test_guidance_follows_the_text(model):
+    def made(text, guidance, **options):
+        return images(text, model=model, steps=3, guidance=guidance, **options)
+
+    np.testing.assert_array_equal(made("a red heart", 0), made("a blue fish", 0))
+    apart = [np.abs(made("a red heart", w) - made("a blue fish", w)).mean() for w in (1, 4)]
+    assert 0 < apart[0] < apart[1]
+    np.testing.assert_array_equal(made("a red heart", 0), made("", 1))
+    np.testing.assert_array_equal(
+        made("a red heart", 0, negative="a blue fish"), made("a blue fish", 1)
+    )
+    assert np.abs(made("a red heart", 4, rescale=1.0) - made("a red heart", 4)).max() > 1e-4
+
+
+@pytest.mark.parametrize("solver", ["dpm++", "ddim"])
+def test_more_steps_converge(tmp_path, solver):
+    model = tiny_model(tmp_path, "pixel")
+    fine = images("a red heart", model=model, steps=120, solver=solver)
+    errors = [
+        np.abs(images("a red heart", model=model, steps=steps, solver=solver) - fine).mean()
+        for steps in (5, 15, 45)
+    ]
+    assert errors[2] < errors[1] < errors[0]
+
+
+def test_the_way_begins_with_noise_and_ends_with_the_pictures(model):
+    told = []
+    way = list(path("a red heart", model=model, steps=3, callback=lambda *done: told.append(done)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert len(way) == 4
+    np.testing.assert_array_equal(way[-1](), images("a red heart", model=model, steps=3))
+
+
+def test_noise_in_the_beginning_is_white(tmp_path):
+    first = next(path("", 4, model=tiny_model(tmp_path, "pixel"), steps=1))()
+    values = first[(first > 0) & (first < 1)]  # half of the range is one standard deviation
+    assert np.mean((first <= 0) | (first >= 1)) == pytest.approx(0.317, abs=0.05)
+    assert values.mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_unknown_words_are_told(model):
+    assert unknown_words("a red quark and a blue Fish", model) == ["quark", "and"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n": 0}, "n is 0; expected a whole number ≥ 1"),
+        ({"steps": 0}, "steps is 0; expected a whole number ≥ 1"),
+        ({"guidance": -1}, "guidance is -1; expected a number ≥ 0"),
+        ({"rescale": 2}, "rescale is 2; expected a number in [0, 1]"),
+        ({"solver": "euler"}, "solver is 'euler'; expected one of ddim, dpm++"),
+    ],
+)
+def test_bad_options(tmp_path, options, message):
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the text follows)
+        images("a red heart", model=tiny_model(tmp_path, "pixel"), **options)
+    assert str(error.value) == message
+
+
+def test_weights_of_another_kind(tmp_path):
+    model = tiny_autoencoder(tmp_path)
+    with pytest.raises(ValueError, match=r"of kind autoencoder; expected text-to-image$"):
+        images("a red heart", model=model)
+    with pytest.raises(FileNotFoundError, match=r"weights is 'lattent'; expected a file or one of"):
+        images("a red heart", model="lattent")
