@@ -17,6 +17,15 @@ from .process import (
     reverse_path as reverse_path,
 )
 from .schedule import NoiseSchedule as NoiseSchedule
+from .score import (
+    langevin as langevin,
+)
+from .score import (
+    probability_flow as probability_flow,
+)
+from .score import (
+    score as score,
+)
 from .unet import UNet as UNet
 from .unet import UNetConfig as UNetConfig
 from .weights import (

@@ -14,16 +14,19 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from difffilter.checks import check_number, check_whole
+from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
 
 __all__ = ["add_noise", "posterior_mean", "predict_noise", "pure_noise", "reverse", "reverse_path"]
 
 # ε_θ(x_t, t)
 NoisePredictor = Callable[[Tensor, Tensor], Tensor]
+
+SOLVERS = ("ddim", "dpm++")
+SPACINGS = ("t", "log")
 
 
 def add_noise(x0: Tensor, t: ArrayLike, eps: Tensor, schedule: NoiseSchedule) -> Tensor:
@@ -177,13 +180,15 @@ def reverse_path(
     *,
     steps: int | Sequence[float] | None = None,
     eta: float = 1.0,
+    solver: str = "ddim",
+    spacing: str | None = None,
     generator: torch.Generator | None = None,
     clip: bool = False,
 ) -> Iterator[tuple[float, Tensor]]:
     """The images of the reverse process from the step t(σ̃) to 0, one per step.
 
-    One loop serves the ancestral sampler of DDPM (``eta=1``) and DDIM (``eta=0``), a noisy image
-    and generation from `pure_noise`, whose σ̃ is σ̃_T.
+    One loop serves the ancestral sampler of DDPM (``eta=1``), DDIM (``eta=0``) and DPM-Solver++,
+    a noisy image and generation from `pure_noise`, whose σ̃ is σ̃_T.
 
     Parameters
     ----------
@@ -195,10 +200,16 @@ def reverse_path(
         Standard deviation of their noise.
     schedule : NoiseSchedule
     steps : int or sequence of float, optional
-        Number of steps, evenly spaced in t, or the t they lead to, falling from below t(σ̃) to 0.
-        ``None``: steps of length 1, as in training.
+        Number of steps, or the t they lead to, falling from below t(σ̃) to 0. ``None``: t(σ̃)
+        rounded, which is steps of length 1, as in training, if they are evenly spaced in t.
     eta : float, default 1
         1 adds the noise of the true posterior q(x_s | x_t, x_0), 0 none at all.
+    solver : {"ddim", "dpm++"}, default "ddim"
+        ``"dpm++"`` is DPM-Solver++(2M), of second order where DDIM is of first, with one
+        evaluation of `eps_theta` a step like DDIM. It needs ``eta=0``.
+    spacing : {"t", "log"}, optional
+        Steps evenly spaced in t, or in log σ̃ down to σ̃_1 and from there to 0. ``None``: ``"log"``
+        for DPM-Solver++, else ``"t"``. Only for a number of steps.
     generator : torch.Generator, optional
         Source of the noise, which is drawn on its device. ``None``: PyTorch's global one.
     clip : bool, default False
@@ -214,8 +225,9 @@ def reverse_path(
     Raises
     ------
     ValueError
-        If σ̃ is 0 or beyond the schedule, `steps` is below 1 or does not fall to 0, or `eta` is
-        outside [0, 1].
+        If σ̃ is 0 or beyond the schedule, `steps` is below 1 or does not fall to 0, `eta` is
+        outside [0, 1] or not 0 for DPM-Solver++, `solver` or `spacing` is unknown, or `spacing`
+        is given beside named steps.
 
     Notes
     -----
@@ -223,12 +235,16 @@ def reverse_path(
 
         y_s = x̂_0 + √(σ̃_s² − v) ε_θ + √v z,    z ~ N(0, I).
 
-    This is eq. 12 of Song et al. divided by √ᾱ_s.
+    This is eq. 12 of Song et al. divided by √ᾱ_s. DPM-Solver++(2M) takes the same step with v = 0
+    and x̂_0 extrapolated, linearly in log σ̃, from the last two estimates to the middle of the
+    step; its first and last steps are those of DDIM.
 
     References
     ----------
     Ho, Jain & Abbeel, "Denoising diffusion probabilistic models", NeurIPS 2020.
     Song, Meng & Ermon, "Denoising diffusion implicit models", ICLR 2021.
+    Lu et al., "DPM-Solver++: fast solver for guided sampling of diffusion probabilistic models",
+    arXiv:2211.01095, 2022, algorithm 2.
 
     Examples
     --------
@@ -241,28 +257,70 @@ def reverse_path(
     [0.056, 0.0]
     """
     check_number("eta", eta, least=0, most=1)
-    t_start = float(schedule.step_of(sigma_tilde))
-    if t_start == 0:
-        raise ValueError("sigma_tilde is 0; expected a number > 0: a clean image has no way back")
-    if steps is None:
-        steps = max(1, round(t_start))
-    if np.ndim(steps):
-        path = np.array([t_start, *cast(Sequence[float], steps)])
-        if not np.all(np.diff(path) < 0) or path[-1] != 0:
-            raise ValueError(f"steps is {steps}; expected numbers that fall from {t_start:g} to 0")
-    else:
-        path = np.linspace(t_start, 0, check_whole("steps", steps, least=1) + 1)
+    check_choice("solver", solver, SOLVERS)
+    multistep = solver == "dpm++"
+    if multistep and eta != 0:
+        raise ValueError(f"eta is {eta}; expected 0 for solver='dpm++', which adds no noise")
+    path = path_of(sigma_tilde, schedule, steps, spacing, default="log" if multistep else "t")
+    before: tuple[float, Tensor] | None = None
     for t, s in pairwise(path):
         sigma_t, sigma_s = float(schedule.sigma_tilde(t)), float(schedule.sigma_tilde(s))
         eps = predict_noise(eps_theta, y, float(t), schedule)
         x0 = y - sigma_t * eps
         if clip:
             x0 = x0.clamp(-1, 1)
+        if multistep:
+            x0, before = extrapolate(x0, sigma_t, sigma_s, before), (sigma_t, x0)
+        if clip or multistep:
             eps = (y - x0) / sigma_t
         variance = (eta * sigma_s) ** 2 * (1 - (sigma_s / sigma_t) ** 2)
         y = x0 + (sigma_s**2 - variance) ** 0.5 * eps
         if variance > 0:
-            device = y.device if generator is None else generator.device
-            z = torch.randn(y.shape, generator=generator, dtype=y.dtype, device=device)
-            y = y + variance**0.5 * z.to(y.device)
+            y = y + variance**0.5 * white_noise(y, generator)
         yield sigma_s, y
+
+
+def path_of(
+    sigma_tilde: float,
+    schedule: NoiseSchedule,
+    steps: int | Sequence[float] | None,
+    spacing: str | None,
+    default: str,
+) -> NDArray:
+    """The steps t, from t(σ̃) to 0, that `reverse_path` goes through."""
+    t_start = float(schedule.step_of(sigma_tilde))
+    if t_start == 0:
+        raise ValueError("sigma_tilde is 0; expected a number > 0: a clean image has no way back")
+    if np.ndim(steps):
+        if spacing is not None:
+            raise ValueError(f"spacing is {spacing!r}; expected None beside named steps")
+        path = np.array([t_start, *cast(Sequence[float], steps)])
+        if not np.all(np.diff(path) < 0) or path[-1] != 0:
+            raise ValueError(f"steps is {steps}; expected numbers that fall from {t_start:g} to 0")
+        return path
+    spacing = check_choice("spacing", default if spacing is None else spacing, SPACINGS)
+    n = max(1, round(t_start)) if steps is None else check_whole("steps", steps, least=1)
+    if spacing == "t":
+        return np.linspace(t_start, 0, n + 1)
+    return schedule.step_of(schedule.levels(sigma_tilde, n))
+
+
+def extrapolate(
+    x0: Tensor, sigma_t: float, sigma_s: float, before: tuple[float, Tensor] | None
+) -> Tensor:
+    """x̂_0 in the middle of the step from σ̃_t to σ̃_s, from its values at σ̃_t and one step before.
+
+    The middle is that of log σ̃. Where there is no step before, or the middle is infinitely far
+    because σ̃_s = 0, x̂_0 stays as it is.
+    """
+    if before is None or sigma_s == 0:
+        return x0
+    sigma_r, x0_r = before
+    ratio = np.log(sigma_t / sigma_s) / np.log(sigma_r / sigma_t)
+    return x0 + float(ratio) / 2 * (x0 - x0_r)
+
+
+def white_noise(y: Tensor, generator: torch.Generator | None) -> Tensor:
+    """z ~ N(0, I), shaped like y and on its device, drawn on the device of the generator."""
+    device = y.device if generator is None else generator.device
+    return torch.randn(y.shape, generator=generator, dtype=y.dtype, device=device).to(y.device)

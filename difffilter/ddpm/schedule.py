@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from difffilter.checks import check_choice, check_whole
+from difffilter.checks import check_choice, check_number, check_whole
 
 __all__ = ["NoiseSchedule"]
 
@@ -147,3 +147,39 @@ class NoiseSchedule:
         steps = np.arange(1, self.T + 1)
         above = np.interp(np.log(np.maximum(sigma, table[1])), np.log(table[1:]), steps)
         return np.where(sigma < table[1], sigma / table[1], above)[()]
+
+    def levels(self, start: float, steps: int, end: float = 0.0) -> NDArray:
+        """Values of σ̃ from `start` to `end` in `steps` steps, evenly spaced in log σ̃.
+
+        Parameters
+        ----------
+        start : float
+            σ̃ > 0.
+        steps : int
+            Number of steps, at least 1.
+        end : float, default 0
+            σ̃ ≥ 0. The last step to 0, infinitely far in log σ̃, starts from σ̃_1, or from half of
+            `start` if that is less.
+
+        Returns
+        -------
+        ndarray (steps + 1,)
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `start` is not above 0, `steps` is below 1, or `end` is below 0.
+
+        Examples
+        --------
+        >>> schedule = NoiseSchedule()
+        >>> schedule.levels(1, 3).round(3).tolist(), schedule.levels(1, 2, end=0.25).tolist()
+        ([1.0, 0.1, 0.01, 0.0], [1.0, 0.5, 0.25])
+        """
+        check_number("start", start, above=0)
+        check_whole("steps", steps, least=1)
+        check_number("end", end, least=0)
+        if end > 0:
+            return np.geomspace(start, end, steps + 1)
+        least = min(self._sigma_tilde[1], start / 2)
+        return np.append(np.geomspace(start, least, steps), 0.0)
