@@ -50,7 +50,7 @@ def images(
     prompt : str
         Such as "a green frog" or "a small red circle above a blue star"; "" for any picture.
     n : int, default 1
-        Number of pictures. Each follows from `seed` and its number alone.
+        Number of pictures. Each follows from `seed` and its number alone, but for rounding.
     model : str or Path, default "latent"
         Weights: a name in `available`, or a file.
     guidance : float, default 4

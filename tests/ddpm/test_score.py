@@ -174,7 +174,12 @@ def test_probability_flow_evaluates_twice_a_step_but_once_to_0():
     def counted(end):
         steps = []
         probability_flow(
-            lambda x, t: steps.append(float(t[0])) or x, normal(1, 1), 1.0, SCHEDULE, steps=4, end=end
+            lambda x, t: steps.append(float(t[0])) or x,
+            normal(1, 1),
+            1.0,
+            SCHEDULE,
+            steps=4,
+            end=end,
         )
         return len(steps)
 
@@ -218,6 +223,6 @@ FALL = "sigma_tilde is {}; expected a number > 0, or several that fall"
     ],
 )
 def test_bad_arguments_are_refused(function, sigma, options, message):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the text follows)
         function(lambda x, t: x, torch.zeros(1, 1), sigma, SCHEDULE, **options)
     assert str(error.value) == message
