@@ -1,8 +1,8 @@
-"""Scenes of one or two coloured shapes: data on which a small text-to-image model is judged.
+"""Scenes of one or two coloured shapes, on which a small text-to-image model is trained and judged.
 
-Which colours go with which shapes, and which shape is above or left of which, follows from a scene,
-so that a generated picture can be scored for composition. A fixed fifth of those combinations is held
-out of training: a model that draws a held-out one has learned its parts and put them together.
+A scene says which colour goes with which shape, and which shape is above or left of which, so that a
+generated picture can be scored for composition. A fixed fifth of these combinations is held out of
+training: a model that draws one of them has learned the parts and put them together.
 """
 
 from __future__ import annotations
