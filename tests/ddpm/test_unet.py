@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 import torch
+from networks import assert_every_weight_matters, randomised
 
 from difffilter.ddpm.process import add_noise, posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
@@ -13,16 +14,6 @@ from difffilter.ddpm.unet import Attention, Context, CrossAttention, UNet, UNetC
 
 SMALL = UNetConfig(widths=(16, 16), blocks=1, middle=1, attention=(1,), embedding=32)
 GUIDED = replace(SMALL, shuffle=1, attention=(0, 1), context=12)
-
-
-def randomised(config, seed=0):
-    """A network in which no layer is zero."""
-    torch.manual_seed(seed)
-    net = UNet(config)
-    for weight in net.parameters():
-        if not weight.any():
-            torch.nn.init.normal_(weight, std=0.1)
-    return net
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -36,20 +27,18 @@ def test_the_output_is_shaped_like_the_input(channels, shuffle):
 
 
 def test_gradients_are_finite_at_all_t():
-    net, schedule = randomised(SMALL), NoiseSchedule()
+    net, schedule = randomised(UNet, SMALL), NoiseSchedule()
     t = torch.arange(0, 1001, 5, dtype=torch.float32)
     eps = torch.randn(len(t), 1, 16, 16)
     xt = add_noise(torch.rand_like(eps) * 2 - 1, t.numpy(), eps, schedule)
     errors = (net(xt, t) - eps).square().mean(dim=(1, 2, 3))
     assert errors.isfinite().all()
     errors.sum().backward()
-    for name, weight in net.named_parameters():
-        assert weight.grad.isfinite().all(), name
-        assert weight.grad.any(), f"{name} does not matter"
+    assert_every_weight_matters(net)
 
 
 def test_batch_mates_do_not_matter():
-    net = randomised(SMALL).eval()
+    net = randomised(UNet, SMALL).eval()
     x, t = torch.randn(5, 1, 16, 24), torch.tensor([1.0, 30.0, 57.3, 400.0, 1000.0])
     together = net(x, t)
     for i in range(len(x)):
@@ -58,7 +47,7 @@ def test_batch_mates_do_not_matter():
 
 
 def test_t_matters():
-    net, x = randomised(SMALL), torch.randn(1, 1, 16, 16)
+    net, x = randomised(UNet, SMALL), torch.randn(1, 1, 16, 16)
     assert not torch.allclose(net(x, torch.tensor([57.0])), net(x, torch.tensor([57.5])), atol=1e-5)
 
 
@@ -146,9 +135,7 @@ def test_a_single_token_tells_all_pixels_the_same():
     layer, x = cross_attention()
     added = layer(x, contexts([1], size=6)) - x
     assert added.abs().max() > 0.01
-    torch.testing.assert_close(
-        added, added[:, :, :1, :1].expand_as(added), rtol=1e-4, atol=1e-5
-    )
+    torch.testing.assert_close(added, added[:, :, :1, :1].expand_as(added), rtol=1e-4, atol=1e-5)
 
 
 def test_the_mean_of_a_context_is_that_of_its_tokens():
@@ -158,7 +145,7 @@ def test_the_mean_of_a_context_is_that_of_its_tokens():
 
 
 def test_padding_does_not_matter():
-    net, lengths = randomised(GUIDED), [6, 1, 4]
+    net, lengths = randomised(UNet, GUIDED), [6, 1, 4]
     (x, t), (tokens, mask) = inputs(3), contexts(lengths)
     together = net(x, t, Context(tokens, mask))
     other = torch.where(mask[:, :, None], tokens, 100 * torch.randn_like(tokens))
@@ -171,7 +158,7 @@ def test_padding_does_not_matter():
 
 def test_tokens_matter():
     """Also where their mean is the same."""
-    net, (x, t), (tokens, mask) = randomised(GUIDED), inputs(1), contexts([2], room=2)
+    net, (x, t), (tokens, mask) = randomised(UNet, GUIDED), inputs(1), contexts([2], room=2)
     apart = tokens + torch.tensor([1.0, -1.0])[:, None]
     torch.testing.assert_close(Context(apart, mask).mean(), Context(tokens, mask).mean())
     change = net(x, t, Context(apart, mask)) - net(x, t, Context(tokens, mask))
@@ -179,16 +166,14 @@ def test_tokens_matter():
 
 
 def test_every_weight_of_a_network_with_a_context_matters():
-    net, (x, t) = randomised(GUIDED), inputs(3)
+    net, (x, t) = randomised(UNet, GUIDED), inputs(3)
     net(x, t, contexts([2, 6, 3])).square().mean().backward()
-    for name, weight in net.named_parameters():
-        assert weight.grad.isfinite().all(), name
-        assert weight.grad.any(), f"{name} does not matter"
+    assert_every_weight_matters(net)
 
 
 def test_a_context_adds_layers_and_changes_none():
     """Weights that were trained without one fit, and their network is the one that says nothing of it."""
-    guided, plain = randomised(GUIDED), UNet(replace(GUIDED, context=0))
+    guided, plain = randomised(UNet, GUIDED), UNet(replace(GUIDED, context=0))
     added = [name for name in guided.state_dict() if "context." in name or ".cross." in name]
     assert len(added) == 2 * (1 + 3 * 4)  # weights and biases: one layer, and four in each level
     shared = {name: each for name, each in guided.state_dict().items() if name not in added}
@@ -222,7 +207,7 @@ def test_a_context_that_does_not_fit_is_refused(config, context, message):
 def test_compiled_it_is_the_same():
     """One graph, with the check of the context in front of it."""
     torch.compiler.reset()
-    net, (x, t), context = randomised(GUIDED), inputs(2), contexts([3, 1])
+    net, (x, t), context = randomised(UNet, GUIDED), inputs(2), contexts([3, 1])
     whole = torch.compile(net, backend="eager", fullgraph=True)
     torch.testing.assert_close(whole(x, t, context), net(x, t, context))
     with pytest.raises(ValueError, match=f"^{NEEDED}$"):
