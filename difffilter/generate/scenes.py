@@ -133,10 +133,8 @@ class Scene:
         """The relation of the first thing to the second, one of `RELATIONS`; None for one thing."""
         if len(self.things) == 1:
             return None
-        (row, column), (other_row, other_column) = (thing.cell for thing in self.things)
-        if column == other_column and row < other_row:
-            return "above"
-        return "left of" if row == other_row and column < other_column else None
+        first, second = self.things
+        return relation_of(first.place, second.place)
 
     @property
     def held_out(self) -> tuple[tuple[str, ...], ...]:
@@ -156,6 +154,16 @@ class Scene:
             triple = (self.things[0].shape, self.relation, self.things[1].shape)
             found += [triple] if triple in HELD_OUT_TRIPLES else []
         return tuple(found)
+
+
+def relation_of(first: str, second: str) -> str | None:
+    """The relation of a place to another, one of `RELATIONS`, if they have one."""
+    (row, column), (other_row, other_column) = (
+        divmod(PLACES.index(place), 3) for place in (first, second)
+    )
+    if column == other_column and row < other_row:
+        return "above"
+    return "left of" if row == other_row and column < other_column else None
 
 
 def draw_scene(rng: np.random.Generator, *, unseen: bool | None = False) -> Scene:

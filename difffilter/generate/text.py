@@ -29,7 +29,7 @@ class TextConfig:
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         If a number is below 1, or `heads` does not divide `width`.
     """
 
@@ -92,7 +92,16 @@ class TextEncoder(nn.Module):
         -------
         Context
             Tokens (B, L, width).
+
+        Raises
+        ------
+        ValueError
+            If the texts are too long.
         """
+        if ids.shape[1] > self.config.length:
+            raise ValueError(
+                f"ids has shape {tuple(ids.shape)}; expected at most {self.config.length} tokens a text"
+            )
         mask = ids != PAD
         embedded = self.tokens(ids) + self.places[: ids.shape[1]]
         return Context(self.norm(self.layers(embedded, src_key_padding_mask=~mask)), mask)
