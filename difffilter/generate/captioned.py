@@ -307,7 +307,9 @@ def fashion_images(folder: Path, size: int, split: str, count: int) -> NDArray:
     path = folder / f"{IDX[split]}-images-idx3-ubyte.gz"
     images = read_idx(path)
     if images.ndim != 3 or len(images) != count:
-        raise ValueError(f"{path} has the shape {images.shape}; expected {count} pictures, as labels")
+        raise ValueError(
+            f"{path} has the shape {images.shape}; expected {count} pictures, as labels"
+        )
     before = [size - n for n in images.shape[1:]]
     if min(before) < 0:
         raise ValueError(f"size is {size}; expected at least {max(images.shape[1:])}")

@@ -14,7 +14,15 @@ from difffilter.generate.rendering import render
 from difffilter.generate.scenes import draw_scene
 from difffilter.generate.tokens import Tokeniser
 
-__all__ = ["SCENES", "VALIDATION", "Pictures", "read_pictures", "tokeniser", "vary"]
+__all__ = [
+    "SCENES",
+    "VALIDATION",
+    "Pictures",
+    "check_channels",
+    "read_pictures",
+    "tokeniser",
+    "vary",
+]
 
 # The name, in place of a folder, of the scenes that are drawn.
 SCENES = "scenes"
@@ -28,8 +36,8 @@ CAPTIONS = 20_000
 # The largest shift of a picture that is varied, in 1/64 of its side.
 SHIFT = 10
 
-# Words of a caption that would be wrong of a mirrored picture.
-SIDES = {"left", "right"}
+# A picture is not mirrored if a word of its caption begins like one of these.
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,8 @@ def vary(
         In [0, 1].
     """
     pixels = captioned.images[index]
-    if rng.random() < 0.5 and SIDES.isdisjoint(captioned.labels[index].split()):
+    words = captioned.labels[index].lower().split()
+    if rng.random() < 0.5 and not any(word.startswith(SIDES) for word in words):
         pixels = pixels[:, ::-1]
     if rng.random() < 0.5:
         most = SHIFT * len(pixels) // 64
