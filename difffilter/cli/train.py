@@ -52,9 +52,8 @@ def echo_card(name, about, size):
               help="Folder of the run.")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N",
               help="Number of training steps. [default: the preset's]")  # fmt: skip
-@click.option(
-    "--batch", type=click.IntRange(1), metavar="N", help="Crops per step. [default: the preset's]"
-)
+@click.option("--batch", type=click.IntRange(1), metavar="N",
+              help="Crops or pictures per step. [default: the preset's]")  # fmt: skip
 @click.option("--crop", type=click.IntRange(1), metavar="N",
               help="Side of a crop, in pixels. [default: the preset's]")  # fmt: skip
 @click.option("--learning-rate", type=float, metavar="R",
@@ -97,10 +96,10 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
     saved, done = _resumed(run) if resume else (None, 0)
     method = method or (saved.method if saved else TRAINED[0])
     usual = _usual_preset(method, preset)
-    if saved:
-        _check_resumed(run, saved, preset, given | {"method": method})
     if method == "generate" and "crop" in given:
         raise ValueError(f"crop is {given['crop']}; expected none: pictures are not cropped")
+    if saved:
+        _check_resumed(run, saved, preset, given | {"method": method})
     config = None if resume else replace(PRESETS[preset or usual], **given)
     try:
         train = {"ddpm": fit, "learned": fit_learned, "generate": fit_generate}[method]
@@ -156,7 +155,7 @@ def _check_resumed(run, saved, preset, given):
     expected = PRESETS.get(preset, saved)
     if expected.kind != saved.kind or any(
         value != getattr(saved, name)
-        for name, value in vars(expected).items()
+        for name, value in vars(expected.completed(saved)).items()
         if name not in optional
     ):
         raise ValueError(f"preset is {preset}; expected that of the run {run}, or none")

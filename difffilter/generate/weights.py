@@ -132,7 +132,7 @@ def save(path: str | PathLike, model: Model) -> None:
         "autoencoder": model.autoencoder,
     }
     arrays = {
-        name: np.ascontiguousarray(value.cpu().numpy(), np.float16)
+        name: np.asarray(value.cpu().numpy(), np.float16, order="C")
         for name, value in model.net.state_dict().items()
     }
     COLLECTION.save(path, arrays, settings)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Picture", "check_size", "joined", "split_alpha"]
+from difffilter.image import as_float, like
+
+__all__ = ["Picture", "check_size", "joined", "rgb_of_cmyk", "split_alpha"]
 
 # A file with more than MOST_PIXELS pixels, or with more than LARGE_ENOUGH at over MOST_PER_BYTE
 # pixels per byte, is taken for a decompression bomb.
@@ -164,3 +166,17 @@ def joined(picture):
         return picture.pages
     pages = picture.pages if picture.pages.ndim == 4 else picture.pages[..., None]
     return np.concatenate([pages, picture.alpha[..., None]], axis=-1)
+
+
+def rgb_of_cmyk(picture):
+    """The first page of a picture in cyan, magenta, yellow and black as red, green and blue.
+
+    Returns
+    -------
+    uint8 ndarray (H, W, 3)
+    """
+    from PIL import Image
+
+    page = like(as_float(picture.pages[0], -1), np.empty(0, np.uint8))
+    image = Image.frombytes("CMYK", page.shape[1::-1], page.tobytes())
+    return np.asarray(image.convert("RGB"))

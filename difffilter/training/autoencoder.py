@@ -15,11 +15,11 @@ from difffilter.generate.autoencoder import Autoencoder
 from difffilter.metrics import psnr
 from difffilter.training.loss import Loss
 from difffilter.training.picture_configs import AutoencoderTraining
-from difffilter.training.pictures import Pictures, read_pictures
+from difffilter.training.pictures import VALIDATION, Pictures, read_pictures
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
-__all__ = ["METHOD"]
+__all__ = ["METHOD", "stacked", "start"]
 
 # Scenes of a validation, beside the pictures of the folder.
 VALIDATED = 32
@@ -38,7 +38,9 @@ class ReconstructionLoss(Loss[AutoencoderTraining]):
 
     def __call__(self, step: int) -> Tensor:
         rng = np.random.default_rng([self.config.seed, step])
-        drawn = [self.data.draw(rng, varied=True)[0] for _ in range(self.config.batch)]
+        drawn = [
+            self.data.draw(rng, varied=True, recoloured=True)[0] for _ in range(self.config.batch)
+        ]
         seed = int(rng.integers(2**63))
         x = stacked(drawn)[self.share].to(self.device, memory_format=torch.channels_last)
         side = x.shape[2] // self.config.net.factor
@@ -61,16 +63,17 @@ def score(state: TrainingState, pictures: Pictures) -> float:
 
 
 def examples(pictures: Pictures) -> list[NDArray]:
-    """The pictures of the folder, or scenes."""
+    """The pictures of the folder, or scenes if there are none."""
     if pictures.captioned is not None:
         return [pictures.captioned.over(index) for index in range(len(pictures.captioned))]
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(VALIDATION)
     return [pictures.draw(rng)[0] for _ in range(VALIDATED)]
 
 
-def read(folder: str | PathLike, config: AutoencoderTraining) -> tuple[Pictures, Pictures]:
+def read(folder: str | PathLike, config: AutoencoderTraining) -> tuple[Pictures, Pictures | None]:
     """The pictures to train on, and those set aside."""
-    return read_pictures(folder, config.scenes, config.validation)
+    channels = config.net.channels
+    return read_pictures(folder, config.scenes, config.validation, channels=channels)
 
 
 def start(state: TrainingState, init: weights.Model) -> None:

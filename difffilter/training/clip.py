@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from os import PathLike
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,14 +13,14 @@ from torch import Tensor
 from difffilter.generate import weights
 from difffilter.generate.clip import CLIP, contrastive_loss
 from difffilter.generate.tokens import Tokeniser
-from difffilter.training.autoencoder import stacked, start
+from difffilter.training.autoencoder import stacked
 from difffilter.training.loss import Loss
-from difffilter.training.picture_configs import CLIPTraining
-from difffilter.training.pictures import Pictures, read_pictures, tokeniser
+from difffilter.training.picture_configs import CLIPTraining, Worded, with_vocabulary
+from difffilter.training.pictures import VALIDATION, Pictures, read_pictures, tokeniser
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
-__all__ = ["METHOD", "with_tokeniser"]
+__all__ = ["METHOD", "start", "with_tokeniser"]
 
 # Scenes of a validation, beside the pictures of the folder.
 VALIDATED = 64
@@ -74,27 +74,46 @@ def examples(pictures: Pictures) -> list[tuple[Tensor, list[str]]]:
         images = [pictures.captioned.over(index) for index in range(len(labels))]
         found.append((stacked(images), labels))
     if pictures.scenes > 0:
-        rng = np.random.default_rng(0)
+        rng = np.random.default_rng(VALIDATION)
         scenes = replace(pictures, scenes=1.0)
         drawn = [scenes.draw(rng) for _ in range(VALIDATED)]
         found.append((stacked([image for image, _ in drawn]), [text for _, text in drawn]))
     return found
 
 
-def read(folder: str | PathLike, config: CLIPTraining) -> tuple[Pictures, Pictures]:
+def read(folder: str | PathLike, config: CLIPTraining) -> tuple[Pictures, Pictures | None]:
     """The pictures to train on, and those set aside."""
     return read_pictures(folder, config.scenes, config.validation, config.net.size)
 
 
-def with_tokeniser(folder: str | PathLike, config: Any) -> Any:
-    """The settings with a vocabulary, if they have none."""
-    if config.tokeniser:
-        return config
-    text = config.net.text
-    pictures, _ = read_pictures(folder, config.scenes, 0)
-    words = tokeniser(pictures, text.vocabulary, text.length)
-    text = replace(text, vocabulary=len(words.vocabulary))
-    return replace(config, net=replace(config.net, text=text), tokeniser=words.to_json())
+def with_tokeniser(folder: str | PathLike, config: Worded) -> Worded:
+    """The settings with a vocabulary: their own, or one made from the captions."""
+    words, text = config.tokeniser, config.net.text
+    if not words:
+        words = tokeniser(folder, config.scenes, text.vocabulary, text.length).to_json()
+    return with_vocabulary(config, words)
+
+
+def start(state: TrainingState, init: weights.Model) -> None:
+    """Start a run from trained weights; a token that both vocabularies have keeps its vector."""
+    mine, theirs = (
+        {token: number for number, token in enumerate(words.vocabulary)}
+        for words in (
+            Tokeniser.from_json(cast(CLIPTraining, state.config).tokeniser),
+            cast(Tokeniser, init.tokeniser),
+        )
+    )
+    shared = [token for token in mine if token in theirs]
+    rows, given = ([numbers[token] for token in shared] for numbers in (mine, theirs))
+    vectors = [cast(CLIP, net).text.tokens.weight for net in (state.net, state.averaged)]
+    fresh = [each.detach().clone() for each in vectors]
+    state.start_from(init.net)
+    learned = cast(CLIP, init.net).text.tokens.weight
+    with torch.no_grad():
+        for each, before in zip(vectors, fresh, strict=True):
+            if before.shape[1] == learned.shape[1]:
+                before[rows] = learned[given].to(before)
+            each.copy_(before)
 
 
 def write(state: TrainingState, path: str | PathLike) -> None:

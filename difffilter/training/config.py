@@ -18,6 +18,9 @@ PRECISIONS = ("auto", "bfloat16", "float32")
 # The end of errors about what contradicts a run.
 RESUMED = "as in the run that is resumed, of which only steps can change"
 
+# Characters of a text in a message.
+LONGEST = 200
+
 
 class RunConfig(ABC):
     """The settings that every run has, and the network that it trains.
@@ -60,6 +63,10 @@ class RunConfig(ABC):
         """The peak learning rate of the weights that are not matrices."""
         return min(self.learning_rate, self.adam_most)
 
+    def completed(self, saved: RunConfig) -> RunConfig:
+        """These settings, with what they leave open as in the run that is resumed."""
+        return self
+
     @abstractmethod
     def network(self) -> nn.Module:
         """A network with random weights."""
@@ -93,12 +100,19 @@ def check_unchanged(given: Mapping[str, Any], saved: RunConfig) -> None:
     ValueError: batch is 4; expected 2, as in the run that is resumed, of which only steps can change
     """
     wrong = [
-        f"{name} is {value}; expected {getattr(saved, name)}"
+        f"{name} is {shown(value)}; expected {shown(getattr(saved, name))}"
         for name, value in given.items()
         if value != getattr(saved, name)
     ]
     if wrong:
         raise ValueError(f"{'; '.join(wrong)}, {RESUMED}")
+
+
+def shown(value: Any) -> str:
+    """A value in a message; of a long text, such as a vocabulary, the beginning."""
+    return (
+        f"{value[:LONGEST]}..." if isinstance(value, str) and len(value) > LONGEST else str(value)
+    )
 
 
 def check_init(given: Mapping[str, str], saved: Mapping[str, str] | None) -> None:

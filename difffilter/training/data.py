@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
-from difffilter.io.picture import Picture
+from difffilter.io.picture import rgb_of_cmyk
 from difffilter.training.photo_configs import DiffusionConfig, PhotoConfig, TrainingConfig
 
 __all__ = ["draw_batch", "draw_noisy", "load_images", "read_photos", "set_aside", "signed"]
@@ -68,15 +68,6 @@ def load_image(path: Path, channels: int) -> NDArray:
     if pixels.ndim == 3 and channels == 1:
         pixels = grey(pixels)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], channels, axis=2)
-
-
-def rgb_of_cmyk(picture: Picture) -> NDArray:
-    """The first page of a picture in cyan, magenta, yellow and black as red, green and blue."""
-    from PIL import Image
-
-    page = picture.pages[0]
-    image = Image.frombytes("CMYK", page.shape[1::-1], page.tobytes())
-    return np.asarray(image.convert("RGB"))
 
 
 def set_aside(images: list[NDArray], count: int) -> tuple[list[NDArray], list[NDArray]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from difffilter.docstring import shared
 from difffilter.training import autoencoder, clip, judge, text_to_image
 from difffilter.training.picture_configs import PictureTraining
+from difffilter.training.presets import CONFIGS
 from difffilter.training.run import CHECKPOINT, Method, run
 from difffilter.training.state import progress
 
@@ -40,13 +41,13 @@ def fit_generate(
         for the scenes that the package draws.
     output : str or Path
         Folder of the run: checkpoint, weights and log.
-    config : PictureTraining, optional
+    config : AutoencoderTraining, CLIPTraining, TextToImageTraining or JudgeTraining, optional
         Which network, and how; ``None``: ``PRESETS["autoencoder"]``; with `resume`, that of the
         checkpoint, which another one must not contradict.
     init : str or Path, optional
-        Weights of the same kind to start from, a name or a file; layers of another shape start
-        afresh. ``None``: random weights; with `resume`, those of the run, which others must not
-        contradict.
+        Weights of the same kind to start from, a name or a file; layers of another shape, and
+        tokens that are not in their vocabulary, start afresh. ``None``: random weights; with
+        `resume`, those of the run, which others must not contradict.
     %(run_options)s
 
     Returns
@@ -62,16 +63,16 @@ def fit_generate(
     --------
     >>> fit_generate("emoji", "runs/autoencoder", PRESETS["autoencoder"])  # doctest: +SKIP
     """
-    checkpoint = Path(output) / CHECKPOINT
+    checkpoint, kind = Path(output) / CHECKPOINT, "autoencoder"
     if config is not None:
-        kind = getattr(config, "kind", "")
+        if not isinstance(config, PictureTraining):
+            expected = " or ".join(CONFIGS[name].__name__ for name in METHODS)
+            raise TypeError(f"config is a {type(config).__name__}; expected {expected}")
+        kind = config.kind
     elif resume and checkpoint.exists():
+        # (`run` refuses to resume a run of another method.)
         kind = progress(checkpoint)[0].kind
-    else:
-        kind = "autoencoder"
-    if kind not in METHODS:
-        raise TypeError(f"config is a {type(config).__name__}; expected a PictureTraining")
     return run(
-        METHODS[kind], folder, output, config, init=init, resume=resume, steps=steps,
+        METHODS.get(kind, autoencoder.METHOD), folder, output, config, init=init, resume=resume, steps=steps,
         device=device, checkpoint_seconds=checkpoint_seconds,
     )  # fmt: skip

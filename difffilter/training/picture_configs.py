@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, TypeVar, cast
 
-from difffilter.checks import check_choice, check_number
+from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNetConfig
 from difffilter.generate.autoencoder import Autoencoder, AutoencoderConfig
@@ -13,6 +13,7 @@ from difffilter.generate.clip import CLIP, CLIPConfig
 from difffilter.generate.judge import Judge, JudgeConfig
 from difffilter.generate.text import TextConfig
 from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
+from difffilter.generate.tokens import Tokeniser
 from difffilter.training.config import RunConfig
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "JudgeTraining",
     "PictureTraining",
     "TextToImageTraining",
+    "with_vocabulary",
 ]
 
 SUBJECTS = ("scenes", "groups")
@@ -48,7 +50,8 @@ class PictureTraining(RunConfig):
     clip : float, default 1.0
         Largest norm of the gradient; a longer one is scaled down to it.
     validation : int, default 64
-        Pictures of the folder that are set aside, evenly spaced.
+        Pictures of the folder that are set aside, evenly spaced; at most half. If there is none, a
+        run is validated on scenes alone, or not at all without them.
     validate_every : int, default 500
         Steps between two validations.
     precision : {"auto", "bfloat16", "float32"}, default "auto"
@@ -73,6 +76,7 @@ class PictureTraining(RunConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_whole("validation", self.validation, least=0)
         check_number("scenes", self.scenes, least=0, most=1)
 
 
@@ -117,10 +121,11 @@ class CLIPTraining(PictureTraining):
     Parameters
     ----------
     net : CLIPConfig
-        The network; the size of its vocabulary is that of `tokeniser`.
-    tokeniser : str, optional
-        The vocabulary, as JSON; empty: made from the captions, with as many tokens as `net` says at
-        most.
+        The network; a run takes the size of its vocabulary and the length of its texts from
+        `tokeniser`.
+    tokeniser : str, default ""
+        The vocabulary, as JSON (`Tokeniser.to_json`); empty: made from the captions, with as many
+        tokens as `net` says at most; with `resume`, that of the run.
 
     Other parameters are those of `PictureTraining`.
 
@@ -138,6 +143,9 @@ class CLIPTraining(PictureTraining):
     def network(self) -> CLIP:
         return CLIP(self.net)
 
+    def completed(self, saved: RunConfig) -> CLIPTraining:
+        return completed(self, cast(CLIPTraining, saved))
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> CLIPTraining:
         """The inverse of `dataclasses.asdict`."""
@@ -152,7 +160,8 @@ class TextToImageTraining(PictureTraining):
     Parameters
     ----------
     net : TextToImageConfig
-        The network; the size of its vocabulary is that of `tokeniser`.
+        The network, whose channels are those of the pictures or of their latents; a run takes the
+        size of its vocabulary and the length of its texts from `tokeniser`.
     schedule : NoiseSchedule
         The noise schedule.
     autoencoder : str, optional
@@ -161,7 +170,7 @@ class TextToImageTraining(PictureTraining):
         The share of captions that are left empty, for guidance.
     pool : int, default 24 000
         Scenes that are drawn and encoded before the first step, if there is an autoencoder.
-    tokeniser : str, optional
+    tokeniser : str, default ""
         As in `CLIPTraining`.
 
     Other parameters are those of `PictureTraining`.
@@ -183,10 +192,14 @@ class TextToImageTraining(PictureTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_whole("pool", self.pool, least=1)
         check_number("dropped", self.dropped, least=0, most=1)
 
     def network(self) -> TextToImage:
         return TextToImage(self.net)
+
+    def completed(self, saved: RunConfig) -> TextToImageTraining:
+        return completed(self, cast(TextToImageTraining, saved))
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TextToImageTraining:
@@ -209,7 +222,7 @@ class JudgeTraining(PictureTraining):
     Parameters
     ----------
     net : JudgeConfig
-        The network.
+        The network; a run takes its questions and channels from the subject.
     subject : {"scenes", "groups"}, default "scenes"
         ``"scenes"``: the colour, shape, size and background of a cell of a scene; ``"groups"``: the
         group of a picture of the folder.
@@ -229,7 +242,31 @@ class JudgeTraining(PictureTraining):
     def network(self) -> Judge:
         return Judge(self.net)
 
+    def completed(self, saved: RunConfig) -> JudgeTraining:
+        asked = cast(JudgeTraining, saved).net
+        net = replace(self.net, questions=asked.questions, channels=asked.channels)
+        return replace(self, net=net)
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> JudgeTraining:
         """The inverse of `dataclasses.asdict`."""
         return cls(**values | {"net": JudgeConfig(**values["net"])})
+
+
+Worded = TypeVar("Worded", CLIPTraining, TextToImageTraining)
+
+
+def with_vocabulary(config: Worded, tokeniser: str) -> Worded:
+    """The settings with a vocabulary, as JSON, and a network of its size."""
+    words = Tokeniser.from_json(tokeniser)
+    text = replace(config.net.text, vocabulary=len(words.vocabulary), length=words.length)
+    return replace(config, net=replace(config.net, text=text), tokeniser=tokeniser)
+
+
+def completed(config: Worded, saved: Worded) -> Worded:
+    """The settings with a vocabulary: their own, or else that of a run."""
+    if config.tokeniser:
+        return with_vocabulary(config, config.tokeniser)
+    size = min(config.net.text.vocabulary, saved.net.text.vocabulary)
+    net = replace(config.net, text=replace(config.net.text, vocabulary=size))
+    return replace(config, net=net, tokeniser=saved.tokeniser)

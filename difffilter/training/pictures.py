@@ -8,22 +8,36 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from difffilter.generate.captioned import Captioned, read_captioned
+from difffilter.generate.captioned import Captioned, read_captioned, read_captions
 from difffilter.generate.grammar import caption
 from difffilter.generate.rendering import render
 from difffilter.generate.scenes import draw_scene
 from difffilter.generate.tokens import Tokeniser
 
-__all__ = ["SCENES", "Pictures", "read_pictures", "tokeniser"]
+__all__ = [
+    "SCENES",
+    "VALIDATION",
+    "Pictures",
+    "check_channels",
+    "read_pictures",
+    "tokeniser",
+    "vary",
+]
 
 # The name, in place of a folder, of the scenes that are drawn.
 SCENES = "scenes"
 
+# The seed of the draws of a validation. NumPy takes 0 for [0, 0], the seed of a run's first step.
+VALIDATION = (0, 0, 1)
+
 # Captions of scenes from which the vocabulary is made.
 CAPTIONS = 20_000
 
-# The largest shift of an emoji that is varied, in 1/64 of its side.
+# The largest shift of a picture that is varied, in 1/64 of its side.
 SHIFT = 10
+
+# A picture is not mirrored if a word of its caption begins like one of these.
+SIDES = ("left", "right")
 
 
 @dataclass(frozen=True)
@@ -44,27 +58,49 @@ class Pictures:
     scenes: float
     size: int = 64
 
-    def draw(self, rng: np.random.Generator, varied: bool = False) -> tuple[NDArray, str]:
+    def draw(
+        self, rng: np.random.Generator, *, varied: bool = False, recoloured: bool = False
+    ) -> tuple[NDArray, str]:
         """A picture (size, size, C), float32 in [0, 1], and a caption.
 
         Parameters
         ----------
         rng : numpy.random.Generator
-        varied : bool, default False
-            Move and mirror pictures of the folder, change their colours, and lay them over others.
+        varied, recoloured : bool, default False
+            Vary pictures of the folder, and their colours, too, as `vary` does.
         """
         if self.captioned is None or rng.random() < self.scenes:
             scene = draw_scene(rng)
             return render(scene, rng, size=self.size) / np.float32(255), caption(scene, rng).text
         index = int(rng.integers(len(self.captioned)))
-        picture = vary(self.captioned, index, rng) if varied else self.captioned.over(index)
+        if not varied:
+            return self.captioned.over(index), self.captioned.caption(index, rng)
+        picture = vary(self.captioned, index, rng, recoloured=recoloured)
         return picture, self.captioned.caption(index, rng)
 
 
-def vary(captioned: Captioned, index: int, rng: np.random.Generator) -> NDArray:
-    """A picture in another place, mirrored, with colours exchanged, over a colour or another picture."""
+def vary(
+    captioned: Captioned, index: int, rng: np.random.Generator, *, recoloured: bool = False
+) -> NDArray:
+    """A picture in another place, mirrored, over a colour or another picture; each only sometimes.
+
+    Parameters
+    ----------
+    captioned : Captioned
+    index : int
+        Its number.
+    rng : numpy.random.Generator
+    recoloured : bool, default False
+        Exchange its colours, too, sometimes: a caption may then be wrong.
+
+    Returns
+    -------
+    float32 ndarray (S, S, C)
+        In [0, 1].
+    """
     pixels = captioned.images[index]
-    if rng.random() < 0.5:
+    words = captioned.labels[index].lower().split()
+    if rng.random() < 0.5 and not any(word.startswith(SIDES) for word in words):
         pixels = pixels[:, ::-1]
     if rng.random() < 0.5:
         most = SHIFT * len(pixels) // 64
@@ -78,12 +114,14 @@ def vary(captioned: Captioned, index: int, rng: np.random.Generator) -> NDArray:
     elif chance >= 0.8:
         background = captioned.over(int(rng.integers(len(captioned))))
     moved = replace(captioned, images=pixels[None]).over(0, background)
-    return moved[..., rng.permutation(moved.shape[2])] if rng.random() < 0.3 else moved
+    if recoloured and rng.random() < 0.3:
+        return moved[..., rng.permutation(moved.shape[2])]
+    return moved
 
 
 def read_pictures(
-    folder: str | PathLike, scenes: float, aside: int, size: int = 64
-) -> tuple[Pictures, Pictures]:
+    folder: str | PathLike, scenes: float, aside: int, size: int = 64, channels: int = 3
+) -> tuple[Pictures, Pictures | None]:
     """The pictures of a folder, those to train on and those set aside.
 
     Parameters
@@ -96,19 +134,44 @@ def read_pictures(
         Number of pictures to set aside, evenly spaced; at most half.
     size : int, default 64
         Height and width.
+    channels : int, default 3
+        Those of the network, which the pictures must have.
 
     Returns
     -------
-    train, validation : Pictures
+    train : Pictures
+    validation : Pictures or None
+        Scenes alone if no picture is set aside; ``None`` if there are no scenes either.
+
+    Raises
+    ------
+    FileNotFoundError
+        As `read_captioned`.
+    ValueError
+        As `read_captioned`, and if the channels differ.
     """
+    drawn = Pictures(None, 1.0, size)
     if str(folder) == SCENES:
-        return (Pictures(None, 1.0, size),) * 2
+        check_channels(channels, 3, "scenes")
+        return drawn, drawn
     captioned = read_captioned(folder, size)
+    check_channels(channels, captioned.channels, f"the pictures in {folder}")
+    if scenes > 0 and captioned.channels != 3:
+        raise ValueError(f"scenes is {scenes}; expected 0, as the pictures in {folder} are grey")
     count = min(aside, len(captioned) // 2)
     chosen = np.zeros(len(captioned), bool)
-    chosen[np.linspace(0, len(captioned) - 1, count).round().astype(int)] = count > 0
+    chosen[np.linspace(0, len(captioned) - 1, count).round().astype(int)] = True
     kept, held = (subset(captioned, np.flatnonzero(which)) for which in (~chosen, chosen))
-    return Pictures(kept, scenes, size), Pictures(held, scenes, size)
+    train = Pictures(kept, scenes, size)
+    if count == 0:
+        return train, drawn if scenes > 0 else None
+    return train, Pictures(held, scenes, size)
+
+
+def check_channels(given: int, expected: int, source: str) -> None:
+    """Raise an error if a network does not take the channels of its pictures."""
+    if given != expected:
+        raise ValueError(f"channels is {given}; expected {expected}, those of {source}")
 
 
 def subset(captioned: Captioned, indices: NDArray) -> Captioned:
@@ -121,12 +184,13 @@ def subset(captioned: Captioned, indices: NDArray) -> Captioned:
     )
 
 
-def tokeniser(pictures: Pictures, size: int, length: int) -> Tokeniser:
+def tokeniser(folder: str | PathLike, scenes: float, size: int, length: int) -> Tokeniser:
     """A vocabulary for the captions of pictures.
 
     Parameters
     ----------
-    pictures : Pictures
+    folder, scenes
+        As for `read_pictures`.
     size : int
         Number of tokens at most.
     length : int
@@ -137,10 +201,11 @@ def tokeniser(pictures: Pictures, size: int, length: int) -> Tokeniser:
     Tokeniser
     """
     texts: list[str] = []
-    if pictures.captioned is not None:
-        texts += pictures.captioned.labels
-        texts += [tag for tags in pictures.captioned.tags for tag in tags]
-    if pictures.scenes > 0:
+    if str(folder) != SCENES:
+        captions = read_captions(folder)
+        texts += captions.labels
+        texts += [tag for tags in captions.tags for tag in tags]
+    if str(folder) == SCENES or scenes > 0:
         rng = np.random.default_rng(0)
         texts += [caption(draw_scene(rng), rng).text for _ in range(CAPTIONS)]
     return Tokeniser.train(texts, size, length)

@@ -51,7 +51,7 @@ class Method:
     metric : str, default "psnr"
         The name of the score in the log.
     prepare : callable, optional
-        Completes the settings by what is in the folder, a vocabulary for instance.
+        Completes the settings of a new run by what is in the folder, a vocabulary for instance.
     """
 
     config: RunConfig
@@ -97,7 +97,7 @@ def run(
             check_unchanged({"method": name}, state.config)
             if config is not None:
                 check_unchanged({"kind": config.kind}, state.config)
-                config = method.prepare(folder, config)
+                config = config.completed(state.config)
                 check_unchanged(vars(config) | {"steps": state.config.steps}, state.config)
             if start:
                 check_init(start, state.init)

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -19,11 +20,11 @@ from difffilter.generate.rendering import render
 from difffilter.generate.scenes import Scene, draw_scene
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
-from difffilter.training.autoencoder import stacked, start
-from difffilter.training.clip import with_tokeniser
+from difffilter.training.autoencoder import stacked
+from difffilter.training.clip import start, with_tokeniser
 from difffilter.training.loss import Loss
 from difffilter.training.picture_configs import TextToImageTraining
-from difffilter.training.pictures import Pictures, read_pictures
+from difffilter.training.pictures import VALIDATION, Pictures, check_channels, read_pictures
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
@@ -84,21 +85,21 @@ class Pixels:
 
 def read(
     folder: str | PathLike, config: TextToImageTraining
-) -> tuple[Latents | Pixels, Latents | Pixels]:
+) -> tuple[Latents | Pixels, Latents | Pixels | None]:
     """The pictures to train on, and those set aside, as latents if there is an autoencoder."""
+    size, channels = config.net.size, config.net.unet.channels
+    share, count = config.scenes, config.validation
     if config.autoencoder is None:
-        size = config.net.size
-        pictures, held = read_pictures(folder, config.scenes, config.validation, size)
-        return Pixels(pictures), Pixels(held)
+        pictures, held = read_pictures(folder, share, count, size, channels)
+        return Pixels(pictures), None if held is None else Pixels(held)
     net = cast(Autoencoder, weights.load(config.autoencoder, "autoencoder").net)
-    size = config.net.size * net.config.factor
-    both = read_pictures(folder, config.scenes, config.validation, size)
-    counts = (config.pool, min(VALIDATED, config.pool))
-    train, aside = (
-        encoded(net, pictures, count, [config.seed, part])
-        for part, (pictures, count) in enumerate(zip(both, counts, strict=True))
-    )
-    return train, aside
+    check_channels(channels, net.config.latent, f"the latents of {config.autoencoder}")
+    size *= net.config.factor
+    pictures, held = read_pictures(folder, share, count, size, net.config.channels)
+    train = encoded(net, pictures, config.pool, [config.seed, 0])
+    if held is None:
+        return train, None
+    return train, encoded(net, held, min(VALIDATED, config.pool), [config.seed, 1])
 
 
 def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -> Latents:
@@ -145,8 +146,14 @@ class ConditionalNoiseLoss(Loss[TextToImageTraining]):
         return (found.float() - eps).square().mean()
 
 
-def examples(config, words, data, count, rng):
-    """Pictures, tokens, steps t, and a seed for the noise."""
+def examples(
+    config: TextToImageTraining,
+    words: Tokeniser,
+    data: Latents | Pixels,
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor, NDArray, int]:
+    """Pictures (B, C, S, S), tokens (B, L), steps t (B,), and a seed for the noise."""
     drawn = [data.draw(rng) for _ in range(count)]
     dropped = rng.random(count) < config.dropped
     texts = ["" if empty else text for (_, text), empty in zip(drawn, dropped, strict=True)]
@@ -160,7 +167,7 @@ def score(state: TrainingState, data: Latents | Pixels) -> float:
     net, config = cast(TextToImage, state.averaged), cast(TextToImageTraining, state.config)
     words = Tokeniser.from_json(config.tokeniser)
     x0, ids, t, seed = examples(
-        replace(config, dropped=0.0), words, data, VALIDATED, np.random.default_rng(0)
+        replace(config, dropped=0.0), words, data, VALIDATED, np.random.default_rng(VALIDATION)
     )
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
     xt = add_noise(x0, t, eps, config.schedule)
