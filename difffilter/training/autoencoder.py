@@ -16,6 +16,7 @@ from difffilter.metrics import psnr
 from difffilter.training.loss import Loss
 from difffilter.training.picture_configs import AutoencoderTraining
 from difffilter.training.pictures import VALIDATION, Pictures, read_pictures
+from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
@@ -88,7 +89,7 @@ def write(state: TrainingState, path: str | PathLike) -> None:
 
 
 METHOD = Method(
-    AutoencoderTraining(),
+    PRESETS["autoencoder"],
     read,
     lambda path: weights.load(path, "autoencoder"),
     start,

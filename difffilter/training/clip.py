@@ -17,6 +17,7 @@ from difffilter.training.autoencoder import stacked
 from difffilter.training.loss import Loss
 from difffilter.training.picture_configs import CLIPTraining, Worded, with_vocabulary
 from difffilter.training.pictures import VALIDATION, Pictures, read_pictures, tokeniser
+from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
@@ -124,7 +125,7 @@ def write(state: TrainingState, path: str | PathLike) -> None:
 
 
 METHOD = Method(
-    CLIPTraining(),
+    PRESETS["clip"],
     read,
     lambda path: weights.load(path, "clip"),
     start,

@@ -24,6 +24,7 @@ from difffilter.training.autoencoder import stacked, start
 from difffilter.training.loss import Loss
 from difffilter.training.picture_configs import JudgeTraining
 from difffilter.training.pictures import SCENES, VALIDATION, Pictures, read_pictures, vary
+from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
@@ -141,7 +142,7 @@ def write(state: TrainingState, path: str | PathLike) -> None:
 
 
 METHOD = Method(
-    JudgeTraining(),
+    PRESETS["judge-scenes"],
     read,
     lambda path: weights.load(path, "judge"),
     start,

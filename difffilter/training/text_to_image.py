@@ -25,6 +25,7 @@ from difffilter.training.clip import start, with_tokeniser
 from difffilter.training.loss import Loss
 from difffilter.training.picture_configs import TextToImageTraining
 from difffilter.training.pictures import VALIDATION, Pictures, check_channels, read_pictures
+from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 
@@ -194,7 +195,7 @@ def write(state: TrainingState, path: str | PathLike) -> None:
 
 
 METHOD = Method(
-    TextToImageTraining(),
+    PRESETS["latent"],
     read,
     lambda path: weights.load(path, "text-to-image"),
     start,

@@ -26,3 +26,42 @@ def tiny():
     from difffilter.ddpm.unet import UNetConfig
 
     return UNetConfig(widths=(8, 16), blocks=1, middle=1, attention=(1,), embedding=16)
+
+
+@pytest.fixture(scope="module")
+def few_captions():
+    """Fewer captions of scenes for a vocabulary, and fewer pictures for a score."""
+    from difffilter.training import autoencoder, clip, judge, pictures, text_to_image
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures, "CAPTIONS", 100)
+        patch.setattr(autoencoder, "VALIDATED", 4)
+        patch.setattr(clip, "VALIDATED", 6)
+        patch.setattr(text_to_image, "VALIDATED", 8)
+        patch.setattr(judge, "VALIDATED", 24)
+        yield
+
+
+@pytest.fixture(scope="session")
+def picture_folders(tmp_path_factory):
+    """The folder, or "scenes", that each of `picture_runs.CONFIGS` is trained on."""
+    from captioned_folders import write_fashion, write_squares
+    from picture_runs import CONFIGS
+
+    squares, fashion = (tmp_path_factory.mktemp(name) for name in ("squares", "fashion"))
+    write_squares(squares)
+    rng = np.random.default_rng(0)
+    write_fashion(fashion, rng.integers(256, size=(12, 28, 28)), np.arange(12) % 5)
+    return dict.fromkeys(CONFIGS, squares) | {"fashion": fashion, "judge-scenes": "scenes"}
+
+
+@pytest.fixture(scope="session")
+def picture_configs(tmp_path_factory):
+    """`picture_runs.CONFIGS`, with an autoencoder for the one that needs it."""
+    from dataclasses import replace
+
+    from picture_runs import CONFIGS
+    from tiny_models import tiny_autoencoder
+
+    path = tiny_autoencoder(tmp_path_factory.mktemp("autoencoder"))
+    return CONFIGS | {"latent": replace(CONFIGS["latent"], autoencoder=str(path))}
