@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "deep-gray, deep-color, convex-gray, convex-color, or --method ddpm\n"),
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
-        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned\n"),
+        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned, generate\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
          "one of convex-color, convex-gray, deep-color, deep-gray"),
         (["-m", "learned", "--preset", "convex-gray", "--init", "natural-gray"], "weights is "
@@ -165,3 +166,59 @@ def test_train_a_learned_diffusion_then_use_the_weights(photos):
     colour = ("-m", "learned", "--preset", "deep-color", "--init", "my.safetensors")
     invoke_ok("train", "photos", "-o", "other", *colour, *small, "--steps", 1, cwd=photos)
     assert weights.load(photos / "other/weights.safetensors").channels == 3
+
+
+@pytest.fixture
+def tiny(monkeypatch, tmp_path):
+    """Tiny presets of text to image, in a folder with a picture."""
+    from picture_runs import CONFIGS
+
+    from difffilter.training import PRESETS, pictures
+
+    for name in ("clip", "pixel"):
+        monkeypatch.setitem(PRESETS, name, replace(CONFIGS[name], scenes=0.0))
+    monkeypatch.setattr(pictures, "CAPTIONS", 50)
+    Image.new("RGB", (40, 32), "red").save(tmp_path / "red.png")
+    return tmp_path
+
+
+def test_text_to_image_is_trained_and_used(tiny):
+    train = ("train", "scenes", "-m", "generate", "-o", "run", "--steps", 1)
+    text = invoke_ok(*train, "--preset", "clip", "--batch", 2, cwd=tiny)
+    assert re.search(
+        r"^score: +\d\S*, share of pictures with the nearest caption, on what", text, re.M
+    )
+    following = text.splitlines()[-1]
+    assert following == (
+        'next:    difffilter similarity heart.png "a red heart" "a blue fish" --model '
+        '"run/weights.safetensors"'
+    )
+    weights = ("--model", "run/weights.safetensors")
+    assert "a red heart" in invoke_ok("similarity", "red.png", "a red heart", *weights, cwd=tiny)
+    again = (*train[:-1], 2, "--resume")
+    assert "steps:   2, 1 of them now" in invoke_ok(*again, "--preset", "clip", cwd=tiny)
+    assert "preset is pixel; expected that of the run run, or none" in invoke_error(
+        *again, "--preset", "pixel", cwd=tiny
+    )
+    assert "scenes is 0.5; expected 0.0, as in the run that is resumed" in invoke_error(
+        *again, "--scenes", 0.5, cwd=tiny
+    )
+
+    train = ("train", "scenes", "-m", "generate", "-o", "other", "--steps", 1, "--preset", "pixel")
+    following = invoke_ok(*train, cwd=tiny).splitlines()[-1]
+    *_, command, prompt, _, model, _, target = shlex.split(following)
+    invoke_ok(command, prompt, "--model", model, "-o", target, "--steps", 1, cwd=tiny)
+    assert (tiny / "heart.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["-m", "generate", "--crop", 64], "crop is 64"),
+        (["-m", "generate", "--autoencoder", "mine"], "autoencoder is mine"),
+        (["--scenes", 0.5], "scenes is 0.5"),
+    ],
+)
+def test_settings_belong_to_a_preset(folder, options, name):
+    error = invoke_error("train", ".", "-o", "run", *options, cwd=folder)
+    assert error == f"error: {name}; expected none: what is trained has no such setting\n"
