@@ -104,7 +104,9 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
     settings = saved or PRESETS[preset or usual]
     for name, value in given.items():
         if getattr(settings, name, None) is None:
-            raise ValueError(f"{name} is {value}; expected none: what is trained has no such setting")
+            raise ValueError(
+                f"{name} is {value}; expected none: what is trained has no such setting"
+            )
     if saved:
         _check_resumed(run, saved, preset, given | {"method": method})
     config = None if resume else replace(PRESETS[preset or usual], **given)
