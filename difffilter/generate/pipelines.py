@@ -7,14 +7,13 @@ code of a folder is run. This module imports PyTorch and diffusers when a folder
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import secrets
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -26,25 +25,27 @@ from numpy.typing import NDArray
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.memory import memory_errors
 from difffilter.devices import find_device, multiplies_bfloat16
+from difffilter.generate.pipeline_folders import (
+    INDEX,
+    OPTIONAL,
+    check_files,
+    find_variant,
+    is_installed,
+    named_parts,
+    read_index,
+)
 
 __all__ = ["Pipeline"]
 
 DTYPES = ("float32", "bfloat16", "float16")
-INDEX = "model_index.json"
 
 UNCONDITIONAL = (
-    "DDPMPipeline", "DDIMPipeline", "PNDMPipeline", "ScoreSdeVePipeline", "LDMPipeline",
-)  # fmt: skip
-# Text to image, and not in the tables of AutoPipelineForText2Image.
-UNCLIP = ("UnCLIPPipeline", "StableUnCLIPPipeline")
-
-# Parts without which a pipeline works. (The last two are a text encoder of Stable Diffusion 3,
-# larger than the rest of it.)
-OPTIONAL = ("safety_checker", "feature_extractor", "image_encoder", "text_encoder_3", "tokenizer_3")
-
-PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
-# "model.fp16.safetensors", "model.fp16-00001-of-00002.safetensors"
-VARIANT = re.compile(r"[^.]+\.([^.]+?)(-\d+-of-\d+)?\.safetensors")
+    "DDPMPipeline",
+    "DDIMPipeline",
+    "PNDMPipeline",
+    "ScoreSdeVePipeline",
+    "LDMPipeline",
+)
 
 # The names of the options of `Pipeline.images` in diffusers.
 OPTIONS = {
@@ -92,10 +93,10 @@ class Pipeline:
         Parameters
         ----------
         folder : str or Path
-            A text-to-image pipeline that `AutoPipelineForText2Image` knows (Stable Diffusion 1 to
-            3, SDXL, Kandinsky, PixArt and others), an unCLIP, or an unconditional one (DDPM, DDIM,
-            PNDM, LDM, and score-based). Weights must be safetensors. It may lack a safety checker
-            and, for Stable Diffusion 3, the third text encoder.
+            A text-to-image pipeline (Stable Diffusion 1 to 3, SDXL, Kandinsky, Stable unCLIP,
+            PixArt, and others that diffusers knows), or an unconditional one (DDPM, DDIM, PNDM,
+            LDM and score-based). Weights must be safetensors. A safety checker may be absent, and
+            the third text encoder of Stable Diffusion 3.
         device : str, default "auto"
             A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
         dtype : {"auto", "float32", "bfloat16", "float16"}, default "auto"
@@ -119,7 +120,7 @@ class Pipeline:
 
         Notes
         -----
-        Weights are read with less memory if accelerate is installed.
+        With accelerate installed, loading takes less memory; a few pipelines need it.
 
         Examples
         --------
@@ -130,13 +131,13 @@ folder on this machine, since nothing is downloaded
         """
         check_choice("dtype", dtype, ("auto", *DTYPES))
         path = Path(folder)
-        index = _read_index(path)
-        parts = {name: path / name for name in _parts(index)}
+        index = read_index(path)
+        parts = {name: path / name for name in named_parts(index)}
         absent = [name for name, where in parts.items() if not where.is_dir()]
         if lacking := [name for name in absent if name not in OPTIONAL]:
             raise ValueError(f"{path} lacks the folder {lacking[0]}, which its {INDEX} names")
         present = [where for name, where in parts.items() if name not in absent]
-        _check_files(present)
+        check_files(present)
 
         torch = _import_libraries(path)
         kind, takes_prompt = _find_class(path, index)
@@ -144,23 +145,27 @@ folder on this machine, since nothing is downloaded
         dtype = _choose_dtype(dtype, target, kind.__name__, takes_prompt)
         accepted = _arguments_of(kind.__init__)
         try:
-            with memory_errors(), _offline_and_quiet():
+            with memory_errors(), _offline_and_quiet(), _without_deprecations():
                 pipe = kind.from_pretrained(
                     str(path),
                     dtype=getattr(torch, dtype),
-                    variant=_variant(present),
+                    variant=find_variant(present),
                     use_safetensors=True,
                     local_files_only=True,
                     trust_remote_code=False,
                     # (Without accelerate, diffusers would say so at each start.)
-                    low_cpu_mem_usage=_is_installed("accelerate"),
+                    low_cpu_mem_usage=is_installed("accelerate"),
                     **{name: None for name in absent if name in accepted},
-                ).to(target)
+                )
+                _cast(pipe, getattr(torch, dtype))
+                pipe.to(target)
         except MemoryError:
             ways = _ways_to_save_memory(str(target), dtype, takes_prompt)
             raise MemoryError(f"{path} does not fit into the memory of {target}{ways}") from None
         except Exception as error:  # libraries raise anything if a file is not as they expect
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            if "`low_cpu_mem_usage` cannot be False" in reason:
+                reason = "it needs accelerate: pip install accelerate"
             raise ValueError(f"{path} cannot be opened: {reason}") from error
         return cls(kind.__name__, takes_prompt, str(target), dtype, pipe)
 
@@ -275,7 +280,7 @@ folder on this machine, since nothing is downloaded
         if len(seeds) > 1:
             arguments = arguments | {count: len(seeds)}
         try:
-            with memory_errors():
+            with memory_errors(), _without_deprecations():
                 result = self.pipe(
                     generator=generators if len(seeds) > 1 else generators[0],
                     output_type="np",
@@ -302,83 +307,6 @@ folder on this machine, since nothing is downloaded
             )
         levels = (images * 255).round().astype(np.uint8)
         return np.broadcast_to(levels, (*levels.shape[:3], 3))
-
-
-# --- the folder -----------------------------------------------------------------------------
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    """The class and the parts of a pipeline, from model_index.json."""
-    if not path.is_dir():
-        raise FileNotFoundError(
-            f"folder is {str(path)!r}; expected a folder on this machine, since nothing is downloaded"
-        )
-    file = path / INDEX
-    if not file.is_file():
-        _check_files([path])
-        raise ValueError(f"{path} has no {INDEX}; expected a folder in the layout of diffusers")
-    try:
-        index = json.loads(file.read_text("utf-8"))
-        named = isinstance(index["_class_name"], str | list)
-    except (ValueError, TypeError, KeyError):
-        named = False
-    if not named:
-        raise ValueError(f"{file} is damaged; expected JSON that names the class of a pipeline")
-    return index
-
-
-def _parts(index):
-    """The parts that an index names, each with its library and its class."""
-    return {
-        name: what
-        for name, what in index.items()
-        if not name.startswith("_")
-        # (Options are others, and parts that were left out are two None.)
-        and isinstance(what, list)
-        and len(what) == 2
-        and all(isinstance(each, str) for each in what)
-    }
-
-
-def _check_files(folders):
-    """Refuse pickles that stand in place of safetensors, and tokenizers that need a library."""
-    for folder in folders:
-        files = sorted(file for file in folder.iterdir() if file.is_file())
-        pickles = [file for file in files if file.suffix in PICKLES]
-        if pickles and not any(file.suffix == ".safetensors" for file in files):
-            raise ValueError(
-                f"{pickles[0]} is a pickle, which can run any code when it is opened; expected "
-                "safetensors: get the model in that format or, if you trust the file, open it with "
-                "diffusers and write it anew with save_pretrained"
-            )
-        names = {file.name for file in files}
-        of_sentencepiece = bool({"spiece.model", "tokenizer.model"} & names)
-        if (
-            of_sentencepiece
-            and "tokenizer.json" not in names
-            and not _is_installed("sentencepiece")
-        ):
-            raise ValueError(
-                f"{folder} is a tokenizer of SentencePiece's: pip install sentencepiece protobuf"
-            )
-
-
-def _is_installed(library):
-    try:
-        return find_spec(library) is not None
-    except ValueError:  # its place among the modules is blocked
-        return False
-
-
-def _variant(folders):
-    """The variant that all parts without plain weights have, "fp16" for example, or None."""
-    variants = []
-    for folder in folders:
-        files = [file.name for file in folder.glob("*.safetensors")]
-        matches = [VARIANT.fullmatch(file) for file in files]
-        if files and all(matches):
-            variants.append({match[1] for match in matches if match})
-    return min(set.intersection(*variants), default=None) if variants else None
 
 
 # --- the libraries --------------------------------------------------------------------------
@@ -414,7 +342,7 @@ def _find_class(path, index):
     name = index["_class_name"]
     foreign = [
         library
-        for library, _ in _parts(index).values()
+        for library, _ in named_parts(index).values()
         if library not in ("diffusers", "transformers")
         and not isinstance(getattr(diffusers.pipelines, library, None), ModuleType)
     ]
@@ -428,11 +356,12 @@ def _find_class(path, index):
         for table in auto_pipeline.SUPPORTED_TASKS_MAPPINGS
         for family, kind in table.items()
     }
-    if name in UNCONDITIONAL + UNCLIP:
-        kind = getattr(diffusers, name, None)
-    else:
-        kind = auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING.get(families.get(name, ""))
-    # (Its tables have some for videos, and some that need an image beside the text.)
+    kind = auto_pipeline.AUTO_TEXT2IMAGE_PIPELINES_MAPPING.get(families.get(name, ""))
+    if kind is None:
+        own = getattr(diffusers, name, None)
+        known = isinstance(own, type) and issubclass(own, diffusers.DiffusionPipeline)
+        kind = own if known and (name in UNCONDITIONAL or _takes_text_alone(own)) else None
+    # (The table has some for videos, and some that need an image beside the text.)
     if kind is None or "Control" in kind.__name__ or "num_frames" in _arguments_of(kind.__call__):
         raise ValueError(
             f"{path} is a {name}; expected a text-to-image or an unconditional pipeline that "
@@ -449,6 +378,18 @@ def _find_class(path, index):
             "folder, as save_pretrained writes them"
         )
     return kind, name not in UNCONDITIONAL
+
+
+def _takes_text_alone(kind):
+    """Whether a class of diffusers makes images from a text and nothing else."""
+    arguments = set(_arguments_of(kind.__call__))
+    needed = {"prompt", "num_images_per_prompt"}
+    others = [
+        each
+        for each in arguments - needed
+        if re.search("image|video|frames", each) and not each.startswith("ip_adapter")
+    ]
+    return needed <= arguments and not others and "Prior" not in kind.__name__
 
 
 @contextmanager
@@ -472,8 +413,32 @@ def _offline_and_quiet() -> Iterator[None]:
             each.enable_progress_bar()
 
 
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """No warnings of what is deprecated within diffusers, or in the files that it reads."""
+    with warnings.catch_warnings():
+        for kind in (DeprecationWarning, FutureWarning):
+            warnings.filterwarnings("ignore", category=kind, module="diffusers")
+        yield
+
+
 def _on_terminal():
     return sys.stderr is not None and sys.stderr.isatty()
+
+
+def _cast(pipe, dtype):
+    """Cast the networks that diffusers has left in the dtype of their files, as a whole.
+
+    Without accelerate it does so if their first tensor is one that it keeps in float32. Networks of
+    which it keeps but some layers in float32 are left alone.
+    """
+    import torch
+
+    for part in pipe.components.values():
+        if isinstance(part, torch.nn.Module):
+            dtypes = {each.dtype for each in part.parameters() if each.is_floating_point()}
+            if dtypes and dtype not in dtypes:
+                part.to(dtype)
 
 
 # --- arguments ------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import logging
 import shutil
 import socket
 import subprocess
@@ -26,13 +27,17 @@ def one_thread(torch_threads):
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Any use of the network is an error."""
+    """Any use of the network fails the test, even if a library goes on without it."""
+    used = []
 
-    def refuse(*_, **__):
-        raise AssertionError("the network was used")
+    def refuse(*arguments, **_):
+        used.append(arguments)
+        raise OSError("there is no network")
 
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, refuse)
+    yield
+    assert not used
 
 
 # --- tiny models ----------------------------------------------------------------------------
@@ -112,6 +117,17 @@ def by_diffusers(kind, folder, *arguments, seeds, **options):
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     images = pipe(*arguments, generator=generators, **options).images
     return np.stack([np.asarray(image.convert("RGB")) for image in images])
+
+
+@pytest.fixture
+def copy(text_folder, tmp_path):
+    """A copy of the text-to-image folder to change."""
+    return shutil.copytree(text_folder, tmp_path / "copy")
+
+
+def change_index(folder, **changes):
+    file = folder / "model_index.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 # --- images ---------------------------------------------------------------------------------
@@ -228,6 +244,12 @@ def test_seeds_go_round_at_the_largest(from_noise):
     assert np.array_equal(last[1:], from_noise.images(seed=0, steps=2))
 
 
+def test_deprecations_within_diffusers_are_not_shown(copy):
+    """Warnings are errors here, and this sampler gives one with NumPy 2."""
+    change_index(copy, scheduler=["diffusers", "EulerDiscreteScheduler"])
+    assert Pipeline.load(copy, device="cpu").images("a", seed=0, steps=2).std() > 0
+
+
 # --- folders --------------------------------------------------------------------------------
 
 
@@ -245,9 +267,48 @@ def test_weights_take_the_dtype(text_folder):
     assert pipeline.images("a", seed=0, steps=2).std() > 0
 
 
+def test_networks_that_diffusers_leaves_in_float32_take_the_dtype(text_folder, monkeypatch):
+    """As it does with the transformer of Stable Diffusion 3 if accelerate is missing."""
+    load = diffusers.StableDiffusionPipeline.from_pretrained
+
+    def ignore_dtype(*arguments, dtype, **options):
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "from_pretrained", ignore_dtype)
+    pipeline = Pipeline.load(text_folder, device="cpu", dtype="bfloat16")
+    for part in (pipeline.pipe.unet, pipeline.pipe.vae, pipeline.pipe.text_encoder):
+        assert {weight.dtype for weight in part.parameters()} == {torch.bfloat16}
+
+
+def test_loading_is_offline_and_safe(text_folder, monkeypatch):
+    from huggingface_hub import constants
+
+    load, seen = diffusers.StableDiffusionPipeline.from_pretrained, {}
+
+    def watch(*arguments, **options):
+        seen.update(options, offline=constants.HF_HUB_OFFLINE)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "from_pretrained", watch)
+    Pipeline.load(text_folder, device="cpu")
+    assert seen["offline"] is seen["use_safetensors"] is seen["local_files_only"] is True
+    assert seen["trust_remote_code"] is False
+
+
 def test_stderr_stays_empty_unless_it_is_a_terminal(text_folder, capfd):
-    Pipeline.load(text_folder, device="cpu").images("a", seed=0, steps=2)
+    said = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: said.append(record.getMessage())
+    loggers = [logging.getLogger(library) for library in ("diffusers", "transformers")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        Pipeline.load(text_folder, device="cpu").images("a", seed=0, steps=2)
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
     assert capfd.readouterr().err == ""
+    assert not said
 
 
 def test_progress_bars_are_left_as_they_were(text_folder):
@@ -268,17 +329,6 @@ def test_progress_bars_are_left_as_they_were(text_folder):
     assert before == constants.HF_HUB_OFFLINE
 
 
-@pytest.fixture
-def copy(text_folder, tmp_path):
-    """A copy of the text-to-image folder to change."""
-    return shutil.copytree(text_folder, tmp_path / "copy")
-
-
-def change_index(folder, **changes):
-    file = folder / "model_index.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-
-
 def test_optional_parts_may_be_absent(copy, from_text):
     change_index(
         copy,
@@ -295,6 +345,13 @@ def test_optional_parts_may_be_absent(copy, from_text):
 def test_other_pipelines_of_the_family_are_opened_as_text_to_image(copy):
     change_index(copy, _class_name="StableDiffusionImg2ImgPipeline")
     assert Pipeline.load(copy, device="cpu").name == "StableDiffusionPipeline"
+
+
+def test_outdated_configurations_give_no_warning(copy):
+    """Warnings are errors here, and diffusers gives one for this offset, which it corrects."""
+    file = copy / "scheduler" / "scheduler_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"steps_offset": 0}))
+    assert Pipeline.load(copy, device="cpu").pipe.scheduler.config.steps_offset == 1
 
 
 @pytest.mark.parametrize("both", [False, True])
@@ -400,13 +457,38 @@ def test_code_in_a_folder_is_never_run(copy, changes):
 
 
 @pytest.mark.parametrize(
-    "name", ["DiTPipeline", "WanPipeline", "StableDiffusionControlNetPipeline", "os", "Flux9"]
+    "name",
+    [
+        "DiTPipeline",
+        "WanPipeline",
+        "HeliosPipeline",
+        "LattePipeline",
+        "KandinskyV22PriorPipeline",
+        "StableDiffusionControlNetPipeline",
+        "StableDiffusionUpscalePipeline",
+        "Flux9",
+        "UNet2DModel",
+    ],
 )
 def test_other_pipelines_are_refused(copy, name):
     change_index(copy, _class_name=name)
     assert refusal(copy) == (
         f"FOLDER is a {name}; expected a text-to-image or an unconditional pipeline that "
         f"diffusers {diffusers.__version__} knows"
+    )
+
+
+def test_text_to_image_outside_the_tables_of_diffusers_is_known(copy):
+    change_index(copy, _class_name="StableDiffusionSAGPipeline")
+    pipeline = Pipeline.load(copy, device="cpu")
+    assert (pipeline.name, pipeline.takes_prompt) == ("StableDiffusionSAGPipeline", True)
+
+
+def test_pipelines_that_need_accelerate_say_so(text_folder, monkeypatch):
+    monkeypatch.setattr(diffusers.UNet2DConditionModel, "_keep_in_fp32_modules", ["conv_in"])
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    assert refusal(text_folder) == (
+        "FOLDER cannot be opened: it needs accelerate: pip install accelerate"
     )
 
 
