@@ -3,15 +3,20 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import safetensors.numpy
+from captioned_folders import write_squares
 from command import invoke_error, invoke_ok
 from PIL import Image
 
 from difffilter.cli import train
+from difffilter.cli.completion import PRESETS as NAMES
+from difffilter.generate import weights as generate_weights
 from difffilter.image import like
+from difffilter.io.weights import Collection
 from difffilter.pde import weights
 
 pytest.importorskip("torch")
@@ -47,7 +52,14 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "deep-gray, deep-color, convex-gray, convex-color, or --method ddpm\n"),
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
-        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned\n"),
+        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned, generate\n"),
+        (["-m", "generate", "--preset", "deep-gray"], "preset is 'deep-gray'; expected one of "
+         "autoencoder, clip, latent, pixel, fashion, judge-scenes, judge-groups, or --method learned\n"),
+        (["--preset", "clip"], "preset is 'clip'; expected one of gray-small, color-small, gray-real, "
+         "color-real, gray-base, color-base, or --method generate\n"),
+        (["-m", "generate", "--preset", "clip", "--crop", 32], "crop is 32; expected none: pictures are "
+         "not cropped\n"),
+        (["-m", "generate"], "no captions.jsonl or captions.csv in .\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
          "one of convex-color, convex-gray, deep-color, deep-gray"),
         (["-m", "learned", "--preset", "convex-gray", "--init", "natural-gray"], "weights is "
@@ -165,3 +177,99 @@ def test_train_a_learned_diffusion_then_use_the_weights(photos):
     colour = ("-m", "learned", "--preset", "deep-color", "--init", "my.safetensors")
     invoke_ok("train", "photos", "-o", "other", *colour, *small, "--steps", 1, cwd=photos)
     assert weights.load(photos / "other/weights.safetensors").channels == 3
+
+
+# --- text to image --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def emoji(tmp_path, monkeypatch):
+    """A folder with captioned pictures, and presets that are soon trained on it."""
+    from picture_runs import CONFIGS
+
+    from difffilter.training import PRESETS
+
+    for name in ("autoencoder", "clip", "pixel", "judge-groups"):
+        small = replace(CONFIGS[name], scenes=0.0, steps=3, validate_every=5)
+        monkeypatch.setitem(PRESETS, name, small)
+    (tmp_path / "emoji").mkdir()
+    write_squares(tmp_path / "emoji")
+    return tmp_path
+
+
+GENERATE = ("train", "emoji/", "--method", "generate", "-o", "run")
+
+
+def test_train_a_clip_then_compare_a_picture_with_texts(emoji):
+    text = invoke_ok(*GENERATE, "--preset", "clip", "--steps", 2, "--batch", 4, cwd=emoji)
+    steps, loss, score, weights, following = text.splitlines()
+    assert re.fullmatch(r"steps: +2, in \d+ s", steps)
+    assert re.fullmatch(r"loss: +\d\.\d{4}, mean of the last 2 steps", loss)
+    assert re.fullmatch(
+        r"score: +[\d.]+, share of pictures with the nearest caption, on what was set aside", score
+    )
+    assert weights.split()[1] == "run/weights.safetensors"
+    assert {"log.jsonl", "log.png", "checkpoint.safetensors"} <= {
+        path.name for path in (emoji / "run").iterdir()
+    }
+    # The command that is printed works, for a picture that exists.
+    program, *command = shlex.split(following.partition(":")[2])
+    assert program == "difffilter"
+    (emoji / "emoji/red-top.png").rename(emoji / "heart.png")
+    assert len(invoke_ok(*command, cwd=emoji).splitlines()) == 2
+
+
+def test_train_text_to_image_then_make_a_picture(emoji):
+    text = invoke_ok(*GENERATE, "--preset", "pixel", "--export", "my model.safetensors", cwd=emoji)
+    assert re.search(r"^score: +\d.*, mean squared error of the noise, on what was set", text, re.M)
+    program, *command = shlex.split(text.splitlines()[-1].partition(":")[2])
+    assert program == "difffilter"
+    assert "my model.safetensors" in command
+    invoke_ok(*command, cwd=emoji)
+    with Image.open(emoji / "heart.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_text_to_image_resumes_with_the_same_options_or_none(emoji):
+    options = ("--preset", "clip", "--batch", 3)
+    invoke_ok(*GENERATE, *options, "--steps", 1, cwd=emoji)
+    same = invoke_ok(*GENERATE, *options, "--steps", 2, "--resume", cwd=emoji)
+    assert "steps:   2, 1 of them now" in same
+    run = ("train", "emoji", "-o", "run", "--resume")
+    assert "steps:   3, 1 of them now" in invoke_ok(*run, "--steps", 3, cwd=emoji)
+    for given, message in (
+        (["--batch", 4], "batch is 4; expected 3, as in the run that is resumed, of which only"),
+        (["--preset", "pixel"], "preset is pixel; expected that of the run run, or none"),
+        (["--crop", 32], "crop is 32; expected none: pictures are not cropped"),
+        (["-m", "ddpm"], "method is ddpm; expected generate, as in the run that is resumed, of"),
+    ):
+        assert invoke_error(*run, *given, cwd=emoji).startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "judge-groups"])
+def test_a_preset_goes_on_with_what_its_run_added(emoji, name):
+    """Such as the groups that a judge tells apart."""
+    command = (*GENERATE, "--preset", name, "--steps", 1)
+    # (What they are for has no command of its own.)
+    assert "next:" not in invoke_ok(*command, cwd=emoji)
+    assert "steps:   1, 0 of them now" in invoke_ok(*command, "--resume", cwd=emoji)
+
+
+def test_the_first_preset_is_the_default(emoji):
+    text = invoke_ok(*GENERATE, "--steps", 1, cwd=emoji)
+    assert "PSNR of the decoded pictures / dB, on what was set aside" in text
+    assert NAMES["generate"][0] == "autoencoder"
+    assert generate_weights.load(emoji / "run/weights.safetensors").kind == "autoencoder"
+
+
+def test_weights_of_text_to_image_are_listed(emoji, monkeypatch):
+    folder = emoji / "weights"
+    folder.mkdir()
+    invoke_ok(*GENERATE, "--steps", 1, "--export", "weights/mine.safetensors", cwd=emoji)
+    (folder / "mine.json").write_text('{"description": "Squares", "kind": "autoencoder"}')
+    collection = Collection(folder, generate_weights.COLLECTION.kind)
+    monkeypatch.setattr(generate_weights, "COLLECTION", collection)
+    lines = invoke_ok("weights", cwd=emoji).splitlines()
+    after = lines[lines.index("generate") + 1 :]
+    assert len(after) == 1
+    assert re.fullmatch(r"  mine {16}Squares \(\d+ kB\)", after[0])
