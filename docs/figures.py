@@ -1,12 +1,13 @@
 """Pictures for the documentation.
 
-The filters' pages call `photograph` and `side_by_side` when they are built. The three pictures that the
+The filters' pages call `photograph` and `side_by_side` when they are built. The pictures that the
 README and the guide show are files, written by
 
     python docs/figures.py
 """
 
 from pathlib import Path
+from textwrap import wrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -160,7 +161,34 @@ def photographs():
     return side_by_side(width=295 / DPI, **{name: image[detail] for name, image in images.items()})
 
 
+def words():
+    """Pictures of texts, three of each."""
+    from difffilter import generate
+
+    texts = (
+        "a small red circle above a blue star",
+        "a large green heart on a striped background",
+        "a purple ring left of an orange square",
+        "grinning face",
+        "red heart",
+        "sailboat",
+    )
+    figure, axes = plt.subplots(3, len(texts), figsize=(1.5 * len(texts), 4.9))
+    for column, text in enumerate(texts):
+        for row, picture in enumerate(generate.images(text, 3, seed=1)):
+            axes[row, column].imshow(picture)
+            axes[row, column].axis("off")
+        axes[0, column].set_title("\n".join(wrap(text, 18)), fontsize=8)
+    figure.tight_layout(pad=0.4)
+    return figure
+
+
 if __name__ == "__main__":
-    pictures = {"compare.png": compare, "filters.png": filters, "photographs.jpg": photographs}
+    pictures = {
+        "compare.png": compare,
+        "filters.png": filters,
+        "photographs.jpg": photographs,
+        "words.png": words,
+    }
     for name, draw in pictures.items():
         draw().savefig(HERE / name, dpi=DPI, bbox_inches="tight")

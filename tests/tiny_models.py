@@ -21,17 +21,19 @@ WORDS = Tokeniser.train(["a red heart", "a blue fish", "a red fish"] * 2, 100, 1
 TEXT = TextConfig(len(WORDS.vocabulary), 12, 16, 1, 2)
 
 
-def with_noise(net, seed=0):
-    """A network whose last layers are not zero."""
-    generator = torch.Generator().manual_seed(seed)
+def random_weights(net):
+    """A network whose weights are random, none zero, and the same every time."""
+    generator = torch.Generator().manual_seed(0)
     for weight in net.parameters():
-        weight.data += 0.05 * torch.randn(weight.shape, generator=generator)
+        weight.data = (
+            torch.randn(weight.shape, generator=generator) / max(8, weight[0].numel()) ** 0.5
+        )
     return net.eval().requires_grad_(False)
 
 
 def tiny_autoencoder(folder):
     """The path of an autoencoder of factor 8, 3 channels and 4 latent ones."""
-    net = with_noise(Autoencoder(AutoencoderConfig(widths=(8, 8, 8), blocks=(1, 1, 1))))
+    net = random_weights(Autoencoder(AutoencoderConfig(widths=(8, 8, 8), blocks=(1, 1, 1))))
     save(folder / "autoencoder.safetensors", Model("autoencoder", net))
     return folder / "autoencoder.safetensors"
 
@@ -43,7 +45,7 @@ def tiny_model(folder, kind="latent"):
         channels=4 if latent else 1, shuffle=1, widths=(8, 16), blocks=1, middle=1,
         attention=(1,), heads=2, embedding=16, context=16,
     )  # fmt: skip
-    net = with_noise(TextToImage(TextToImageConfig(unet, TEXT, 8 if latent else 16)))
+    net = random_weights(TextToImage(TextToImageConfig(unet, TEXT, 8 if latent else 16)))
     path = folder / f"{kind}.safetensors"
     autoencoder = str(tiny_autoencoder(folder)) if latent else None
     save(path, Model("text-to-image", net, WORDS, NoiseSchedule(), autoencoder))
@@ -53,5 +55,5 @@ def tiny_model(folder, kind="latent"):
 def tiny_clip(folder):
     """The path of a CLIP for pictures of 16×16."""
     config = CLIPConfig(TEXT, 16, (8, 8), 1, 8, 8, 2)
-    save(folder / "clip.safetensors", Model("clip", with_noise(CLIP(config)), WORDS))
+    save(folder / "clip.safetensors", Model("clip", random_weights(CLIP(config)), WORDS))
     return folder / "clip.safetensors"

@@ -58,6 +58,11 @@ def echo_card(name, about, size):
               help="Side of a crop, in pixels. [default: the preset's]")  # fmt: skip
 @click.option("--learning-rate", type=float, metavar="R",
               help="Largest learning rate. [default: the preset's]")  # fmt: skip
+@click.option("--scenes", type=click.FloatRange(0, 1), metavar="X",
+              help="For generate: the share of scenes that are drawn, beside the pictures of FOLDER. "
+                   "[default: 0]")  # fmt: skip
+@click.option("--autoencoder", metavar="NAME", shell_complete=weights_of("generate"),
+              help="For the preset latent: weights of the autoencoder. [default: autoencoder]")  # fmt: skip
 @click.option("--init", metavar="NAME", shell_complete=weights_of(),
               help="Weights to start from; see 'difffilter weights'.")  # fmt: skip
 @click.option("--resume", is_flag=True,
@@ -96,8 +101,12 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
     saved, done = _resumed(run) if resume else (None, 0)
     method = method or (saved.method if saved else TRAINED[0])
     usual = _usual_preset(method, preset)
-    if method == "generate" and "crop" in given:
-        raise ValueError(f"crop is {given['crop']}; expected none: pictures are not cropped")
+    settings = saved or PRESETS[preset or usual]
+    for name, value in given.items():
+        if getattr(settings, name, None) is None:
+            raise ValueError(
+                f"{name} is {value}; expected none: what is trained has no such setting"
+            )
     if saved:
         _check_resumed(run, saved, preset, given | {"method": method})
     config = None if resume else replace(PRESETS[preset or usual], **given)
@@ -150,8 +159,8 @@ def _check_resumed(run, saved, preset, given):
     from difffilter.training.presets import PRESETS
 
     check_unchanged(given, saved)
-    # The settings of a preset that have no option.
-    optional = {"steps", "batch", "crop", "learning_rate"}
+    # The settings of a preset that have an option.
+    optional = {"steps", "batch", "crop", "learning_rate", "scenes", "autoencoder"}
     expected = PRESETS.get(preset, saved)
     if expected.kind != saved.kind or any(
         value != getattr(saved, name)

@@ -209,7 +209,8 @@ def reverse_path(
         evaluation of `eps_theta` a step like DDIM. It needs ``eta=0``.
     spacing : {"t", "log"}, optional
         Steps evenly spaced in t, or in log σ̃ down to σ̃_1 and from there to 0. ``None``: ``"log"``
-        for DPM-Solver++, else ``"t"``. Only for a number of steps.
+        for DPM-Solver++, else ``"t"``. ``"t"`` suits DPM-Solver++ better where few steps start
+        from pure noise of the cosine schedule, whose σ̃_T is far larger. Only for a number of steps.
     generator : torch.Generator, optional
         Source of the noise, which is drawn on its device. ``None``: PyTorch's global one.
     clip : bool, default False
@@ -291,7 +292,7 @@ def path_of(
     t_start = float(schedule.step_of(sigma_tilde))
     if t_start == 0:
         raise ValueError("sigma_tilde is 0; expected a number > 0: a clean image has no way back")
-    if np.ndim(steps):
+    if steps is not None and np.ndim(steps):
         if spacing is not None:
             raise ValueError(f"spacing is {spacing!r}; expected None beside named steps")
         path = np.array([t_start, *cast(Sequence[float], steps)])

@@ -39,7 +39,7 @@ class UNetConfig:
         Attention heads, groups of the group normalisation, size of the time embedding.
     context : int, default 0
         Size of the tokens, of a text for instance, that the network looks at in the levels with
-        attention; 0: it takes none.
+        attention, and whose mean is added to the time embedding; 0: it takes none.
 
     Raises
     ------
@@ -260,12 +260,24 @@ class UNet(nn.Module):
         t : Tensor (B,)
             The step of each image, float32, not necessarily whole.
         context : Context, optional
-            Tokens of the size ``config.context``, which a network with that size needs.
+            Tokens of the size ``config.context``; ``None`` if that is 0.
 
         Returns
         -------
         Tensor (B, channels, H, W)
+
+        Raises
+        ------
+        ValueError
+            If the network needs a context and there is none, or the reverse, or the tokens are of
+            another size.
         """
+        size = 0 if context is None else context.tokens.shape[2]
+        if size != self.config.context:
+            given, needed = (
+                f"tokens of size {n}" if n else "None" for n in (size, self.config.context)
+            )
+            raise ValueError(f"context is {given}; expected {needed}")
         time = self.time(sinusoidal(t, self.config.embedding))  # (B, E)
         if self.context is not None and context is not None:
             time = time + self.context(context.mean())

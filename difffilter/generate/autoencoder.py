@@ -40,8 +40,9 @@ class AutoencoderConfig:
 
     Raises
     ------
-    TypeError, ValueError
-        If a number is below 1, `groups` does not divide a width, or the levels differ in number.
+    ValueError
+        If a number is below 1, `groups` does not divide a width, or `blocks` and `widths` differ in
+        length.
     """
 
     channels: int = 3
@@ -60,7 +61,7 @@ class AutoencoderConfig:
             raise ValueError(f"widths is {self.widths}; expected multiples of groups={self.groups}")
         if len(self.blocks) != len(self.widths) or any(b < 1 for b in self.blocks):
             raise ValueError(
-                f"blocks is {self.blocks}; expected {len(self.widths)} numbers of at least 1, as widths"
+                f"blocks is {self.blocks}; expected {len(self.widths)} numbers ≥ 1, one for each width"
             )
 
     @property
@@ -158,7 +159,13 @@ class Autoencoder(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and log σ² of the latents (B, latent, H/8, W/8) of images in [−1, 1], not scaled."""
+        """Mean and log σ² of the latents of images in [−1, 1], not scaled: as `encode` is shaped."""
+        factor = self.config.factor
+        if x.shape[2] % factor or x.shape[3] % factor:  # of which the network would drop the rest
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}; expected a height and a width that are multiples of "
+                f"{factor}"
+            )
         mean, log_variance = self.encoder(x).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCE)
 
@@ -173,6 +180,11 @@ class Autoencoder(nn.Module):
         Returns
         -------
         Tensor (B, latent, H/factor, W/factor)
+
+        Raises
+        ------
+        ValueError
+            If `factor` does not divide H or W.
         """
         return self.scale * self.moments(x)[0]
 

@@ -16,8 +16,8 @@ from difffilter.generate.text import TextConfig, TextEncoder
 
 __all__ = ["CLIP", "CLIPConfig", "contrastive_loss"]
 
-# The largest factor of the cosines, 1/τ, as Radford et al. limit it.
-STEEPEST = 100.0
+# The largest log 1/τ: Radford et al. limit the factor of the cosines to 100.
+STEEPEST = math.log(100)
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class CLIPConfig:
 
     Raises
     ------
-    TypeError, ValueError
-        If a number is below 1, a width is not a multiple of `groups`, or `size` is not one of the
-        factor between pixels and the coarsest level.
+    ValueError
+        If a number is below 1, a width is not a multiple of `groups`, `heads` does not divide the last
+        width, or `size` is not a multiple of `factor`.
     """
 
     text: TextConfig = field(default_factory=TextConfig)
@@ -61,6 +61,10 @@ class CLIPConfig:
             check_whole(name, getattr(self, name), least=1)
         if not self.widths or any(w < 1 or w % self.groups for w in self.widths):
             raise ValueError(f"widths is {self.widths}; expected multiples of groups={self.groups}")
+        if self.widths[-1] % self.heads:
+            raise ValueError(
+                f"heads is {self.heads}; expected a divisor of the last width {self.widths[-1]}"
+            )
         if self.size % self.factor:
             raise ValueError(f"size is {self.size}; expected a multiple of {self.factor}")
 
@@ -139,10 +143,13 @@ class CLIP(nn.Module):
     @property
     def steepness(self) -> Tensor:
         """1/τ."""
-        return self.log_steepness.exp().clamp(max=STEEPEST)
+        return self.log_steepness.clamp(max=STEEPEST).exp()
 
     def embed_images(self, x: Tensor) -> Tensor:
         """Unit vectors (B, m) of pictures (B, 3, size, size) in [−1, 1]."""
+        size = self.config.size
+        if x.shape[2:] != (size, size):
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (B, 3, {size}, {size})")
         return F.normalize(self.image(x), dim=1)
 
     def embed_texts(self, ids: Tensor) -> Tensor:
@@ -151,6 +158,10 @@ class CLIP(nn.Module):
 
     def forward(self, x: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Embeddings of pictures and of texts, and 1/τ."""
+        if self.training:
+            # The parameter itself is held: beyond the limit it would have no gradient to come back.
+            with torch.no_grad():
+                self.log_steepness.clamp_(max=STEEPEST)
         return self.embed_images(x), self.embed_texts(ids), self.steepness
 
 
@@ -177,8 +188,8 @@ def contrastive_loss(
     Examples
     --------
     >>> import torch
-    >>> float(contrastive_loss(torch.eye(2), torch.eye(2), torch.tensor(100.0)))
-    0.0
+    >>> contrastive_loss(torch.eye(2), torch.eye(2), torch.tensor(3.0))
+    tensor(0.0486)
     """
     logits = steepness * images.float() @ texts.float().T
     target = torch.eye(len(images), device=logits.device)

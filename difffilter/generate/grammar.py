@@ -62,7 +62,7 @@ class Caption:
     Attributes
     ----------
     text : str
-        Lower-case words with single spaces between them, no punctuation.
+        At most 25 lower-case words with single spaces between them, no punctuation.
     things : tuple of Mention
         In the scene's order, not the sentence's.
     relation : str or None

@@ -43,7 +43,7 @@ def classifier_free(
     Raises
     ------
     TypeError, ValueError
-        If `scale` is below 0 or `rescale` is outside [0, 1].
+        If `scale` is below 0, or `rescale` is outside [0, 1].
 
     References
     ----------
@@ -121,10 +121,11 @@ def classifier_guided(
     check_number("scale", scale, least=0)
 
     def guided(x: Tensor, t: Tensor) -> Tensor:
-        alpha_bar = torch.as_tensor(schedule.alpha_bar(t.double().cpu().numpy()))
-        alpha_bar = alpha_bar.reshape(-1, *[1] * (x.ndim - 1)).to(x)
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
+        # Samplers mostly run without gradients. Tensors of inference mode never have any; copies do.
+        with torch.inference_mode(False), torch.enable_grad():
+            x, t = x.detach().clone().requires_grad_(), t.detach().clone()
+            alpha_bar = torch.as_tensor(schedule.alpha_bar(t.double().cpu().numpy()))
+            alpha_bar = alpha_bar.reshape(-1, *[1] * (x.ndim - 1)).to(x)
             eps = eps_theta(x, t)
             x0 = (x - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
             (gradient,) = torch.autograd.grad(log_probability(x0).sum(), x)
@@ -147,7 +148,7 @@ def clip_guided(
     eps_theta : callable
         ε_θ, which can be differentiated.
     embed : callable
-        f: the embedding (B, m) of pictures (B, ...) in [−1, 1], or of latents.
+        f: unit vectors (B, m) of pictures (B, ...) in [−1, 1], or of latents.
     text : Tensor (m,) or (B, m)
         g(c): unit vectors.
     scale : float
@@ -172,9 +173,13 @@ def clip_guided(
     --------
     >>> import torch
     >>> guided = clip_guided(
-    ...     lambda x, t: 0 * x, lambda x0: x0, torch.tensor([1.0, 0.0]), 1.0, NoiseSchedule()
+    ...     lambda x, t: 0 * x,
+    ...     lambda x0: torch.nn.functional.normalize(x0, dim=1),
+    ...     torch.tensor([1.0, 0.0]),
+    ...     1.0,
+    ...     NoiseSchedule(),
     ... )
-    >>> bool(guided(torch.zeros(1, 2), torch.tensor([500.0]))[0, 0] < 0)
-    True
+    >>> guided(torch.ones(1, 2), torch.tensor([500.0])).sign()
+    tensor([[-1.,  1.]])
     """
     return classifier_guided(eps_theta, lambda x0: (embed(x0) * text).sum(dim=-1), scale, schedule)

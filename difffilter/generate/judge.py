@@ -33,9 +33,9 @@ class JudgeConfig:
 
     Raises
     ------
-    TypeError, ValueError
-        If there is no question, one has fewer than two answers, a number is below 1, or a width is
-        not a multiple of `groups`.
+    ValueError
+        If there is no question, one is a str or has fewer than two answers, a number is below 1, or a
+        width is not a multiple of `groups`.
     """
 
     questions: tuple[tuple[str, ...], ...]
@@ -45,15 +45,15 @@ class JudgeConfig:
     groups: int = 8
 
     def __post_init__(self) -> None:
+        if not self.questions or any(isinstance(e, str) or len(e) < 2 for e in self.questions):
+            raise ValueError(
+                f"questions is {self.questions}; expected one or more tuples of at least two answers"
+            )
         # A config read from JSON has lists.
         object.__setattr__(self, "questions", tuple(tuple(each) for each in self.questions))
         object.__setattr__(self, "widths", tuple(self.widths))
         for name in ("channels", "blocks", "groups"):
             check_whole(name, getattr(self, name), least=1)
-        if not self.questions or any(len(answers) < 2 for answers in self.questions):
-            raise ValueError(
-                f"questions is {self.questions}; expected one or more, of at least two answers"
-            )
         if not self.widths or any(w < 1 or w % self.groups for w in self.widths):
             raise ValueError(f"widths is {self.widths}; expected multiples of groups={self.groups}")
 

@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.generate.grammar import Caption, Mention
-from difffilter.generate.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, SIZES, Scene
+from difffilter.generate.scenes import (
+    BACKGROUNDS,
+    COLOURS,
+    PLACES,
+    SHAPES,
+    SIZES,
+    Scene,
+    relation_of,
+)
 
 __all__ = ["QUESTIONS", "Reading", "Verdict", "answers_of", "reading_of", "verdict", "windows"]
 
@@ -19,8 +27,8 @@ QUESTIONS = (("empty", *COLOURS), SHAPES, SIZES, BACKGROUNDS)
 # The answer to a question that does not arise.
 NONE = -1
 
-# Height and width of the window around a cell's centre, in pixels; a cell has a third of 64.
-WINDOW = 32
+# Height and width, in pixels, of a picture and of the window around a cell's centre.
+PICTURE, WINDOW = 64, 32
 
 
 def windows(picture: NDArray) -> dict[str, NDArray]:
@@ -34,12 +42,19 @@ def windows(picture: NDArray) -> dict[str, NDArray]:
     -------
     dict of str to ndarray (32, 32, C)
         By the cell's place; pixels beyond the picture repeat its border.
+
+    Raises
+    ------
+    ValueError
+        If the picture is of another size.
     """
-    size, half = len(picture), WINDOW // 2
+    if picture.ndim != 3 or picture.shape[:2] != (PICTURE, PICTURE):
+        raise ValueError(f"picture has shape {picture.shape}; expected ({PICTURE}, {PICTURE}, C)")
+    half = WINDOW // 2
     wide = np.pad(picture, [(half, half), (half, half), (0, 0)], mode="edge")
     found = {}
     for number, place in enumerate(PLACES):
-        top, left = (round(size * (2 * k + 1) / 6) for k in divmod(number, 3))
+        top, left = (round(PICTURE * (2 * k + 1) / 6) for k in divmod(number, 3))
         found[place] = wide[top : top + WINDOW, left : left + WINDOW]
     return found
 
@@ -74,12 +89,12 @@ class Reading:
 
 
 def reading_of(answers: Mapping[str, tuple[int, int, int, int]]) -> Reading:
-    """The things that the answers for each cell tell of; the background is that of most cells."""
-    things = [
-        Mention(COLOURS[colour - 1], SHAPES[shape], SIZES[size], place)
-        for place, (colour, shape, size, _) in answers.items()
-        if colour > 0
-    ]
+    """The things that the answers for all cells tell of; the background is that of most."""
+    things = []
+    for place in PLACES:
+        colour, shape, size, _ = answers[place]
+        if colour > 0:
+            things.append(Mention(COLOURS[colour - 1], SHAPES[shape], SIZES[size], place))
     votes = np.bincount([background for *_, background in answers.values()])
     return Reading(tuple(things), BACKGROUNDS[int(votes.argmax())])
 
@@ -119,7 +134,8 @@ def verdict(reading: Reading, said: Caption) -> Verdict:
     Returns
     -------
     Verdict
-        Where things are missing or wrong, nothing that is stated about them is right.
+        Where a thing is missing, nothing that is stated about it is right. One too many makes `things`
+        wrong, and nothing else.
 
     Examples
     --------
@@ -142,18 +158,14 @@ def verdict(reading: Reading, said: Caption) -> Verdict:
 
     relation = None
     if said.relation is not None:
-        relation = right and related(*found) == said.relation
+        first, second = found
+        relation = related(first, second) == said.relation
     background = None if said.background is None else reading.background == said.background
     return Verdict(right, all_right("size"), all_right("place"), background, relation)
 
 
 def related(first: Mention | None, second: Mention | None) -> str | None:
-    """The relation of two things, if they have one."""
+    """The relation of two things, if both are there and have one."""
     if first is None or second is None or first.place is None or second.place is None:
         return None
-    (row, column), (other_row, other_column) = (
-        divmod(PLACES.index(place), 3) for place in (first.place, second.place)
-    )
-    if column == other_column and row < other_row:
-        return "above"
-    return "left of" if row == other_row and column < other_column else None
+    return relation_of(first.place, second.place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -30,7 +31,7 @@ RADII = {"small": 4.5, "medium": 7.0, "large": 9.5}
 # How far a rendered thing may be from its nominal self.
 SHIFT = 1.5  # pixels of a picture 64 wide; less if the thing would leave its cell
 GROWTH = 0.08
-TURN = np.radians(6)
+TURN = math.radians(6)
 TINT = 8  # of 255, in each of red, green and blue
 
 SAMPLES = 4  # along each side of a pixel
@@ -50,22 +51,22 @@ def square(x: NDArray, y: NDArray) -> NDArray:
 def triangle(x: NDArray, y: NDArray) -> NDArray:
     """An equilateral triangle with a circumradius of 1.05, of area 1.43."""
     y = y + 0.25 * 1.05  # centres its height
-    return (y >= -0.525) & (np.sqrt(3) * abs(x) + y <= 1.05)
+    return (y >= -0.525) & (math.sqrt(3) * abs(x) + y <= 1.05)
 
 
 def star(x: NDArray, y: NDArray) -> NDArray:
     """Five points at a distance of 1, five notches at 0.5; of area 1.47."""
-    # Each edge is a line r·cos(angle − normal) = cos(normal), for angles from a point to a notch.
-    normal = np.arctan2(1 - 0.5 * np.cos(np.pi / 5), 0.5 * np.sin(np.pi / 5))
-    fifths = np.arctan2(x, y) / np.float32(2 * np.pi / 5)
-    angle = np.float32(2 * np.pi / 5) * abs(fifths - np.rint(fifths))
-    return np.sqrt(x * x + y * y) * np.cos(angle - np.float32(normal)) <= np.float32(np.cos(normal))
+    # Between a point and a notch, the edge is the line r·cos(angle − normal) = cos(normal).
+    normal = math.atan2(1 - 0.5 * math.cos(math.pi / 5), 0.5 * math.sin(math.pi / 5))
+    fifths = np.arctan2(x, y) / (2 * math.pi / 5)
+    angle = 2 * math.pi / 5 * abs(fifths - np.rint(fifths))
+    return np.sqrt(x * x + y * y) * np.cos(angle - normal) <= math.cos(normal)
 
 
 def heart(x: NDArray, y: NDArray) -> NDArray:
     """A square of side 1.12 on its corner and half a circle on each upper side, of area 2.24."""
     x, y = abs(x), y + 0.082  # centres its height
-    corner, middle = 0.56 * np.sqrt(2), 0.56 / np.sqrt(2)
+    corner, middle = 0.56 * math.sqrt(2), 0.56 / math.sqrt(2)
     return (x + abs(y) <= corner) | ((x - middle) ** 2 + (y - middle) ** 2 <= 0.56**2)
 
 
@@ -111,23 +112,20 @@ def coverage(
         stop = min(int(middle + radius) + 1, size)
         window.append(slice(start, stop))
         samples = start + (np.arange((stop - start) * SAMPLES, dtype=np.float32) + 0.5) / SAMPLES
-        axes.append((samples - np.float32(middle)) / np.float32(radius))
+        axes.append((samples - float(middle)) / radius)
     down, right = axes[0][:, None], axes[1][None]
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    cos, sin = math.cos(angle), math.sin(angle)
     inside = INSIDE[shape](cos * right - sin * down, -cos * down - sin * right)
     height, width = (extent // SAMPLES for extent in inside.shape)
     # Rows first, which is faster than both at once.
     counts = inside.view(np.uint8).reshape(height, SAMPLES, -1).sum(1, dtype=np.uint8)
     counts = counts.reshape(height, width, SAMPLES).sum(2, dtype=np.uint8)
-    return (window[0], window[1]), counts / np.float32(SAMPLES**2)
+    return (window[0], window[1]), counts.astype(np.float32) / SAMPLES**2
 
 
-# The textures: 0 is light, 1 is dark; u and v are coordinates in periods, `sharpness` is the period in
-# pixels. Edges are a pixel wide.
-def wave(u: NDArray, sharpness: float) -> NDArray:
-    """A square wave of period 1."""
-    sine = np.sin(np.float32(2 * np.pi) * u)
-    return np.clip(0.5 + np.float32(sharpness / (2 * np.pi)) * sine, 0, 1)
+def wave(u: NDArray, period: float) -> NDArray:
+    """A square wave from 0 to 1, of u in periods, with edges as wide as a pixel."""
+    return np.clip(0.5 + period / (2 * math.pi) * np.sin(2 * math.pi * u), 0, 1)
 
 
 def texture(background: str, size: int, rng: np.random.Generator) -> NDArray:
@@ -137,14 +135,14 @@ def texture(background: str, size: int, rng: np.random.Generator) -> NDArray:
     if background == "plain":
         return np.full((size, size), light, np.float32)
     if background == "grainy":
-        # Sums of 2×2 white values: grains two pixels wide.
+        # Sums of 2×2 values of white noise: grains two pixels wide.
         white = rng.standard_normal((size + 1, size + 1), np.float32)
         white = white[1:] + white[:-1]
         return (light - contrast / 2) + contrast / 9 * (white[:, 1:] + white[:, :-1])
     period = rng.uniform(*((10, 15) if background == "checked" else (7, 11))) * size / 64
     angle = rng.uniform(0, np.pi)
-    pixels = np.arange(size, dtype=np.float32) / np.float32(period)
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    pixels = (np.arange(size, dtype=np.float32) + 0.5) / period
+    cos, sin = math.cos(angle), math.sin(angle)
     start = rng.random(2, np.float32)
     u = start[0] + cos * pixels + sin * pixels[:, None]
     v = start[1] + cos * pixels[:, None] - sin * pixels
@@ -156,14 +154,14 @@ def texture(background: str, size: int, rng: np.random.Generator) -> NDArray:
     else:
         u, v = u - np.rint(u), v - np.rint(v)  # from the centre of the nearest dot
         r = np.sqrt(u * u + v * v)
-        dark = np.clip((0.3 - r) * np.float32(period) + 0.5, 0, 1)
-    return np.float32(light) - np.float32(contrast) * dark
+        dark = np.clip((0.3 - r) * period + 0.5, 0, 1)
+    return light - contrast * dark
 
 
 def render(scene: Scene, rng: np.random.Generator, *, size: int = 64) -> NDArray:
     """Draw the picture of a scene.
 
-    What the scene leaves open is random: the greys and the frequency of the background; for each
+    What the scene leaves open is random: the greys and the pattern of the background, and for each
     thing a shift of up to 1.5 pixels (of 64), a change of size of up to 8 %, a turn of up to 6° and a
     slight change of colour. A thing stays in its cell of the 3×3 grid.
 

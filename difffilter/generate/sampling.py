@@ -21,6 +21,7 @@ from difffilter.devices import find_device
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
 from difffilter.generate.guidance import classifier_free
+from difffilter.generate.text import trimmed
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
 
@@ -50,7 +51,7 @@ def images(
     prompt : str
         Such as "a green frog" or "a small red circle above a blue star"; "" for any picture.
     n : int, default 1
-        Number of pictures. Each follows from `seed` and its number alone.
+        Number of pictures. Each follows from `seed` and its number alone, but for rounding.
     model : str or Path, default "latent"
         Weights: a name in `available`, or a file.
     guidance : float, default 4
@@ -145,7 +146,7 @@ def path(
     own = find_device(device)
 
     def predictor(text: str) -> Any:
-        ids = torch.from_numpy(words.encode_all([text] * n)).to(own)
+        ids = trimmed(words.encode_all([text] * n)).to(own)
         return net.given(ids)
 
     with torch.inference_mode():

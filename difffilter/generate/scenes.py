@@ -1,8 +1,8 @@
-"""Scenes of one or two coloured shapes: data on which a small text-to-image model is judged.
+"""Scenes of one or two coloured shapes, on which a small text-to-image model is trained and judged.
 
-Which colours go with which shapes, and which shape is above or left of which, follows from a scene,
-so that a generated picture can be scored for composition. A fixed fifth of those combinations is held
-out of training: a model that draws a held-out one has learned its parts and put them together.
+A scene says which colour goes with which shape, and which shape is above or left of which, so that a
+generated picture can be scored for composition. A fixed fifth of these combinations is held out of
+training: a model that draws one of them has learned the parts and put them together.
 """
 
 from __future__ import annotations
@@ -133,10 +133,8 @@ class Scene:
         """The relation of the first thing to the second, one of `RELATIONS`; None for one thing."""
         if len(self.things) == 1:
             return None
-        (row, column), (other_row, other_column) = (thing.cell for thing in self.things)
-        if column == other_column and row < other_row:
-            return "above"
-        return "left of" if row == other_row and column < other_column else None
+        first, second = self.things
+        return relation_of(first.place, second.place)
 
     @property
     def held_out(self) -> tuple[tuple[str, ...], ...]:
@@ -156,6 +154,16 @@ class Scene:
             triple = (self.things[0].shape, self.relation, self.things[1].shape)
             found += [triple] if triple in HELD_OUT_TRIPLES else []
         return tuple(found)
+
+
+def relation_of(first: str, second: str) -> str | None:
+    """The relation of a place to another, one of `RELATIONS`, if they have one."""
+    (row, column), (other_row, other_column) = (
+        divmod(PLACES.index(place), 3) for place in (first, second)
+    )
+    if column == other_column and row < other_row:
+        return "above"
+    return "left of" if row == other_row and column < other_column else None
 
 
 def draw_scene(rng: np.random.Generator, *, unseen: bool | None = False) -> Scene:

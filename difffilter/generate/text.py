@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from difffilter.checks import check_whole
 from difffilter.ddpm.unet import Context
 from difffilter.generate.tokens import PAD
 
-__all__ = ["TextConfig", "TextEncoder"]
+__all__ = ["TextConfig", "TextEncoder", "trimmed"]
+
+# Padding is cut to a multiple of this, so that a network is compiled for few lengths.
+MULTIPLE = 8
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TextConfig:
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         If a number is below 1, or `heads` does not divide `width`.
     """
 
@@ -92,7 +96,38 @@ class TextEncoder(nn.Module):
         -------
         Context
             Tokens (B, L, width).
+
+        Raises
+        ------
+        ValueError
+            If the texts are too long.
         """
+        if ids.shape[1] > self.config.length:
+            raise ValueError(
+                f"ids has shape {tuple(ids.shape)}; expected at most {self.config.length} tokens a text"
+            )
         mask = ids != PAD
         embedded = self.tokens(ids) + self.places[: ids.shape[1]]
         return Context(self.norm(self.layers(embedded, src_key_padding_mask=~mask)), mask)
+
+
+def trimmed(ids: NDArray) -> Tensor:
+    """Tokens without the columns that are padding in every text.
+
+    Parameters
+    ----------
+    ids : int64 ndarray (B, L)
+
+    Returns
+    -------
+    int64 Tensor (B, M)
+        M ≤ L, a multiple of 8 unless it is L.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> trimmed(np.array([[1, 5, 2] + 29 * [0]])).shape
+    torch.Size([1, 8])
+    """
+    longest = int((ids != PAD).sum(axis=1).max())
+    return torch.from_numpy(ids[:, : -(-longest // MULTIPLE) * MULTIPLE])

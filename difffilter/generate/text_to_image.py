@@ -33,8 +33,8 @@ class TextToImageConfig:
 
     Raises
     ------
-    TypeError, ValueError
-        If `size` is not a multiple of what the U-Net needs, or the widths differ.
+    ValueError
+        If `size` is not a multiple of ``unet.multiple``, or ``unet.context`` is not ``text.width``.
     """
 
     unet: UNetConfig = field(default_factory=lambda: LATENT)
@@ -45,7 +45,7 @@ class TextToImageConfig:
         check_whole("size", self.size, least=1)
         if self.size % self.unet.multiple:
             raise ValueError(
-                f"size is {self.size}; expected a multiple of {self.unet.multiple}, as unet is"
+                f"size is {self.size}; expected a multiple of unet.multiple={self.unet.multiple}"
             )
         if self.unet.context != self.text.width:
             raise ValueError(

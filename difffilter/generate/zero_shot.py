@@ -14,6 +14,7 @@ from torch import Tensor
 
 from difffilter.generate import weights
 from difffilter.generate.clip import CLIP
+from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 from difffilter.image import as_float
 
@@ -63,7 +64,7 @@ def similarity(
     net, words = load(str(model))
     with torch.inference_mode():
         of_image = net.embed_images(as_input(image, net.config.size))
-        of_texts = net.embed_texts(torch.from_numpy(words.encode_all(list(texts))))
+        of_texts = net.embed_texts(trimmed(words.encode_all(list(texts))))
         return (of_texts @ of_image[0]).numpy()
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from difffilter.generate import weights
 from difffilter.generate.clip import CLIP, contrastive_loss
+from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 from difffilter.training.autoencoder import stacked
 from difffilter.training.loss import Loss
@@ -45,7 +46,7 @@ class ContrastiveLoss(Loss[CLIPTraining]):
             *(self.data.draw(rng, varied=True) for _ in range(self.config.batch)), strict=True
         )
         x = stacked(list(pictures)).to(self.device, memory_format=torch.channels_last)
-        ids = torch.from_numpy(self.tokeniser.encode_all(captions)).to(self.device)
+        ids = trimmed(self.tokeniser.encode_all(captions)).to(self.device)
         same = (ids[:, None] == ids[None]).all(dim=2)
         images, texts, steepness = self.forward(x, ids)
         return contrastive_loss(images, texts, steepness, same)
@@ -60,7 +61,7 @@ def score(state: TrainingState, pictures: Pictures) -> float:
         with torch.inference_mode():
             cosines = (
                 net.embed_images(images.to(device))
-                @ net.embed_texts(torch.from_numpy(words.encode_all(captions)).to(device)).T
+                @ net.embed_texts(trimmed(words.encode_all(captions)).to(device)).T
             )
         nearest = cosines.argmax(dim=1).tolist()
         recalls.append(np.mean([captions[i] == captions[k] for i, k in enumerate(nearest)]))

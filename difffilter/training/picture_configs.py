@@ -34,7 +34,7 @@ class PictureTraining(RunConfig):
 
     Parameters
     ----------
-    scenes : float, default 0.5
+    scenes : float, default 0
         The share of scenes that are drawn among the pictures; the others are those of the folder.
     steps : int, default 10 000
         Length of the run; the learning rate falls to 0 along a cosine that ends here.
@@ -62,7 +62,7 @@ class PictureTraining(RunConfig):
 
     method: ClassVar[str] = "generate"
 
-    scenes: float = 0.5
+    scenes: float = 0.0
     steps: int = 10_000
     batch: int = 32
     learning_rate: float = 3e-3

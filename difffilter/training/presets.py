@@ -62,11 +62,11 @@ PRESETS: dict[str, RunConfig] = {
     "convex-color": ConvexConfig(
         channels=3, banks=(BankConfig(1, 3, 8), BankConfig(2, 6, 20), BankConfig(4, 12, 20))
     ),
-    "autoencoder": AutoencoderTraining(steps=8_000, batch=16, scenes=0.3),
+    "autoencoder": AutoencoderTraining(steps=8_000, batch=16),
     "clip": CLIPTraining(steps=8_000, batch=128),
     "latent": TextToImageTraining(autoencoder="autoencoder", steps=20_000, batch=64),
     "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
-    "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64, scenes=0.0),
+    "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
     "judge-scenes": JudgeTraining(steps=4_000, batch=64),
     "judge-groups": JudgeTraining(steps=4_000, subject="groups"),
 }

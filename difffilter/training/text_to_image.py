@@ -18,6 +18,7 @@ from difffilter.generate.autoencoder import Autoencoder
 from difffilter.generate.grammar import caption
 from difffilter.generate.rendering import render
 from difffilter.generate.scenes import Scene, draw_scene
+from difffilter.generate.text import trimmed
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
 from difffilter.training.autoencoder import stacked
@@ -159,7 +160,7 @@ def examples(
     dropped = rng.random(count) < config.dropped
     texts = ["" if empty else text for (_, text), empty in zip(drawn, dropped, strict=True)]
     t = rng.uniform(1, config.schedule.T, count)
-    ids = torch.from_numpy(words.encode_all(texts))
+    ids = trimmed(words.encode_all(texts))
     return torch.stack([picture for picture, _ in drawn]), ids, t, int(rng.integers(2**63))
 
 

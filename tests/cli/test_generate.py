@@ -66,7 +66,7 @@ def test_generate_tells_words_that_the_model_never_saw(models):
         (["--pipeline", "nowhere", "--gif", "a.gif"], "--gif is not for --pipeline"),
         (["--pipeline", "nowhere", "--model", "latent"], "--model is not for --pipeline"),
         (["--model", "pixel.safetensors", "--gif", "a.mp4"], "a.mp4"),
-        (["--guidance", "-1", "--model", "pixel.safetensors"], "guidance is -1.0; expected a number ≥ 0"),
+        (["--guidance", "-1", "--model", "pixel.safetensors"], "guidance is -1.0; expected a finite number"),
     ],
 )  # fmt: skip
 def test_generate_refuses(models, arguments, message):

@@ -57,8 +57,6 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "autoencoder, clip, latent, pixel, fashion, judge-scenes, judge-groups, or --method learned\n"),
         (["--preset", "clip"], "preset is 'clip'; expected one of gray-small, color-small, gray-real, "
          "color-real, gray-base, color-base, or --method generate\n"),
-        (["-m", "generate", "--preset", "clip", "--crop", 32], "crop is 32; expected none: pictures are "
-         "not cropped\n"),
         (["-m", "generate"], "no captions.jsonl or captions.csv in .\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
          "one of convex-color, convex-gray, deep-color, deep-gray"),
@@ -71,13 +69,24 @@ def test_presets_and_weights_belong_to_a_method(folder, options, message):
     assert error.startswith(f"error: {message}")
 
 
-def test_a_preset_of_another_kind_contradicts_the_run():
+@pytest.mark.parametrize(
+    ("saved", "preset"),
+    [
+        ("deep-gray", "convex-gray"),
+        ("clip", "pixel"),
+        ("pixel", "latent"),
+        ("pixel", "fashion"),
+        ("judge-scenes", "judge-groups"),
+    ],
+)
+def test_another_preset_contradicts_the_run(saved, preset):
     from difffilter.training import PRESETS
 
+    train._check_resumed("run", PRESETS[saved], saved, {})
     with pytest.raises(
-        ValueError, match=r"^preset is convex-gray; expected that of the run run, or none$"
+        ValueError, match=rf"^preset is {preset}; expected that of the run run, or none$"
     ):
-        train._check_resumed("run", PRESETS["deep-gray"], "convex-gray", {})
+        train._check_resumed("run", PRESETS[saved], preset, {})
 
 
 @pytest.fixture
@@ -240,7 +249,8 @@ def test_text_to_image_resumes_with_the_same_options_or_none(emoji):
     for given, message in (
         (["--batch", 4], "batch is 4; expected 3, as in the run that is resumed, of which only"),
         (["--preset", "pixel"], "preset is pixel; expected that of the run run, or none"),
-        (["--crop", 32], "crop is 32; expected none: pictures are not cropped"),
+        (["--scenes", 0.5], "scenes is 0.5; expected 0.0, as in the run that is resumed, of which"),
+        (["--crop", 32], "crop is 32; expected none: what is trained has no such setting"),
         (["-m", "ddpm"], "method is ddpm; expected generate, as in the run that is resumed, of"),
     ):
         assert invoke_error(*run, *given, cwd=emoji).startswith(f"error: {message}")
@@ -273,3 +283,16 @@ def test_weights_of_text_to_image_are_listed(emoji, monkeypatch):
     after = lines[lines.index("generate") + 1 :]
     assert len(after) == 1
     assert re.fullmatch(r"  mine {16}Squares \(\d+ kB\)", after[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["-m", "generate", "--crop", 64], "crop is 64"),
+        (["-m", "generate", "--autoencoder", "mine"], "autoencoder is mine"),
+        (["--scenes", 0.5], "scenes is 0.5"),
+    ],
+)
+def test_settings_belong_to_a_preset(folder, options, name):
+    error = invoke_error("train", ".", "-o", "run", *options, cwd=folder)
+    assert error == f"error: {name}; expected none: what is trained has no such setting\n"

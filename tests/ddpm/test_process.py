@@ -4,9 +4,12 @@ If x_0 ~ N(μ, C) then x_t ~ N(√ᾱ_t μ, ᾱ_t C + (1 − ᾱ_t) I), and ever
 of a DDPM can be written down.
 """
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from mixtures import LINE
 
 from difffilter.ddpm.process import (
     add_noise,
@@ -181,3 +184,95 @@ def test_bad_options_are_refused(noisy, argument, options):
 def test_noise_there_is_no_way_back_from_is_refused(noisy, sigma):
     with pytest.raises(ValueError, match="sigma_tilde"):
         reverse(eps_theta, noisy, sigma, SCHEDULE)
+
+
+DPM = {"solver": "dpm++", "eta": 0}
+
+
+def test_dpm_solver_is_of_second_order(noisy):
+    """Before its last step, to 0, against the exact flow to the same σ̃."""
+    sigma = 0.5
+    values, axes = torch.linalg.eigh(COVARIANCE)
+
+    def error(n):
+        path = list(reverse_path(eps_theta, noisy, sigma, SCHEDULE, steps=n + 1, **DPM))
+        end, y = path[-2]
+        scale = torch.diag(((values + end**2) / (values + sigma**2)).sqrt())
+        return (y - MEAN - (noisy - MEAN) @ axes @ scale @ axes.T).abs().max().item()
+
+    errors = [error(n) for n in (40, 80, 160)]
+    assert errors[2] < 2e-4
+    np.testing.assert_allclose(np.array(errors[:2]) / errors[1:], 4, rtol=0.1)
+
+
+@pytest.mark.parametrize("sigma", [1.0, float(SCHEDULE.sigma_tilde(1000))])
+@pytest.mark.parametrize(("steps", "share"), [(10, 0.8), (20, 0.4)])
+def test_dpm_solver_is_more_accurate_than_ddim_with_as_many_steps(sigma, steps, share):
+    """Root mean square of the error at 0, on a mixture of Gaussians; DDIM with its better steps."""
+    y = (0.5 + sigma) * torch.randn((500, 1), generator=generator(), dtype=torch.float64)
+    mixture, end = LINE.predictor(SCHEDULE), LINE.flow(y, sigma)
+
+    def error(**options):
+        x0 = reverse(mixture, y, sigma, SCHEDULE, steps=steps, eta=0, **options)
+        return (x0 - end).square().mean().sqrt().item()
+
+    ddim = min(error(spacing=spacing) for spacing in ("t", "log"))
+    assert error(solver="dpm++") < share * ddim
+
+
+def test_dpm_solver_starts_as_ddim_does(noisy):
+    def path(**options):
+        return list(reverse_path(eps_theta, noisy, 0.3, SCHEDULE, spacing="log", **options))
+
+    torch.testing.assert_close(path(steps=1, **DPM), path(steps=1, eta=0))
+    dpm, ddim = path(steps=3, **DPM), path(steps=3, eta=0)
+    torch.testing.assert_close(dpm[0], ddim[0])
+    assert not torch.allclose(dpm[1][1], ddim[1][1])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"eta": 0}, "t"),
+        ({"eta": 0, "spacing": "log"}, "log"),
+        (DPM, "log"),
+        ({**DPM, "spacing": "t"}, "t"),
+    ],
+)
+def test_spacing_of_the_steps(noisy, options, expected):
+    path = reverse_path(eps_theta, noisy, 0.3, SCHEDULE, steps=4, **options)
+    evenly = {
+        "t": SCHEDULE.sigma_tilde(np.linspace(SCHEDULE.step_of(0.3), 0, 5)),
+        "log": SCHEDULE.levels(0.3, 4),
+    }
+    np.testing.assert_allclose([sigma for sigma, _ in path], evenly[expected][1:], rtol=1e-9)
+
+
+def test_dpm_solver_takes_named_steps_and_as_many_as_in_training_by_default(noisy):
+    named = reverse_path(eps_theta, noisy, 0.3, SCHEDULE, steps=[40, 10, 0], **DPM)
+    assert [s for s, _ in named] == pytest.approx(SCHEDULE.sigma_tilde([40, 10, 0]))
+    by_default = list(reverse_path(eps_theta, noisy, 0.3, SCHEDULE, **DPM))
+    assert len(by_default) == round(float(SCHEDULE.step_of(0.3)))
+
+
+def test_dpm_solver_ends_within_the_range_with_clip():
+    y = torch.full((1, 4), 9.0)
+    end = reverse(lambda x, t: torch.zeros_like(x), y, 2.0, SCHEDULE, steps=5, clip=True, **DPM)
+    assert torch.equal(end, torch.ones(1, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "dpm++"}, "eta is 1.0; expected 0 for solver='dpm++', which adds no noise"),
+        (
+            {"solver": "dpm"},
+            "solver is 'dpm'; expected one of ddim, dpm++; did you mean 'dpm++'?",
+        ),
+        ({"spacing": "logt"}, "spacing is 'logt'; expected one of t, log; did you mean 'log'?"),
+        ({"spacing": "t", "steps": [9, 0]}, "spacing is 't'; expected None beside named steps"),
+    ],
+)
+def test_bad_solvers_and_spacings_are_refused(noisy, options, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        reverse(eps_theta, noisy, 0.3, SCHEDULE, **options)

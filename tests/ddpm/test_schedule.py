@@ -1,6 +1,7 @@
 """The noise schedule against the formulas of the papers, evaluated plainly."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -97,3 +98,31 @@ def test_noises_outside_the_schedule_are_refused(sigma):
 def test_schedules_that_make_no_sense_are_refused(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
         NoiseSchedule(**fields)
+
+
+def test_levels_are_evenly_spaced_in_log_sigma_tilde():
+    levels = LINEAR.levels(100, 7, end=0.3)
+    assert levels[[0, -1]] == pytest.approx([100, 0.3])
+    np.testing.assert_allclose(levels[1:] / levels[:-1], (0.3 / 100) ** (1 / 7))
+    np.testing.assert_allclose(LINEAR.levels(0.3, 7, end=100), levels[::-1])
+
+
+@pytest.mark.parametrize(("start", "least"), [(100, LINEAR.sigma_tilde(1)), (0.004, 0.002)])
+def test_levels_to_0_step_down_from_the_noise_of_the_first_step_or_half_the_start(start, least):
+    levels = LINEAR.levels(start, 4)
+    np.testing.assert_allclose(levels[:-1], LINEAR.levels(start, 3, end=least))
+    assert levels[-1] == 0
+    assert LINEAR.levels(start, 1).tolist() == [start, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 3), "start is 0; expected a finite number > 0"),
+        ((1, 0), "steps is 0; expected a whole number ≥ 1"),
+        ((1, 3, -1), "end is -1; expected a finite number ≥ 0"),
+    ],
+)
+def test_levels_that_make_no_sense_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        LINEAR.levels(*arguments)

@@ -1,6 +1,7 @@
 """The score and its samplers, on mixtures of Gaussians and on one, where all is in closed form."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def p_value(mixture, y, sigma):
         kstest(y.numpy() @ np.array(e), lambda u, e=e: mixture.cdf(u, sigma, e)).pvalue
         for e in directions
     ]
-    return len(p) * min(p)
+    return min(1, len(p) * min(p))
 
 
 @pytest.mark.parametrize("mixture", MIXTURES)
@@ -108,18 +109,21 @@ def test_langevin_excess_of_variance_is_as_documented():
 
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_annealed_langevin_from_pure_noise_ends_in_the_mixture(mixture):
-    y = pure_noise((4000, mixture.mu.shape[1]), SCHEDULE, generator()).double()
-    levels = SCHEDULE.levels(SIGMA_T, 20, end=0.03)
+    y = pure_noise((3000, mixture.mu.shape[1]), SCHEDULE, generator()).double()
+    levels = SCHEDULE.levels(SIGMA_T, 11, end=0.05)
     eps_theta = mixture.predictor(SCHEDULE)
-    y = langevin(eps_theta, y, levels, SCHEDULE, steps=20, generator=generator(1))
-    assert p_value(mixture, y, 0.03) > 0.05
+    y = langevin(eps_theta, y, levels, SCHEDULE, steps=50, step=0.5, generator=generator(1))
+    assert p_value(mixture, y, 0.05) > 0.05
 
 
 def test_langevin_at_a_low_level_alone_stays_in_the_nearest_mode():
     """Without annealing the shares of the modes are those of the basins: the test above can fail."""
-    y = pure_noise((4000, 1), SCHEDULE, generator()).double()
-    y = langevin(LINE.predictor(SCHEDULE), y, 0.03, SCHEDULE, steps=400, generator=generator(1))
-    assert p_value(LINE, y, 0.03) < 1e-6
+    y = normal(3000, 1)
+    y = langevin(
+        LINE.predictor(SCHEDULE), y, 0.05, SCHEDULE, steps=400, step=0.5, generator=generator(1)
+    )
+    assert y.std() < 0.7
+    assert p_value(LINE, y, 0.05) < 1e-9
 
 
 def test_langevin_takes_the_levels_in_turn_and_its_noise_from_the_generator():
@@ -143,9 +147,10 @@ def test_probability_flow_from_pure_noise_ends_in_the_mixture(mixture):
 
 @pytest.mark.parametrize("sigma", [0.3, 2.0, SIGMA_T])
 def test_probability_flow_keeps_quantiles(sigma):
+    """The last step, Euler's from σ̃_1 = 0.01, costs 0.5 % of the distance from the narrow mode."""
     y = (0.7 + sigma) * torch.linspace(-2, 2, 101, dtype=torch.float64)[:, None]
     x = probability_flow(LINE.predictor(SCHEDULE), y, sigma, SCHEDULE, steps=300)
-    torch.testing.assert_close(x, LINE.flow(y, sigma), rtol=0, atol=2e-3)
+    torch.testing.assert_close(x, LINE.flow(y, sigma), rtol=0, atol=3e-3)
 
 
 @pytest.mark.parametrize(("start", "end"), [(1.0, 0.05), (0.05, 1.0)])
@@ -158,7 +163,7 @@ def test_probability_flow_is_of_second_order(start, end):
         abs(probability_flow(eps_theta, y, start, SCHEDULE, steps=n, end=end).item() - exact)
         for n in (20, 40, 80)
     ]
-    assert errors[2] < 5e-4
+    assert errors[2] < 1e-3
     np.testing.assert_allclose(np.array(errors[:2]) / errors[1:], 4, rtol=0.15)
 
 
@@ -174,7 +179,12 @@ def test_probability_flow_evaluates_twice_a_step_but_once_to_0():
     def counted(end):
         steps = []
         probability_flow(
-            lambda x, t: steps.append(float(t[0])) or x, normal(1, 1), 1.0, SCHEDULE, steps=4, end=end
+            lambda x, t: steps.append(float(t[0])) or x,
+            normal(1, 1),
+            1.0,
+            SCHEDULE,
+            steps=4,
+            end=end,
         )
         return len(steps)
 
@@ -218,6 +228,5 @@ FALL = "sigma_tilde is {}; expected a number > 0, or several that fall"
     ],
 )
 def test_bad_arguments_are_refused(function, sigma, options, message):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         function(lambda x, t: x, torch.zeros(1, 1), sigma, SCHEDULE, **options)
-    assert str(error.value) == message

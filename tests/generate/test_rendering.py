@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.ndimage import center_of_mass
 from skimage.color import rgb2lab
 from skimage.feature import structure_tensor, structure_tensor_eigenvalues
 
@@ -96,6 +97,13 @@ def test_shapes_stand_upright():
     assert star[14].sum() in (1, 2)
     assert star[46].sum() == 4  # the two lower points,
     assert not star[46, 25:39].any()  # and nothing between them
+
+
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "star"])
+def test_shapes_are_centred(shape):
+    """By their height; the star, whose points lie on a circle, by that circle."""
+    rows = np.flatnonzero(covered(shape, radius=16).any(1))
+    assert abs(rows[0] + rows[-1] - 63) <= 1
 
 
 def test_positive_angles_turn_to_the_left():
@@ -198,14 +206,30 @@ def test_sizes_are_never_mistaken(shape):
 
 
 def test_things_move_by_up_to_a_pixel_and_a_half():
-    """Large ones by less: they stay in their cells."""
-    for size, most in [("small", 1.5), ("medium", 1.5), ("large", 64 / 6 - 0.92 * 9.5 + 0.01)]:
+    """Down and across on their own; large ones by less, since they stay in their cells."""
+    pixels = np.arange(64) + 0.5
+    for size, most in [("small", 1.5), ("medium", 1.5), ("large", 64 / 6 - 0.92 * 9.5)]:
         shifts = []
-        for seed in range(60):
+        for seed in range(100):
             strength = chroma(rendered(seed, size=size))
-            across = strength.sum(0) @ (np.arange(64) + 0.5) / strength.sum()
-            shifts.append(abs(across - 32))
-        assert 0.8 * min(most, 1.5) < max(shifts) < min(most, 1.5) + 0.05
+            shifts.append([strength.sum(axis) @ pixels / strength.sum() - 32 for axis in (0, 1)])
+        limit = min(most, 1.5)
+        assert 0.8 * limit < abs(np.array(shifts)).max() < limit + 0.05
+        assert abs(np.corrcoef(np.transpose(shifts))[0, 1]) < 0.4
+
+
+def test_things_turn_by_up_to_6_degrees_to_either_side():
+    """The third moment of an equilateral triangle about its centroid turns three times as far."""
+    angles = []
+    for seed in range(60):
+        strength = chroma(rendered(seed, size="large", shape="triangle"))
+        row, column = center_of_mass(strength)
+        rows, columns = np.indices(strength.shape)
+        z = (columns - column) + 1j * (row - rows)
+        moment = (strength * z**3).sum() / (-1j)  # that of a point at the top is (1j)³
+        angles.append(np.degrees(np.angle(moment)) / 3)
+    assert -6.5 < min(angles) < -5
+    assert 5 < max(angles) < 6.5
 
 
 def test_pixels_on_a_border_mix_thing_and_background():
@@ -251,6 +275,16 @@ def test_backgrounds_are_light_and_of_low_contrast(background):
         assert 180 <= grey.mean() <= 240
         assert np.percentile(grey, 99) - np.percentile(grey, 1) < 45
         assert np.ptp(grey) == 0 if background == "plain" else 3 < grey.std() < 15
+
+
+@pytest.mark.parametrize("background", ["striped", "checked", "dotted"])
+def test_textures_scale_with_the_picture(background):
+    for seed in range(10):
+        small, large = (
+            texture(background, size, np.random.default_rng(seed)) for size in (64, 128)
+        )
+        means = large.reshape(64, 2, 64, 2).mean((1, 3))
+        assert abs(small - means).mean() < 0.05 * np.ptp(small)
 
 
 @pytest.mark.parametrize("size", [64, 128])

@@ -35,7 +35,8 @@ def test_a_picture_follows_from_seed_and_number_alone(model):
     three = images("a red heart", 3, model=model, steps=2, seed=5)
     np.testing.assert_array_equal(three, images("a red heart", 3, model=model, steps=2, seed=5))
     alone = images("a red heart", 1, model=model, steps=2, seed=5)
-    np.testing.assert_allclose(three[:1], alone, atol=1e-5)  # (sums depend on the batch)
+    # Rounding depends on the size of the batch, and in the beginning the noise is 157 times the image.
+    np.testing.assert_allclose(three[:1], alone, atol=1e-3)
     assert np.abs(three[0] - three[1]).max() > 0.01
     assert np.abs(alone - images("a red heart", 1, model=model, steps=2, seed=6)).max() > 0.01
 
@@ -89,8 +90,8 @@ def test_unknown_words_are_told(model):
     [
         ({"n": 0}, "n is 0; expected a whole number ≥ 1"),
         ({"steps": 0}, "steps is 0; expected a whole number ≥ 1"),
-        ({"guidance": -1}, "guidance is -1; expected a number ≥ 0"),
-        ({"rescale": 2}, "rescale is 2; expected a number in [0, 1]"),
+        ({"guidance": -1}, "guidance is -1; expected a finite number ≥ 0"),
+        ({"rescale": 2}, "rescale is 2; expected a finite number ≥ 0 and ≤ 1"),
         ({"solver": "euler"}, "solver is 'euler'; expected one of ddim, dpm++"),
     ],
 )

@@ -1,0 +1,21 @@
+"""Networks with random weights, for tests of what holds whatever the weights are."""
+
+import torch
+
+
+def randomised(kind, config, seed=0):
+    """A network of a class and its config in which no layer is zero."""
+    torch.manual_seed(seed)
+    net = kind(config)
+    for weight in net.parameters():
+        if not weight.any():
+            torch.nn.init.normal_(weight, std=0.1)
+    return net
+
+
+def assert_every_weight_matters(net):
+    """After a backward pass."""
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None, f"{name} does not matter"
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.any(), f"{name} does not matter"
