@@ -159,9 +159,8 @@ def _check_resumed(run, saved, preset, given):
     from difffilter.training.presets import PRESETS
 
     check_unchanged(given, saved)
-    # The settings of a preset that have an option, or that the data complete.
+    # The settings of a preset that have an option.
     optional = {"steps", "batch", "crop", "learning_rate", "scenes", "autoencoder"}
-    optional |= {"net", "tokeniser"}
     expected = PRESETS.get(preset, saved)
     if expected.kind != saved.kind or any(
         value != getattr(saved, name)

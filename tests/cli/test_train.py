@@ -8,11 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import safetensors.numpy
+from captioned_folders import write_squares
 from command import invoke_error, invoke_ok
 from PIL import Image
 
 from difffilter.cli import train
+from difffilter.cli.completion import PRESETS as NAMES
+from difffilter.generate import weights as generate_weights
 from difffilter.image import like
+from difffilter.io.weights import Collection
 from difffilter.pde import weights
 
 pytest.importorskip("torch")
@@ -49,6 +53,11 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
         (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned, generate\n"),
+        (["-m", "generate", "--preset", "deep-gray"], "preset is 'deep-gray'; expected one of "
+         "autoencoder, clip, latent, pixel, fashion, judge-scenes, judge-groups, or --method learned\n"),
+        (["--preset", "clip"], "preset is 'clip'; expected one of gray-small, color-small, gray-real, "
+         "color-real, gray-base, color-base, or --method generate\n"),
+        (["-m", "generate"], "no captions.jsonl or captions.csv in .\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
          "one of convex-color, convex-gray, deep-color, deep-gray"),
         (["-m", "learned", "--preset", "convex-gray", "--init", "natural-gray"], "weights is "
@@ -60,13 +69,24 @@ def test_presets_and_weights_belong_to_a_method(folder, options, message):
     assert error.startswith(f"error: {message}")
 
 
-def test_a_preset_of_another_kind_contradicts_the_run():
+@pytest.mark.parametrize(
+    ("saved", "preset"),
+    [
+        ("deep-gray", "convex-gray"),
+        ("clip", "pixel"),
+        ("pixel", "latent"),
+        ("pixel", "fashion"),
+        ("judge-scenes", "judge-groups"),
+    ],
+)
+def test_another_preset_contradicts_the_run(saved, preset):
     from difffilter.training import PRESETS
 
+    train._check_resumed("run", PRESETS[saved], saved, {})
     with pytest.raises(
-        ValueError, match=r"^preset is convex-gray; expected that of the run run, or none$"
+        ValueError, match=rf"^preset is {preset}; expected that of the run run, or none$"
     ):
-        train._check_resumed("run", PRESETS["deep-gray"], "convex-gray", {})
+        train._check_resumed("run", PRESETS[saved], preset, {})
 
 
 @pytest.fixture
@@ -168,47 +188,101 @@ def test_train_a_learned_diffusion_then_use_the_weights(photos):
     assert weights.load(photos / "other/weights.safetensors").channels == 3
 
 
+# --- text to image --------------------------------------------------------------------------
+
+
 @pytest.fixture
-def tiny(monkeypatch, tmp_path):
-    """Tiny presets of text to image, in a folder with a picture."""
+def emoji(tmp_path, monkeypatch):
+    """A folder with captioned pictures, and presets that are soon trained on it."""
     from picture_runs import CONFIGS
 
-    from difffilter.training import PRESETS, pictures
+    from difffilter.training import PRESETS
 
-    for name in ("clip", "pixel"):
-        monkeypatch.setitem(PRESETS, name, replace(CONFIGS[name], scenes=0.0))
-    monkeypatch.setattr(pictures, "CAPTIONS", 50)
-    Image.new("RGB", (40, 32), "red").save(tmp_path / "red.png")
+    for name in ("autoencoder", "clip", "pixel", "judge-groups"):
+        small = replace(CONFIGS[name], scenes=0.0, steps=3, validate_every=5)
+        monkeypatch.setitem(PRESETS, name, small)
+    (tmp_path / "emoji").mkdir()
+    write_squares(tmp_path / "emoji")
     return tmp_path
 
 
-def test_text_to_image_is_trained_and_used(tiny):
-    train = ("train", "scenes", "-m", "generate", "-o", "run", "--steps", 1)
-    text = invoke_ok(*train, "--preset", "clip", "--batch", 2, cwd=tiny)
-    assert re.search(
-        r"^score: +\d\S*, share of pictures with the nearest caption, on what", text, re.M
-    )
-    following = text.splitlines()[-1]
-    assert following == (
-        'next:    difffilter similarity heart.png "a red heart" "a blue fish" --model '
-        '"run/weights.safetensors"'
-    )
-    weights = ("--model", "run/weights.safetensors")
-    assert "a red heart" in invoke_ok("similarity", "red.png", "a red heart", *weights, cwd=tiny)
-    again = (*train[:-1], 2, "--resume")
-    assert "steps:   2, 1 of them now" in invoke_ok(*again, "--preset", "clip", cwd=tiny)
-    assert "preset is pixel; expected that of the run run, or none" in invoke_error(
-        *again, "--preset", "pixel", cwd=tiny
-    )
-    assert "scenes is 0.5; expected 0.0, as in the run that is resumed" in invoke_error(
-        *again, "--scenes", 0.5, cwd=tiny
-    )
+GENERATE = ("train", "emoji/", "--method", "generate", "-o", "run")
 
-    train = ("train", "scenes", "-m", "generate", "-o", "other", "--steps", 1, "--preset", "pixel")
-    following = invoke_ok(*train, cwd=tiny).splitlines()[-1]
-    *_, command, prompt, _, model, _, target = shlex.split(following)
-    invoke_ok(command, prompt, "--model", model, "-o", target, "--steps", 1, cwd=tiny)
-    assert (tiny / "heart.png").exists()
+
+def test_train_a_clip_then_compare_a_picture_with_texts(emoji):
+    text = invoke_ok(*GENERATE, "--preset", "clip", "--steps", 2, "--batch", 4, cwd=emoji)
+    steps, loss, score, weights, following = text.splitlines()
+    assert re.fullmatch(r"steps: +2, in \d+ s", steps)
+    assert re.fullmatch(r"loss: +\d\.\d{4}, mean of the last 2 steps", loss)
+    assert re.fullmatch(
+        r"score: +[\d.]+, share of pictures with the nearest caption, on what was set aside", score
+    )
+    assert weights.split()[1] == "run/weights.safetensors"
+    assert {"log.jsonl", "log.png", "checkpoint.safetensors"} <= {
+        path.name for path in (emoji / "run").iterdir()
+    }
+    # The command that is printed works, for a picture that exists.
+    program, *command = shlex.split(following.partition(":")[2])
+    assert program == "difffilter"
+    (emoji / "emoji/red-top.png").rename(emoji / "heart.png")
+    assert len(invoke_ok(*command, cwd=emoji).splitlines()) == 2
+
+
+def test_train_text_to_image_then_make_a_picture(emoji):
+    text = invoke_ok(*GENERATE, "--preset", "pixel", "--export", "my model.safetensors", cwd=emoji)
+    assert re.search(r"^score: +\d.*, mean squared error of the noise, on what was set", text, re.M)
+    program, *command = shlex.split(text.splitlines()[-1].partition(":")[2])
+    assert program == "difffilter"
+    assert "my model.safetensors" in command
+    invoke_ok(*command, cwd=emoji)
+    with Image.open(emoji / "heart.png") as picture:
+        assert picture.mode == "RGB"
+
+
+def test_text_to_image_resumes_with_the_same_options_or_none(emoji):
+    options = ("--preset", "clip", "--batch", 3)
+    invoke_ok(*GENERATE, *options, "--steps", 1, cwd=emoji)
+    same = invoke_ok(*GENERATE, *options, "--steps", 2, "--resume", cwd=emoji)
+    assert "steps:   2, 1 of them now" in same
+    run = ("train", "emoji", "-o", "run", "--resume")
+    assert "steps:   3, 1 of them now" in invoke_ok(*run, "--steps", 3, cwd=emoji)
+    for given, message in (
+        (["--batch", 4], "batch is 4; expected 3, as in the run that is resumed, of which only"),
+        (["--preset", "pixel"], "preset is pixel; expected that of the run run, or none"),
+        (["--scenes", 0.5], "scenes is 0.5; expected 0.0, as in the run that is resumed, of which"),
+        (["--crop", 32], "crop is 32; expected none: what is trained has no such setting"),
+        (["-m", "ddpm"], "method is ddpm; expected generate, as in the run that is resumed, of"),
+    ):
+        assert invoke_error(*run, *given, cwd=emoji).startswith(f"error: {message}")
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "judge-groups"])
+def test_a_preset_goes_on_with_what_its_run_added(emoji, name):
+    """Such as the groups that a judge tells apart."""
+    command = (*GENERATE, "--preset", name, "--steps", 1)
+    # (What they are for has no command of its own.)
+    assert "next:" not in invoke_ok(*command, cwd=emoji)
+    assert "steps:   1, 0 of them now" in invoke_ok(*command, "--resume", cwd=emoji)
+
+
+def test_the_first_preset_is_the_default(emoji):
+    text = invoke_ok(*GENERATE, "--steps", 1, cwd=emoji)
+    assert "PSNR of the decoded pictures / dB, on what was set aside" in text
+    assert NAMES["generate"][0] == "autoencoder"
+    assert generate_weights.load(emoji / "run/weights.safetensors").kind == "autoencoder"
+
+
+def test_weights_of_text_to_image_are_listed(emoji, monkeypatch):
+    folder = emoji / "weights"
+    folder.mkdir()
+    invoke_ok(*GENERATE, "--steps", 1, "--export", "weights/mine.safetensors", cwd=emoji)
+    (folder / "mine.json").write_text('{"description": "Squares", "kind": "autoencoder"}')
+    collection = Collection(folder, generate_weights.COLLECTION.kind)
+    monkeypatch.setattr(generate_weights, "COLLECTION", collection)
+    lines = invoke_ok("weights", cwd=emoji).splitlines()
+    after = lines[lines.index("generate") + 1 :]
+    assert len(after) == 1
+    assert re.fullmatch(r"  mine {16}Squares \(\d+ kB\)", after[0])
 
 
 @pytest.mark.parametrize(
