@@ -93,7 +93,9 @@ def test_commands_parse(page, line):
     command = cli.commands[name]
     with command.make_context(name, arguments) as context:
         asked = context.params.get("method") or context.params.get("methods") or ()
-    if name == "train" and asked in TRAINED:  # which include those that are no method of the catalog
+    if (
+        name == "train" and asked in TRAINED
+    ):  # which include those that are no method of the catalog
         return
     for method in [asked] if isinstance(asked, str) else asked:
         if method != "all" and ":" not in method and ".safetensors" not in method:

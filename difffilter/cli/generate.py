@@ -52,7 +52,8 @@ def generate(prompt, number, output, pipeline, animation, overwrite, **options):
     """Make pictures of a text.
 
     The models that come with the package are small: they know coloured shapes and emoji, 64 pixels
-    wide. With --pipeline, a folder of a large model is used, offline, through diffusers.
+    wide. With --pipeline, a folder of a large model is used, offline, through diffusers; one that
+    takes no text is given an empty one.
 
     \b
     Examples:
@@ -92,13 +93,18 @@ def _by_model(prompt, number, _, every, options):
 def _by_pipeline(prompt, number, folder, every, options):
     """The pictures of a text by a pipeline of diffusers."""
     from difffilter.generate import Pipeline
+    from difffilter.image import as_float
 
     for name, unusable in (("--gif", every), ("--model", "model" in options),
                            ("--solver", "solver" in options)):  # fmt: skip
         if unusable:
             raise click.UsageError(f"{name} is not for --pipeline")
-    pipeline = Pipeline.load(folder, device=options.pop("device"))
-    return [pipeline.images(prompt, n=number, **options)]
+    try:
+        pipeline = Pipeline.load(folder, device=options.pop("device"))
+        pictures = pipeline.images(prompt or None, n=number, **options)
+    except MemoryError as error:  # whose advice is better than that for images to smooth
+        raise ValueError(str(error)) from None
+    return [as_float(pictures, -1)]
 
 
 @contextmanager

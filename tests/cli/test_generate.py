@@ -7,8 +7,10 @@ import pytest
 from command import invoke, invoke_error, invoke_ok
 from PIL import Image
 
-pytest.importorskip("torch")
-from tiny_models import tiny_clip, tiny_model
+torch = pytest.importorskip("torch")
+from tiny_models import tiny_clip, tiny_model  # noqa: E402
+
+from difffilter.generate import Pipeline  # noqa: E402
 
 
 @pytest.fixture
@@ -72,6 +74,42 @@ def test_generate_tells_words_that_the_model_never_saw(models):
 def test_generate_refuses(models, arguments, message):
     assert message in invoke_error("generate", "a fish", "-o", "fish.png", *arguments, cwd=models)
     assert not (models / "fish.png").exists()
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    """A folder of diffusers with a DDPM of 8×8 pixels with random weights."""
+    diffusers = pytest.importorskip("diffusers")
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(
+        sample_size=8, layers_per_block=1, block_out_channels=(8, 8), norm_num_groups=4,
+        down_block_types=("DownBlock2D",) * 2, up_block_types=("UpBlock2D",) * 2,
+    )  # fmt: skip
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler()).save_pretrained(tmp_path / "ddpm")
+    return tmp_path
+
+
+def test_generate_by_a_pipeline(pipeline):
+    arguments = ("--pipeline", "ddpm", "--steps", 2, "--seed", 3, "--device", "cpu")
+    assert invoke_ok("generate", "", *arguments, "-n", 2, "-o", "grid.png", cwd=pipeline) == ""
+    grid = np.asarray(Image.open(pipeline / "grid.png"))
+    made = Pipeline.load(pipeline / "ddpm", device="cpu").images(n=2, steps=2, seed=3)
+    np.testing.assert_array_equal(grid[2:10, 2:10], made[0])
+    np.testing.assert_array_equal(grid[2:10, 12:20], made[1])
+    assert (grid[:2] == 255).all()
+    error = invoke_error("generate", "a frog", *arguments, "-o", "frog.png", cwd=pipeline)
+    assert error.startswith("error: prompt is 'a frog'; expected None")
+
+
+def test_a_lack_of_memory_is_told_with_advice(pipeline, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError("2 images do not fit into the memory of cuda; try fewer")
+
+    monkeypatch.setattr(Pipeline, "images", fail)
+    arguments = ("--pipeline", "ddpm", "-o", "frog.png", "--device", "cpu")
+    assert invoke_error("generate", "", *arguments, cwd=pipeline) == (
+        "error: 2 images do not fit into the memory of cuda; try fewer\n"
+    )
 
 
 def test_similarity_draws_bars(models):
