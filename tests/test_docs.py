@@ -174,7 +174,9 @@ def test_references_to_the_network_are_found(tag, found):
 
 
 @pytest.mark.parametrize(
-    "path", sorted((DOCS / "examples").glob("*.py")), ids=lambda path: path.stem
+    "path",
+    sorted((*(DOCS / "examples").glob("*.py"), *(DOCS / "course").glob("*.py"))),
+    ids=lambda path: path.stem,
 )
 def test_example(path):
     """An example asserts what it claims, and draws a figure."""
