@@ -291,3 +291,22 @@ def test_the_truth_with_a_thing_more_or_less_is_wrong(seed):
         assert not found.things
         assert not found.joint
         assert not found.relation
+
+
+# --- the judge of the package -----------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("torch_threads")
+def test_the_judge_of_the_package_reads_pictures_of_unseen_combinations():
+    torch = pytest.importorskip("torch")
+    from difffilter.generate.weights import load
+
+    judge, right = load("judge-scenes", "judge").net, []
+    for seed in range(24):
+        scene, said, rng = drawn(seed, unseen=True)
+        cells = windows(render(scene, rng) / np.float32(255))
+        x = torch.from_numpy(2 * np.moveaxis(np.stack(list(cells.values())), 3, 1) - 1)
+        with torch.inference_mode():
+            answers = torch.stack([logits.argmax(dim=1) for logits in judge(x)], dim=1).tolist()
+        right.append(verdict(reading_of(dict(zip(cells, answers, strict=True))), said).joint)
+    assert np.mean(right) > 0.9

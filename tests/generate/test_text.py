@@ -4,11 +4,12 @@ import json
 import re
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 import torch
 from networks import assert_every_weight_matters, randomised
 
-from difffilter.generate.text import TextConfig, TextEncoder
+from difffilter.generate.text import TextConfig, TextEncoder, trimmed
 from difffilter.generate.tokens import PAD
 
 pytestmark = pytest.mark.usefixtures("torch_threads")
@@ -84,6 +85,20 @@ def test_texts_that_are_too_long_are_refused():
     message = "ids has shape (2, 9); expected at most 8 tokens a text"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         TextEncoder(SMALL)(torch.ones(2, 9, dtype=torch.int64))
+
+
+@pytest.mark.parametrize(
+    ("longest", "length", "kept"),
+    [(2, 32, 8), (8, 32, 8), (9, 32, 16), (31, 32, 32), (32, 32, 32), (9, 12, 12), (3, 6, 6)],
+)
+def test_padding_of_all_texts_is_cut_off(longest, length, kept):
+    ids = np.zeros((3, length), np.int64)
+    ids[:2, :2], ids[2, :longest] = 1, 5
+    found = trimmed(ids)
+    assert found.dtype == torch.int64
+    assert found.shape == (3, kept)
+    np.testing.assert_array_equal(found.numpy(), ids[:, :kept])
+    assert not ids[:, kept:].any()
 
 
 @pytest.mark.parametrize("config", [TextConfig(), SMALL])
