@@ -1,5 +1,6 @@
 __version__: str
 
+from . import generate as generate
 from .api import (
     denoise as denoise,
 )
