@@ -171,11 +171,15 @@ def test_every_weight_of_a_network_with_a_context_matters():
     assert_every_weight_matters(net)
 
 
-def test_a_context_adds_layers_and_changes_none():
+@pytest.mark.parametrize(("attention", "levels"), [((0, 1), 3), ((0,), 2), ((1,), 1), ((), 0)])
+def test_a_context_adds_layers_and_changes_none(attention, levels):
     """Weights that were trained without one fit, and their network is the one that says nothing of it."""
-    guided, plain = randomised(UNet, GUIDED), UNet(replace(GUIDED, context=0))
+    config = replace(GUIDED, attention=attention)
+    guided, plain = randomised(UNet, config), UNet(replace(config, context=0))
     added = [name for name in guided.state_dict() if "context." in name or ".cross." in name]
-    assert len(added) == 2 * (1 + 3 * 4)  # weights and biases: one layer, and four in each level
+    assert len(added) == 2 * (
+        1 + 4 * levels
+    )  # weights and biases: one layer, and four in each level
     shared = {name: each for name, each in guided.state_dict().items() if name not in added}
     plain.load_state_dict(shared)  # no layer is missing, none too many
     for name, weight in guided.named_parameters():

@@ -48,6 +48,12 @@ def test_batch_mates_do_not_matter():
         torch.testing.assert_close(together[i : i + 1], alone, rtol=1e-4, atol=1e-5)
 
 
+def test_features_are_means_over_all_places():
+    judge, x = Judge(SMALL), torch.randn(2, 16, 3, 5, generator=torch.Generator().manual_seed(1))
+    judge.layers = torch.nn.Identity()
+    torch.testing.assert_close(judge.features(x), x.mean(dim=(2, 3)))
+
+
 def test_every_pixel_matters():
     judge, x = randomised(Judge, SMALL), pictures(1).requires_grad_()
     (gradient,) = torch.autograd.grad(judge.features(x)[0, 0], x)
