@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny_models import TEXT, WORDS, with_noise
+from tiny_models import TEXT, WORDS, random_weights
 
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNetConfig
@@ -47,7 +47,7 @@ OTHERS = {
     },
     "judge": {},
 }  # fmt: skip
-MODELS = {name: Model(name, with_noise(net), **OTHERS[name]) for name, net in NETS.items()}
+MODELS = {name: Model(name, random_weights(net), **OTHERS[name]) for name, net in NETS.items()}
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def settings_of(path):
     ("change", "message"),
     [
         ({"kind": "gan"}, "kind is 'gan'; expected one of autoencoder, clip, text-to-image, judge"),
-        ({"network": {"questions": []}}, "questions is (); expected one or more, of at least two"),
+        ({"network": {"questions": []}}, "questions is []; expected one or more tuples of at least two"),
         ({"network": {"colours": 3}}, "unexpected keyword argument 'colours'"),
         ({"network": None}, ""),
         ({"schedule": {"T": 0}}, "T is 0"),
