@@ -43,11 +43,16 @@ def write_squares(folder, size=32):
     return records
 
 
+def gzipped(content):
+    """Compressed bytes, without the time, so that they are the same in every process."""
+    return gzip.compress(content, mtime=0)
+
+
 def idx(array):
     """A gzipped file in the IDX format: the magic number, the shape, and the bytes."""
     array = np.asarray(array, np.uint8)
     head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    return gzip.compress(head + array.tobytes())
+    return gzipped(head + array.tobytes())
 
 
 def write_fashion(folder, images, labels, start="train"):

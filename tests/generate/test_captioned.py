@@ -7,7 +7,15 @@ import re
 import numpy as np
 import pytest
 import tifffile
-from captioned_folders import COLOURS, idx, write_csv, write_fashion, write_jsonl, write_squares
+from captioned_folders import (
+    COLOURS,
+    gzipped,
+    idx,
+    write_csv,
+    write_fashion,
+    write_jsonl,
+    write_squares,
+)
 from PIL import Image, ImageOps
 
 from difffilter.generate.captioned import (
@@ -365,10 +373,10 @@ WHOLE = idx(np.zeros((12, 28, 28)))
         (IMAGES, WHOLE[:40] + b"\xff" + WHOLE[41:], "is damaged: "),
         (IMAGES, b"not a gzip file", "is damaged: Not a gzipped file"),
         (IMAGES, b"", "is not an IDX file of bytes"),
-        (IMAGES, gzip.compress(b"\0\0\x08"), "is damaged: index out of range"),
-        (IMAGES, gzip.compress(b"\0\0\x08\x03\0\0"), "is damaged: "),
-        (IMAGES, gzip.compress(gzip.decompress(WHOLE)[:-1]), "is damaged: cannot reshape array"),
-        (IMAGES, gzip.compress(b"\0\0\x0d\x03" + gzip.decompress(WHOLE)[4:]),
+        (IMAGES, gzipped(b"\0\0\x08"), "is damaged: index out of range"),
+        (IMAGES, gzipped(b"\0\0\x08\x03\0\0"), "is damaged: "),
+        (IMAGES, gzipped(gzip.decompress(WHOLE)[:-1]), "is damaged: cannot reshape array"),
+        (IMAGES, gzipped(b"\0\0\x0d\x03" + gzip.decompress(WHOLE)[4:]),
          "is not an IDX file of bytes"),
         (IMAGES, idx(np.zeros((11, 28, 28))),
          "has the shape (11, 28, 28); expected 12 pictures, as labels"),

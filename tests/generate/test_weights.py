@@ -152,7 +152,10 @@ def settings_of(path):
     ("change", "message"),
     [
         ({"kind": "gan"}, "kind is 'gan'; expected one of autoencoder, clip, text-to-image, judge"),
-        ({"network": {"questions": []}}, "questions is []; expected one or more tuples of at least two"),
+        (
+            {"network": {"questions": []}},
+            "questions is []; expected one or more tuples of at least two",
+        ),
         ({"network": {"colours": 3}}, "unexpected keyword argument 'colours'"),
         ({"network": None}, ""),
         ({"schedule": {"T": 0}}, "T is 0"),
