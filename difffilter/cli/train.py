@@ -13,7 +13,7 @@ from difffilter.cli.denoisers import quoted, require_torch
 
 @click.command()
 def weights():
-    """List the installed weights of the learned methods and of text to image.
+    """List the installed weights.
 
     \b
     Example:
@@ -70,10 +70,11 @@ def echo_card(name, about, size):
 @click.option("--export", "weights", metavar="FILE", shell_complete=files,
               help="Write the final weights to this file.")  # fmt: skip
 def train(folder, method, preset, output, steps, init, resume, weights, **options):
-    """Train a DDPM, a learned diffusion, or text to image, on the images of a folder.
+    """Train a network on the images of a folder.
 
-    For text to image the folder has captions.jsonl or captions.csv, or is that of Fashion-MNIST;
-    "scenes" stands for scenes that are drawn.
+    That is a DDPM, a learned diffusion, or a part of text to image, for which the folder has
+    captions.jsonl or captions.csv, or is that of Fashion-MNIST; "scenes" stands for scenes that are
+    drawn.
 
     After an interruption, --resume goes on with the settings of the run, of which only --steps can be
     changed.

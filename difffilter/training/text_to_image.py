@@ -13,7 +13,6 @@ from torch import Tensor
 from tqdm import tqdm
 
 from difffilter.ddpm.process import add_noise
-from difffilter.devices import multiplies_bfloat16
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
 from difffilter.generate.grammar import caption
@@ -112,7 +111,6 @@ def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -
     count = count if captioned is None or pictures.scenes > 0 else 0
     scenes = [draw_scene(rng) for _ in range(count)]
     number = 0 if captioned is None else len(captioned)
-    narrow = multiplies_bfloat16(torch.device("cpu"))
     found = []
     with tqdm(total=number + count, unit="picture", desc="encoding", disable=None) as bar:
         for start_ in range(0, number + count, TOGETHER):
@@ -123,8 +121,8 @@ def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -
                 else render(scenes[i - number], rng, size=pictures.size) / np.float32(255)
                 for i in chosen
             ]
-            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=narrow):
-                found.append(net.encode(stacked(batch)).float())
+            with torch.inference_mode():
+                found.append(net.encode(stacked(batch)))
             bar.update(len(batch))
     latents = torch.cat(found).clone()  # (a tensor of inference mode cannot be trained on)
     return Latents(pictures, latents[:number], scenes, latents[number:])
