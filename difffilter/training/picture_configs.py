@@ -227,7 +227,7 @@ class JudgeTraining(PictureTraining):
         ``"scenes"``: the colour, shape, size and background of a cell of a scene; ``"groups"``: the
         group of a picture of the folder.
 
-    Other parameters are those of `PictureTraining`.
+    Other parameters are those of `PictureTraining`, of which `scenes` has no effect.
     """
 
     kind: ClassVar[str] = "judge"

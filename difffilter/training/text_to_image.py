@@ -124,7 +124,7 @@ def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -
             with torch.inference_mode():
                 found.append(net.encode(stacked(batch)))
             bar.update(len(batch))
-    latents = torch.cat(found).clone()  # (a tensor of inference mode cannot be trained on)
+    latents = torch.cat(found)  # outside of the inference mode, whose tensors cannot be trained on
     return Latents(pictures, latents[:number], scenes, latents[number:])
 
 

@@ -371,6 +371,8 @@ WHOLE = idx(np.zeros((12, 28, 28)))
     [
         (IMAGES, WHOLE[:-20], "is damaged: Compressed file ended before the end-of-stream marker"),
         (IMAGES, WHOLE[:40] + b"\xff" + WHOLE[41:], "is damaged: "),
+        (IMAGES, WHOLE[:10] + b"\xff" + WHOLE[11:],
+         "is damaged: Error -3 while decompressing data: invalid block type"),
         (IMAGES, b"not a gzip file", "is damaged: Not a gzipped file"),
         (IMAGES, b"", "is not an IDX file of bytes"),
         (IMAGES, gzipped(b"\0\0\x08"), "is damaged: index out of range"),

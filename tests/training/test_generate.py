@@ -295,7 +295,8 @@ def test_a_judge_of_groups_needs_groups(configs, finished, tmp_path):
 
 def test_a_judge_of_fashion_is_one_of_grey_pictures(folders, configs, tmp_path):
     config = replace(configs["judge-groups"], steps=1)
-    path = fit_generate(folders["fashion"], tmp_path, config, device="cpu")
+    for resume in (False, True):
+        path = fit_generate(folders["fashion"], tmp_path, config, resume=resume, device="cpu")
     net = weights.load(path, "judge").net
     assert net.config.channels == 1
     assert net.config.questions == (("coat", "dress", "pullover", "t-shirt", "trousers"),)
