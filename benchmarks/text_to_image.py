@@ -22,7 +22,6 @@ from difffilter.generate.grammar import caption
 from difffilter.generate.reading import reading_of, verdict, windows
 from difffilter.generate.scenes import PLACES, draw_scene
 from difffilter.generate.zero_shot import as_input
-from difffilter.generate.zero_shot import load as load_clip
 
 SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
 USUAL = 4.0
@@ -118,7 +117,7 @@ def emoji(folder, model, count):
 
     seen = read_captioned(folder)
     chosen = np.random.default_rng(0).permutation(len(seen))[:count]
-    net, _ = load_clip("clip")
+    net = load("clip", "clip").net
     made = pictures_of([seen.labels[k] for k in chosen], model, USUAL)
     with torch.inference_mode():
         of_made = net.embed_images(torch.cat([as_input(each, 64) for each in made]))

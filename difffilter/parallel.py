@@ -44,7 +44,7 @@ AWAKE, HOLDS, AGAIN = 0.005, 0.01, 0.0005
 
 @cache
 def _quota():
-    """How many cores a container's quota comes to, or infinity."""
+    """The number of cores that a container's quota comes to, or infinity."""
     try:
         quota, period = Path(QUOTA).read_text().split()
         return max(1, round(int(quota) / int(period)))
@@ -53,7 +53,7 @@ def _quota():
 
 
 def cores():
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _quota())
     return os.cpu_count() or 1
@@ -66,7 +66,7 @@ _awake = 0.0, 1  # until when threads of the last loop may be awake, and how man
 
 
 def free_cores():
-    """How many cores this thread may use without taking one from another; at least 1.
+    """The number of cores that this thread may use without taking one from another; at least 1.
 
     The number rises at once, but falls only when fewer cores are free at two looks in a row.
     """

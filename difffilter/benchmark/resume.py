@@ -1,4 +1,4 @@
-"""Which existing results of a study are still valid, and the record that tells."""
+"""The existing results of a study that are still valid, and the record of the run that made them."""
 
 from __future__ import annotations
 

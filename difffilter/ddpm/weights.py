@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Weights", "available", "card", "find", "load", "save"]
 
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-ddpm-1")
+available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
 
 @dataclass(frozen=True)
@@ -48,67 +49,6 @@ class Weights:
     sigma_range: tuple[float, float]
     sha256: str
     blind: float | None = None
-
-
-def available() -> list[str]:
-    """Names of the weights that come with the package, sorted.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> "natural-gray" in available()
-    True
-    """
-    return COLLECTION.available()
-
-
-def find(name_or_path: str | PathLike) -> Path:
-    """The file of a name in `available`, or the path itself.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is neither.
-    """
-    return COLLECTION.find(name_or_path)
-
-
-def card(name_or_path: str | PathLike) -> dict[str, Any]:
-    """The model card beside a weight file.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-
-    Returns
-    -------
-    dict
-        Empty if there is none.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such weight file.
-    ValueError
-        If the card is not JSON.
-
-    Examples
-    --------
-    >>> card("natural-gray")["channels"]
-    1
-    """
-    return COLLECTION.card(name_or_path)
 
 
 def save(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from os import PathLike
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from difffilter.checks import check_number, check_whole
 from difffilter.ddpm.denoiser import keyed_generator
 from difffilter.ddpm.evolution import from_tensor
-from difffilter.ddpm.process import pure_noise, reverse_path
+from difffilter.ddpm.process import NoisePredictor, pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.devices import find_device
 from difffilter.generate import weights
@@ -142,12 +141,16 @@ def path(
     check_whole("n", n, least=1)
     check_whole("steps", steps, least=1)
     check_number("guidance", guidance, least=0)
-    net, words, schedule, decoder = load(str(model), find_device(device))
     own = find_device(device)
+    found = weights.load_once(model, "text-to-image", str(own))
+    net, words = cast(TextToImage, found.net), cast(Tokeniser, found.tokeniser)
+    schedule, decoder = cast(NoiseSchedule, found.schedule), None
+    if found.autoencoder is not None:
+        of_latents = weights.load_once(found.autoencoder, "autoencoder", str(own))
+        decoder = cast(Autoencoder, of_latents.net)
 
-    def predictor(text: str) -> Any:
-        ids = trimmed(words.encode_all([text] * n)).to(own)
-        return net.given(ids)
+    def predictor(text: str) -> NoisePredictor:
+        return net.given(trimmed(words.encode_all([text] * n)).to(own))
 
     with torch.inference_mode():
         eps_theta = classifier_free(predictor(prompt), predictor(negative), guidance, rescale)
@@ -207,18 +210,5 @@ def unknown_words(prompt: str, model: str | PathLike = "latent") -> list[str]:
     >>> unknown_words("a red quark")
     ['quark']
     """
-    _, words, _, _ = load(str(model), torch.device("cpu"))
-    return words.unknown(prompt)
-
-
-@lru_cache(maxsize=4)
-def load(
-    model: str, device: torch.device
-) -> tuple[TextToImage, Tokeniser, NoiseSchedule, Autoencoder | None]:
-    """The network of weights, its vocabulary and schedule, and the autoencoder of its latents."""
-    found = weights.load(model, "text-to-image")
-    net = cast(TextToImage, found.net).to(device)
-    decoder = None
-    if found.autoencoder is not None:
-        decoder = cast(Autoencoder, weights.load(found.autoencoder, "autoencoder").net).to(device)
-    return net, cast(Tokeniser, found.tokeniser), cast(NoiseSchedule, found.schedule), decoder
+    found = weights.load_once(model, "text-to-image")
+    return cast(Tokeniser, found.tokeniser).unknown(prompt)

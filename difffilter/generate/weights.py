@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,9 +21,10 @@ from difffilter.io.weights import Collection
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["KINDS", "Model", "available", "card", "find", "load", "save"]
+__all__ = ["KINDS", "Model", "available", "card", "find", "load", "load_once", "save"]
 
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-generate-1")
+available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
 KINDS = ("autoencoder", "clip", "text-to-image", "judge")
 
@@ -53,62 +55,6 @@ class Model:
     schedule: NoiseSchedule | None = None
     autoencoder: str | None = None
     sha256: str = ""
-
-
-def available() -> list[str]:
-    """Names of the weights that come with the package, sorted.
-
-    Returns
-    -------
-    list of str
-
-    Examples
-    --------
-    >>> isinstance(available(), list)
-    True
-    """
-    return COLLECTION.available()
-
-
-def find(name_or_path: str | PathLike) -> Path:
-    """The file of a name in `available`, or the path itself.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-
-    Returns
-    -------
-    Path
-
-    Raises
-    ------
-    FileNotFoundError
-        If it is neither.
-    """
-    return COLLECTION.find(name_or_path)
-
-
-def card(name_or_path: str | PathLike) -> dict[str, Any]:
-    """The model card beside a weight file.
-
-    Parameters
-    ----------
-    name_or_path : str or Path
-
-    Returns
-    -------
-    dict
-        Empty if there is none.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such weight file.
-    ValueError
-        If the card is not JSON.
-    """
-    return COLLECTION.card(name_or_path)
 
 
 def save(path: str | PathLike, model: Model) -> None:
@@ -189,6 +135,19 @@ def load(name_or_path: str | PathLike, kind: str | None = None) -> Model:
     except RuntimeError as error:
         raise ValueError(f"{path} is damaged: its weights do not fit its config: {error}") from None
     net.eval().requires_grad_(False)
+    return model
+
+
+def load_once(name_or_path: str | PathLike, kind: str, device: str = "cpu") -> Model:
+    """Weights of a kind on a device, read once for as long as the file is not modified."""
+    path = find(name_or_path)
+    return _load_once(path, path.stat().st_mtime_ns, kind, device)
+
+
+@lru_cache(maxsize=8)
+def _load_once(path: Path, modified: int, kind: str, device: str) -> Model:
+    model = load(path, kind)
+    model.net.to(device)
     return model
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from os import PathLike
 from typing import cast
 
@@ -61,7 +60,8 @@ def similarity(
     """
     if isinstance(texts, str) or not len(texts):
         raise ValueError(f"texts is {texts!r}; expected a list of one or more texts")
-    net, words = load(str(model))
+    found = weights.load_once(model, "clip")
+    net, words = cast(CLIP, found.net), cast(Tokeniser, found.tokeniser)
     with torch.inference_mode():
         of_image = net.embed_images(as_input(image, net.config.size))
         of_texts = net.embed_texts(trimmed(words.encode_all(list(texts))))
@@ -85,10 +85,3 @@ def as_input(image: ArrayLike, size: int) -> Tensor:
         square = ImageOps.pad(eight, (size, size), Image.Resampling.LANCZOS, "white")
         pixels = np.asarray(square, np.float32) / 255
     return torch.from_numpy(2 * np.moveaxis(pixels, 2, 0)[None] - 1)
-
-
-@lru_cache(maxsize=2)
-def load(model: str) -> tuple[CLIP, Tokeniser]:
-    """The network of weights, and its vocabulary."""
-    found = weights.load(model, "clip")
-    return cast(CLIP, found.net), cast(Tokeniser, found.tokeniser)

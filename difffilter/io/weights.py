@@ -37,11 +37,30 @@ class Collection:
     kind: str
 
     def available(self) -> list[str]:
-        """Names of the weights that come with the package, sorted."""
+        """Names of the weights that come with the package, sorted.
+
+        Returns
+        -------
+        list of str
+
+        Examples
+        --------
+        >>> from difffilter.ddpm import available
+        >>> "natural-gray" in available()
+        True
+        """
         return sorted(path.stem for path in self.folder.glob("*.safetensors"))
 
     def find(self, name_or_path: str | PathLike) -> Path:
         """The file of a name in `available`, or the path itself.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+
+        Returns
+        -------
+        Path
 
         Raises
         ------
@@ -61,7 +80,17 @@ class Collection:
         )
 
     def card(self, name_or_path: str | PathLike) -> dict[str, Any]:
-        """The model card beside a weight file; empty if there is none.
+        """The model card beside a weight file.
+
+        Parameters
+        ----------
+        name_or_path : str or Path
+            A name in `available`, or a file.
+
+        Returns
+        -------
+        dict
+            Empty if there is none.
 
         Raises
         ------
@@ -69,6 +98,12 @@ class Collection:
             If there is no such weight file.
         ValueError
             If the card is not JSON.
+
+        Examples
+        --------
+        >>> from difffilter.ddpm import card
+        >>> card("natural-gray")["channels"]
+        1
         """
         path = self.find(name_or_path).with_suffix(".json")
         if not path.exists():

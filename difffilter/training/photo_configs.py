@@ -1,4 +1,4 @@
-"""What decides the result of a training run on photographs."""
+"""Settings of training runs on photographs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class PhotoConfig(RunConfig):
 
 @dataclass(frozen=True)
 class TrainingConfig(PhotoConfig):
-    """Everything that decides what a training run of a DDPM computes.
+    """Settings of a training run of a DDPM.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class DiffusionConfig(PhotoConfig):
 
 @dataclass(frozen=True)
 class LearnedConfig(DiffusionConfig):
-    """Everything that decides what a training run of a deep learned diffusion computes.
+    """Settings of a training run of a deep learned diffusion.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ class LearnedConfig(DiffusionConfig):
 
 @dataclass(frozen=True)
 class ConvexConfig(DiffusionConfig):
-    """Everything that decides what a training run of a convex learned diffusion computes.
+    """Settings of a training run of a convex learned diffusion.
 
     Parameters
     ----------

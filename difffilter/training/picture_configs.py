@@ -1,4 +1,4 @@
-"""What decides the result of a training run for text to image."""
+"""Settings of training runs for text to image."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class PictureTraining(RunConfig):
 
 @dataclass(frozen=True)
 class AutoencoderTraining(PictureTraining):
-    """Everything that decides what a training run of an autoencoder computes.
+    """Settings of a training run of an autoencoder.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class AutoencoderTraining(PictureTraining):
 
 @dataclass(frozen=True)
 class CLIPTraining(PictureTraining):
-    """Everything that decides what a training run of a CLIP computes.
+    """Settings of a training run of a CLIP.
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ class CLIPTraining(PictureTraining):
 
 @dataclass(frozen=True)
 class TextToImageTraining(PictureTraining):
-    """Everything that decides what a training run of text to image computes.
+    """Settings of a training run of text to image.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ class TextToImageTraining(PictureTraining):
 
 @dataclass(frozen=True)
 class JudgeTraining(PictureTraining):
-    """Everything that decides what a training run of a judge computes.
+    """Settings of a training run of a judge.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What changes during a training run, and the checkpoint that holds it."""
+"""The state of a training run, and the checkpoint that holds it."""
 
 from __future__ import annotations
 

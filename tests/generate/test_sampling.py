@@ -1,19 +1,12 @@
 """From words to pictures, by tiny networks with random weights."""
 
+import os
+
 import numpy as np
 import pytest
 from tiny_models import tiny_autoencoder, tiny_model
 
-from difffilter.generate import images, path, unknown_words
-from difffilter.generate.sampling import load
-
-pytestmark = pytest.mark.usefixtures("forgotten")
-
-
-@pytest.fixture
-def forgotten():
-    """Networks that other tests loaded are not kept."""
-    load.cache_clear()
+from difffilter.generate import images, load, path, save, unknown_words
 
 
 @pytest.fixture(params=["latent", "pixel"])
@@ -39,6 +32,17 @@ def test_a_picture_follows_from_seed_and_number_alone(model):
     np.testing.assert_allclose(three[:1], alone, atol=1e-3)
     assert np.abs(three[0] - three[1]).max() > 0.01
     assert np.abs(alone - images("a red heart", 1, model=model, steps=2, seed=6)).max() > 0.01
+
+
+def test_weights_that_were_trained_on_are_read_again(tmp_path):
+    model = tiny_model(tmp_path, "pixel")
+    before = images("a red heart", model=model, steps=1)
+    other = load(model)
+    other.net.unet.tail.bias.data += 1
+    save(model, other)
+    status = model.stat()
+    os.utime(model, ns=(status.st_atime_ns, status.st_mtime_ns + 1))  # (clocks may be coarse)
+    assert np.abs(images("a red heart", model=model, steps=1) - before).max() > 0.01
 
 
 def test_guidance_follows_the_text(model):

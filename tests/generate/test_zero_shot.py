@@ -5,12 +5,11 @@ import pytest
 from tiny_models import tiny_autoencoder, tiny_clip
 
 from difffilter.generate import similarity
-from difffilter.generate.zero_shot import as_input, load
+from difffilter.generate.zero_shot import as_input
 
 
 @pytest.fixture
 def model(tmp_path):
-    load.cache_clear()
     return tiny_clip(tmp_path)
 
 

@@ -278,7 +278,7 @@ def reflected_within(here, axis, before, after, by):
 
 @inner
 def room_around(mask, here, axis, most):
-    """How many pixels before and after one are in the mask, without a gap; at most so many."""
+    """The number of pixels before and after one in the mask, without a gap; at most so many."""
     before = after = 0
     while before < most and inside(mask, moved(here, axis, -1 - before)):
         before += 1
