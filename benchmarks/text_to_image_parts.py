@@ -18,7 +18,7 @@ from scripting import describe, table, write_report
 from text_to_image import read_scenes
 
 from difffilter.generate import load, read_captioned
-from difffilter.generate.grammar import caption
+from difffilter.generate.grammar import SYNONYMS, caption
 from difffilter.generate.reading import verdict
 from difffilter.generate.rendering import render
 from difffilter.generate.scenes import BACKGROUNDS, COLOURS, PLACES, SHAPES, draw_scene
@@ -122,7 +122,7 @@ def clip(held, count):
         for scene, own in zip(single, embedded, strict=True):
             thing = scene.things[0]
             if template is None:
-                said = [caption_of_place(thing, place) for place in words]
+                said = [f"a {thing.colour} {thing.shape} {SYNONYMS[place][0]}" for place in words]
             else:
                 said = [
                     template.format(word, colour=thing.colour, shape=thing.shape) for word in words
@@ -142,13 +142,6 @@ def clip(held, count):
             ]
         )
     return rows
-
-
-def caption_of_place(thing, place):
-    """A caption that states a thing's place."""
-    where = {"top": "at the top", "left": "on the left", "centre": "in the centre", "right": "on the right",
-             "bottom": "at the bottom"}.get(place, f"at the {place}")  # fmt: skip
-    return f"a {thing.colour} {thing.shape} {where}"
 
 
 def main():
