@@ -104,7 +104,7 @@ def read_captioned(folder: str | PathLike, size: int = 64, split: str = "train")
     Parameters
     ----------
     folder : str or Path
-        With ``captions.jsonl``, an object a line, or ``captions.csv``, with a head line: ``file``,
+        With ``captions.jsonl``, an object a line, or ``captions.csv``, with a header row: ``file``,
         the path within the folder, and ``caption`` or ``label``; optional are ``tags`` (in a CSV
         file separated by semicolons), ``group`` and ``split`` ("train" or "test"; without it, all
         are for training). Or the four files of Fashion-MNIST, ``train-images-idx3-ubyte.gz`` and so
