@@ -64,9 +64,14 @@ def add_noise(x0: Tensor, t: ArrayLike, eps: Tensor, schedule: NoiseSchedule) ->
     >>> add_noise(x0, 0, torch.randn(x0.shape), NoiseSchedule())
     tensor([[[[1., 1.]]]])
     """
-    alpha_bar = torch.as_tensor(schedule.alpha_bar(t)).reshape(-1, *[1] * (x0.ndim - 1))
-    signal, noise = (a.to(x0) for a in (alpha_bar.sqrt(), (1 - alpha_bar).sqrt()))
+    signal, noise = shares(t, x0, schedule)
     return signal * x0 + noise * eps
+
+
+def shares(t: ArrayLike, images: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
+    """√ᾱ_t and √(1 − ᾱ_t) of steps t (B,), as factors (B, 1, ...) of images (B, ...)."""
+    alpha_bar = torch.as_tensor(schedule.alpha_bar(t)).reshape(-1, *[1] * (images.ndim - 1))
+    return alpha_bar.sqrt().to(images), (1 - alpha_bar).sqrt().to(images)
 
 
 def predict_noise(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from difffilter.checks import check_number
-from difffilter.ddpm.process import NoisePredictor
+from difffilter.ddpm.process import NoisePredictor, shares
 from difffilter.ddpm.schedule import NoiseSchedule
 
 __all__ = ["classifier_free", "classifier_guided", "clip_guided"]
@@ -124,12 +124,11 @@ def classifier_guided(
         # Samplers mostly run without gradients. Tensors of inference mode never have any; copies do.
         with torch.inference_mode(False), torch.enable_grad():
             x, t = x.detach().clone().requires_grad_(), t.detach().clone()
-            alpha_bar = torch.as_tensor(schedule.alpha_bar(t.double().cpu().numpy()))
-            alpha_bar = alpha_bar.reshape(-1, *[1] * (x.ndim - 1)).to(x)
+            signal, noise = shares(t.cpu(), x, schedule)
             eps = eps_theta(x, t)
-            x0 = (x - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
+            x0 = (x - noise * eps) / signal
             (gradient,) = torch.autograd.grad(log_probability(x0).sum(), x)
-        return eps.detach() - scale * (1 - alpha_bar).sqrt() * gradient
+        return eps.detach() - scale * noise * gradient
 
     return guided
 

@@ -150,7 +150,7 @@ def path(
         decoder = cast(Autoencoder, of_latents.net)
 
     def predictor(text: str) -> NoisePredictor:
-        return net.given(trimmed(words.encode_all([text] * n)).to(own))
+        return net.given(trimmed(words.encode_all([text] * n)).to(own), schedule)
 
     with torch.inference_mode():
         eps_theta = classifier_free(predictor(prompt), predictor(negative), guidance, rescale)

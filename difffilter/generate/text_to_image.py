@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from difffilter.checks import check_whole
-from difffilter.ddpm.process import NoisePredictor
+from difffilter.ddpm.process import NoisePredictor, shares
+from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
 from difffilter.generate.text import TextConfig, TextEncoder
 
@@ -54,14 +55,21 @@ class TextToImageConfig:
 
 
 class TextToImage(nn.Module):
-    """Predict the noise in x_t, given a text.
+    """Predict the velocity v = √ᾱ_t ε − √(1 − ᾱ_t) x_0 of x_t, given a text.
 
     Parameters
     ----------
     config : TextToImageConfig
 
+    Notes
+    -----
+    What a text says of a picture is decided where there is hardly anything but noise. There ε is
+    nearly x_t itself: a network that is trained to tell ε learns little of texts, but one that is
+    trained to tell v, which is nearly −x_0 there, learns them first. `given` turns v into ε.
+
     References
     ----------
+    Salimans & Ho, "Progressive distillation for fast sampling of diffusion models", ICLR 2022.
     Rombach, Blattmann, Lorenz, Esser & Ommer, "High-resolution image synthesis with latent diffusion
     models", CVPR 2022.
 
@@ -81,7 +89,7 @@ class TextToImage(nn.Module):
         self.unet = UNet(config.unet)
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor) -> Tensor:
-        """Noise in `x`.
+        """Velocity of `x`.
 
         Parameters
         ----------
@@ -99,13 +107,15 @@ class TextToImage(nn.Module):
         """
         return self.unet(x, t, self.text(ids))
 
-    def given(self, ids: Tensor) -> NoisePredictor:
-        """The noise predictor ε_θ(x, t) of texts, which are encoded once.
+    def given(self, ids: Tensor, schedule: NoiseSchedule) -> NoisePredictor:
+        """The noise predictor ε_θ(x, t) = √ᾱ_t v + √(1 − ᾱ_t) x of texts, which are encoded once.
 
         Parameters
         ----------
         ids : int64 Tensor (B, L)
             The tokens of the text of each picture.
+        schedule : NoiseSchedule
+            Tells ᾱ_t.
 
         Returns
         -------
@@ -113,4 +123,9 @@ class TextToImage(nn.Module):
             ``eps_theta(x, t)``, as the functions of `difffilter.ddpm.process` take it.
         """
         context = self.text(ids)
-        return lambda x, t: self.unet(x, t, context)
+
+        def eps_theta(x: Tensor, t: Tensor) -> Tensor:
+            signal, noise = shares(t.cpu(), x, schedule)
+            return signal * self.unet(x, t, context) + noise * x
+
+        return eps_theta

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from difffilter.ddpm.process import add_noise
+from difffilter.ddpm.process import shares
+from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
 from difffilter.generate.grammar import caption
@@ -128,8 +129,8 @@ def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -
     return Latents(pictures, latents[:number], scenes, latents[number:])
 
 
-class ConditionalNoiseLoss(Loss[TextToImageTraining]):
-    """Squared error of the predicted noise, given a caption or, now and then, none.
+class VelocityLoss(Loss[TextToImageTraining]):
+    """Squared error of the predicted velocity, given a caption or, now and then, none.
 
     Parameters are those of `Loss`.
     """
@@ -143,9 +144,15 @@ class ConditionalNoiseLoss(Loss[TextToImageTraining]):
         x0, ids, t, seed = examples(self.config, self.tokeniser, self.data, self.config.batch, rng)
         eps = self.noise(x0.shape, seed)[self.share]
         x0, ids, t = x0[self.share].to(self.device), ids[self.share].to(self.device), t[self.share]
-        xt = add_noise(x0, t, eps, self.config.schedule)
+        xt, v = along(x0, t, eps, self.config.schedule)
         found = self.forward(xt, torch.from_numpy(t).float().to(self.device), ids)
-        return (found.float() - eps).square().mean()
+        return (found.float() - v).square().mean()
+
+
+def along(x0: Tensor, t: NDArray, eps: Tensor, schedule: NoiseSchedule) -> tuple[Tensor, Tensor]:
+    """x_t and its velocity, both shaped like `x0`."""
+    signal, noise = shares(t, x0, schedule)
+    return signal * x0 + noise * eps, signal * eps - noise * x0
 
 
 def examples(
@@ -165,20 +172,20 @@ def examples(
 
 
 def score(state: TrainingState, data: Latents | Pixels) -> float:
-    """The mean square error of the noise, on pictures that were set aside, with their captions."""
+    """The mean square error of the velocity, on pictures that were set aside, with their captions."""
     net, config = cast(TextToImage, state.averaged), cast(TextToImageTraining, state.config)
     words = Tokeniser.from_json(config.tokeniser)
     x0, ids, t, seed = examples(
         replace(config, dropped=0.0), words, data, VALIDATED, np.random.default_rng(VALIDATION)
     )
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
-    xt = add_noise(x0, t, eps, config.schedule)
+    xt, v = along(x0, t, eps, config.schedule)
     device, total = next(net.parameters()).device, 0.0
     for part in torch.arange(len(x0)).split(TOGETHER):
         with torch.inference_mode():
             t_part = torch.from_numpy(t).float()[part]
             found = net(xt[part].to(device), t_part.to(device), ids[part].to(device)).cpu()
-        total += float((found - eps[part]).square().mean(dim=(1, 2, 3)).sum())
+        total += float((found - v[part]).square().mean(dim=(1, 2, 3)).sum())
     return total / len(x0)
 
 
@@ -200,7 +207,7 @@ METHOD = Method(
     read,
     lambda path: weights.load(path, "text-to-image"),
     start,
-    ConditionalNoiseLoss,
+    VelocityLoss,
     score,
     write,
     "error",
