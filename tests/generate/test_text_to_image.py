@@ -8,6 +8,7 @@ import pytest
 import torch
 from networks import assert_every_weight_matters, randomised
 
+from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNetConfig
 from difffilter.generate.autoencoder import AutoencoderConfig
 from difffilter.generate.text import TextConfig
@@ -53,12 +54,21 @@ def test_words_and_their_order_matter():
         assert (other - first).abs().max() > 1e-3
 
 
+def test_noise_follows_from_velocity():
+    # x = √ᾱ x₀ + √(1 − ᾱ) ε and v = √ᾱ ε − √(1 − ᾱ) x₀ are a rotation of x₀ and ε.
+    net, (x, t), schedule = randomised(TextToImage, SMALL), inputs(), NoiseSchedule()
+    alpha_bar = torch.as_tensor(schedule.alpha_bar(t)).float()[:, None, None, None]
+    v, eps = net(x, t, IDS), net.given(IDS, schedule)(x, t)
+    x0 = alpha_bar.sqrt() * x - (1 - alpha_bar).sqrt() * v
+    torch.testing.assert_close(alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps, x)
+
+
 def test_a_text_that_is_given_is_encoded_once():
     net, (x, t) = randomised(TextToImage, SMALL), inputs()
-    expected, eps_theta = net(x, t, IDS), net.given(IDS)
+    eps_theta = net.given(IDS, NoiseSchedule())
+    expected = eps_theta(x, t)
     net.text = None
-    for _ in range(2):
-        torch.testing.assert_close(eps_theta(x, t), expected)
+    torch.testing.assert_close(eps_theta(x, t), expected)
 
 
 def test_every_weight_matters():

@@ -105,22 +105,28 @@ def test_recall_is_the_share_of_pictures_with_their_caption_nearest(squares, sce
     assert recall(1) == pytest.approx(np.mean(expected))
 
 
-class Nothing(text_to_image.Pixels):
-    """x_0 is 0, so that x_t = √(1 − ᾱ_t) ε."""
+class Even(text_to_image.Pixels):
+    """x_0 is the same number everywhere."""
+
+    value = 0.5
 
     def draw(self, rng):
-        return torch.zeros(3, 32, 32), "a red square"
+        return torch.full((3, 32, 32), self.value), "a red square"
 
 
-def noise_beside_nothing(config):
+def velocity_of_even(config):
+    """v = √ᾱ ε − √(1 − ᾱ) x_0 with ε = (x_t − √ᾱ x_0)/√(1 − ᾱ)."""
+
     def predict(x, t, ids):
-        noise = torch.as_tensor(1 - config.schedule.alpha_bar(t.double().numpy())).sqrt()
-        return x / noise[:, None, None, None].float()
+        alpha_bar = torch.as_tensor(config.schedule.alpha_bar(t.double().numpy()))
+        signal, noise = (a.sqrt()[:, None, None, None] for a in (alpha_bar, 1 - alpha_bar))
+        eps = (x.double() - signal * Even.value) / noise
+        return (signal * eps - noise * Even.value).float()
 
     return predict
 
 
-def test_error_is_the_mean_square_error_of_the_noise(squares):
+def test_error_is_the_mean_square_error_of_the_velocity(squares, monkeypatch):
     config = replace(with_words(CONFIGS["pixel"], squares.captioned.labels), dropped=1.0)
     texts = []
 
@@ -128,14 +134,16 @@ def test_error_is_the_mean_square_error_of_the_noise(squares):
         texts.extend(ids.tolist())
         return torch.zeros_like(x)
 
-    data = text_to_image.Pixels(squares)
-    none = text_to_image.score(state_of(config, forward=zero), data)
-    assert none == pytest.approx(1, abs=0.02)  # that of standard normal noise
+    state = state_of(config, forward=velocity_of_even(config))
+    assert text_to_image.score(state, Even(squares)) == pytest.approx(0, abs=1e-6)
+    monkeypatch.setattr(Even, "value", 1.0)
+    none = text_to_image.score(state_of(config, forward=zero), Even(squares))
+    assert none == pytest.approx(1, abs=0.02)  # v² = ᾱ ε² + (1 − ᾱ) x₀², in the mean
     assert len(texts) == text_to_image.VALIDATED
-    assert all(sum(token > 2 for token in text) for text in texts)  # none is dropped
 
-    state = state_of(config, forward=noise_beside_nothing(config))
-    assert text_to_image.score(state, Nothing(squares)) == pytest.approx(0, abs=1e-6)
+    texts.clear()
+    text_to_image.score(state_of(config, forward=zero), text_to_image.Pixels(squares))
+    assert all(sum(token > 2 for token in text) for text in texts)  # none is dropped
 
 
 def answering(answers, questions):
@@ -212,11 +220,12 @@ def test_some_captions_are_dropped(squares):
         assert 900 < t.max() <= config.schedule.T
 
 
-def test_the_noise_is_learned(configs, picture_folders):
+def test_the_velocity_is_learned(configs, picture_folders, monkeypatch):
     state, loss, _ = prepared(configs["pixel"], picture_folders["pixel"])
-    loss.data = Nothing(None)
-    loss.model = noise_beside_nothing(state.config)
+    loss.data = Even(None)
+    loss.model = velocity_of_even(state.config)
     assert loss(0).item() == pytest.approx(0, abs=1e-6)
+    monkeypatch.setattr(Even, "value", 1.0)
     loss.model = lambda x, t, ids: torch.zeros_like(x)
     assert loss(0).item() == pytest.approx(1, abs=0.05)
 
