@@ -31,7 +31,7 @@ PRESETS = {
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
     "generate": (
         *("autoencoder", "clip", "latent", "pixel", "fashion"),
-        *("judge-scenes", "judge-groups"),
+        *("judge-scenes", "judge-groups", "judge-fashion"),
     ),
 }
 TRAINED = tuple(PRESETS)

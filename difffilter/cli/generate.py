@@ -83,8 +83,9 @@ def _by_model(prompt, number, _, every, options):
 
     if "size" in options:
         raise click.UsageError("--size is for --pipeline; a model has one size")
-    for word in unknown_words(prompt, options.get("model", "latent")):
-        click.echo(f"note: the model never saw the word {word!r}", err=True)
+    for word, read in unknown_words(prompt, options.get("model", "latent")).items():
+        instead = f"; reading {read!r} instead" if read else ""
+        click.echo(f"note: the model never saw the word {word!r}{instead}", err=True)
     with _bar() as callback:
         way = list(path(prompt, number, callback=callback, **options))
     return [made() for made in (way if every else way[-1:])]

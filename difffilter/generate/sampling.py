@@ -20,6 +20,7 @@ from difffilter.devices import find_device
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
 from difffilter.generate.guidance import classifier_free
+from difffilter.generate.neighbours import in_known_words, nearest
 from difffilter.generate.text import trimmed
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
@@ -48,7 +49,8 @@ def images(
     Parameters
     ----------
     prompt : str
-        Such as "a green frog" or "a small red circle above a blue star"; "" for any picture.
+        Such as "a green frog" or "a small red circle above a blue star"; "" for any picture. Words
+        that the model does not know are replaced, see `unknown_words`.
     n : int, default 1
         Number of pictures. Each follows from `seed` and its number alone, but for rounding.
     model : str or Path, default "latent"
@@ -150,7 +152,8 @@ def path(
         decoder = cast(Autoencoder, of_latents.net)
 
     def predictor(text: str) -> NoisePredictor:
-        return net.given(trimmed(words.encode_all([text] * n)).to(own), schedule)
+        ids = trimmed(words.encode_all([in_known_words(text, words)] * n))
+        return net.given(ids.to(own), schedule)
 
     with torch.inference_mode():
         eps_theta = classifier_free(predictor(prompt), predictor(negative), guidance, rescale)
@@ -186,8 +189,8 @@ def path(
         yield pictures(y, sigma_tilde)
 
 
-def unknown_words(prompt: str, model: str | PathLike = "latent") -> list[str]:
-    """Words of a text that no caption of a model's training had.
+def unknown_words(prompt: str, model: str | PathLike = "latent") -> dict[str, str | None]:
+    """Words of a text that no caption of a model's training had, and how they are read instead.
 
     Parameters
     ----------
@@ -197,8 +200,9 @@ def unknown_words(prompt: str, model: str | PathLike = "latent") -> list[str]:
 
     Returns
     -------
-    list of str
-        Each once.
+    dict of str to (str or None)
+        Each word, once, with the known word that is nearest in meaning, which is read in its place;
+        ``None``: no known word is near, and it is read letter by letter.
 
     Raises
     ------
@@ -207,8 +211,8 @@ def unknown_words(prompt: str, model: str | PathLike = "latent") -> list[str]:
 
     Examples
     --------
-    >>> unknown_words("a red quark")
-    ['quark']
+    >>> unknown_words("a huge red quark")
+    {'huge': 'big', 'quark': None}
     """
-    found = weights.load_once(model, "text-to-image")
-    return cast(Tokeniser, found.tokeniser).unknown(prompt)
+    words = cast(Tokeniser, weights.load_once(model, "text-to-image").tokeniser)
+    return {word: nearest(word, words.words) for word in words.unknown(prompt)}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from difffilter.generate import weights
 from difffilter.generate.clip import CLIP
+from difffilter.generate.neighbours import in_known_words
 from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 from difffilter.image import as_float
@@ -31,7 +32,7 @@ def similarity(
         A picture, in [0, 1], to which integers are scaled. It is brought to the size of the model,
         not square ones with white beside them; what is transparent becomes white.
     texts : sequence of str
-        One or more.
+        One or more. Words that the model does not know are replaced by known ones near in meaning.
     model : str or Path, default "clip"
         Weights: a name in `available`, or a file.
 
@@ -64,7 +65,8 @@ def similarity(
     net, words = cast(CLIP, found.net), cast(Tokeniser, found.tokeniser)
     with torch.inference_mode():
         of_image = net.embed_images(as_input(image, net.config.size))
-        of_texts = net.embed_texts(trimmed(words.encode_all(list(texts))))
+        known = [in_known_words(text, words) for text in texts]
+        of_texts = net.embed_texts(trimmed(words.encode_all(known)))
         return (of_texts @ of_image[0]).numpy()
 
 

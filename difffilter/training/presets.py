@@ -70,4 +70,5 @@ PRESETS: dict[str, RunConfig] = {
     "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
     "judge-scenes": JudgeTraining(steps=4_000, batch=64),
     "judge-groups": JudgeTraining(steps=4_000, subject="groups"),
+    "judge-fashion": JudgeTraining(steps=3_000, batch=64, subject="groups", validation=2_000),
 }

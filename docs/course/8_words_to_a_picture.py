@@ -53,4 +53,4 @@ for row, each, pictures in zip(axes, texts, made, strict=True):
 # The same seed gives the same pictures, and words that the model never saw are told.
 
 assert np.array_equal(images("red heart", seed=5, steps=5), images("red heart", seed=5, steps=5))
-assert unknown_words("a red quark") == ["quark"]
+assert unknown_words("a huge red quark") == {"huge": "big", "quark": None}

@@ -86,7 +86,8 @@ def test_noise_in_the_beginning_is_white(tmp_path):
 
 
 def test_unknown_words_are_told(model):
-    assert unknown_words("a red quark and a blue Fish", model) == ["quark", "and"]
+    found = unknown_words("a red quark and a crimson Fish", model)
+    assert found == {"quark": None, "and": None, "crimson": "red"}
 
 
 @pytest.mark.parametrize(

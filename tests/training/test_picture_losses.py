@@ -377,7 +377,7 @@ OF_GENERATE = {name: config for name, config in PRESETS.items() if config.method
 # Weights of each network at most, in thousands.
 SIZES = {
     "autoencoder": 2200, "clip": 1600, "latent": 3400, "pixel": 1800, "fashion": 600,
-    "judge-scenes": 350, "judge-groups": 350,
+    "judge-scenes": 350, "judge-groups": 350, "judge-fashion": 350,
 }  # fmt: skip
 
 
@@ -398,7 +398,7 @@ def test_presets_fit_each_other_and_their_pictures():
     assert pixel.net.size == fashion.net.size == 32
     assert (pixel.net.unet.channels, fashion.net.unet.channels) == (3, 1)
     assert fashion.scenes == 0
-    assert OF_GENERATE["judge-groups"].subject == "groups"
+    assert OF_GENERATE["judge-groups"].subject == OF_GENERATE["judge-fashion"].subject == "groups"
 
 
 @pytest.mark.parametrize("name", OF_GENERATE)
