@@ -127,8 +127,8 @@ def main():
         *table(head, rows),
         "",
         "Distance: to the 10 000 test pictures, in the features of a judge whose accuracy on them is",
-        f"{np.mean(told == truth):.3f}. Read: the share that the judge takes for the class asked for. Score: the",
-        f"accuracy, on the test pictures, of a classifier trained for {arguments.training} steps on the",
+        f"{np.mean(told == truth):.3f}. Read: the share that the judge takes for the class asked for. Score:",
+        f"the accuracy, on the test pictures, of a classifier trained for {arguments.training} steps on the",
         f"pictures of the row alone. A picture by itself, in 30 steps, takes {taken:.2f} s.",
     ]
     write_report(lines, arguments.output)
