@@ -14,6 +14,7 @@ from difffilter.generate import (
     TextToImage,
     TextToImageConfig,
     Tokeniser,
+    load,
     save,
 )
 
@@ -48,7 +49,8 @@ def tiny_model(folder, kind="latent"):
     net = random_weights(TextToImage(TextToImageConfig(unet, TEXT, 8 if latent else 16)))
     path = folder / f"{kind}.safetensors"
     autoencoder = str(tiny_autoencoder(folder)) if latent else None
-    save(path, Model("text-to-image", net, WORDS, NoiseSchedule(), autoencoder))
+    latents = load(autoencoder).sha256 if latent else None
+    save(path, Model("text-to-image", net, WORDS, NoiseSchedule(), autoencoder, latents))
     return path
 
 

@@ -44,7 +44,9 @@ class Model:
     schedule : NoiseSchedule or None, default None
         For networks that predict noise.
     autoencoder : str or None, default None
-        Of networks that work on latents, the name of their autoencoder's weights.
+        Of networks that work on latents, the name of their autoencoder's weights, or its file.
+    latents : str or None, default None
+        Checksum of that autoencoder: another one gives latents another meaning.
     sha256 : str, default ""
         Checksum of the content, in hexadecimal.
     """
@@ -54,6 +56,7 @@ class Model:
     tokeniser: Tokeniser | None = None
     schedule: NoiseSchedule | None = None
     autoencoder: str | None = None
+    latents: str | None = None
     sha256: str = ""
 
 
@@ -76,6 +79,7 @@ def save(path: str | PathLike, model: Model) -> None:
         "tokeniser": None if model.tokeniser is None else model.tokeniser.to_json(),
         "schedule": None if model.schedule is None else asdict(model.schedule),
         "autoencoder": model.autoencoder,
+        "latents": model.latents,
     }
     arrays = {
         name: np.asarray(value.cpu().numpy(), np.float16, order="C")
@@ -120,6 +124,7 @@ def load(name_or_path: str | PathLike, kind: str | None = None) -> Model:
             settings["tokeniser"] and Tokeniser.from_json(settings["tokeniser"]),
             schedule and NoiseSchedule(**schedule),
             settings["autoencoder"],
+            settings.get("latents"),
             sha256,
         )
     except (KeyError, TypeError, ValueError) as error:

@@ -192,12 +192,16 @@ def score(state: TrainingState, data: Latents | Pixels) -> float:
 def write(state: TrainingState, path: str | PathLike) -> None:
     """Write the averaged weights as a weight file."""
     config = cast(TextToImageTraining, state.config)
+    latents = None
+    if config.autoencoder is not None:
+        latents = weights.load_once(config.autoencoder, "autoencoder").sha256
     model = weights.Model(
         "text-to-image",
         state.averaged,
         Tokeniser.from_json(config.tokeniser),
         config.schedule,
         config.autoencoder,
+        latents,
     )
     weights.save(path, model)
 

@@ -34,6 +34,18 @@ def test_a_picture_follows_from_seed_and_number_alone(model):
     assert np.abs(alone - images("a red heart", 1, model=model, steps=2, seed=6)).max() > 0.01
 
 
+def test_several_texts_are_drawn_together(tmp_path):
+    model = tiny_model(tmp_path, "pixel")
+
+    def made(prompt, n):
+        return images(prompt, n, model=model, steps=2, negative="a green frog")
+
+    together = made(["a red heart", "a blue fish"], 2)
+    hearts, fishes = made("a red heart", 4), made("a blue fish", 4)
+    np.testing.assert_allclose(together, [*hearts[:2], *fishes[2:]], atol=1e-3)
+    assert np.abs(hearts - fishes).max() > 0.01
+
+
 def test_weights_that_were_trained_on_are_read_again(tmp_path):
     model = tiny_model(tmp_path, "pixel")
     before = images("a red heart", model=model, steps=1)
@@ -93,6 +105,7 @@ def test_unknown_words_are_told(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"prompt": []}, "prompt is []; expected a text or several"),
         ({"n": 0}, "n is 0; expected a whole number ≥ 1"),
         ({"steps": 0}, "steps is 0; expected a whole number ≥ 1"),
         ({"guidance": -1}, "guidance is -1; expected a finite number ≥ 0"),
@@ -102,8 +115,22 @@ def test_unknown_words_are_told(model):
 )
 def test_bad_options(tmp_path, options, message):
     with pytest.raises(ValueError) as error:  # noqa: PT011 (the text follows)
-        images("a red heart", model=tiny_model(tmp_path, "pixel"), **options)
+        images(**{"prompt": "a red heart", "model": tiny_model(tmp_path, "pixel")} | options)
     assert str(error.value) == message
+
+
+def test_another_autoencoder_than_that_of_training_is_refused(tmp_path):
+    model = tiny_model(tmp_path)
+    own = load(model)
+    other = load(own.autoencoder)
+    other.net.scale.data *= 2
+    save(own.autoencoder, other)
+    with pytest.raises(ValueError) as error:  # noqa: PT011 (the text follows)
+        images("a red heart", model=model)
+    assert str(error.value) == (
+        f"autoencoder of '{model}' is another '{own.autoencoder}' than the one whose latents it was "
+        f"trained on; expected the checksum {own.latents}"
+    )
 
 
 def test_weights_of_another_kind(tmp_path):

@@ -43,7 +43,7 @@ OTHERS = {
     "clip": {"tokeniser": WORDS},
     "text-to-image": {
         "tokeniser": WORDS, "schedule": NoiseSchedule("cosine", T=50),
-        "autoencoder": "my-autoencoder",
+        "autoencoder": "my-autoencoder", "latents": "0123",
     },
     "judge": {},
 }  # fmt: skip

@@ -84,6 +84,8 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(name, finished, configs):
     state = TrainingState.load(run / "checkpoint.safetensors", CPU)
     assert model.net.config == state.config.net
     assert model.autoencoder == getattr(config, "autoencoder", None)
+    if model.autoencoder is not None:
+        assert model.latents == weights.load(model.autoencoder).sha256
     assert model.schedule == getattr(config, "schedule", None)
     if config.kind in ("clip", "text-to-image"):
         assert model.tokeniser == Tokeniser.from_json(state.config.tokeniser)
