@@ -1,10 +1,11 @@
-"""Pictures of captions, judged by a network that was trained apart from those that made them.
+r"""Pictures of captions, judged by a network that was trained apart from those that made them.
 
-    python benchmarks/text_to_image.py EMOJI -o benchmarks/results/text_to_image.md
+    python benchmarks/text_to_image.py EMOJI -o benchmarks/results/text_to_image.md \
+        --plot docs/guidance.png --memory docs/memory.png
 
 EMOJI is the folder of captioned emoji. Scenes: the judge reads the colour, shape and size of the thing in
-each cell, and the background, and each reading is held to everything that the caption states. Emoji: the
-judge tells the group, and CLIP finds the right one among a hundred.
+each cell, and the background, and each reading is held to everything that the caption states; shuffled, to
+what another caption states. Emoji: the judge tells the group, and CLIP finds the right one among a hundred.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import argparse
 from datetime import date
 from pathlib import Path
+from textwrap import wrap
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from scripting import describe, medians, table, write_report
@@ -46,12 +49,13 @@ def read_scenes(judge, pictures):
     return found
 
 
-def pictures_of(texts, model, guidance, seed=0):
+def pictures_of(texts, model, guidance):
     """A picture of each text, (N, H, W, 3)."""
+    parts = range(0, len(texts), TOGETHER)
     return np.concatenate(
         [
-            images(text, model=model, guidance=guidance, seed=seed + k)
-            for k, text in enumerate(texts)
+            images(texts[start : start + TOGETHER], model=model, guidance=guidance, seed=start)
+            for start in parts
         ]
     )
 
@@ -74,29 +78,39 @@ def score(judge, said, pictures):
 
 
 def scenes(model, count):
-    """Rows of the table: shares by guidance, for seen and unseen combinations, and shuffled captions."""
+    """Shares by guidance and kind: seen and unseen combinations, and shuffled captions."""
     judge = load("judge-scenes", "judge").net
-    rows = []
+    shares = {}
     for guidance in SCALES:
         for kind, unseen in (("seen", False), ("unseen", True)):
             said = captions_of(count, unseen, seed=1)
             pictures = pictures_of([each.text for each in said], model, guidance)
-            rows.append([f"{guidance:g}", kind, *cells(score(judge, said, pictures))])
-            if guidance == USUAL and kind == "seen":
-                rows.append(
-                    [
-                        f"{guidance:g}",
-                        "shuffled",
-                        *cells(score(judge, said[1:] + said[:1], pictures)),
-                    ]
-                )
-            print(rows[-1], flush=True)
-    return rows
+            shares[guidance, kind] = score(judge, said, pictures)
+            if not unseen:
+                others = said[1:] + said[:1]
+                shares[guidance, "shuffled"] = score(judge, others, pictures)
+            print(guidance, kind, shares[guidance, kind], flush=True)
+    return shares
 
 
-def cells(shares):
-    """The shares as text."""
-    return ["" if np.isnan(share) else f"{share:.3f}" for share in shares.values()]
+def row(key, shares):
+    """A row of the table."""
+    guidance, kind = key
+    cells = ["" if np.isnan(share) else f"{share:.3f}" for share in shares.values()]
+    return [f"{guidance:g}", kind, *cells]
+
+
+def plot(of_models, path):
+    """The shares of pictures that are right in all, by guidance."""
+    figure, axes = plt.subplots(
+        1, len(of_models), figsize=(5 * len(of_models), 3.2), squeeze=False, layout="constrained"
+    )
+    for axis, (model, shares) in zip(axes[0], of_models.items(), strict=True):
+        for kind in ("seen", "unseen", "shuffled"):
+            axis.plot(SCALES, [shares[scale, kind]["joint"] for scale in SCALES], "o-", label=kind)
+        axis.set(title=model, xlabel="guidance scale", ylabel="right in all", ylim=(-0.02, 1.02))
+        axis.legend(title="combinations")
+    figure.savefig(path, dpi=110)
 
 
 def emoji(folder, model, count):
@@ -126,12 +140,51 @@ def emoji(folder, model, count):
     return right, judged, found.mean()
 
 
+def memory(folder, model, path, count=5):
+    """Pictures of seen and of held-out labels, each above the nearest ones of the training."""
+    seen, held = read_captioned(folder), read_captioned(folder, split="test")
+    known = np.stack([seen.over(k) for k in range(len(seen))])
+    labels = [
+        split.labels[k]
+        for split in (seen, held)
+        for k in np.linspace(0, len(split) - 1, count + 2).astype(int)[1:-1]
+    ]
+    pictures = enlarged(pictures_of(labels, model, USUAL))
+    by_pixels = [int(np.square(known - each).mean(axis=(1, 2, 3)).argmin()) for each in pictures]
+    net = load("clip", "clip").net
+    with torch.inference_mode():
+        of_made, of_known = (
+            torch.cat([net.embed_images(as_input(each, 64)) for each in every])
+            for every in (pictures, known)
+        )
+    by_clip = (of_made @ of_known.T).argmax(dim=1).tolist()
+
+    figure, axes = plt.subplots(3, len(labels), figsize=(1.35 * len(labels), 4.9))
+    for column, label in enumerate(labels):
+        shown = [pictures[column], known[by_pixels[column]], known[by_clip[column]]]
+        titles = [label, seen.labels[by_pixels[column]], seen.labels[by_clip[column]]]
+        for axis, picture, title in zip(axes[:, column], shown, titles, strict=True):
+            axis.imshow(picture)
+            axis.set(xticks=[], yticks=[])
+            axis.set_title("\n".join(wrap(title, 16)[:2]), fontsize=7)
+    for axis, name in zip(
+        axes[:, 0], ("made", "nearest by pixels", "nearest by CLIP"), strict=True
+    ):
+        axis.set_ylabel(name, fontsize=8)
+    figure.tight_layout(pad=0.4)
+    figure.savefig(path, dpi=110)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("-n", "--number", type=int, default=200, help="captions for each row")
     parser.add_argument("--models", nargs="+", default=["latent"])
+    parser.add_argument("--plot", type=Path, help="a picture of the shares, by guidance")
+    parser.add_argument(
+        "--memory", type=Path, help="pictures, and the nearest ones of the training"
+    )
     arguments = parser.parse_args()
     lines = [
         "# Text to image",
@@ -139,7 +192,9 @@ def main():
         f"`python benchmarks/text_to_image.py EMOJI`: {arguments.number} captions for each row, 30 steps of",
         f"DPM-Solver++. {describe('torch', 'numpy')}; {date.today()}.",
     ]
+    of_models = {}
     for model in arguments.models:
+        shares = of_models[model] = scenes(model, arguments.number)
         right, judged, found = emoji(arguments.folder, model, 100)
         taken = medians({1: lambda model=model: images("a green frog", model=model)}, 9)[1]
         head = [
@@ -158,13 +213,17 @@ def main():
             "",
             "The share of pictures that show what the caption states:",
             "",
-            *table(head, scenes(model, arguments.number)),
+            *table(head, [row(*each) for each in shares.items()]),
             "",
             f"Emoji: the group is right for {right:.3f} of held-out labels (for the real pictures the judge",
             f"is right in {judged:.3f}); CLIP finds {found:.3f} of the pictures of seen labels among 100.",
             f"A picture takes {taken:.2f} s.",
         ]
     write_report(lines, arguments.output)
+    if arguments.plot:
+        plot(of_models, arguments.plot)
+    if arguments.memory:
+        memory(arguments.folder, arguments.models[0], arguments.memory)
 
 
 if __name__ == "__main__":
