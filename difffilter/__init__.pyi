@@ -15,6 +15,10 @@ from .catalog import make as make
 from .catalog import methods as methods
 from .denoiser import Denoiser as Denoiser
 from .denoiser import Identity as Identity
+from .inpainting.api import inpaint as inpaint
+from .inpainting.catalog import inpainters as inpainters
+from .inpainting.catalog import make_inpainter as make_inpainter
+from .inpainting.inpainter import Inpainter as Inpainter
 from .metrics import psnr as psnr
 from .metrics import ssim as ssim
 from .noise.estimation import estimate_shot_noise as estimate_shot_noise

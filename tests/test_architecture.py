@@ -24,6 +24,7 @@ FLOORS = [
     {"training", "catalog"},
     {"stabilized", "blend", "blocks"},
     {"api"},
+    {"inpainting"},
     {"figures", "benchmark"},
     {"cli"},
     {"__init__", "__main__"},

@@ -1,0 +1,1 @@
+"""Filling in holes of images by diffusion, forward (PDE) and backward (DDPM)."""

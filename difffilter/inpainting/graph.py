@@ -1,0 +1,155 @@
+"""The pixels of holes as a graph: each linked to its neighbours along the axes, and coarser graphs.
+
+A level of the hierarchy has n nodes. Node i has the link d, two for each axis, to the node
+``neighbours[i, d]`` with the weight ``weights[i, d]``, and ``diagonal[i]`` is the sum of its links and of
+those to pixels that are known. A link that is missing leads to the node n, which does not exist and counts as
+0. Level 0 has a node for each pixel of a hole; a node of the next level stands for up to 2×2×2 nodes of this
+one, so that links stay along the axes. Memory is in proportion to the holes, not to the image.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from difffilter.pde.kernels.common import kernel
+
+__all__ = ["HOLE", "KNOWN", "OUTSIDE", "coarsen", "link", "number", "reached", "sources"]
+
+# The state of a pixel.
+KNOWN, HOLE, OUTSIDE = range(3)
+
+# The number of a pixel that is in no hole.
+NONE = -1
+
+# A link between coarse nodes is the sum of the links between their pixels, in proportion to the length of
+# their border, over the distance of their centres, which is twice that of pixels.
+SHORTER = 0.5
+
+
+@kernel
+def number(state):
+    """Numbers of the pixels (D, H, W) of holes, row by row, and −1 elsewhere; and their number."""
+    numbers, count = np.full(state.shape, NONE, np.int32), 0
+    depth, height, width = state.shape
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if state[z, y, x] == HOLE:
+                    numbers[z, y, x] = count
+                    count += 1
+    return numbers, count
+
+
+@kernel
+def link(state, numbers, count, strengths):
+    """Neighbours (n, 2·axes), diagonal (n,) and positions (n, 3) of the nodes of level 0.
+
+    `strengths` are 1/h² of the axes, of which there are 2 or 3: the last ones. Pixels outside, and the
+    border of the image, have no links.
+    """
+    first = 3 - len(strengths)
+    neighbours = np.full((count, 2 * len(strengths)), count, np.int32)
+    diagonal = np.zeros(count, np.float32)
+    positions = np.empty((count, 3), np.int32)
+    depth, height, width = state.shape
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                i = numbers[z, y, x]
+                if i == NONE:
+                    continue
+                positions[i] = z, y, x
+                for d in range(2 * len(strengths)):
+                    axis, step = first + (d >> 1), 2 * (d & 1) - 1
+                    v, u, t = z, y, x
+                    if axis == 0:
+                        v += step
+                    elif axis == 1:
+                        u += step
+                    else:
+                        t += step
+                    if 0 <= v < depth and 0 <= u < height and 0 <= t < width:
+                        if state[v, u, t] != OUTSIDE:
+                            diagonal[i] += strengths[axis - first]
+                            if numbers[v, u, t] != NONE:
+                                neighbours[i, d] = numbers[v, u, t]
+    return neighbours, diagonal, positions
+
+
+@kernel
+def sources(image, state, positions, strengths):
+    """For each node the sum of the known pixels (D, H, W) beside it, by their links."""
+    found, first = np.zeros(len(positions)), 3 - len(strengths)
+    depth, height, width = state.shape
+    for i in range(len(positions)):
+        for d in range(2 * len(strengths)):
+            axis, step = first + (d >> 1), 2 * (d & 1) - 1
+            z, y, x = positions[i]
+            if axis == 0:
+                z += step
+            elif axis == 1:
+                y += step
+            else:
+                x += step
+            if 0 <= z < depth and 0 <= y < height and 0 <= x < width:
+                if state[z, y, x] == KNOWN:
+                    found[i] += strengths[axis - first] * image[z, y, x]
+    return found
+
+
+@kernel
+def reached(neighbours, known):
+    """How many nodes a path of links joins to one with known pixels beside it, where `known` is not 0."""
+    n, count = len(known), 0
+    found = np.zeros(n + 1, np.bool_)
+    found[n] = True
+    stack = np.empty(n, np.int32)
+    for i in range(n):
+        if known[i] != 0:
+            found[i] = True
+            stack[count] = i
+            count += 1
+    total = count
+    while count:
+        count -= 1
+        for j in neighbours[stack[count]]:
+            if not found[j]:
+                found[j] = True
+                stack[count] = j
+                count += 1
+                total += 1
+    return total
+
+
+@kernel
+def coarsen(neighbours, weights, diagonal, positions, shape):
+    """The next level: which node of it each node belongs to (n,), and its own arrays."""
+    cells = np.full(((shape[0] + 1) >> 1, (shape[1] + 1) >> 1, (shape[2] + 1) >> 1), NONE, np.int32)
+    n, count = len(diagonal), 0
+    parents = np.empty(n, np.int32)
+    for i in range(n):
+        z, y, x = positions[i, 0] >> 1, positions[i, 1] >> 1, positions[i, 2] >> 1
+        if cells[z, y, x] == NONE:
+            cells[z, y, x] = count
+            count += 1
+        parents[i] = cells[z, y, x]
+    links = neighbours.shape[1]
+    coarse_neighbours = np.full((count, links), count, np.int32)
+    coarse_weights = np.zeros((count, links), np.float32)
+    coarse_diagonal = np.zeros(count, np.float32)
+    coarse_positions = np.empty((count, 3), np.int32)
+    for i in range(n):
+        parent = parents[i]
+        for axis in range(3):
+            coarse_positions[parent, axis] = positions[i, axis] >> 1
+        known = diagonal[i]  # becomes the links to known pixels
+        for d in range(links):
+            j = neighbours[i, d]
+            if j != n:
+                known -= weights[i, d]
+                if parents[j] != parent:
+                    coarse_neighbours[parent, d] = parents[j]
+                    coarse_weights[parent, d] += SHORTER * weights[i, d]
+                    coarse_diagonal[parent] += SHORTER * weights[i, d]
+        coarse_diagonal[parent] += max(known, 0)
+    return parents, coarse_neighbours, coarse_weights, coarse_diagonal, coarse_positions

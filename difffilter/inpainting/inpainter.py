@@ -1,0 +1,156 @@
+"""The contract that every method of filling in keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from difffilter.image import as_float, check_shape
+from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
+from difffilter.pde.solve.state import check_spacing
+
+__all__ = ["Callback", "Inpainter", "Problem", "prepare"]
+
+# Called with the number of steps that are done, and of all.
+Callback = Callable[[int, int], Any]
+
+
+class Inpainter:
+    """Fills in pixels of an image from those around them.
+
+    An Inpainter is a frozen dataclass whose fields, keyword-only, are its parameters. A class defines
+    `fill`; the call checks and prepares its arguments, and leaves known pixels as they are, to the bit.
+    """
+
+    def __call__(
+        self,
+        image: ArrayLike,
+        mask: ArrayLike | None = None,
+        *,
+        ignore: ArrayLike | None = None,
+        channel_axis: int | None = None,
+        spacing: float | Sequence[float] | None = None,
+        callback: Callback | None = None,
+    ) -> NDArray:
+        """Fill in an image.
+
+        Parameters
+        ----------
+        image : array_like
+            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+        mask : array_like of bool, optional
+            Of the image's spatial shape: True where it is to be filled in; ``None``: where it is NaN.
+        ignore : array_like of bool, optional
+            Of the image's spatial shape: True for pixels that are neither used nor filled in.
+        channel_axis : int, optional
+            The axis of the channels; ``None``: no channels.
+        spacing : float or sequence of float, optional
+            Size of a pixel along each spatial axis; ``None``: 1.
+        callback : callable, optional
+            Called now and then with the number of steps that are done, and of all.
+
+        Returns
+        -------
+        ndarray
+            Same shape; float32, or float64 for float64 input. Never the input itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described above, or there is no known pixel.
+        """
+        problem, result = prepare(image, mask, ignore, channel_axis, spacing)
+        hole = problem.state == HOLE
+        if hole.any():
+            filled = self.fill(problem, callback)
+            view = result if channel_axis is None else np.moveaxis(result, channel_axis, -1)
+            view[hole] = filled if channel_axis is not None else filled[:, 0]
+        return result
+
+    def fill(self, problem: Problem, callback: Callback | None) -> NDArray:
+        """The values (n, C) of the pixels of holes, in their order in the image.
+
+        Parameters
+        ----------
+        problem : Problem
+        callback : callable or None
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define fill")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An image with holes.
+
+    Attributes
+    ----------
+    image : float ndarray (H, W, C) or (D, H, W, C)
+        0 where it is not known.
+    state : uint8 ndarray (H, W) or (D, H, W)
+        KNOWN, HOLE, or OUTSIDE, for pixels that are neither used nor filled in.
+    spacing : tuple of float
+        Size of a pixel along each axis.
+    """
+
+    image: NDArray
+    state: NDArray
+    spacing: tuple[float, ...]
+
+
+def prepare(
+    image: ArrayLike,
+    mask: ArrayLike | None,
+    ignore: ArrayLike | None,
+    channel_axis: int | None,
+    spacing: float | Sequence[float] | None,
+) -> tuple[Problem, NDArray]:
+    """Check the arguments of an Inpainter; the problem, and a copy of the image to be filled in."""
+    array = np.asarray(image)
+    check_shape(array.shape, channel_axis)
+    kind = array.dtype.kind
+    bad = ~np.isfinite(array) if kind == "f" else np.zeros(array.shape, bool)
+    if channel_axis is not None:
+        bad = bad.any(axis=channel_axis)
+    shape = bad.shape
+    if mask is None:
+        if not bad.any():
+            raise ValueError("mask is None; expected a mask, as the image has no NaN")
+        hole = bad
+    else:
+        hole = check_mask("mask", mask, shape)
+    outside = np.zeros(shape, bool) if ignore is None else check_mask("ignore", ignore, shape)
+    hole = hole & ~outside
+    known = ~(hole | outside)
+    if not known.any():
+        raise ValueError(
+            f"mask is True for all {hole.sum()} pixels that are not ignored; expected some that are known"
+        )
+    state = np.where(hole, np.uint8(HOLE), np.where(outside, np.uint8(OUTSIDE), np.uint8(KNOWN)))
+
+    usable = known if channel_axis is None else np.expand_dims(known, channel_axis)
+    if not usable.all() and kind == "f":
+        array = np.where(usable, array, array.dtype.type(0))
+    values = as_float(array, channel_axis)
+    result = np.array(values)
+    if ignore is not None and kind == "f":
+        beyond = outside if channel_axis is None else np.expand_dims(outside, channel_axis)
+        np.copyto(result, np.asarray(image), where=beyond, casting="same_kind")
+    work = values[..., None] if channel_axis is None else np.moveaxis(values, channel_axis, -1)
+    work = np.where(known[..., None], work, work.dtype.type(0))
+    return Problem(work, state, check_spacing(spacing, state.ndim)), result
+
+
+def check_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+    """Check a mask, and return it as an array."""
+    found = np.asarray(mask)
+    if found.dtype != bool:
+        raise TypeError(f"{name} has dtype {found.dtype}; expected bool")
+    if found.shape != shape:
+        raise ValueError(
+            f"{name} has shape {found.shape}; expected {shape}, the spatial shape of the image"
+        )
+    return found
