@@ -63,9 +63,11 @@ def inpaint(
     """
     if isinstance(method, str):
         method = make_inpainter(method, **parameters)
+    elif not callable(method):
+        raise TypeError(f"method is {method!r}; expected a name or an Inpainter")
     elif parameters:
         raise TypeError(
-            f"parameters are {', '.join(parameters)}; expected none beside an Inpainter, whose fields they are"
+            f"parameters are {', '.join(parameters)}; expected none beside an Inpainter, which has its own"
         )
     return method(
         image, mask, ignore=ignore, channel_axis=channel_axis, spacing=spacing, callback=callback

@@ -13,7 +13,7 @@ import numpy as np
 
 from difffilter.pde.kernels.common import kernel
 
-__all__ = ["HOLE", "KNOWN", "OUTSIDE", "coarsen", "link", "number", "reached", "sources"]
+__all__ = ["HOLE", "KNOWN", "OUTSIDE", "coarsen", "link", "number", "reached", "sources", "widened"]
 
 # The state of a pixel.
 KNOWN, HOLE, OUTSIDE = range(3)
@@ -68,11 +68,11 @@ def link(state, numbers, count, strengths):
                         u += step
                     else:
                         t += step
-                    if 0 <= v < depth and 0 <= u < height and 0 <= t < width:
-                        if state[v, u, t] != OUTSIDE:
-                            diagonal[i] += strengths[axis - first]
-                            if numbers[v, u, t] != NONE:
-                                neighbours[i, d] = numbers[v, u, t]
+                    within = 0 <= v < depth and 0 <= u < height and 0 <= t < width
+                    if within and state[v, u, t] != OUTSIDE:
+                        diagonal[i] += strengths[axis - first]
+                        if numbers[v, u, t] != NONE:
+                            neighbours[i, d] = numbers[v, u, t]
     return neighbours, diagonal, positions
 
 
@@ -91,10 +91,31 @@ def sources(image, state, positions, strengths):
                 y += step
             else:
                 x += step
-            if 0 <= z < depth and 0 <= y < height and 0 <= x < width:
-                if state[z, y, x] == KNOWN:
-                    found[i] += strengths[axis - first] * image[z, y, x]
+            within = 0 <= z < depth and 0 <= y < height and 0 <= x < width
+            if within and state[z, y, x] == KNOWN:
+                found[i] += strengths[axis - first] * image[z, y, x]
     return found
+
+
+@kernel
+def widened(state):
+    """The holes and the known pixels beside them, all marked as HOLE."""
+    wide = state.copy()
+    depth, height, width = state.shape
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if state[z, y, x] == HOLE:
+                    for v in range(max(z - 1, 0), min(z + 2, depth)):
+                        if wide[v, y, x] == KNOWN:
+                            wide[v, y, x] = HOLE
+                    for u in range(max(y - 1, 0), min(y + 2, height)):
+                        if wide[z, u, x] == KNOWN:
+                            wide[z, u, x] = HOLE
+                    for t in range(max(x - 1, 0), min(x + 2, width)):
+                        if wide[z, y, t] == KNOWN:
+                            wide[z, y, t] = HOLE
+    return wide
 
 
 @kernel

@@ -7,6 +7,7 @@ back, so that it is symmetric and may precondition conjugate gradients.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,13 @@ from numpy.typing import NDArray
 from difffilter.inpainting.graph import coarsen
 from difffilter.pde.kernels.common import inlined, kernel
 
-__all__ = ["Level", "apply", "cycle", "levels", "solve"]
+__all__ = ["Level", "apply", "conjugate_gradients", "cycle", "levels", "solve"]
 
 # A level of so few nodes is the last; it is smoothed so often.
 FEW, SWEEPS = 64, 16
+
+# Iterations of conjugate gradients at most.
+MOST = 500
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,30 @@ def correct(u, parents, coarse):
         u[i] += coarse[parents[i]]
 
 
+@kernel
+def dot(a, b):
+    """Σ a_i b_i over the nodes of b. (BLAS would wake its threads, which costs more where cores are busy.)"""
+    total = 0.0
+    for i in range(len(b)):
+        total += a[i] * b[i]
+    return total
+
+
+@kernel
+def advance(u, r, p, product, alpha):
+    """u += α p and r −= α A p."""
+    for i in range(len(u)):
+        u[i] += alpha * p[i]
+        r[i] -= alpha * product[i]
+
+
+@kernel
+def turn(p, z, n, beta):
+    """p = z + β p."""
+    for i in range(n):
+        p[i] = z[i] + beta * p[i]
+
+
 def cycle(hierarchy: list[Level], b: NDArray) -> NDArray:
     """An approximate solution of A u = b by a V-cycle, with a further node, which is 0."""
     level = hierarchy[0]
@@ -114,37 +142,64 @@ def cycle(hierarchy: list[Level], b: NDArray) -> NDArray:
     return u
 
 
-def solve(hierarchy: list[Level], b: NDArray, tolerance: float, most: int = 200) -> NDArray:
-    """Solve A u = b by conjugate gradients, to a relative error in the norm of A.
+def solve(hierarchy: list[Level], b: NDArray, tolerance: float) -> NDArray:
+    """Solve A u = b by conjugate gradients.
 
     Parameters
     ----------
     hierarchy : list of Level
     b : float64 ndarray (n,)
     tolerance : float
-        Relative error at most, as the preconditioner measures it.
-    most : int
-        Number of iterations at most.
+        Relative error, as the preconditioner measures it.
 
     Returns
     -------
     float64 ndarray (n,)
     """
-    level = hierarchy[0]
+    level, product = hierarchy[0], np.empty(len(b))
+
+    def times(p: NDArray) -> NDArray:
+        apply(p, level.neighbours, level.weights, level.diagonal, product)
+        return product
+
+    def precondition(r: NDArray) -> NDArray:
+        return cycle(hierarchy, r.astype(np.float32))
+
+    return conjugate_gradients(times, precondition, b, tolerance)
+
+
+def conjugate_gradients(
+    times: Callable[[NDArray], NDArray],
+    precondition: Callable[[NDArray], NDArray],
+    b: NDArray,
+    tolerance: float,
+) -> NDArray:
+    """Solve A u = b by preconditioned conjugate gradients (Hestenes & Stiefel 1952).
+
+    Parameters
+    ----------
+    times : callable
+        A p (n,) of a p that has a further node, which is 0.
+    precondition : callable
+        An approximation of A⁻¹ r, symmetric, of an r (n,); it may have a further node.
+    b : float64 ndarray (n,)
+    tolerance : float
+        Relative error, in the norm of the residual by the preconditioner.
+
+    Returns
+    -------
+    float64 ndarray (n,)
+    """
     n = len(b)
-    u, r = np.zeros(n), b.copy()
-    p = cycle(hierarchy, r.astype(np.float32)).astype(np.float64)
-    product = np.empty(n)
-    rho = first = float(r @ p[:n])
-    for _ in range(most):
+    u, r, p = np.zeros(n), b.copy(), np.zeros(n + 1)
+    p[:n] = precondition(r)[:n]
+    rho = first = dot(p, r)
+    for _ in range(MOST):
         if rho <= tolerance**2 * first:
             break
-        apply(p, level.neighbours, level.weights, level.diagonal, product)
-        alpha = rho / float(p[:n] @ product)
-        u += alpha * p[:n]
-        r -= alpha * product
-        z = cycle(hierarchy, r.astype(np.float32))
-        rho, before = float(r @ z[:n]), rho
-        p *= rho / before
-        p += z
+        product = times(p)
+        advance(u, r, p, product, rho / dot(p, product))
+        z = precondition(r)
+        rho, before = dot(z, r), rho
+        turn(p, z, n, rho / before)
     return u
