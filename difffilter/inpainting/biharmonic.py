@@ -78,21 +78,22 @@ class Plate:
         wide = widened(self.state)
         numbers, count = number(wide)
         neighbours, self.diagonal, self.positions = link(wide, numbers, count, self.strengths)
-        weights = np.broadcast_to(np.repeat(self.strengths, 2), neighbours.shape)
-        self.links = neighbours, np.ascontiguousarray(weights, np.float32)
+        weights = np.broadcast_to(np.repeat(self.strengths, 2).astype(np.float32), neighbours.shape)
+        chunks = multigrid.chunks_of(self.positions[:, 3 - len(self.strengths)])
+        self.links = neighbours, weights, self.diagonal, chunks
         self.of_holes = np.flatnonzero(self.state[tuple(self.positions.T)] == HOLE)
         self.spread, self.bent = np.zeros(count + 1), np.zeros(count + 1)
 
     def times(self, p: NDArray) -> NDArray:
         """L² p at the holes."""
         self.spread[self.of_holes] = p[:-1]
-        multigrid.apply(self.spread, *self.links, self.diagonal, self.bent[:-1])
+        multigrid.apply(self.spread, *self.links, self.bent[:-1])
         return self.again()
 
     def again(self) -> NDArray:
         """L of what `bent` holds, at the holes."""
         product = np.empty(len(self.diagonal))
-        multigrid.apply(self.bent, *self.links, self.diagonal, product)
+        multigrid.apply(self.bent, *self.links, product)
         return product[self.of_holes]
 
     def load(self, image: NDArray) -> NDArray:

@@ -111,37 +111,37 @@ def prepare(
     """Check the arguments of an Inpainter; the problem, and a copy of the image to be filled in."""
     array = np.asarray(image)
     check_shape(array.shape, channel_axis)
-    kind = array.dtype.kind
-    bad = ~np.isfinite(array) if kind == "f" else np.zeros(array.shape, bool)
-    if channel_axis is not None:
-        bad = bad.any(axis=channel_axis)
-    shape = bad.shape
-    if mask is None:
-        if not bad.any():
-            raise ValueError("mask is None; expected a mask, as the image has no NaN")
-        hole = bad
-    else:
-        hole = check_mask("mask", mask, shape)
-    outside = np.zeros(shape, bool) if ignore is None else check_mask("ignore", ignore, shape)
-    hole = hole & ~outside
-    known = ~(hole | outside)
+    shape = array.shape if channel_axis is None else np.delete(array.shape, channel_axis)
+    shape, real = tuple(map(int, shape)), array.dtype.kind == "f"
+    hole = not_a_number(array, channel_axis) if mask is None else check_mask("mask", mask, shape)
+    state = hole.astype(np.uint8)  # HOLE and KNOWN
+    if ignore is not None:
+        state[check_mask("ignore", ignore, shape)] = OUTSIDE
+    known = state == KNOWN
     if not known.any():
         raise ValueError(
-            f"mask is True for all {hole.sum()} pixels that are not ignored; expected some that are known"
+            f"mask is True for all {np.count_nonzero(state == HOLE)} pixels that are not ignored; "
+            "expected some that are known"
         )
-    state = np.where(hole, np.uint8(HOLE), np.where(outside, np.uint8(OUTSIDE), np.uint8(KNOWN)))
-
     usable = known if channel_axis is None else np.expand_dims(known, channel_axis)
-    if not usable.all() and kind == "f":
-        array = np.where(usable, array, array.dtype.type(0))
-    values = as_float(array, channel_axis)
-    result = np.array(values)
-    if ignore is not None and kind == "f":
-        beyond = outside if channel_axis is None else np.expand_dims(outside, channel_axis)
-        np.copyto(result, np.asarray(image), where=beyond, casting="same_kind")
+    if real:  # whatever stands in holes and in pixels that are ignored
+        values = as_float(np.where(usable, array, array.dtype.type(0)), channel_axis)
+        result = array.astype(values.dtype)
+    else:
+        result = as_float(array, channel_axis)
+        values = np.where(usable, result, result.dtype.type(0))
     work = values[..., None] if channel_axis is None else np.moveaxis(values, channel_axis, -1)
-    work = np.where(known[..., None], work, work.dtype.type(0))
     return Problem(work, state, check_spacing(spacing, state.ndim)), result
+
+
+def not_a_number(array: NDArray, channel_axis: int | None) -> NDArray:
+    """Pixels that are NaN in a channel or more, of which there must be one."""
+    found = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+    if channel_axis is not None:
+        found = found.any(axis=channel_axis)
+    if not found.any():
+        raise ValueError("mask is None; expected a mask, as the image has no NaN")
+    return found
 
 
 def check_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray:

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numba import prange
 from numpy.typing import NDArray
 
 from difffilter.inpainting.graph import coarsen
-from difffilter.pde.kernels.common import inlined, kernel
+from difffilter.pde.kernels.common import inlined, kernel, parallel
 
 __all__ = ["Level", "apply", "conjugate_gradients", "cycle", "levels", "solve"]
 
@@ -23,6 +24,9 @@ FEW, SWEEPS = 64, 16
 
 # Iterations of conjugate gradients at most.
 MOST = 500
+
+# Nodes of a chunk at least. Chunks are the same for any number of threads, and so are results.
+CHUNK = 8192
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Level:
     neighbours, weights : ndarray (n, links)
     diagonal, inverse : ndarray (n,)
         The diagonal of A, and 1 over it.
+    chunks : ndarray (k + 1,)
+        Where each chunk of nodes begins and ends. A link leads to the same chunk or the next to it.
     parents : ndarray (n,) or None
         Numbers of the nodes of the next level; ``None``: there is none.
     """
@@ -42,23 +48,35 @@ class Level:
     weights: NDArray
     diagonal: NDArray
     inverse: NDArray
+    chunks: NDArray
     parents: NDArray | None
 
 
 def levels(neighbours: NDArray, diagonal: NDArray, positions: NDArray, strengths, shape):
     """The hierarchy of levels, from what `graph.link` returns."""
-    weights = np.empty(neighbours.shape, np.float32)
-    weights[:] = np.repeat(strengths, 2)
-    hierarchy = []
+    # (Strides of 0 spare level 0 the memory for weights that are all alike.)
+    weights = np.broadcast_to(np.repeat(strengths, 2).astype(np.float32), neighbours.shape)
+    axis, hierarchy = 3 - len(strengths), []
     while True:
         coarse = coarsen(neighbours, weights, diagonal, positions, shape)
         last = len(diagonal) <= FEW or len(coarse[3]) == len(diagonal)
-        parents = None if last else coarse[0]
-        hierarchy.append(Level(neighbours, weights, diagonal, 1 / diagonal, parents))
+        parents, chunks = None if last else coarse[0], chunks_of(positions[:, axis])
+        hierarchy.append(Level(neighbours, weights, diagonal, 1 / diagonal, chunks, parents))
         if last:
             return hierarchy
         _, neighbours, weights, diagonal, positions = coarse
         shape = tuple((extent + 1) >> 1 for extent in shape)
+
+
+def chunks_of(rows: NDArray) -> NDArray:
+    """Where chunks of nodes begin and end: at even rows, so that parents have children in one chunk."""
+    pairs = rows >> 1
+    starts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    chosen = [0]
+    for start in starts.tolist():
+        if start - chosen[-1] >= CHUNK:
+            chosen.append(start)
+    return np.array([*chosen, len(rows)])
 
 
 @inlined
@@ -70,28 +88,32 @@ def around(u, neighbours, weights, i):
     return total
 
 
-@kernel
-def apply(u, neighbours, weights, diagonal, out):
+@parallel
+def apply(u, neighbours, weights, diagonal, chunks, out):
     """out = A u; u has a further node, which is 0."""
-    for i in range(len(out)):
-        out[i] = diagonal[i] * u[i] - around(u, neighbours, weights, i)
+    for k in prange(len(chunks) - 1):
+        for i in range(chunks[k], chunks[k + 1]):
+            out[i] = diagonal[i] * u[i] - around(u, neighbours, weights, i)
 
 
-@kernel
-def smooth(u, b, neighbours, weights, inverse, backwards):
-    """A sweep of Gauss–Seidel."""
-    n = len(b)
-    for k in range(n):
-        i = n - 1 - k if backwards else k
-        u[i] = (b[i] + around(u, neighbours, weights, i)) * inverse[i]
+@parallel
+def smooth(u, b, neighbours, weights, inverse, chunks, backwards):
+    """A sweep of Gauss–Seidel: every other chunk, and then those between them."""
+    for colour in range(2):
+        odd = 1 - colour if backwards else colour
+        for k in prange((len(chunks) - odd) // 2):
+            start, stop = chunks[2 * k + odd], chunks[2 * k + odd + 1]
+            for m in range(stop - start):
+                i = stop - 1 - m if backwards else start + m
+                u[i] = (b[i] + around(u, neighbours, weights, i)) * inverse[i]
 
 
-@kernel
-def restrict(u, b, neighbours, weights, diagonal, parents, coarse):
+@parallel
+def restrict(u, b, neighbours, weights, diagonal, chunks, parents, coarse):
     """The residual b − A u, added up over the nodes of each node of the next level."""
-    coarse[:] = 0
-    for i in range(len(b)):
-        coarse[parents[i]] += b[i] - diagonal[i] * u[i] + around(u, neighbours, weights, i)
+    for k in prange(len(chunks) - 1):
+        for i in range(chunks[k], chunks[k + 1]):
+            coarse[parents[i]] += b[i] - diagonal[i] * u[i] + around(u, neighbours, weights, i)
 
 
 @kernel
@@ -132,13 +154,13 @@ def cycle(hierarchy: list[Level], b: NDArray) -> NDArray:
     u = np.zeros(len(b) + 1, b.dtype)
     if level.parents is None:
         for backwards in [False, True] * SWEEPS:
-            smooth(u, b, *links, level.inverse, backwards)
+            smooth(u, b, *links, level.inverse, level.chunks, backwards)
         return u
-    smooth(u, b, *links, level.inverse, False)
-    coarse = np.empty(len(hierarchy[1].diagonal), b.dtype)
-    restrict(u, b, *links, level.diagonal, level.parents, coarse)
+    smooth(u, b, *links, level.inverse, level.chunks, False)
+    coarse = np.zeros(len(hierarchy[1].diagonal), b.dtype)
+    restrict(u, b, *links, level.diagonal, level.chunks, level.parents, coarse)
     correct(u, level.parents, cycle(hierarchy[1:], coarse))
-    smooth(u, b, *links, level.inverse, True)
+    smooth(u, b, *links, level.inverse, level.chunks, True)
     return u
 
 
@@ -159,7 +181,7 @@ def solve(hierarchy: list[Level], b: NDArray, tolerance: float) -> NDArray:
     level, product = hierarchy[0], np.empty(len(b))
 
     def times(p: NDArray) -> NDArray:
-        apply(p, level.neighbours, level.weights, level.diagonal, product)
+        apply(p, level.neighbours, level.weights, level.diagonal, level.chunks, product)
         return product
 
     def precondition(r: NDArray) -> NDArray:

@@ -1,5 +1,6 @@
 """Laplace's and the biharmonic equation, against exact solutions and direct solves."""
 
+import numba
 import numpy as np
 import pytest
 from fillings import solved
@@ -110,12 +111,31 @@ def test_cycles_do_not_depend_on_the_size_of_a_hole():
         product = np.empty(len(b))
         for _ in range(4):
             multigrid.apply(
-                np.append(u, 0), level.neighbours, level.weights, level.diagonal, product
+                np.append(u, 0),
+                level.neighbours,
+                level.weights,
+                level.diagonal,
+                level.chunks,
+                product,
             )
             residual.append(np.linalg.norm(b - product))
             u += multigrid.cycle(holes.hierarchy, (b - product).astype(np.float32))[:-1]
         counts.append(residual[-1] / residual[1])
     assert max(counts) < 0.25, counts
+
+
+@pytest.mark.parametrize("method", POWERS)
+def test_results_do_not_depend_on_threads(method):
+    image = np.random.default_rng(0).random((300, 310))
+    mask = np.random.default_rng(1).random(image.shape) < 0.8
+    assert len(Holes(prepare(image, mask, None, None, None)[0]).hierarchy[0].chunks) > 4
+    found = method()(image, mask)
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        np.testing.assert_array_equal(method()(image, mask), found)
+    finally:
+        numba.set_num_threads(before)
 
 
 def test_a_cycle_is_symmetric_and_positive():
