@@ -46,10 +46,10 @@ END = 0.015
 class DDPM(Inpainter):
     """Fill in with a DDPM: learned from photographs, continues edges; slow without a GPU.
 
-    Best for scattered pixels and narrow holes, such as text; in holes wider than some 20 pixels its errors
-    are no smaller than those of the harmonic filling, from which it starts. Of a volume each slice along the first axis is filled in by
-    itself, but for the start. Pixels that are ignored are imagined like holes, and the result is
-    discarded.
+    Best for scattered pixels and narrow holes, such as text; in holes some 30 pixels wide its errors
+    are no smaller than those of the harmonic filling, from which it starts. Of a volume each slice
+    along the first axis is filled in by itself, but for the start. Pixels that are ignored are
+    imagined like holes, and the result is discarded.
 
     Parameters
     ----------
@@ -102,9 +102,9 @@ class DDPM(Inpainter):
 
     A draw is the reverse process, in which the network sees y in holes, and elsewhere
     w f + (1 − w) y + σ̃ e, where e is w times the noise that it found there in the step before. If
-    the prior is Gaussian and e has converged, what it finds in holes is exactly E[ε | y, f]:
-    other than with fresh noise in known pixels (Lugmayr et al. 2022), or with x̂_0 replaced there (Wang et
-    al. 2023), draws are those of the posterior.
+    the prior is Gaussian and e has converged, what it finds in holes is exactly E[ε | y, f], and
+    draws are those of the posterior. They are not with fresh noise in known pixels (Lugmayr et al.
+    2022), or with x̂_0 alone replaced there (Wang et al. 2023).
 
     References
     ----------
