@@ -44,3 +44,22 @@ def invoke_error(*arguments, cwd):
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     return result.stderr
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what was written to it."""
+
+    def isatty(self):
+        return True
+
+    def lines(self):
+        """The lines that can be read on it at the end."""
+        return [line.rpartition("\r")[2].rstrip() for line in self.getvalue().split("\n")]
+
+
+@contextlib.contextmanager
+def terminal():
+    """Within the block, a terminal as standard output and standard error."""
+    shown = Terminal()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        yield shown

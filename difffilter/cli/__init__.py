@@ -10,7 +10,17 @@ from collections.abc import Sequence
 import click
 
 from difffilter import __version__
-from difffilter.cli import benchmark, compare, ddpm, estimate, generate, methods, smooth, train
+from difffilter.cli import (
+    benchmark,
+    compare,
+    ddpm,
+    estimate,
+    generate,
+    inpaint,
+    methods,
+    smooth,
+    train,
+)
 from difffilter.cli.errors import errors_in_one_line
 
 __all__ = ["cli", "main"]
@@ -47,6 +57,7 @@ def cli():
 
 for command in (
     smooth.smooth,
+    inpaint.inpaint,
     estimate.estimate,
     compare.compare,
     methods.methods,

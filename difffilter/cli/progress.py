@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 import click
 
-__all__ = ["echo", "progress_of_blocks", "progress_over"]
+__all__ = ["echo", "progress_of", "progress_over"]
 
 
 def echo(message, err=False):
@@ -31,7 +31,7 @@ def progress_over(items, total):
 
 
 @contextmanager
-def progress_of_blocks():
+def progress_of(unit):
     """A progress bar as a function ``progress(done, total)``; ``None`` without a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -43,7 +43,8 @@ def progress_of_blocks():
         if bar is None:  # now, as it takes a line of the terminal even before it is shown
             from tqdm import tqdm
 
-            bar = tqdm(total=total, initial=done, file=sys.stderr, unit="block", delay=1)
+            bar = tqdm(total=total, initial=done, file=sys.stderr, unit=unit, delay=1)
+        bar.total = total
         bar.update(done - bar.n)
 
     try:

@@ -25,7 +25,7 @@ from difffilter.cli.options import (
     strength_options,
     volume_option,
 )
-from difffilter.cli.progress import echo, progress_of_blocks, progress_over
+from difffilter.cli.progress import echo, progress_of, progress_over
 from difffilter.cli.streams import STREAM, files_for_streams
 from difffilter.cli.types import Contrast, Number, Numbers
 
@@ -129,7 +129,7 @@ def smooth(images, output, method, sigma, noise, strength, chroma, data_range, v
         if tasks:
             warm_up({method: denoiser})
         failures = []
-        with progress_of_blocks() as progress:
+        with progress_of("block") as progress:
             runs = folders.run(
                 tasks, denoiser, jobs, scheduler=scheduler, progress=progress, sigma=sigma,
                 data_range=data_range, volume=volume, overwrite=overwrite, axes=axes, side=side,

@@ -66,6 +66,12 @@ class Picture:
         pages = self.pages[:, :, ::-1] if mirrored else self.pages
         return np.rot90(pages, turns, axes=(1, 2))
 
+    def as_stored(self, pages):
+        """Pages that are turned as `upright` turns them, as they are stored: undo `upright`."""
+        turns, mirrored = TURNS.get(_orientation(self.meta), (0, False))
+        pages = np.rot90(pages, -turns, axes=(1, 2))
+        return pages[:, :, ::-1] if mirrored else pages
+
     def volumes(self):
         """The pages as volumes ``(N, D, H, W[, C])``, stacked along Z or else the last leading axis."""
         stacked = self.pages.reshape(self.lead + self.pages.shape[1:])

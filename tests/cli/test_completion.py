@@ -45,6 +45,8 @@ def completed(words, cwd):
         (["smooth", "a.png", "--scheme", "f"], ["plain,fsi"]),
         (["smooth", "a.png", "--kappa", "m"], ["plain,mad"]),
         (["estimate", "--noise", "s"], ["plain,speckle"]),
+        (["inpaint", "-m", "edge"], ["plain,edge_enhancing"]),
+        (["inpaint", "a.png", "--mask", "m"], ["file,m"]),
         (["noise", "--noise", "s"], ["plain,speckle", "plain,salt_and_pepper"]),
         (["compare", "a.png", "--noise", "c"], ["plain,camera", "plain,correlated"]),
         (["compare", "a.png", "-m", "al"], ["plain,all"]),
@@ -82,11 +84,13 @@ def test_the_labels_of_a_study_are_completed(tmp_path):
 
 def test_names_that_are_written_twice_agree():
     pytest.importorskip("torch")
+    from difffilter.inpainting.catalog import inpainters
     from difffilter.pde.solve.schemes import DIFFUSIVITIES, SCHEMES
     from difffilter.training import PRESETS
 
     assert tuple(DIFFUSIVITIES) == completion.DIFFUSIVITIES
     assert ("auto", *SCHEMES) == completion.SCHEMES
+    assert tuple(inpainters()) == completion.INPAINTERS
     presets = {
         method: tuple(name for name, config in PRESETS.items() if config.method == method)
         for method in completion.TRAINED
@@ -105,7 +109,9 @@ def test_every_text_argument_is_completed():
         if not parameter.shell_complete(click.Context(command), "")
     }
     # They cannot be listed.
-    assert without == {"axes", "data", "negative", "prompt", "scheduler", "sigmas", "texts"}
+    assert without == {
+        *("axes", "colour", "data", "negative", "prompt", "scheduler", "sigmas", "texts")
+    }
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")

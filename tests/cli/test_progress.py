@@ -1,32 +1,12 @@
 """Progress bars, and lines and warnings beside them."""
 
 import contextlib
-import io
 
 import pytest
-from command import invoke_ok, run
+from command import invoke_ok, run, terminal
 
 from difffilter.cli import main
-from difffilter.cli.progress import echo, progress_of_blocks, progress_over
-
-
-class Terminal(io.StringIO):
-    """A terminal that keeps what was written to it."""
-
-    def isatty(self):
-        return True
-
-    def lines(self):
-        """The lines that can be read on it at the end."""
-        return [line.rpartition("\r")[2].rstrip() for line in self.getvalue().split("\n")]
-
-
-@contextlib.contextmanager
-def terminal():
-    """Within the block, a terminal as standard output and standard error."""
-    shown = Terminal()
-    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
-        yield shown
+from difffilter.cli.progress import echo, progress_of, progress_over
 
 
 @pytest.fixture
@@ -56,7 +36,7 @@ def test_lines_stand_above_the_progress_bar():
 
 
 def test_the_bar_of_blocks_takes_no_line_before_it_is_used():
-    with terminal() as shown, progress_of_blocks() as progress:
+    with terminal() as shown, progress_of("block") as progress:
         with progress_over(["one", "two"], 2) as items:
             assert list(items) == ["one", "two"]
         assert shown.getvalue().count("\n") == 1  # at the end of the other bar

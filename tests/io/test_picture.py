@@ -20,7 +20,9 @@ def test_pages_are_turned_as_they_are_shown(tmp_path, rng, suffix, orientation):
     Image.fromarray(pixels).save(path, exif=exif, **options)
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
-    np.testing.assert_array_equal(read(path).upright(), expected[None])
+    picture = read(path)
+    np.testing.assert_array_equal(picture.upright(), expected[None])
+    np.testing.assert_array_equal(picture.as_stored(picture.upright()), picture.pages)
 
 
 def test_damaged_metadata_turns_nothing(rng):
