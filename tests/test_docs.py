@@ -101,7 +101,7 @@ def test_commands_parse(page, line):
         return
     for method in [asked] if isinstance(asked, str) else asked:
         if method != "all" and ":" not in method and ".safetensors" not in method:
-            df.make(method)
+            (df.make_inpainter if name == "inpaint" else df.make)(method)
 
 
 def test_an_option_that_does_not_exist_would_be_found():

@@ -6,7 +6,8 @@ import pytest
 import difffilter as df
 from difffilter.inpainting.catalog import CATALOG
 
-FAST = ["harmonic", "biharmonic"]
+LINEAR = ["harmonic", "biharmonic"]
+PDES = [*LINEAR, "edge_enhancing"]
 
 
 def image_and_mask(shape=(21, 17), dtype=np.float32, seed=0):
@@ -16,7 +17,7 @@ def image_and_mask(shape=(21, 17), dtype=np.float32, seed=0):
     return rng.random(shape).astype(dtype), mask
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", PDES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.uint16, bool])
 def test_known_pixels_are_untouched_and_the_dtype_is_that_of_a_denoiser(method, dtype):
     values, mask = image_and_mask()
@@ -32,7 +33,7 @@ def test_known_pixels_are_untouched_and_the_dtype_is_that_of_a_denoiser(method, 
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", PDES)
 def test_what_stands_in_a_hole_does_not_matter(method):
     image, mask = image_and_mask()
     expected = df.inpaint(image, mask, method)
@@ -44,7 +45,7 @@ def test_what_stands_in_a_hole_does_not_matter(method):
     )
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", PDES)
 def test_nothing_leaks_from_pixels_that_are_ignored(method):
     image, mask = image_and_mask()
     ignore = np.zeros(mask.shape, bool)
@@ -57,7 +58,7 @@ def test_nothing_leaks_from_pixels_that_are_ignored(method):
         np.testing.assert_array_equal(again[ignore], other[ignore])
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", LINEAR)
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_channels_are_filled_alike_wherever_their_axis_is(method, axis):
     image, mask = image_and_mask((9, 11))
@@ -67,9 +68,11 @@ def test_channels_are_filled_alike_wherever_their_axis_is(method, axis):
         np.testing.assert_allclose(channel, df.inpaint(own, mask, method), atol=1e-6)
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", PDES)
 @pytest.mark.parametrize("shape", [(1, 2), (2, 1), (1, 13), (7, 1), (3, 5), (2, 3, 4), (1, 1, 2)])
 def test_every_size(method, shape):
+    if method == "edge_enhancing" and len(shape) == 3:
+        return  # refused, see its own tests
     image = np.linspace(0, 1, np.prod(shape)).reshape(shape)
     for number in range(image.size):
         mask = np.arange(image.size).reshape(shape) != number
@@ -77,7 +80,7 @@ def test_every_size(method, shape):
         np.testing.assert_allclose(found, image.flat[number], atol=1e-4)  # all that is known
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", LINEAR)
 @pytest.mark.parametrize("turn", [np.flipud, np.fliplr, np.rot90, np.transpose])
 def test_equivariance(method, turn):
     image, mask = image_and_mask((23, 19), np.float64)
@@ -86,7 +89,7 @@ def test_equivariance(method, turn):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", FAST)
+@pytest.mark.parametrize("method", PDES)
 def test_views_and_arrays_that_are_read_only(method):
     image, mask = image_and_mask((24, 20))
     expected = df.inpaint(np.ascontiguousarray(image[::2, ::-2]), mask[::2, ::-2].copy(), method)
