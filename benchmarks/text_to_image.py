@@ -27,7 +27,7 @@ from difffilter.generate.scenes import PLACES, draw_scene
 from difffilter.generate.zero_shot import as_input
 
 SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
-USUAL = 4.0
+USUAL = 2.0
 TOGETHER = 32
 
 

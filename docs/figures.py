@@ -3,9 +3,10 @@
 The filters' pages call `photograph` and `side_by_side` when they are built. The pictures that the
 README and the guide show are files, written by
 
-    python docs/figures.py
+    python docs/figures.py [FILE ...]
 """
 
+import sys
 from pathlib import Path
 from textwrap import wrap
 
@@ -161,26 +162,53 @@ def photographs():
     return side_by_side(width=295 / DPI, **{name: image[detail] for name, image in images.items()})
 
 
+# Texts of the pictures of words.
+TEXTS = (
+    "a small red circle above a blue star",
+    "a large green heart on a striped background",
+    "a big yellow star in the centre",
+    "grinning face",
+    "red heart",
+    "sailboat",
+)
+
+
 def words():
     """Pictures of texts, three of each."""
     from difffilter import generate
 
-    texts = (
-        "a small red circle above a blue star",
-        "a large green heart on a striped background",
-        "a purple ring left of an orange square",
-        "grinning face",
-        "red heart",
-        "sailboat",
-    )
-    figure, axes = plt.subplots(3, len(texts), figsize=(1.5 * len(texts), 4.9))
-    for column, text in enumerate(texts):
+    figure, axes = plt.subplots(3, len(TEXTS), figsize=(1.5 * len(TEXTS), 4.9))
+    for column, text in enumerate(TEXTS):
         for row, picture in enumerate(generate.images(text, 3, seed=1)):
             axes[row, column].imshow(picture)
             axes[row, column].axis("off")
         axes[0, column].set_title("\n".join(wrap(text, 18)), fontsize=8)
     figure.tight_layout(pad=0.4)
     return figure
+
+
+def from_noise(path, scales=(1, 5), side=112):
+    """Write an animation of pictures on their way from noise, a row for each scale of guidance."""
+    from PIL import Image, ImageDraw
+
+    from difffilter import generate
+
+    ways = [[made() for made in generate.path(TEXTS, guidance=scale, seed=1)] for scale in scales]
+    frames = []
+    for pictures in zip(*ways, strict=True):
+        frame = Image.new("RGB", (side * len(TEXTS) + 28, side * len(scales)), "white")
+        draw = ImageDraw.Draw(frame)
+        for row, (scale, some) in enumerate(zip(scales, pictures, strict=True)):
+            draw.text((2, side * row + side // 2 - 5), f"w={scale}", fill="black")
+            for column, picture in enumerate(some):
+                small = Image.fromarray((255 * picture).round().astype(np.uint8))
+                large = small.resize((side - 4, side - 4), Image.Resampling.BICUBIC)
+                frame.paste(large, (28 + side * column, side * row + 2))
+        frames.append(frame)
+    durations = [90] * (len(frames) - 1) + [2500]
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=70
+    )
 
 
 if __name__ == "__main__":
@@ -190,5 +218,9 @@ if __name__ == "__main__":
         "photographs.jpg": photographs,
         "words.png": words,
     }
-    for name, draw in pictures.items():
-        draw().savefig(HERE / name, dpi=DPI, bbox_inches="tight")
+    asked = sys.argv[1:] or [*pictures, "words.webp"]
+    for name in asked:
+        if name == "words.webp":
+            from_noise(HERE / name)
+        else:
+            pictures[name]().savefig(HERE / name, dpi=DPI, bbox_inches="tight")

@@ -35,7 +35,7 @@ BAR = 40
 @click.option("--pipeline", metavar="FOLDER", shell_complete=folders,
               help="A folder of diffusers, such as Stable Diffusion, instead of a model.")  # fmt: skip
 @click.option("--guidance", type=Number(), metavar="W",
-              help="How closely to follow the text; 1: as learned. [default: 4]")  # fmt: skip
+              help="How closely to follow the text; 1: as learned. [default: 2]")  # fmt: skip
 @click.option("--negative", metavar="TEXT", help="What not to show.")
 @click.option("--steps", type=click.IntRange(1), metavar="N",
               help="Number of denoising steps. [default: 30]")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from difffilter.ddpm.denoiser import keyed_generator
 from difffilter.ddpm.evolution import from_tensor
 from difffilter.ddpm.process import NoisePredictor, pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.ddpm.threads import one_thread
 from difffilter.devices import find_device
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
@@ -35,7 +37,7 @@ def images(
     n: int = 1,
     *,
     model: str | PathLike = "latent",
-    guidance: float = 4.0,
+    guidance: float = 2.0,
     rescale: float = 0.0,
     negative: str = "",
     steps: int = 30,
@@ -57,7 +59,7 @@ def images(
         for rounding.
     model : str or Path, default "latent"
         Weights: a name in `available`, or a file.
-    guidance : float, default 4
+    guidance : float, default 2
         w of classifier-free guidance: 0 ignores the text, 1 takes it as it was learned, more makes
         pictures more typical and less diverse.
     rescale : float, default 0
@@ -112,7 +114,7 @@ def path(
     n: int = 1,
     *,
     model: str | PathLike = "latent",
-    guidance: float = 4.0,
+    guidance: float = 2.0,
     rescale: float = 0.0,
     negative: str = "",
     steps: int = 30,
@@ -169,7 +171,7 @@ def path(
         known = [in_known_words(text, words) for text in texts for _ in range(count // len(texts))]
         return net.given(trimmed(words.encode_all(known)).to(own), schedule)
 
-    with torch.inference_mode():
+    with at_work():
         eps_theta = classifier_free(predictor(prompts), predictor([negative]), guidance, rescale)
     channels, size = net.config.unet.channels, net.config.size
     y = torch.cat(
@@ -183,7 +185,7 @@ def path(
         def made() -> NDArray:
             # (x_t rather than y_t = x_t/√ᾱ_t, whose noise is beyond all bounds in the beginning.)
             x = y / (1 + sigma_tilde**2) ** 0.5
-            with torch.inference_mode():
+            with at_work():
                 x = x if decoder is None else decoder.decode(x)
             return from_tensor(x.float().cpu()).clip(0, 1)
 
@@ -196,11 +198,18 @@ def path(
         clip=decoder is None,
     )  # fmt: skip
     for number in range(1, steps + 1):
-        with torch.inference_mode():
+        with at_work():
             sigma_tilde, y = next(way)
         if callback is not None:
             callback(number, steps)
         yield pictures(y, sigma_tilde)
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Within, networks are applied, on one thread: several would wait for each other at every layer."""
+    with torch.inference_mode(), one_thread():
+        yield
 
 
 def unknown_words(prompt: str, model: str | PathLike = "latent") -> dict[str, str | None]:

@@ -38,7 +38,7 @@ def test_several_texts_are_drawn_together(tmp_path):
     model = tiny_model(tmp_path, "pixel")
 
     def made(prompt, n):
-        return images(prompt, n, model=model, steps=2, negative="a green frog")
+        return images(prompt, n, model=model, steps=2, guidance=8, negative="a green frog")
 
     together = made(["a red heart", "a blue fish"], 2)
     hearts, fishes = made("a red heart", 4), made("a blue fish", 4)
