@@ -1,7 +1,7 @@
 """The speed and the memory of harmonic filling, beside pyamg and scikit-image.
 
     python -m pip install pyamg
-    python benchmarks/inpainting_speed.py --small 1024 -o benchmarks/results/inpainting_speed.md
+    python benchmarks/inpainting_speed.py -o benchmarks/results/inpainting_speed.md
 
 Holes look like text and cover a tenth of the image. pyamg (Ruge-Stüben, conjugate gradients) solves the same
 system; its time includes the matrix, as ours does. Tolerances are such that errors are about the same.
@@ -110,7 +110,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--side", type=int, default=4096)
-    parser.add_argument("--small", type=int, default=512, help="side for scikit-image")
+    parser.add_argument("--small", type=int, default=1024, help="side for scikit-image")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     camera = data.camera() / 255
