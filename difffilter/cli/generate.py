@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,6 +9,7 @@ import click
 from difffilter.cli.completion import among, files, folders, weights_of
 from difffilter.cli.denoisers import require_torch
 from difffilter.cli.options import device_option, overwrite_option, seed_option
+from difffilter.cli.progress import progress_of
 from difffilter.cli.types import Number
 
 # Milliseconds that a frame of an animation is shown, and the last one.
@@ -86,8 +85,8 @@ def _by_model(prompt, number, _, every, options):
     for word, read in unknown_words(prompt, options.get("model", "latent")).items():
         instead = f"; reading {read!r} instead" if read else ""
         click.echo(f"note: the model never saw the word {word!r}{instead}", err=True)
-    with _bar() as callback:
-        way = list(path(prompt, number, callback=callback, **options))
+    with progress_of("step") as progress:
+        way = list(path(prompt, number, callback=progress, **options))
     return [made() for made in (way if every else way[-1:])]
 
 
@@ -106,23 +105,6 @@ def _by_pipeline(prompt, number, folder, every, options):
     except MemoryError as error:  # whose advice is better than that for images to smooth
         raise ValueError(str(error)) from None
     return [as_float(pictures, -1)]
-
-
-@contextmanager
-def _bar():
-    """A progress bar as a function ``callback(done, total)``; ``None`` without a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm
-
-    with tqdm(file=sys.stderr, unit="step") as bar:
-
-        def callback(done, total):
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield callback
 
 
 def _write_grid(target, images):
