@@ -2,6 +2,10 @@
 
 import torch
 
+from difffilter.ddpm import weights
+from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.ddpm.unet import UNet, UNetConfig
+
 
 def randomised(kind, config, seed=0):
     """A network of a class and its config in which no layer is zero."""
@@ -11,6 +15,15 @@ def randomised(kind, config, seed=0):
         if not weight.any():
             torch.nn.init.normal_(weight, std=0.1)
     return net
+
+
+def random_weights(path, channels):
+    """A weight file of a small DDPM for grey or colour images."""
+    config = UNetConfig(
+        channels=channels, widths=(16, 16), blocks=1, middle=1, attention=(1,), embedding=32
+    )
+    weights.save(path, randomised(UNet, config, channels), NoiseSchedule(), (0.01, 0.5))
+    return path
 
 
 def assert_every_weight_matters(net):

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from networks import random_weights
 from numpy.testing import assert_allclose, assert_array_equal
 
 from difffilter.ddpm import weights
@@ -16,23 +17,9 @@ from difffilter.ddpm.evolution import evolve, generate
 from difffilter.ddpm.process import posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import cut
-from difffilter.ddpm.unet import UNet, UNetConfig
 
 MODES = ("mmse", "sample", "average")
 SIZES = [(1, 1), (1, 7), (13, 1), (2, 3), (16, 16), (31, 37)]
-
-
-def random_weights(path, channels):
-    torch.manual_seed(channels)
-    config = UNetConfig(
-        channels=channels, widths=(16, 16), blocks=1, middle=1, attention=(1,), embedding=32
-    )
-    net = UNet(config)
-    for weight in net.parameters():
-        if not weight.any():
-            torch.nn.init.normal_(weight, std=0.1)
-    weights.save(path, net, NoiseSchedule(), (0.01, 0.5))
-    return path
 
 
 @pytest.fixture(scope="module")
