@@ -84,6 +84,22 @@ TEXTS = {
         TypeError, ValueError
             If an argument is not as described above.
         """,
+    "holes": """
+        image : array_like
+            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
+        mask : array_like of bool, optional
+            Of the image's spatial shape: True where it is to be filled in; ``None``: where it is NaN.
+        """,
+    "filling": """
+        ignore : array_like of bool, optional
+            Of the image's spatial shape: True for pixels that are neither used nor filled in.
+        channel_axis : int, optional
+            The axis of the channels; ``None``: no channels.
+        spacing : float or sequence of float, optional
+            Size of a pixel along each spatial axis; ``None``: 1.
+        callback : callable, optional
+            Called now and then with the number of steps that are done, and of all.
+        """,
     "run_folders": """
         folder : str or Path
             Folder of training images.

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-__all__ = ["levels", "limited"]
+from difffilter.checks import check_number
+
+__all__ = ["check_levels", "levels", "limited"]
 
 # The side of the squares over which extremes are averaged, in pixels; the multiple of σ by which noise
 # still exceeds them; and the largest noise that the network is to see.
@@ -17,6 +19,15 @@ SIDE, EXCESS, MOST = 3, 0.5, 0.25
 # than MARGIN·σ beyond. (In fields of stars, one of them 12 to 100 times as bright as the others, the error
 # is 0.2 to 0.5 times as large; with ENOUGH = 1 it is 1.1 to 1.8 times that.)
 BEYOND, ENOUGH, MARGIN = 0.01, 3.0, 4.0
+
+
+def check_levels(black: float | None, white: float | None) -> None:
+    """Raise an error unless black and white are numbers or None, and black is below white."""
+    for name, value in (("black", black), ("white", white)):
+        if value is not None:
+            check_number(name, value)
+    if black is not None and white is not None and black >= white:
+        raise ValueError(f"white is {white:g}; expected a number above black={black:g}")
 
 
 def levels(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
-from difffilter.ddpm.contrast import levels, limited
+from difffilter.ddpm.contrast import check_levels, levels, limited
 from difffilter.ddpm.maps import by_levels
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
@@ -148,13 +148,7 @@ class DDPM(Denoiser):
         check_number("eta", self.eta, least=0, most=1)
         if self.sigma is not None:
             check_number("sigma", self.sigma, least=0)
-        for name in ("black", "white"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name))
-        if self.black is not None and self.white is not None and self.black >= self.white:
-            raise ValueError(
-                f"white is {self.white:g}; expected a number above black={self.black:g}"
-            )
+        check_levels(self.black, self.white)
         find_device(self.device)
 
     @shared

@@ -7,12 +7,14 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
+from difffilter.docstring import shared
 from difffilter.inpainting.catalog import make_inpainter
 from difffilter.inpainting.inpainter import Callback, Inpainter
 
 __all__ = ["inpaint"]
 
 
+@shared
 def inpaint(
     image: ArrayLike,
     mask: ArrayLike | None = None,
@@ -28,20 +30,10 @@ def inpaint(
 
     Parameters
     ----------
-    image : array_like
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-    mask : array_like of bool, optional
-        Of the image's spatial shape: True where it is to be filled in; ``None``: where it is NaN.
+    %(holes)s
     method : str or Inpainter, default "edge_enhancing"
         A name of `inpainters`, alone or with parameters, or an Inpainter.
-    ignore : array_like of bool, optional
-        Of the image's spatial shape: True for pixels that are neither used nor filled in.
-    channel_axis : int, optional
-        The axis of the channels; ``None``: no channels.
-    spacing : float or sequence of float, optional
-        Size of a pixel along each spatial axis; ``None``: 1.
-    callback : callable, optional
-        Called now and then with the number of steps that are done, and of all.
+    %(filling)s
     **parameters
         Parameters of the method.
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.conditional import draw, most_probable
-from difffilter.ddpm.contrast import levels
+from difffilter.ddpm.contrast import check_levels, levels
 from difffilter.ddpm.denoiser import (
     DTYPES,
     SIDE_BY_SIDE,
@@ -31,7 +31,7 @@ from difffilter.ddpm.weights import Weights
 from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
 from difffilter.inpainting.harmonic import Harmonic
-from difffilter.inpainting.inpainter import Callback, Inpainter, Problem, prepare
+from difffilter.inpainting.inpainter import Callback, Inpainter, Problem, place, prepare
 
 __all__ = ["DDPM"]
 
@@ -148,58 +148,17 @@ class DDPM(Inpainter):
         check_number("sigma", self.sigma, least=0)
         check_number("start", self.start, least=0.01, most=10)
         check_number("eta", self.eta, least=0, most=1)
-        for name in ("black", "white"):
-            if getattr(self, name) is not None:
-                check_number(name, getattr(self, name))
-        if self.black is not None and self.white is not None and self.black >= self.white:
-            raise ValueError(
-                f"white is {self.white:g}; expected a number above black={self.black:g}"
-            )
+        check_levels(self.black, self.white)
         find_device(self.device)
 
-    def __call__(
-        self,
-        image: ArrayLike,
-        mask: ArrayLike | None = None,
-        *,
-        ignore: ArrayLike | None = None,
-        channel_axis: int | None = None,
-        spacing: float | Sequence[float] | None = None,
-        callback: Callback | None = None,
-    ) -> NDArray:
-        """Fill in an image; if `sigma` is above 0, denoise its known pixels too.
-
-        Parameters are those of `Inpainter`; `spacing` has a part in the start alone, since the
-        network knows no other than 1.
-
-        Returns
-        -------
-        ndarray
-            Same shape; float32, or float64 for float64 input. Known pixels are unchanged, to the
-            bit, if `sigma` is 0; pixels that are ignored always.
-
-        Raises
-        ------
-        MemoryError
-            If the image does not fit into memory.
-        TypeError, ValueError
-            If an argument is not as described above, there is no known pixel, or the weights are
-            for another number of channels or damaged.
-        """
-        if self.sigma == 0:
-            return super().__call__(
-                image,
-                mask,
-                ignore=ignore,
-                channel_axis=channel_axis,
-                spacing=spacing,
-                callback=callback,
-            )
-        problem, result = prepare(image, mask, ignore, channel_axis, spacing)
-        return self._placed(self._estimate(problem, callback), problem, result, channel_axis)
+    def replaced(self, state: NDArray) -> NDArray:
+        """Holes; if known pixels are noisy, these too."""
+        return state == HOLE if self.sigma == 0 else state != OUTSIDE
 
     def fill(self, problem: Problem, callback: Callback | None) -> NDArray:
-        return self._estimate(problem, callback)[problem.state == HOLE]
+        draws = {"map": 0, "sample": 1, "average": self.samples}[self.mode]
+        estimate = self._estimates(problem, draws, callback).mean(axis=0)
+        return estimate[self.replaced(problem.state)]
 
     def fillings(
         self,
@@ -229,24 +188,11 @@ class DDPM(Inpainter):
         (3, 32, 32)
         """
         problem, result = prepare(image, mask, ignore, channel_axis, spacing)
-        estimates = self._estimates(problem, self.samples, callback)
-        return np.stack(
-            [self._placed(each, problem, result.copy(), channel_axis) for each in estimates]
-        )
-
-    def _placed(
-        self, estimate: NDArray, problem: Problem, result: NDArray, channel_axis: int | None
-    ) -> NDArray:
-        """The result with the pixels of an estimate (..., C) that are to be replaced."""
-        replaced = problem.state == HOLE if self.sigma == 0 else problem.state != OUTSIDE
-        view = result[..., None] if channel_axis is None else np.moveaxis(result, channel_axis, -1)
-        view[replaced] = estimate[replaced]
-        return result
-
-    def _estimate(self, problem: Problem, callback: Callback | None) -> NDArray:
-        """The estimate (..., C) of the whole image by the mode."""
-        draws = {"map": 0, "sample": 1, "average": self.samples}[self.mode]
-        return self._estimates(problem, draws, callback).mean(axis=0)
+        replaced, results = self.replaced(problem.state), []
+        for estimate in self._estimates(problem, self.samples, callback):
+            results.append(result.copy())
+            place(estimate[replaced], replaced, results[-1], channel_axis)
+        return np.stack(results)
 
     def _estimates(self, problem: Problem, draws: int, callback: Callback | None) -> NDArray:
         """Estimates (K, ..., C) of the whole image: draws, or the most probable one for 0 draws."""

@@ -120,7 +120,7 @@ def widened(state):
 
 @kernel
 def reached(neighbours, known):
-    """How many nodes a path of links joins to one with known pixels beside it, where `known` is not 0."""
+    """The number of nodes connected to a known pixel; `known` is not 0 for nodes beside one."""
     n, count = len(known), 0
     found = np.zeros(n + 1, np.bool_)
     found[n] = True

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from difffilter.docstring import shared
 from difffilter.image import as_float, check_shape
 from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
 from difffilter.pde.solve.state import check_spacing
 
-__all__ = ["Callback", "Inpainter", "Problem", "prepare"]
+__all__ = ["Callback", "Inpainter", "Problem", "place", "prepare"]
 
 # Called with the number of steps that are done, and of all.
 Callback = Callable[[int, int], Any]
@@ -26,6 +27,7 @@ class Inpainter:
     `fill`; the call checks and prepares its arguments, and leaves known pixels as they are, to the bit.
     """
 
+    @shared
     def __call__(
         self,
         image: ArrayLike,
@@ -40,18 +42,8 @@ class Inpainter:
 
         Parameters
         ----------
-        image : array_like
-            ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1].
-        mask : array_like of bool, optional
-            Of the image's spatial shape: True where it is to be filled in; ``None``: where it is NaN.
-        ignore : array_like of bool, optional
-            Of the image's spatial shape: True for pixels that are neither used nor filled in.
-        channel_axis : int, optional
-            The axis of the channels; ``None``: no channels.
-        spacing : float or sequence of float, optional
-            Size of a pixel along each spatial axis; ``None``: 1.
-        callback : callable, optional
-            Called now and then with the number of steps that are done, and of all.
+        %(holes)s
+        %(filling)s
 
         Returns
         -------
@@ -64,15 +56,17 @@ class Inpainter:
             If an argument is not as described above, or there is no known pixel.
         """
         problem, result = prepare(image, mask, ignore, channel_axis, spacing)
-        hole = problem.state == HOLE
-        if hole.any():
-            filled = self.fill(problem, callback)
-            view = result if channel_axis is None else np.moveaxis(result, channel_axis, -1)
-            view[hole] = filled if channel_axis is not None else filled[:, 0]
+        replaced = self.replaced(problem.state)
+        if replaced.any():
+            place(self.fill(problem, callback), replaced, result, channel_axis)
         return result
 
+    def replaced(self, state: NDArray) -> NDArray:
+        """The pixels whose values `fill` returns: those of holes."""
+        return state == HOLE
+
     def fill(self, problem: Problem, callback: Callback | None) -> NDArray:
-        """The values (n, C) of the pixels of holes, in their order in the image.
+        """The values (n, C) of the pixels that are replaced, in their order in the image.
 
         Parameters
         ----------
@@ -142,6 +136,12 @@ def not_a_number(array: NDArray, channel_axis: int | None) -> NDArray:
     if not found.any():
         raise ValueError("mask is None; expected a mask, as the image has no NaN")
     return found
+
+
+def place(values: NDArray, replaced: NDArray, result: NDArray, channel_axis: int | None) -> None:
+    """Write values (n, C) into the pixels of an image that are replaced."""
+    view = result[..., None] if channel_axis is None else np.moveaxis(result, channel_axis, -1)
+    view[replaced] = values
 
 
 def check_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray:

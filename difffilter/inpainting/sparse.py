@@ -112,7 +112,7 @@ def _diffuse_errors(density: NDArray, rng: np.random.Generator) -> NDArray:
             below[i - way] += error * 3 / 16
             below[i] += error * 5 / 16
             below[i + way] += error * 1 / 16
-        # What left the row goes on below its ends.
+        # Errors that left the row continue below its ends.
         below[1] += below[0]
         below[-2] += below[-1]
         below[-2 if way == 1 else 1] += owed[-1 if way == 1 else 0]

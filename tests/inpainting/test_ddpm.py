@@ -11,11 +11,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 torch = pytest.importorskip("torch")
 
 from mixtures import Mixture  # noqa: E402
+from networks import random_weights  # noqa: E402
 
-from difffilter.ddpm import weights  # noqa: E402
 from difffilter.ddpm.conditional import draw, most_probable  # noqa: E402
 from difffilter.ddpm.schedule import NoiseSchedule  # noqa: E402
-from difffilter.ddpm.unet import UNet, UNetConfig  # noqa: E402
 from difffilter.inpainting.ddpm import DDPM  # noqa: E402
 from difffilter.inpainting.harmonic import Harmonic  # noqa: E402
 from difffilter.metrics import psnr  # noqa: E402
@@ -58,19 +57,6 @@ def test_the_most_probable_filling_of_a_gaussian_is_its_conditional_mean(noise, 
     falling = np.concatenate((np.geomspace(1, end, 100), np.full(200, end)))
     found = most_probable(PRIOR, *batch(1), SCHEDULE, falling, noise)[0]
     assert_allclose(found, conditional_moments(noise)[0], atol=0.02)
-
-
-def random_weights(path, channels):
-    torch.manual_seed(channels)
-    config = UNetConfig(
-        channels=channels, widths=(16, 16), blocks=1, middle=1, attention=(1,), embedding=32
-    )
-    net = UNet(config)
-    for weight in net.parameters():
-        if not weight.any():
-            torch.nn.init.normal_(weight, std=0.1)
-    weights.save(path, net, NoiseSchedule(), (0.01, 0.5))
-    return path
 
 
 @pytest.fixture(scope="module")
