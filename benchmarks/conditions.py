@@ -99,16 +99,18 @@ def interrupted(folder, cases):
     names = [name for name in df.methods() if name != "ddpm"]
     for name in names:
         for _ in range(max(1, cases // 3)):
-            with subprocess.Popen(
-                [sys.executable, "-c", LOOP, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True,
-            ) as running:  # fmt: skip
-                assert running.stdout.readline() == "ready\n", running.stderr.read()
-                try:
-                    running.wait(rng.uniform(0.001, 0.05))
-                except subprocess.TimeoutExpired:
-                    running.send_signal(signal.SIGINT)
+            running = subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", "-c", LOOP, name], stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            assert running.stdout.readline() == "ready\n", running.stderr.read()
+            time.sleep(rng.uniform(0.001, 0.05))
+            running.send_signal(signal.SIGINT)
+            try:
                 _, error = running.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                running.send_signal(signal.SIGABRT)  # which has it say where it is
+                error = "not ended by Ctrl-C\n" + running.communicate()[1]
             assert error.strip().endswith("KeyboardInterrupt"), (name, error)
             assert "SystemError" not in error, (name, error)
     return len(names) * max(1, cases // 3)

@@ -34,6 +34,12 @@ GROWTH = 0.08
 TURN = math.radians(6)
 TINT = 8  # of 255, in each of red, green and blue
 
+# Periods of the textures in pixels of a picture 64 wide. Blurred checks and dots differ only in the distance
+# of neighbours, which for checks is 1/√2 of the period: hence so large a one.
+PERIODS = {"striped": (8, 12), "checked": (18, 24), "dotted": (8, 11)}
+
+GRAIN = 5  # pixels, whatever the size of the picture
+
 SAMPLES = 4  # along each side of a pixel
 
 
@@ -135,11 +141,13 @@ def texture(background: str, size: int, rng: np.random.Generator) -> NDArray:
     if background == "plain":
         return np.full((size, size), light, np.float32)
     if background == "grainy":
-        # Sums of 2×2 values of white noise: grains two pixels wide.
-        white = rng.standard_normal((size + 1, size + 1), np.float32)
-        white = white[1:] + white[:-1]
-        return (light - contrast / 2) + contrast / 9 * (white[:, 1:] + white[:, :-1])
-    period = rng.uniform(*((10, 15) if background == "checked" else (7, 11))) * size / 64
+        # Means of 5×5 values of white noise: grains five pixels wide.
+        white = rng.standard_normal((size + GRAIN, size + GRAIN), np.float32)
+        for _ in range(2):
+            sums = white.cumsum(axis=0)
+            white = ((sums[GRAIN:] - sums[:-GRAIN]) / GRAIN).T
+        return (light - contrast / 2) + contrast * (0.28 * GRAIN) * white
+    period = rng.uniform(*PERIODS[background]) * size / 64
     angle = rng.uniform(0, np.pi)
     pixels = (np.arange(size, dtype=np.float32) + 0.5) / period
     cos, sin = math.cos(angle), math.sin(angle)

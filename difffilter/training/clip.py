@@ -43,7 +43,8 @@ class ContrastiveLoss(Loss[CLIPTraining]):
     def __call__(self, step: int) -> Tensor:
         rng = np.random.default_rng([self.config.seed, step])
         pictures, captions = zip(
-            *(self.data.draw(rng, varied=True) for _ in range(self.config.batch)), strict=True
+            *(self.data.draw(rng, varied=True, turned=True) for _ in range(self.config.batch)),
+            strict=True,
         )
         x = stacked(list(pictures)).to(self.device, memory_format=torch.channels_last)
         ids = trimmed(self.tokeniser.encode_all(captions)).to(self.device)

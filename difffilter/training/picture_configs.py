@@ -91,6 +91,9 @@ class AutoencoderTraining(PictureTraining):
     divergence : float, default 1e-5
         Weight of the Kullback–Leibler divergence of a latent, in nats, beside the mean square error
         of a pixel in [−1, 1].
+    relative : float, default 0.003
+        Weight of the square error over the variance around a pixel, beside the same; 0: faint textures
+        count little beside edges.
 
     Other parameters are those of `PictureTraining`.
 
@@ -104,6 +107,7 @@ class AutoencoderTraining(PictureTraining):
 
     net: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     divergence: float = 1e-5
+    relative: float = 0.003
 
     def network(self) -> Autoencoder:
         return Autoencoder(self.net)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from os import PathLike
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from difffilter.generate.captioned import Captioned, read_captioned, read_captions
 from difffilter.generate.grammar import caption
@@ -36,6 +38,9 @@ CAPTIONS = 20_000
 # The largest shift of a picture that is varied, in 1/64 of its side.
 SHIFT = 10
 
+# The largest turn of a picture, to either side, and its least and largest scale.
+TURN, SCALES = math.radians(20), (0.75, 1.2)
+
 # A picture is not mirrored if a word of its caption begins like one of these.
 SIDES = ("left", "right")
 
@@ -59,15 +64,20 @@ class Pictures:
     size: int = 64
 
     def draw(
-        self, rng: np.random.Generator, *, varied: bool = False, recoloured: bool = False
+        self,
+        rng: np.random.Generator,
+        *,
+        varied: bool = False,
+        recoloured: bool = False,
+        turned: bool = False,
     ) -> tuple[NDArray, str]:
         """A picture (size, size, C), float32 in [0, 1], and a caption.
 
         Parameters
         ----------
         rng : numpy.random.Generator
-        varied, recoloured : bool, default False
-            Vary pictures of the folder, and their colours, too, as `vary` does.
+        varied, recoloured, turned : bool, default False
+            Vary pictures of the folder, and their colours, angle and size, too, as `vary` does.
         """
         if self.captioned is None or rng.random() < self.scenes:
             scene = draw_scene(rng)
@@ -75,12 +85,17 @@ class Pictures:
         index = int(rng.integers(len(self.captioned)))
         if not varied:
             return self.captioned.over(index), self.captioned.caption(index, rng)
-        picture = vary(self.captioned, index, rng, recoloured=recoloured)
+        picture = vary(self.captioned, index, rng, recoloured=recoloured, turned=turned)
         return picture, self.captioned.caption(index, rng)
 
 
 def vary(
-    captioned: Captioned, index: int, rng: np.random.Generator, *, recoloured: bool = False
+    captioned: Captioned,
+    index: int,
+    rng: np.random.Generator,
+    *,
+    recoloured: bool = False,
+    turned: bool = False,
 ) -> NDArray:
     """A picture in another place, mirrored, over a colour or another picture; each only sometimes.
 
@@ -92,6 +107,8 @@ def vary(
     rng : numpy.random.Generator
     recoloured : bool, default False
         Exchange its colours, too, sometimes: a caption may then be wrong.
+    turned : bool, default False
+        Turn it by up to 20° and scale it by 0.75 to 1.2, too, mostly.
 
     Returns
     -------
@@ -102,6 +119,8 @@ def vary(
     words = captioned.labels[index].lower().split()
     if rng.random() < 0.5 and not any(word.startswith(SIDES) for word in words):
         pixels = pixels[:, ::-1]
+    if turned and rng.random() < 0.75:
+        pixels = transformed(pixels, rng.uniform(-TURN, TURN), rng.uniform(*SCALES))
     if rng.random() < 0.5:
         most = SHIFT * len(pixels) // 64
         y, x = rng.integers(-most, most + 1, 2)
@@ -117,6 +136,17 @@ def vary(
     if recoloured and rng.random() < 0.3:
         return moved[..., rng.permutation(moved.shape[2])]
     return moved
+
+
+def transformed(pixels: NDArray, angle: float, scale: float) -> NDArray:
+    """Pixels (S, S, C), uint8, turned to the left about their centre, and scaled; empty where nothing was."""
+    cos, sin, centre = math.cos(angle) / scale, math.sin(angle) / scale, len(pixels) / 2
+    # From the place of a pixel, right and down, to where it comes from.
+    matrix = (cos, -sin, centre * (1 - cos + sin), sin, cos, centre * (1 - cos - sin))
+    image = Image.fromarray(pixels if pixels.shape[2] > 1 else pixels[..., 0])
+    # (Pillow weights colours by alpha. Bicubic interpolation would overshoot in both, and colours differ.)
+    moved = image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+    return np.asarray(moved).reshape(pixels.shape)
 
 
 def read_pictures(

@@ -233,7 +233,7 @@ def test_the_velocity_is_learned(configs, picture_folders, monkeypatch):
 def test_an_autoencoder_is_held_to_its_picture_and_to_the_normal_distribution(
     configs, picture_folders
 ):
-    config = replace(configs["autoencoder"], divergence=0.5)
+    config = replace(configs["autoencoder"], divergence=0.5, relative=0.0)
     state, loss, _ = prepared(config, picture_folders["autoencoder"])
     seen = {}
 
@@ -246,6 +246,24 @@ def test_an_autoencoder_is_held_to_its_picture_and_to_the_normal_distribution(
     assert seen["x"].shape == (4, 3, 64, 64)
     assert seen["noise"].shape == (4, 4, 64 // state.config.net.factor, 16)
     assert seen["noise"].std().item() == pytest.approx(1, abs=0.05)
+
+
+def test_errors_of_an_autoencoder_count_in_relation_to_the_contrast_around_them(
+    configs, picture_folders, monkeypatch
+):
+    config = replace(configs["autoencoder"], divergence=0.0, relative=0.5)
+    _, loss, _ = prepared(config, picture_folders["autoencoder"])
+    x = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.2
+    monkeypatch.setattr(autoencoder, "stacked", lambda _: x)
+    loss.model = lambda x, noise: (x + 0.25, torch.zeros(4))
+    weights_of = []
+    for y in range(64):
+        window = x[:, :, max(y - 3, 0) : y + 4]
+        for column in range(64):
+            around = window[..., max(column - 3, 0) : column + 4]
+            weights_of.append(1 / (around.var(dim=(2, 3), correction=0) + (8 / 255) ** 2))
+    expected = 0.25**2 * (1 + 0.5 * torch.stack(weights_of).mean().item())
+    assert loss(0).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_pictures_with_the_same_caption_belong_together(configs, picture_folders, monkeypatch):
@@ -270,7 +288,7 @@ def test_colours_are_exchanged_unless_captions_tell_of_them(
     _, loss, _ = prepared(replace(configs[name], scenes=0.0), picture_folders[name])
     told = []
 
-    def vary(captioned, index, rng, *, recoloured=False):
+    def vary(captioned, index, rng, *, recoloured=False, turned=False):
         told.append(recoloured)
         return captioned.over(index)
 

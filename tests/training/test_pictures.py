@@ -18,6 +18,7 @@ from difffilter.training.pictures import (
     check_channels,
     read_pictures,
     tokeniser,
+    transformed,
     vary,
 )
 
@@ -205,14 +206,54 @@ def test_colours_are_exchanged_only_where_no_caption_tells_of_them(rng):
 def test_a_draw_varies_its_picture_as_it_is_told(monkeypatch, rng):
     told = []
     monkeypatch.setattr(
-        pictures, "vary", lambda *_, recoloured: told.append(recoloured) or np.zeros((2, 2, 3))
+        pictures,
+        "vary",
+        lambda *_, **how: told.append((how["recoloured"], how["turned"])) or np.zeros((2, 2, 3)),
     )
     source = Pictures(numbered(3), 0.0, 2)
     source.draw(rng)
     assert told == []
     source.draw(rng, varied=True)
     source.draw(rng, varied=True, recoloured=True)
-    assert told == [False, True]
+    source.draw(rng, varied=True, turned=True)
+    assert told == [(False, False), (True, False), (False, True)]
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_picture_is_turned_to_the_left_about_its_centre(channels):
+    pixels = np.zeros((32, 32, channels), np.uint8)
+    pixels[4:8, 15:17] = 255  # above the centre
+    y, x = np.argwhere(transformed(pixels, np.pi / 2, 1.0)[..., 0] > 128).mean(axis=0)
+    assert (y, x) == pytest.approx((15.5, 5.5))
+
+
+def test_a_scaled_picture_has_its_colour_up_to_its_edge():
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    pixels[24:40, 24:40] = (200, 100, 50, 255)
+    large = transformed(pixels, 0.3, 1.5)
+    area = large[..., 3].sum() / 255
+    assert area == pytest.approx(1.5**2 * 16**2, rel=0.02)
+    seen = large[large[..., 3] > 128][:, :3]
+    assert abs(seen - np.array([200.0, 100, 50])).max() <= 2
+
+
+def test_pictures_are_turned_and_scaled_within_bounds(monkeypatch, rng):
+    told = []
+
+    def transform(pixels, angle, scale):
+        told.append((angle, scale))
+        return pixels
+
+    monkeypatch.setattr(pictures, "transformed", transform)
+    for _ in range(200):
+        vary(halves("left"), 0, rng)
+    assert not told
+    for _ in range(400):
+        vary(halves("left"), 0, rng, turned=True)
+    assert len(told) / 400 == pytest.approx(0.75, abs=0.08)
+    angles, scales = np.transpose(told)
+    assert np.degrees([angles.min(), angles.max()]) == pytest.approx([-20, 20], abs=1)
+    assert [scales.min(), scales.max()] == pytest.approx([0.75, 1.2], abs=0.02)
 
 
 # --- channels -------------------------------------------------------------------------------
