@@ -62,7 +62,7 @@ def markdown(results, data=None):
 
 def _noise_section(results, noise):
     lines = [f"## {_md(noise_title(noise))}", ""]
-    said = [f"- {place(noise, v.level)}: {_md(v)}" for v in verdicts(results, noise)]
+    said = [f"- {_md(place(results, noise, v.level))}: {_md(v)}" for v in verdicts(results, noise)]
     lines += [*said, ""] if said else []
     for table in tables(results, noise):
         unit = f" ({table.unit})" if table.unit else ""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.summary import METRICS, Metric
+from difffilter.benchmark.report.words import in_holes, noise_words
 
 __all__ = ["Cell", "Row", "Table", "tables"]
 
@@ -57,7 +57,7 @@ class Table:
         Headings, without that of the methods.
     rows : list of Row
     levels : bool
-        Whether the columns are levels of noise; not for real noise.
+        Whether the columns are levels of noise.
     """
 
     metric: str
@@ -109,8 +109,9 @@ def _table(results, noise, metric):
             _cell(scores[label, level], decimals, best[level] == label, metric) for level in levels
         ]
         rows.append(Row(label, cells))
-    columns = _columns(noise, levels)
-    return Table(metric, about.title, about.unit, about.better, columns, rows, noise != REAL)
+    title = about.title if metric in ("seconds", "peak_memory") else in_holes(about.title, noise)
+    columns, graded = _columns(results, noise), results.graded(noise)
+    return Table(metric, title, about.unit, about.better, columns, rows, graded)
 
 
 def _behind(results, noise):
@@ -129,14 +130,14 @@ def _behind(results, noise):
             whole = lead and lead.images == count
             cells.append(_cell(lead and replace(lead, complete=whole), 2, False, "psnr"))
         rows.append(Row(label, cells))
-    columns = _columns(noise, levels)
-    return Table(
-        "behind", "PSNR relative to the best", "dB", "higher", columns, rows, noise != REAL
-    )
+    columns, graded = _columns(results, noise), results.graded(noise)
+    return Table("behind", "PSNR relative to the best", "dB", "higher", columns, rows, graded)
 
 
-def _columns(noise, levels):
-    return ["real noise"] if noise == REAL else [f"{level:g}" for level in levels]
+def _columns(results, noise):
+    if not results.graded(noise):
+        return [noise_words(noise)]
+    return [f"{level:g}" for level in results.levels(noise)]
 
 
 def _append_costs(results, noise, table):
