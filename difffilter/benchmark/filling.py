@@ -20,10 +20,10 @@ __all__ = ["CHOSEN", "HOLES", "Mean", "filler", "given", "holed"]
 
 # Sentences of the protocol.
 HOLES = (
-    "Holes are determined by image, kind and seed alone: every method fills in the same ones. PSNR and "
-    "SSIM are those of the pixels of holes: of the squared error and of the map of SSIM, whose windows "
-    "reach beyond them, the mean there. Results are clipped to [0, 1]. The method identity gives holes "
-    "the mean of the known pixels of each channel."
+    "Holes are determined by image, kind and seed alone: every method fills in the same ones. Scores are "
+    "those of hole pixels: PSNR comes from their mean squared error, and SSIM is the mean of its map over "
+    "them, although its windows reach beyond. Results are clipped to [0, 1]. The method identity gives "
+    "holes the mean of the known pixels of each channel."
 )
 
 CHOSEN = "Parameters come from the known pixels or from training images, never from the clean test image."

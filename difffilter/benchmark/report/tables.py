@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from difffilter.benchmark.report.summary import METRICS, Metric
-from difffilter.benchmark.report.words import in_holes, noise_words
+from difffilter.benchmark.report.words import in_holes, is_holes, noise_words
 
-__all__ = ["Cell", "Row", "Table", "tables"]
+__all__ = ["Cell", "Row", "Table", "overview", "tables"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One metric at every level of one kind of noise.
+    """One metric at every level of one kind of noise, or for several kinds of holes.
 
     Attributes
     ----------
@@ -89,6 +89,35 @@ def tables(results, noise):
         _append_costs(results, noise, found[0])
         if found[0].metric == "psnr" and len(results.methods) > 1:
             found.insert(1, _behind(results, noise))
+    return found
+
+
+def overview(results):
+    """A table for every metric with the kinds of holes beside each other, if there are several.
+
+    (Of kinds with levels, each has its own tables.)
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.report.summary import Results
+    >>> kinds = {"text": 30.0, "blocks": 25.0}
+    >>> values = {(k, 0.0, "ddpm", "psnr"): {("boat", 0): v} for k, v in kinds.items()}
+    >>> [table] = overview(Results(values=values))
+    >>> table.columns, [cell.text for cell in table.rows[0].cells]
+    (['text holes', 'square holes'], ['30.00', '25.00'])
+    """
+    noises = [n for n in results.noises if is_holes(n) and not results.graded(n)]
+    if len(noises) < 2:
+        return []
+    found = []
+    for metric in results.metrics:
+        parts = [_table(results, noise, metric) for noise in noises]
+        columns = [column for part in parts for column in part.columns]
+        rows = [
+            Row(label, [cell for part in parts for cell in part.rows[n].cells])
+            for n, label in enumerate(results.methods)
+        ]
+        found.append(replace(parts[0], columns=columns, rows=rows))
     return found
 
 

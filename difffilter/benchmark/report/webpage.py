@@ -13,7 +13,7 @@ from difffilter.benchmark.examples import folder_names
 from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
-from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.tables import overview, tables
 from difffilter.benchmark.report.words import (
     about,
     all_levels,
@@ -90,6 +90,7 @@ def html(results, data=None):
         headline=headline(results),
         methods=_methods(results),
         sections=[_section(results, noise, n) for n, noise in enumerate(results.noises)],
+        overview=[(table, about(table)) for table in overview(results)],
         levels=all_levels(results),
         missing=results.missing,
         failures=failures(results),

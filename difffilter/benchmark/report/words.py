@@ -62,7 +62,8 @@ def headline(results):
             for noise, levels in places.items()
             if results.graded(noise)
         )
-        others = " and ".join(noise_words(noise) for noise in places if not results.graded(noise))
+        *others, last = [noise_words(n) for n in places if not results.graded(n)] or [""]
+        others = f"{', '.join(others)} and {last}" if others else last
         where = [f"at {where}"] * bool(where) + [f"on {others}"] * bool(others)
         parts.append(f"{winner} wins {' and '.join(where)}")
     return "; ".join(parts) + doubt
