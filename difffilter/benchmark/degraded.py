@@ -33,8 +33,9 @@ class Degraded(NamedTuple):
     def corner(self, side):
         """A square at its upper left corner, with a hole and a known pixel if it has holes at all."""
         square = slice(side), slice(side)
-        mask = self.mask
+        image, mask = self.image[square], self.mask
         if mask is not None:
-            mask = mask[square].copy()
+            image, mask = image.copy(), mask[square].copy()
             mask[0, 0], mask[-1, -1] = True, False
-        return self._replace(image=self.image[square], clean=self.clean[square], mask=mask)
+            image[mask] = 0
+        return self._replace(image=image, clean=self.clean[square], mask=mask)
