@@ -1,6 +1,7 @@
 """Studies of filling in holes: what they ask for, what methods are given, scores and reports."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from difffilter.benchmark.report.summary import Results
 from difffilter.benchmark.rows import read_rows
 from difffilter.benchmark.run import run
 from difffilter.benchmark.study import Case, noisy, read_study
+from difffilter.benchmark.worker import packed, work_unpacked
 from difffilter.inpainting.holes import KINDS
 
 STUDY = """
@@ -130,7 +132,8 @@ def test_what_does_not_go_with_holes_is_refused(tmp_path, change, message):
         ("oracle(harmonic)", "cannot read the method 'oracle(harmonic)'; write name or name(key=value, ...)"),
         ("harmonic(tolerence=1e-3)", "harmonic has no parameter 'tolerence'; did you mean 'tolerance'?"),
         ("fills:gray", "fills has no class or function 'gray'; did you mean 'grey'?"),
-        ("fills:number", "fills has no class or function 'number'; there are: MissingExtra, grey, Level, blurred, Lacking"),
+        ("fills:number",
+         "fills has no class or function 'number'; there are: MissingExtra, grey, Level, blurred, Lacking"),
         ("fills:grey(levle=1)", "fills:grey has no parameter 'levle'; did you mean 'level'?"),
         ("fills:Level(levle=1)", "fills:Level has no parameter 'levle'; did you mean 'level'?"),
         ("nowhere:f", "there is no module 'nowhere' for the method 'nowhere:f'; it must be installed, or "
@@ -253,22 +256,30 @@ def test_scores_are_those_of_holes(folder, study):
         assert values[*case[1:], "harmonic", "psnr"] == df.psnr(clean, filled.clip(0, 1), mask=mask)
 
 
-def test_what_is_done_is_not_done_again_however_it_is_run(folder, tmp_path):
-    study = write_study(tmp_path)
-    assert run(study, tmp_path / "out", jobs=2) == (0, {})
+def test_what_is_done_is_not_done_again(folder, tmp_path):
+    shutil.copytree(folder / "out", tmp_path / "out")
     before = (tmp_path / "out/rows.csv").read_bytes()
-    scores = [
-        [row for row in read_rows(path / "out/rows.csv") if row.metric != "seconds"]
-        for path in (folder, tmp_path)
-    ]
-    assert scores[0] == scores[1]
-    run(study, tmp_path / "out")
+    run(write_study(tmp_path), tmp_path / "out")
     assert (tmp_path / "out/rows.csv").read_bytes() == before
     more = write_study(tmp_path, STUDY.replace('"text"]', '"text", "scratches"]'))
     run(more, tmp_path / "out")
     rows = read_rows(tmp_path / "out/rows.csv")
     assert len(rows) == 3 * 2 * 4 * 3
+    assert set(read_rows(folder / "out/rows.csv")) < set(rows)
     assert all(row.metric != "error" for row in rows)
+
+
+def test_a_worker_elsewhere_makes_the_same_rows(folder, study, tmp_path):
+    expected = read_rows(folder / "out/rows.csv")
+    found = [
+        row
+        for case in study.cases()
+        for label in study.denoisers
+        for row in work_unpacked(packed(study, tmp_path), case, label)
+    ]
+    assert [row for row in found if row.metric != "seconds"] == [
+        row for row in expected if row.metric != "seconds"
+    ]
 
 
 def test_failures_and_missing_libraries_are_listed(tmp_path):
