@@ -1,6 +1,6 @@
 """The speed and the memory of harmonic filling, beside pyamg and scikit-image.
 
-    python -m pip install pyamg
+    python -m pip install 'difffilter[peers]'
     python benchmarks/inpainting_speed.py -o benchmarks/results/inpainting_speed.md
 
 Holes look like text and cover a tenth of the image. pyamg (Ruge-Stüben, conjugate gradients) solves the same
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pyamg
+from peers.inpainting import harmonic_system
 from PIL import Image, ImageDraw, ImageFont
-from scipy import sparse
 from scripting import describe, medians, table, write_report
 from skimage import data
 from skimage.restoration import inpaint_biharmonic
@@ -49,26 +49,7 @@ def text_mask(shape, share=SHARE, size=28):
 
 def by_pyamg(image, mask, tolerance=TOLERANCE):
     """Harmonic filling by pyamg."""
-    height, width = mask.shape
-    numbers = np.full(mask.shape, -1)
-    numbers[mask] = np.arange(mask.sum())
-    diagonal, rhs = np.zeros(mask.sum()), np.zeros(mask.sum())
-    rows, columns = [], []
-    y, x = np.nonzero(mask)
-    own = np.arange(len(y))
-    for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        v, u = y + dy, x + dx
-        within = (v >= 0) & (v < height) & (u >= 0) & (u < width)
-        diagonal[within] += 1
-        other = numbers[v[within], u[within]]
-        known = other < 0
-        rhs[own[within][known]] += image[v[within], u[within]][known]
-        rows.append(own[within][~known])
-        columns.append(other[~known])
-    rows, columns = np.concatenate(rows), np.concatenate(columns)
-    matrix = sparse.csr_matrix(
-        (np.r_[diagonal, -np.ones(len(rows))], (np.r_[own, rows], np.r_[own, columns]))
-    )
+    matrix, rhs = harmonic_system(image, mask)
     solver = pyamg.ruge_stuben_solver(matrix)
     result = image.copy()
     result[mask] = solver.solve(rhs, tol=tolerance, accel="cg")

@@ -12,7 +12,7 @@ from difffilter.denoiser import Denoiser, as_denoiser, can_be_called
 from difffilter.noise.estimation import check_noise
 from difffilter.spelling import parse
 
-__all__ = ["describe", "make", "methods", "spell"]
+__all__ = ["describe", "imported", "make", "methods", "spell"]
 
 # Where each Denoiser lives; it is imported when it is made.
 CATALOG = {
@@ -148,8 +148,26 @@ def _who_has(key, name):
 def _find(name, home):
     """The class at ``"module:Class"``."""
     module, _, attribute = home.partition(":")
+    found = imported(name, module)
+    if not isinstance(getattr(found, attribute, None), type):
+        classes = [key for key, value in vars(found).items() if isinstance(value, type)]
+        raise ValueError(f"{module} has no class {attribute!r}{nearest(attribute, classes)}")
+    denoiser = getattr(found, attribute)
+    if not can_be_called(denoiser):
+        raise ValueError(f"{name} is not a Denoiser: it cannot be called with an image")
+    return denoiser
+
+
+def imported(name, module):
+    """Import the module of a method.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module; `MissingExtra` if it needs a library that is not installed.
+    """
     try:
-        found = import_module(module)
+        return import_module(module)
     except ModuleNotFoundError as error:
         if error.name in ("torch", "safetensors"):
             missing = f"{name} needs {error.name}: pip install 'difffilter[ddpm]'"
@@ -160,13 +178,6 @@ def _find(name, home):
             f"there is no module {module!r} for the method {name!r}; it must be installed, or lie "
             "in the current folder"
         ) from None
-    if not isinstance(getattr(found, attribute, None), type):
-        classes = [key for key, value in vars(found).items() if isinstance(value, type)]
-        raise ValueError(f"{module} has no class {attribute!r}{nearest(attribute, classes)}")
-    denoiser = getattr(found, attribute)
-    if not can_be_called(denoiser):
-        raise ValueError(f"{name} is not a Denoiser: it cannot be called with an image")
-    return denoiser
 
 
 def usual_method(volume: bool, parameters: Iterable[str] = ()) -> str:

@@ -21,13 +21,39 @@ def _pair(clean, image, channel_axis) -> tuple[NDArray, NDArray]:
     return clean, image
 
 
-def psnr(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
+def _counted(mask, image, channel_axis) -> NDArray:
+    """A mask of pixels as one of values, checked."""
+    found = np.asarray(mask)
+    shape = image.shape if channel_axis is None else np.delete(image.shape, channel_axis)
+    shape = tuple(map(int, shape))
+    if found.dtype != bool:
+        raise TypeError(f"mask has dtype {found.dtype}; expected bool")
+    if found.shape != shape:
+        raise ValueError(
+            f"mask has shape {found.shape}; expected {shape}, the spatial shape of the image"
+        )
+    if not found.any():
+        raise ValueError("mask is False for all pixels; expected some that count")
+    if channel_axis is not None:
+        found = np.expand_dims(found, channel_axis)
+    return np.broadcast_to(found, image.shape)
+
+
+def psnr(
+    clean: ArrayLike,
+    image: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    channel_axis: int | None = None,
+) -> float:
     """Peak signal-to-noise ratio, 10·log₁₀(1 / mean (clean - image)²), in dB.
 
     Parameters
     ----------
     clean, image : array_like
         Of equal shape; integers are scaled to [0, 1]. Nothing is clipped.
+    mask : array_like of bool, optional
+        Of the images' spatial shape: the mean is over pixels where it is True; ``None``: over all.
     channel_axis : int, optional
         The axis of the channels, which count alike; ``None``: no channels.
 
@@ -38,8 +64,8 @@ def psnr(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None)
 
     Raises
     ------
-    ValueError
-        If the shapes differ.
+    TypeError, ValueError
+        If the shapes differ, or the mask is not as described above or nowhere True.
 
     Examples
     --------
@@ -48,17 +74,30 @@ def psnr(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None)
     20.0
     """
     clean, image = _pair(clean, image, channel_axis)
-    error = float(np.mean(np.square(clean - image)))
+    errors = np.square(clean - image)
+    if mask is not None:
+        errors = errors[_counted(mask, clean, channel_axis)]
+    error = float(np.mean(errors))
     return -10 * math.log10(error) if error > 0 else math.inf
 
 
-def ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:
+def ssim(
+    clean: ArrayLike,
+    image: ArrayLike,
+    *,
+    mask: ArrayLike | None = None,
+    channel_axis: int | None = None,
+) -> float:
     """Structural similarity of Wang et al. [1]_: Gaussian window of σ = 1.5 on 11×11 pixels.
 
     Parameters
     ----------
     clean, image : array_like
         Of one shape; integers are scaled to [0, 1].
+    mask : array_like of bool, optional
+        Of the images' spatial shape: the index is averaged over pixels where it is True, whose windows
+        reach beyond, and are mirrored at the border; ``None``: over all pixels whose window is in the
+        image.
     channel_axis : int, optional
         The axis of the channels, over which the index is averaged; ``None``: no channels.
 
@@ -69,8 +108,8 @@ def ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None)
 
     Raises
     ------
-    ValueError
-        If the shapes differ.
+    TypeError, ValueError
+        If the shapes differ, or the mask is not as described above or nowhere True.
 
     References
     ----------
@@ -86,19 +125,20 @@ def ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None)
     from skimage.metrics import structural_similarity
 
     clean, image = _pair(clean, image, channel_axis)
+    counted = None if mask is None else _counted(mask, clean, channel_axis)
     if _narrowest(clean, channel_axis) < 11:
         return math.nan
-    return float(
-        structural_similarity(
-            clean,
-            image,
-            data_range=1.0,
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            channel_axis=channel_axis,
-        )
+    mean, index = structural_similarity(
+        clean,
+        image,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        channel_axis=channel_axis,
+        full=True,
     )
+    return float(mean if counted is None else np.mean(index[counted]))
 
 
 def ms_ssim(clean: ArrayLike, image: ArrayLike, *, channel_axis: int | None = None) -> float:

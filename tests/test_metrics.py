@@ -48,6 +48,65 @@ def test_ssim(photo, colour_photo):
     assert math.isnan(df.ssim(np.zeros((5, 20)), np.zeros((5, 20))))
 
 
+def naive_index(x, y, row, column):
+    """SSIM at one pixel of mirrored images."""
+    offset = np.arange(-5, 6)
+    g = np.exp(-(offset**2) / (2 * 1.5**2))
+    weight = np.outer(g, g) / g.sum() ** 2
+    x, y = (np.pad(a, 5, "symmetric")[row : row + 11, column : column + 11] for a in (x, y))
+    mx, my = np.sum(weight * x), np.sum(weight * y)
+    vx, vy, cov = (np.sum(weight * a) for a in ((x - mx) ** 2, (y - my) ** 2, (x - mx) * (y - my)))
+    c1, c2 = 0.01**2, 0.03**2
+    return (2 * mx * my + c1) * (2 * cov + c2) / ((mx**2 + my**2 + c1) * (vx + vy + c2))
+
+
+def test_within_a_mask(colour_photo, rng):
+    """Pixels beside it count in windows of SSIM alone; at the border too."""
+    clean = colour_photo[:30, :25].astype(float)
+    noisy = clean + rng.normal(0, 0.1, clean.shape)
+    mask = rng.random(clean.shape[:2]) < 0.02
+    mask[0, 0] = mask[-1, 7] = True
+    pixels = list(zip(*np.nonzero(mask), strict=True))
+    errors = [(clean[y, x, c] - noisy[y, x, c]) ** 2 for y, x in pixels for c in range(3)]
+    indices = [naive_index(clean[..., c], noisy[..., c], y, x) for y, x in pixels for c in range(3)]
+    inside = {"mask": mask, "channel_axis": -1}
+    assert df.psnr(clean, noisy, **inside) == pytest.approx(-10 * np.log10(np.mean(errors)))
+    assert df.ssim(clean, noisy, **inside) == pytest.approx(np.mean(indices), abs=1e-10)
+    first = [np.moveaxis(image, -1, 0) for image in (clean, noisy)]
+    assert df.ssim(*first, mask=mask, channel_axis=0) == df.ssim(clean, noisy, **inside)
+    grey = naive_index(clean[..., 0], noisy[..., 0], 0, 0)
+    corner = np.zeros(mask.shape, bool)
+    corner[0, 0] = True
+    assert df.ssim(clean[..., 0], noisy[..., 0], mask=corner) == pytest.approx(grey, abs=1e-10)
+    outside = np.where(mask[..., None], clean, noisy)
+    assert df.psnr(clean, outside, **inside) == math.inf
+    assert df.psnr(clean, noisy, mask=np.ones_like(mask), channel_axis=-1) == pytest.approx(
+        df.psnr(clean, noisy, channel_axis=-1)
+    )
+
+
+@pytest.mark.parametrize("metric", [df.psnr, df.ssim])
+@pytest.mark.parametrize(
+    ("mask", "error", "message"),
+    [
+        (np.ones((20, 20)), TypeError, "mask has dtype float64; expected bool"),
+        (
+            np.ones((20, 20, 3), bool), ValueError,
+            "mask has shape (20, 20, 3); expected (20, 20), the spatial shape of the image",
+        ),
+        (
+            np.zeros((20, 20), bool), ValueError,
+            "mask is False for all pixels; expected some that count",
+        ),
+    ],
+)  # fmt: skip
+def test_masks_are_checked(metric, mask, error, message):
+    image = np.zeros((20, 20, 3))
+    with pytest.raises(error) as caught:
+        metric(image, image, mask=mask, channel_axis=-1)
+    assert str(caught.value) == message
+
+
 @pytest.mark.parametrize(("metric", "narrowest"), [(ms_ssim, 176), (vif, 41)])
 def test_metrics_of_torchmetrics(metric, narrowest, photo):
     pytest.importorskip("torchmetrics")

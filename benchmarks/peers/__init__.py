@@ -6,7 +6,7 @@ Each is a Denoiser like difffilter's own. A parameter that is ``None`` takes the
 training images for the noise level (`difffilter.benchmark.calibration`). Intensities, σ and κ are in
 units of the range [0, 1], whatever the library's own scale; images are processed in float32 and have
 two spatial axes. A method that handles colour gets the three channels together, the others get them
-one by one.
+one by one. Those that fill in holes are in `peers.inpainting`.
 """
 
 from .bm3d import BM3D

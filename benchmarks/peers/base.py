@@ -16,10 +16,21 @@ from difffilter.denoiser import Denoiser, prepare
 from difffilter.image import as_float
 from difffilter.search_space import Range
 
-__all__ = ["Diffusion", "Peer"]
+__all__ = ["Diffusion", "Peer", "check_libraries"]
 
 # Smaller images are extended by reflection: some of the libraries fail on them, or warn.
 SMALLEST = 32
+
+
+def check_libraries(name, modules, packages):
+    """Import the modules that a peer needs; an error names the package that is missing."""
+    for module, package in zip(modules, packages, strict=True):
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"{name} needs {package}: pip install 'difffilter[peers]'"
+            ) from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +51,7 @@ class Peer(Denoiser):
     JOINT: ClassVar[bool] = False
 
     def __post_init__(self):
-        for module, package in zip(self.MODULES, self.PACKAGES, strict=True):
-            try:
-                import_module(module)
-            except ModuleNotFoundError as error:
-                raise MissingExtra(
-                    f"{type(self).__name__} needs {package}: pip install 'difffilter[peers]'"
-                ) from error
+        check_libraries(type(self).__name__, self.MODULES, self.PACKAGES)
         for name, where in (self.SEARCH | self.SEARCH_COLOUR).items():
             if isinstance(where, Range) and getattr(self, name) is not None:
                 check_number(name, getattr(self, name), above=0)

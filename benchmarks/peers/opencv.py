@@ -11,10 +11,10 @@ from difffilter.search_space import Choice, Range
 
 from .base import Peer
 
-__all__ = ["OpenCVDiffusion", "OpenCVNonLocalMeans"]
+__all__ = ["OpenCVDiffusion", "OpenCVNonLocalMeans", "as_bytes"]
 
 
-def _as_bytes(image, lowest_byte=0):
+def as_bytes(image, lowest_byte=0):
     """The image in 8 bits, its scale, and a function that converts a result back.
 
     Where the image exceeds [0, 1], its own range is used: clipping noise would shift the mean of
@@ -71,7 +71,7 @@ class OpenCVDiffusion(Peer):
 
     def smooth(self, image, sigma):
         # From 1: for a difference of 255 in all channels, the library reads beyond its table.
-        pixels, scale, restored = _as_bytes(image, lowest_byte=1)
+        pixels, scale, restored = as_bytes(image, lowest_byte=1)
         if image.ndim == 2:
             pixels = np.repeat(pixels[..., None], 3, axis=2)
         # One at a time: from the second on, the library reads pixels around the image from
@@ -126,7 +126,7 @@ class OpenCVNonLocalMeans(Peer):
     patch_size: int | None = None
 
     def smooth(self, image, sigma):
-        pixels, scale, restored = _as_bytes(image)
+        pixels, scale, restored = as_bytes(image)
         if image.ndim == 2:
             return restored(
                 self.library.fastNlMeansDenoising(

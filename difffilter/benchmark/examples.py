@@ -14,8 +14,14 @@ from difffilter.io.picture import Picture
 __all__ = ["file_names", "folder_names", "keep"]
 
 
-def keep(results, study, case, label, clean, result):
+# Shown in holes: red, green and blue.
+MAGENTA = (1, 0, 1)
+
+
+def keep(results, study, case, label, degraded, result):
     """Write a result and the clean image as PNG files, and ``labels.json``, which names them.
+
+    Where there are holes, ``holes.png`` shows them in magenta.
 
     Parameters
     ----------
@@ -25,17 +31,29 @@ def keep(results, study, case, label, clean, result):
     case : Case
     label : str
         The method of this result.
-    clean, result : ndarray
+    degraded : Degraded
+    result : ndarray
     """
-    noise = folder_names(study.noises).get(case.noise, case.noise)  # (that of pairs is not listed)
+    noise = folder_names(study.kinds)[case.noise]
     folder = results / "examples" / case.image / f"{noise}-{case.sigma * 255:g}-{case.seed}"
     folder.mkdir(parents=True, exist_ok=True)
     names = file_names(study.denoisers)
     listed = {name: each for each, name in names.items()}
     with replacing(folder / "labels.json") as temporary:
         temporary.write_text(json.dumps(listed, ensure_ascii=False, indent=1), "utf-8")
-    for name, image in (("clean.png", clean), (names[label], result)):
+    pictures = {"clean.png": degraded.clean, names[label]: result}
+    if degraded.mask is not None:
+        pictures["holes.png"] = _in_colour(degraded)
+    for name, image in pictures.items():
         write(folder / name, Picture(like(image, np.uint8(0))[None]))
+
+
+def _in_colour(degraded):
+    """The image with its holes in magenta, ``(H, W, 3)``."""
+    image = degraded.image
+    coloured = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image.copy()
+    coloured[degraded.mask] = MAGENTA
+    return coloured
 
 
 def file_names(labels):
@@ -46,7 +64,7 @@ def file_names(labels):
     >>> file_names(["a b", "a/b"])
     {'a b': 'a_b.png', 'a/b': 'a_b-2.png'}
     """
-    return _distinct(labels, ".png", {"clean.png"})
+    return _distinct(labels, ".png", {"clean.png", "holes.png"})
 
 
 def folder_names(noises):

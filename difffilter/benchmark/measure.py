@@ -1,4 +1,4 @@
-"""One method on one noisy image: its result and the figures a study asks for."""
+"""One method on one image: its result and the figures a study asks for."""
 
 from __future__ import annotations
 
@@ -11,37 +11,35 @@ import numpy as np
 
 from difffilter.metrics import METRICS
 
-__all__ = ["MEASURES", "measure", "warm_up"]
+__all__ = ["IN_HOLES", "MEASURES", "measure", "warm_up"]
 
 # The metrics, and the costs of the call itself.
 MEASURES = (*METRICS, "seconds", "peak_memory")
+
+# Those that are defined for the pixels of holes alone.
+IN_HOLES = ("psnr", "ssim", "seconds", "peak_memory")
 
 # Side of the corner of the image on which a method is warmed up.
 CORNER = 64
 
 
-def warm_up(method, noisy, sigma, clean, channel_axis):
+def warm_up(method, degraded):
     """Compile and load what a first call needs, on a corner of the image.
 
     Parameters are those of `measure`.
     """
-    corner = (slice(CORNER), slice(CORNER))
-    _denoised(method, noisy[corner], sigma, clean[corner], channel_axis)
+    corner = degraded.corner(CORNER)
+    _check(np.asarray(method(corner)), corner)
 
 
-def measure(method, noisy, sigma, clean, channel_axis, metrics, *, clip=True):
-    """Denoise an image; score the result, and time the call.
+def measure(method, degraded, metrics, *, clip=True):
+    """Restore an image; score the result, and time the call.
 
     Parameters
     ----------
     method : callable
-        ``method(noisy, sigma, clean, channel_axis)``, of which only an oracle looks at `clean`.
-    noisy, clean : ndarray
-        ``(H, W)`` or ``(H, W, 3)``, in [0, 1] but for the noise.
-    sigma : float or None
-        The strength of the noise as given to the method; ``None``: not given.
-    channel_axis : int or None
-        The axis of the channels.
+        ``method(degraded)``, which returns an array.
+    degraded : Degraded
     metrics : sequence of str
         Of `MEASURES`.
     clip : bool, default True
@@ -57,40 +55,48 @@ def measure(method, noisy, sigma, clean, channel_axis, metrics, *, clip=True):
     Raises
     ------
     Exception
-        Whatever the method raises; ValueError if its result has another shape or is not finite
-        everywhere.
+        Whatever the method raises; ValueError if its result has another shape, is not finite
+        everywhere, or differs where a pixel without noise is known.
 
     Examples
     --------
+    >>> from difffilter.benchmark.degraded import Degraded
     >>> black = np.zeros((4, 4))
-    >>> measure(lambda noisy, *_: noisy, black + 0.1, None, black, None, ["psnr"])[1]
+    >>> measure(lambda degraded: degraded.image, Degraded(black + 0.1, black), ["psnr"])[1]
     {'psnr': 20.0}
     """
     before = _reset_peak() if "peak_memory" in metrics else 0
     start = time.perf_counter()
-    result = _denoised(method, noisy, sigma, clean, channel_axis)
+    result = np.asarray(method(degraded))
     call = {"seconds": time.perf_counter() - start}
     if "peak_memory" in metrics:
         call["peak_memory"] = max(0.0, _status("VmHWM") - before)
+    _check(result, degraded)
     if clip:
         result = result.clip(0, 1)
+    inside = {} if degraded.mask is None else {"mask": degraded.mask}
     values = {
         name: call[name]
         if name in call
-        else METRICS[name](clean, result, channel_axis=channel_axis)
+        else METRICS[name](degraded.clean, result, channel_axis=degraded.channel_axis, **inside)
         for name in metrics
     }
     return result, values
 
 
-def _denoised(method, noisy, sigma, clean, channel_axis):
-    result = np.asarray(method(noisy, sigma, clean, channel_axis))
-    if result.shape != noisy.shape:
-        raise ValueError(f"the result has shape {result.shape}; expected {noisy.shape}")
+def _check(result, degraded):
+    image, mask = degraded.image, degraded.mask
+    if result.shape != image.shape:
+        raise ValueError(f"the result has shape {result.shape}; expected {image.shape}")
     if bad := int(np.count_nonzero(~np.isfinite(result))):
         pixels = "1 pixel that is" if bad == 1 else f"{bad} pixels that are"
         raise ValueError(f"the result has {pixels} NaN or infinite")
-    return result
+    if mask is not None and degraded.sigma == 0:
+        changed = np.count_nonzero((result != image)[~mask])
+        if changed:
+            raise ValueError(
+                f"the result differs in {changed} values of known pixels; expected none"
+            )
 
 
 def _reset_peak():

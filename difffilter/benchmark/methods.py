@@ -7,6 +7,7 @@ import re
 import sys
 from contextlib import contextmanager
 
+from difffilter.benchmark.filling import filler
 from difffilter.benchmark.oracle import Oracle
 from difffilter.catalog import make
 
@@ -15,29 +16,30 @@ __all__ = ["is_oracle", "method_of", "on_path"]
 ORACLE = re.compile(r"\s*oracle\((.*)\)\s*", re.DOTALL)
 
 
-def method_of(text):
-    """The function that a study calls: ``method(noisy, sigma, clean, channel_axis)``.
+def method_of(text, *, filling=False):
+    """The function that a study calls: ``method(degraded)``.
 
     Only an oracle looks at the clean image.
 
     Parameters
     ----------
     text : str
-        What `make` takes, or the same within ``"oracle(...)"``.
+        What `make` takes, or the same within ``"oracle(...)"``; or what `filler` takes.
+    filling : bool, default False
+        Whether the method is to fill in holes rather than to remove noise.
 
     Raises
     ------
     ValueError
-        As `make` and `Oracle` do.
+        As `make`, `Oracle` and `filler` do.
     """
+    if filling:
+        return filler(text)
     if oracle := ORACLE.fullmatch(text):
-        return Oracle(oracle[1])
+        best = Oracle(oracle[1])
+        return lambda given: best(given.image, given.sigma, given.clean, given.channel_axis)
     denoiser = make(text)
-
-    def blind(noisy, sigma, clean, channel_axis):
-        return denoiser(noisy, sigma, channel_axis=channel_axis)
-
-    return blind
+    return lambda given: denoiser(given.image, given.sigma, channel_axis=given.channel_axis)
 
 
 def is_oracle(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 
+from difffilter.benchmark import filling
 from difffilter.benchmark.machine import commit, machine, versions
 from difffilter.benchmark.methods import is_oracle
 from difffilter.benchmark.rows import read_rows
@@ -18,13 +19,17 @@ NOISE_PROTOCOL = (
     "image, kind, σ and seed alone: every method sees the same pixels."
 )
 
-PROTOCOL = (
-    "Results are clipped to [0, 1]; the noisy image shown "
-    "beside them is not. PSNR has data range 1 and is averaged over images; SSIM is that of Wang et "
+CLIPPED = "Results are clipped to [0, 1]; the noisy image shown beside them is not."
+
+SCORES = (
+    "PSNR has data range 1 and is averaged over images; SSIM is that of Wang et "
     "al. 2004 (11×11 Gaussian window, σ = 1.5, population covariance). Seconds are those of the call "
-    "alone, after a warm-up, including the choice of parameters. Parameters come from the noisy "
-    "image or from training images, never from the clean test image, except for methods labelled "
-    "oracle."
+    "alone, after a warm-up, including the choice of parameters."
+)
+
+CHOSEN = (
+    "Parameters come from the noisy image or from training images, never from the clean test image, "
+    "except for methods labelled oracle."
 )
 
 REAL_PROTOCOL = (
@@ -135,14 +140,6 @@ def write_record(study, results, digests, missing, started=None):
         When the work started.
     """
     started = started or datetime.now().astimezone().isoformat(timespec="seconds")
-    given = "Methods are given σ." if study.sigma_known else "Methods estimate σ."
-    if study.sigma_known and any(check_kind(noise)[0] in PROCESSED for noise in study.noises):
-        given = (
-            "Methods are given σ; with camera and JPEG noise, the root mean square of the noise in "
-            "the image."
-        )
-    protocol = [NOISE_PROTOCOL, PROTOCOL, given] if study.sources else [PROTOCOL]
-    protocol += [REAL_PROTOCOL] if study.pairs else []
     content = {
         "name": study.name,
         "title": study.title or study.name,
@@ -159,7 +156,7 @@ def write_record(study, results, digests, missing, started=None):
         "sigma_known": study.sigma_known,
         "channels": study.channels,
         "crop": study.crop,
-        "protocol": " ".join(protocol),
+        "protocol": " ".join(_protocol(study)),
         "machine": machine(),
         "versions": versions(),
         "commit": commit(),
@@ -170,3 +167,19 @@ def write_record(study, results, digests, missing, started=None):
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         temporary.write_text(text, "utf-8")
     return started
+
+
+def _protocol(study):
+    """The sentences of the protocol."""
+    if study.holes:
+        return [filling.HOLES, filling.given(study.sigmas), SCORES, filling.CHOSEN]
+    if not study.sources:
+        return [CLIPPED, SCORES, CHOSEN, REAL_PROTOCOL]
+    given = "Methods are given σ." if study.sigma_known else "Methods estimate σ."
+    if study.sigma_known and any(check_kind(noise)[0] in PROCESSED for noise in study.noises):
+        given = (
+            "Methods are given σ; with camera and JPEG noise, the root mean square of the noise in "
+            "the image."
+        )
+    protocol = [NOISE_PROTOCOL, CLIPPED, SCORES, CHOSEN, given]
+    return [*protocol, REAL_PROTOCOL] if study.pairs else protocol

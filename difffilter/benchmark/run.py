@@ -96,7 +96,7 @@ def _missing(study):
     with on_path(study.folder):
         for label, text in study.denoisers.items():
             try:
-                method_of(text)
+                method_of(text, filling=bool(study.holes))
             except MissingExtra as error:
                 missing[label] = str(error)
             except (OSError, TypeError, ValueError) as error:

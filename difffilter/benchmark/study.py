@@ -1,4 +1,4 @@
-"""A study: images × noises × σ × seeds, or real pairs, × denoisers × metrics, read from TOML."""
+"""A study: images × noises or holes × σ × seeds, or real pairs, × methods × metrics, read from TOML."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from difffilter.benchmark.measure import MEASURES
+from difffilter.benchmark.measure import IN_HOLES, MEASURES
 from difffilter.benchmark.pairs import REAL, find_pairs, pixels_of
 from difffilter.checks import check_choice, check_whole, nearest
 from difffilter.image import as_float, grey
+from difffilter.inpainting.holes import check_holes
 from difffilter.io.files import SUFFIXES, read
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.kinds import add_noise
 from difffilter.spelling import parse_number
 
-__all__ = ["Case", "Study", "labels_of", "read_study"]
+__all__ = ["Case", "Study", "keyed", "labels_of", "noisy", "read_study"]
 
 # Photographs that scikit-image ships.
 PHOTOGRAPHS = ("astronaut", "camera", "chelsea", "coffee", "coins", "moon", "rocket")
@@ -33,16 +34,18 @@ CHANNELS = ("gray", "color", "own")
 
 
 class Case(NamedTuple):
-    """One noisy image.
+    """One image with noise or with holes.
 
     Attributes
     ----------
     image : str
         The name of the clean image.
     noise : str
-        The kind of noise, as `difffilter.add_noise` takes it; ``"real"`` for pairs.
+        The kind of noise, as `difffilter.add_noise` takes it; ``"real"`` for pairs; or the kind of
+        holes, as `difffilter.inpainting.make_holes` takes it.
     sigma : float
         The strength of the noise, as for `difffilter.add_noise`; 0 for pairs, where nobody knows it.
+        With holes, that of Gaussian noise of known pixels.
     seed : int
         For pairs, the place among the noisy images that share the clean one.
     """
@@ -66,11 +69,16 @@ class Study:
         ``"skimage:camera"`` for one of them.
     denoisers : dict of str to str
         Label to catalog string, ``"module:Class(...)"`` or ``"oracle(...)"``. ``identity``, the
-        noisy image itself, is always included.
+        noisy image itself, is always included. With holes, what
+        `difffilter.benchmark.filling.filler` takes, and ``identity`` is the mean of known pixels.
     sigmas : tuple of float
-        Needed for `images` alone.
+        Needed for `images` without holes; with holes, 0 by default.
     noises : tuple of str
         Kinds of noise, as for `difffilter.add_noise`, such as ``"camera(quality=90)"``.
+    holes : tuple of str
+        Kinds of holes, as for `difffilter.inpainting.make_holes`, such as ``"text(share=0.2)"``: the
+        study is one of filling them in. Then there are neither noises nor pairs, nor is σ told to
+        methods, and metrics are those of the pixels of holes: PSNR and SSIM.
     seeds, metrics : tuple
     pairs : tuple of dict
         Patterns of real ``noisy`` images and their ``clean`` partners, as for
@@ -97,6 +105,7 @@ class Study:
     sigmas: tuple[float, ...] = ()
     pairs: tuple[dict[str, str], ...] = ()
     noises: tuple[str, ...] = ("gaussian",)
+    holes: tuple[str, ...] = ()
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...] = ("psnr", "ssim", "seconds")
     title: str = ""
@@ -152,8 +161,9 @@ class Study:
 
     @property
     def kinds(self):
-        """The kinds of noise of the cases."""
-        return (*(self.noises if self.sources else ()), *((REAL,) if self.pairs else ()))
+        """The kinds of noise or of holes of the cases."""
+        made = self.holes or self.noises
+        return (*(made if self.sources else ()), *((REAL,) if self.pairs else ()))
 
     def _find(self, text):
         """Paths or ``skimage:`` names of an entry of `images`, in order."""
@@ -211,7 +221,8 @@ class Study:
 
     def cases(self):
         """All cases, in the order of the tables."""
-        axes = itertools.product(self.sources, self.noises, self.sigmas, self.seeds)
+        made = self.holes or self.noises
+        axes = itertools.product(self.sources, made, self.sigmas, self.seeds)
         real = [
             Case(name, REAL, 0.0, place)
             for name, pair in self.real.items()
@@ -248,10 +259,15 @@ def noisy(clean, case, channel_axis=None):
     Its noise comes from a generator keyed by the image's content, the kind of noise, σ and the
     seed.
     """
-    key = f"{case.noise} {case.sigma!r} {case.seed} {clean.shape}".encode() + clean.tobytes()
-    digest = hashlib.blake2b(key, digest_size=16).digest()
-    rng = np.random.default_rng(int.from_bytes(digest, "big"))
+    rng = keyed(f"{case.noise} {case.sigma!r} {case.seed}", clean)
     return add_noise(clean, case.sigma, case.noise, rng, channel_axis=channel_axis)
+
+
+def keyed(text, clean):
+    """A generator of random numbers keyed by a text and an image's content."""
+    key = f"{text} {clean.shape}".encode() + clean.tobytes()
+    digest = hashlib.blake2b(key, digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "big"))
 
 
 # --- reading --------------------------------------------------------------------------------
@@ -278,8 +294,8 @@ def read_study(path, images=()):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not TOML; a key, noise or metric is unknown or missing; a value is out of range; or
-        there are no images.
+        If it is not TOML; a key, noise, kind of holes or metric is unknown or missing; keys exclude
+        each other; a value is out of range; or there are no images.
 
     Examples
     --------
@@ -301,8 +317,14 @@ def read_study(path, images=()):
         if images:
             content["images"] = [str(Path(image).absolute()) for image in images]
             content.pop("pairs", None)
+        if "holes" in content:
+            for key in ("noises", "pairs", "sigma_known"):
+                if key in content:
+                    raise ValueError(f"{key} is {content[key]!r}; expected none beside holes")
+            content.setdefault("sigmas", [0.0])
         alone = "pairs" in content and not content.get("images")
-        for key in ("denoisers",) if alone else ("sigmas", "denoisers"):
+        needed = ("denoisers",) if alone else ("sigmas", "denoisers")
+        for key in (*needed, "holes") if "holes" in content else needed:
             if not content.get(key):
                 raise ValueError(f"{key} is missing or empty")
         for key in ("sigmas", "noises", "seeds"):
@@ -310,7 +332,7 @@ def read_study(path, images=()):
                 raise ValueError(
                     f"{key} is {content[key]!r}; expected none, as pairs have their own noise"
                 )
-        for key in ("images", "noises", "seeds", "metrics", "sigmas", "pairs"):
+        for key in ("images", "noises", "holes", "seeds", "metrics", "sigmas", "pairs"):
             if key in content:
                 content[key] = tuple(_listed(content[key]))
         content["denoisers"] = _labelled(content["denoisers"])
@@ -379,6 +401,13 @@ def _check(study):
             check_choice(name, value, known)
     for noise in study.noises:
         add_noise(np.zeros((16, 16)), 0.1, noise)  # which checks the parameters, too
+    for kind in study.holes:
+        check_holes(kind)
+    for metric in study.metrics if study.holes else ():
+        if metric not in IN_HOLES:
+            raise ValueError(
+                f"metric is {metric!r}; expected one that is defined in holes: {', '.join(IN_HOLES)}"
+            )
     for patterns in study.pairs:
         if (
             not isinstance(patterns, dict)

@@ -6,7 +6,9 @@ import pickle
 from functools import lru_cache
 from pathlib import Path
 
+from difffilter.benchmark.degraded import Degraded
 from difffilter.benchmark.examples import keep
+from difffilter.benchmark.filling import holed
 from difffilter.benchmark.measure import measure, warm_up
 from difffilter.benchmark.methods import is_oracle, method_of, on_path
 from difffilter.benchmark.pairs import REAL
@@ -39,29 +41,41 @@ class Worker:
     def __call__(self, case, label):
         """The rows of one task; whatever goes wrong in it becomes its row."""
         study = self.study
-        clean, channel_axis = self.clean(case.image)
-        real = case.noise == REAL
-        image = self.capture(case).copy() if real else noisy(clean, case, channel_axis)
-        sigma = None
-        # (An oracle sees the clean image, and so the noise.)
-        if (study.sigma_known or is_oracle(study.denoisers[label])) and not real:
-            sigma = strength(clean, image, case.sigma, case.noise)
         try:
+            degraded = self._degraded(case, label)
             with on_path(study.folder):
-                method = self.method(study.denoisers[label])
-                kind = label, channel_axis, sigma is None  # each compiles something else
+                method = self.method(study.denoisers[label], filling=bool(study.holes))
+                # Each compiles something else.
+                kind = label, degraded.channel_axis, degraded.sigma is None
                 if kind not in self.warm:
-                    warm_up(method, image, sigma, clean, channel_axis)
+                    warm_up(method, degraded)
                     self.warm.add(kind)
                 result, values = measure(
-                    method, image, sigma, clean, channel_axis, study.metrics,
+                    method, degraded, study.metrics,
                     clip=label != "identity",  # the noisy image is scored as it is
                 )  # fmt: skip
         except Exception as error:
             return failure(case, label, f"{type(error).__name__}: {error}")
-        if case.image in self.pictured and case.seed == (0 if real else study.seeds[0]):
-            keep(self.results, study, case, label, clean, result)
+        if case.image in self.pictured and case.seed == self._first_seed(case):
+            keep(self.results, study, case, label, degraded, result)
         return [Row(*case, label, name, value) for name, value in values.items()]
+
+    def _degraded(self, case, label):
+        """The image of a case, and what the method is told."""
+        study = self.study
+        clean, channel_axis = self.clean(case.image)
+        if study.holes:
+            return holed(clean, case, channel_axis)
+        if case.noise == REAL:
+            return Degraded(self.capture(case).copy(), clean, channel_axis)
+        image, sigma = noisy(clean, case, channel_axis), None
+        # (An oracle sees the clean image, and so the noise.)
+        if study.sigma_known or is_oracle(study.denoisers[label]):
+            sigma = strength(clean, image, case.sigma, case.noise)
+        return Degraded(image, clean, channel_axis, sigma)
+
+    def _first_seed(self, case):
+        return 0 if case.noise == REAL else self.study.seeds[0]
 
 
 def failure(case, label, message):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.tables import overview, tables
 from difffilter.benchmark.report.words import (
     about,
     circumstances,
@@ -47,6 +47,8 @@ def markdown(results, data=None):
     lines = [f"# {_md(results.title)}", "", _md(extent(results)) + ".", ""]
     if results.pending:
         lines += [unfinished(results), ""]
+    if every := overview(results):
+        lines += ["## All holes", "", *_tables(results, every)]
     for noise in results.noises:
         lines += _noise_section(results, noise)
     lines += _left_out(results)
@@ -62,9 +64,14 @@ def markdown(results, data=None):
 
 def _noise_section(results, noise):
     lines = [f"## {_md(noise_title(noise))}", ""]
-    said = [f"- {place(noise, v.level)}: {_md(v)}" for v in verdicts(results, noise)]
+    said = [f"- {_md(place(results, noise, v.level))}: {_md(v)}" for v in verdicts(results, noise)]
     lines += [*said, ""] if said else []
-    for table in tables(results, noise):
+    return lines + _tables(results, tables(results, noise))
+
+
+def _tables(results, some):
+    lines = []
+    for table in some:
         unit = f" ({table.unit})" if table.unit else ""
         lines += [f"### {_md(table.title)}{unit}", "", about(table), ""]
         lines.append("| method | " + " | ".join(map(_md, table.columns)) + " |")

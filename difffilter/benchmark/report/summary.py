@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from difffilter.benchmark.pairs import REAL
+from difffilter.benchmark.report.words import is_holes
 from difffilter.benchmark.rows import read_rows
 
 __all__ = ["METRICS", "Metric", "Results", "Score", "Verdict", "read"]
@@ -80,7 +82,7 @@ class Verdict:
     Attributes
     ----------
     level : float
-        σ·255; 0 for real noise.
+        σ·255; 0 for real noise, and for holes in images without noise.
     winner : str
         The method with the highest mean.
     mean : float
@@ -162,7 +164,7 @@ class Results:
 
     @cached_property
     def noises(self):
-        """Kinds of noise, in the study's order."""
+        """Kinds of noise or of holes, in the study's order."""
         return _ordered(self.study.get("noises", []), [key[0] for key in self._cases()])
 
     @cached_property
@@ -196,6 +198,10 @@ class Results:
     def levels(self, noise):
         """The levels of noise, σ·255, in ascending order; 0 for real noise."""
         return sorted({key[1] for key in self._cases() if key[0] == noise})
+
+    def graded(self, noise):
+        """Whether it has levels: real noise has none, nor have holes in images without noise."""
+        return noise != REAL and not (is_holes(noise) and self.levels(noise) == [0])
 
     @property
     def failures(self):

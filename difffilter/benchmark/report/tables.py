@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.summary import METRICS, Metric
+from difffilter.benchmark.report.words import in_holes, is_holes, noise_words
 
-__all__ = ["Cell", "Row", "Table", "tables"]
+__all__ = ["Cell", "Row", "Table", "overview", "tables"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One metric at every level of one kind of noise.
+    """One metric at every level of one kind of noise, or for several kinds of holes.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Table:
         Headings, without that of the methods.
     rows : list of Row
     levels : bool
-        Whether the columns are levels of noise; not for real noise.
+        Whether the columns are levels of noise.
     """
 
     metric: str
@@ -92,6 +92,35 @@ def tables(results, noise):
     return found
 
 
+def overview(results):
+    """A table for every metric with the kinds of holes beside each other, if there are several.
+
+    (Of kinds with levels, each has its own tables.)
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.report.summary import Results
+    >>> kinds = {"text": 30.0, "blocks": 25.0}
+    >>> values = {(k, 0.0, "ddpm", "psnr"): {("boat", 0): v} for k, v in kinds.items()}
+    >>> [table] = overview(Results(values=values))
+    >>> table.columns, [cell.text for cell in table.rows[0].cells]
+    (['text holes', 'square holes'], ['30.00', '25.00'])
+    """
+    noises = [n for n in results.noises if is_holes(n) and not results.graded(n)]
+    if len(noises) < 2:
+        return []
+    found = []
+    for metric in results.metrics:
+        parts = [_table(results, noise, metric) for noise in noises]
+        columns = [column for part in parts for column in part.columns]
+        rows = [
+            Row(label, [cell for part in parts for cell in part.rows[n].cells])
+            for n, label in enumerate(results.methods)
+        ]
+        found.append(replace(parts[0], columns=columns, rows=rows))
+    return found
+
+
 def _table(results, noise, metric):
     about = METRICS.get(metric, Metric(metric.replace("_", " ")))
     levels = results.levels(noise)
@@ -109,8 +138,9 @@ def _table(results, noise, metric):
             _cell(scores[label, level], decimals, best[level] == label, metric) for level in levels
         ]
         rows.append(Row(label, cells))
-    columns = _columns(noise, levels)
-    return Table(metric, about.title, about.unit, about.better, columns, rows, noise != REAL)
+    title = about.title if metric in ("seconds", "peak_memory") else in_holes(about.title, noise)
+    columns, graded = _columns(results, noise), results.graded(noise)
+    return Table(metric, title, about.unit, about.better, columns, rows, graded)
 
 
 def _behind(results, noise):
@@ -129,14 +159,14 @@ def _behind(results, noise):
             whole = lead and lead.images == count
             cells.append(_cell(lead and replace(lead, complete=whole), 2, False, "psnr"))
         rows.append(Row(label, cells))
-    columns = _columns(noise, levels)
-    return Table(
-        "behind", "PSNR relative to the best", "dB", "higher", columns, rows, noise != REAL
-    )
+    columns, graded = _columns(results, noise), results.graded(noise)
+    return Table("behind", "PSNR relative to the best", "dB", "higher", columns, rows, graded)
 
 
-def _columns(noise, levels):
-    return ["real noise"] if noise == REAL else [f"{level:g}" for level in levels]
+def _columns(results, noise):
+    if not results.graded(noise):
+        return [noise_words(noise)]
+    return [f"{level:g}" for level in results.levels(noise)]
 
 
 def _append_costs(results, noise, table):

@@ -13,7 +13,7 @@ from difffilter.benchmark.examples import folder_names
 from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
-from difffilter.benchmark.report.tables import tables
+from difffilter.benchmark.report.tables import overview, tables
 from difffilter.benchmark.report.words import (
     about,
     all_levels,
@@ -30,6 +30,9 @@ from difffilter.benchmark.report.words import (
 from difffilter.catalog import MissingExtra
 
 __all__ = ["examples", "html"]
+
+# The label of the picture that shows holes.
+HOLED = "with holes"
 
 
 def html(results, data=None):
@@ -87,6 +90,7 @@ def html(results, data=None):
         headline=headline(results),
         methods=_methods(results),
         sections=[_section(results, noise, n) for n, noise in enumerate(results.noises)],
+        overview=[(table, about(table)) for table in overview(results)],
         levels=all_levels(results),
         missing=results.missing,
         failures=failures(results),
@@ -129,7 +133,9 @@ def _section(results, noise, number):
         "id": f"noise-{number}",
         "title": noise_title(noise),
         "real": noise == REAL,
+        "graded": results.graded(noise),
         "verdicts": verdicts(results, noise),
+        "places": {level: place(results, noise, level) for level in results.levels(noise)},
         "tables": [(table, about(table)) for table in tables(results, noise)],
         "charts": charts,
         "by_level": by_level,
@@ -180,8 +186,8 @@ def examples(results):
     -------
     list of dict
         For each case its ``image``, ``case`` (the noise in words), ``best`` (a label) and
-        ``pictures``: a list of ``label``, ``score`` (in words) and ``source`` (a data URI), with the
-        clean image first.
+        ``left`` (labels to compare first) and ``pictures``: a list of ``label``, ``score`` (in words)
+        and ``source`` (a data URI), with the clean image first, and then that with holes, if any.
     """
     found = []
     noises = {name: noise for noise, name in folder_names(results.noises).items()}
@@ -200,7 +206,7 @@ def examples(results):
                 "and a labels.json"
             ) from None
         pictures = []
-        for name, label in {"clean.png": "clean", **labels}.items():
+        for name, label in {"clean.png": "clean", "holes.png": HOLED, **labels}.items():
             path = folder / name
             # Only files in this folder, whatever names the list contains.
             if Path(name).name != name or not path.is_file():
@@ -209,14 +215,22 @@ def examples(results):
             score = _picture_score(results, noise, level, seed, folder.parent.name, label)
             source = f"data:image/png;base64,{encoded}"
             pictures.append({"label": str(label), "score": score, "source": source})
-        order = {label: n for n, label in enumerate(["clean", *results.methods])}
+        order = {label: n for n, label in enumerate(["clean", HOLED, *results.methods])}
         pictures.sort(key=lambda picture: order.get(picture["label"], len(order)))
         if len(pictures) > 1:
-            case = noise_title(noise) + (f", {place(noise, level)}" if noise != REAL else "")
+            case = noise_title(noise)
+            case += f", {place(results, noise, level)}" if results.graded(noise) else ""
             case += f", seed {seed}" if seed != "0" else ""
             best = results.best(noise, level) or pictures[-1]["label"]
+            holed = any(picture["label"] == HOLED for picture in pictures)
             found.append(
-                {"image": folder.parent.name, "case": case, "best": best, "pictures": pictures}
+                {
+                    "image": folder.parent.name,
+                    "case": case,
+                    "left": HOLED if holed else "identity",
+                    "best": best,
+                    "pictures": pictures,
+                }
             )
     return found
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 from difffilter.benchmark.pairs import REAL
 
 __all__ = [
-    "about", "all_levels", "circumstances", "count", "extent", "failures", "headline",
-    "noise_title", "noise_words", "place", "unfinished", "verdicts",
+    "HOLES", "about", "all_levels", "baseline", "circumstances", "count", "extent", "failures",
+    "headline", "in_holes", "is_holes", "noise_title", "noise_words", "place", "unfinished",
+    "verdicts",
 ]  # fmt: skip
+
+# The kinds of holes within a sentence.
+HOLES = {
+    "text": "text holes",
+    "scratches": "scratches",
+    "random": "random holes",
+    "blocks": "square holes",
+    "sparse": "sparse pixels",
+}
 
 
 def verdicts(results, noise):
@@ -28,17 +38,19 @@ def headline(results):
     'heat wins at σ·255 = 25'
     """
     wins, chance = {}, False
+    filled = any(map(is_holes, results.noises))
     for noise in results.noises:
         for verdict in verdicts(results, noise):
             wins.setdefault(verdict.winner, []).append((noise, verdict.level))
             chance = chance or verdict.chance
     doubt = ", but not always significantly" if chance else ""
     if not wins:
-        return "No method has a PSNR at any noise level"
+        return f"No method has a PSNR {'in any holes' if filled else 'at any noise level'}"
     if list(wins) == ["identity"]:
-        return "No method beats the noisy image"
+        return f"No method beats {baseline(results.noises[0])}"
     if len(wins) == 1 and sum(map(len, wins.values())) > 1:
-        return f"{next(iter(wins))} wins at every noise level{doubt}"
+        everywhere = "in all holes" if filled else "at every noise level"
+        return f"{next(iter(wins))} wins {everywhere}{doubt}"
     parts = []
     for winner, cases in wins.items():
         places = {}
@@ -48,15 +60,17 @@ def headline(results):
             f"σ·255 = {', '.join(levels)}"
             + (f" ({noise_words(noise)})" if len(results.noises) > 1 else "")
             for noise, levels in places.items()
-            if noise != REAL
+            if results.graded(noise)
         )
-        where = [f"at {where}"] * bool(where) + ["on real noise"] * (REAL in places)
+        *others, last = [noise_words(n) for n in places if not results.graded(n)] or [""]
+        others = f"{', '.join(others)} and {last}" if others else last
+        where = [f"at {where}"] * bool(where) + [f"on {others}"] * bool(others)
         parts.append(f"{winner} wins {' and '.join(where)}")
     return "; ".join(parts) + doubt
 
 
 def extent(results):
-    """The size of the study: images, seeds, methods, kinds and levels of noise."""
+    """The size of the study: images, seeds, methods, kinds of noise or holes, levels of noise."""
     study = results.study
     cases = [*results.values.values(), *results.errors.values()]
     images = {image for some in cases for image, _ in some}
@@ -89,7 +103,7 @@ def failures(results, names=5):
     for noise, level, label, message, cases in results.failures:
         shown = [image if seed == 0 else f"{image} (seed {seed})" for image, seed in cases[:names]]
         kind = noise_words(noise)
-        where = kind if noise == REAL else f"{kind}, {place(noise, level)}"
+        where = f"{kind}, {place(results, noise, level)}" if results.graded(noise) else kind
         where += f", on {', '.join(shown)}"
         if len(cases) > names:
             where += f" and {len(cases) - names} more"
@@ -112,7 +126,7 @@ def circumstances(results):
 
 
 def noise_title(noise):
-    """A kind of noise as a heading.
+    """A kind of noise or of holes as a heading.
 
     Examples
     --------
@@ -124,32 +138,57 @@ def noise_title(noise):
 
 
 def noise_words(noise):
-    """A kind of noise within a sentence.
+    """A kind of noise or of holes within a sentence.
 
     Examples
     --------
     >>> noise_words("camera(quality=90)"), noise_words("jpeg")
     ('camera noise (quality=90)', 'JPEG noise')
+    >>> noise_words("random(share=0.8)")
+    'random holes (share=0.8)'
     """
     kind, bracket, parameters = noise.partition("(")
     words = "JPEG" if kind == "jpeg" else kind.replace("_", " ")
-    return f"{words} noise" + (f" ({parameters}" if bracket else "")
+    return HOLES.get(kind, f"{words} noise") + (f" ({parameters}" if bracket else "")
 
 
-def place(noise, level):
-    """A level of noise in words.
+def is_holes(noise):
+    """Whether a kind of noise is one of holes."""
+    return noise.partition("(")[0] in HOLES
+
+
+def baseline(noise):
+    """The image that stands beside the methods, within a sentence."""
+    return "the mean of the known pixels" if is_holes(noise) else "the noisy image"
+
+
+def in_holes(title, noise):
+    """The title of a metric of images, which may be one of holes.
 
     Examples
     --------
-    >>> place("gaussian", 25.0), place("real", 0.0)
-    ('σ·255 = 25', 'real noise')
+    >>> in_holes("PSNR", "text"), in_holes("PSNR", "gaussian")
+    ('PSNR in holes', 'PSNR')
     """
-    return "real noise" if noise == REAL else f"σ·255 = {level:g}"
+    return f"{title} in holes" if is_holes(noise) else title
+
+
+def place(results, noise, level):
+    """A level of noise in words, or the noise where it has no levels.
+
+    Examples
+    --------
+    >>> from difffilter.benchmark.report.summary import Results
+    >>> results = Results(values={("text", 0.0, "harmonic", "psnr"): {("boat", 0): 30.0}})
+    >>> place(results, "gaussian", 25.0), place(results, "real", 0.0), place(results, "text", 0.0)
+    ('σ·255 = 25', 'real noise', 'text holes')
+    """
+    return f"σ·255 = {level:g}" if results.graded(noise) else noise_words(noise)
 
 
 def all_levels(results):
-    """Every level of any noise but the real one."""
-    noises = [noise for noise in results.noises if noise != REAL]
+    """Every level of any noise that has levels."""
+    noises = [noise for noise in results.noises if results.graded(noise)]
     return sorted({level for noise in noises for level in results.levels(noise)})
 
 

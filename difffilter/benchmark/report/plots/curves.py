@@ -7,6 +7,7 @@ import math
 from difffilter.benchmark.report.plots.labels import label_ends
 from difffilter.benchmark.report.plots.style import competitors, gid, line_style, new_figure
 from difffilter.benchmark.report.summary import METRICS
+from difffilter.benchmark.report.words import in_holes, is_holes
 
 __all__ = ["DEEPEST", "curves"]
 
@@ -33,7 +34,7 @@ def curves(results, noise, metric, *, relative=False):
     matplotlib.figure.Figure
     """
     about = METRICS[metric]
-    unit = f" ({about.unit})" if about.unit else ""
+    title, unit = in_holes(about.title, noise), f" ({about.unit})" if about.unit else ""
     figure, axes = new_figure()
     levels = results.levels(noise)
     best = {level: results.best(noise, level, metric) for level in levels}
@@ -59,12 +60,10 @@ def curves(results, noise, metric, *, relative=False):
             style = line_style(results, label)
             axes.plot(levels, heights, linewidth=1.8, gid=gid(results, label), zorder=3, **style)
             ends[label] = (levels[drawn[-1]], heights[drawn[-1]])
-    axes.set_xlabel("noise σ·255")
+    axes.set_xlabel("noise of known pixels, σ·255" if is_holes(noise) else "noise σ·255")
     ticks = _legible(levels)
     axes.set_xticks(ticks, [f"{level:g}" for level in ticks])
-    axes.set_ylabel(
-        f"{about.title} minus that of the best{unit}" if relative else about.title + unit
-    )
+    axes.set_ylabel(f"{title} minus that of the best{unit}" if relative else title + unit)
     if relative:
         axes.set_ylim(bottom=max(axes.get_ylim()[0], DEEPEST))
     label_ends(results, axes, ends)

@@ -10,10 +10,9 @@ from difffilter.benchmark.report.plots.pareto import pareto
 from difffilter.benchmark.report.plots.plane import plane
 from difffilter.benchmark.report.plots.spread import spread
 from difffilter.benchmark.report.summary import METRICS
+from difffilter.benchmark.report.words import baseline, in_holes
 
 __all__ = ["Drawing", "drawings", "save"]
-
-NOISY = "The noisy image (identity) is drawn only as far as the methods reach."
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,13 @@ def drawings(results, noise):
 
 
 def _over_levels(results, noise):
+    free = _capital(f"{baseline(noise)} (identity) is drawn only as far as the methods reach.")
     if "psnr" in results.metrics:
         yield Drawing(
             f"{noise}-psnr",
-            "PSNR by noise level",
+            f"{in_holes('PSNR', noise)} by noise level",
             "Mean over images. Hollow: an oracle, which is shown the clean image. A method that "
-            f"failed on some images has no point there. {NOISY}",
+            f"failed on some images has no point there. {free}",
             curves(results, noise, "psnr"),
         )
         yield Drawing(
@@ -82,8 +82,8 @@ def _over_levels(results, noise):
             about = METRICS[metric]
             yield Drawing(
                 f"{noise}-{metric}",
-                f"{about.title} by noise level",
-                f"Mean over images; {about.better} is better. {NOISY}",
+                f"{in_holes(about.title, noise)} by noise level",
+                f"Mean over images; {about.better} is better. {free}",
                 curves(results, noise, metric),
             )
 
@@ -93,7 +93,7 @@ def _at_level(results, noise, level):
     if "seconds" in results.metrics:
         yield Drawing(
             f"{noise}-{level:g}-pareto",
-            "PSNR against time",
+            f"{in_holes('PSNR', noise)} against time",
             "Median seconds per image; up and to the left is better. The line joins the methods that "
             "no other beats in both. Hollow: an oracle, which does not compete. "
             + _omitted(results, noise, level, "psnr"),
@@ -122,12 +122,16 @@ def _at_level(results, noise, level):
 
 
 def _omitted(results, noise, level, metric):
-    """A sentence about the noisy image, which point charts omit."""
+    """A sentence about the noisy image or the like, which point charts omit."""
     score = results.score(noise, level, "identity", metric)
     if score is None:
         return ""
     value = f"{score.mean:.2f} dB" if metric == "psnr" else f"{score.mean:.3g}"
-    return f"The noisy image ({value}) is omitted."
+    return _capital(f"{baseline(noise)} ({value}) is omitted.")
+
+
+def _capital(text):
+    return text[:1].upper() + text[1:]
 
 
 def save(results, folder, suffix=".svg"):

@@ -12,6 +12,7 @@ from difffilter.benchmark.report.plots.style import (
     new_figure,
     seconds_text,
 )
+from difffilter.benchmark.report.words import in_holes
 
 __all__ = ["front", "pareto"]
 
@@ -47,7 +48,7 @@ def pareto(results, noise, level):
     axes.xaxis.set_major_formatter(lambda value, _: seconds_text(value))
     axes.xaxis.set_minor_formatter(lambda value, _: "")
     axes.set_xlabel("median seconds per image")
-    axes.set_ylabel("PSNR (dB)")
+    axes.set_ylabel(f"{in_holes('PSNR', noise)} (dB)")
     # The corners of the steps: along to the next point's time, then up to it.
     corners = [at for n, x in enumerate(xs) for at in [(x, ys[max(0, n - 1)]), (x, ys[n])]]
     label_points(results, axes, points, [corners] if corners else [])

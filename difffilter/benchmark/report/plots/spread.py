@@ -14,6 +14,7 @@ from difffilter.benchmark.report.plots.style import (
     new_figure,
     shortened,
 )
+from difffilter.benchmark.report.words import in_holes
 
 __all__ = ["spread"]
 
@@ -63,5 +64,7 @@ def spread(results, noise, level):
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.set_yticks([])
     axes.grid(visible=True, axis="x")
-    axes.set_xlabel(f"PSNR minus that of {shortened(best, 26)} (dB)", parse_math=False)
+    axes.set_xlabel(
+        f"{in_holes('PSNR', noise)} minus that of {shortened(best, 26)} (dB)", parse_math=False
+    )
     return figure
