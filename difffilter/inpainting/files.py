@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.image import like
-from difffilter.inpainting.inpainter import Callback, Inpainter
+from difffilter.inpainting.inpainter import Callback, Inpainter, shares
 from difffilter.inpainting.masks import dead_pixels, mask_of_colour
 from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
 from difffilter.io.picture import Picture
@@ -165,8 +165,7 @@ def _filled(
     results, masks = np.array(stacks(image.pages)), stacks(hole)
     beyond = [None] * len(masks) if ignored is None else stacks(ignored)
     todo = [k for k, mask in enumerate(masks) if mask.any()]
-    for done, k in enumerate(todo):
-        step = None if callback is None else _share(callback, done, len(todo))
+    for k, step in zip(todo, shares(callback, len(todo)), strict=True):
         try:
             filled = inpainter(
                 results[k], masks[k], ignore=beyond[k], channel_axis=image.channel_axis,
@@ -177,8 +176,3 @@ def _filled(
             raise ValueError(f"{where}: {error}") from error
         results[k][masks[k]] = like(filled[masks[k]], results)
     return image.with_volumes(results) if volume else image.with_pages(results)
-
-
-def _share(callback: Callback, before: int, count: int) -> Callback:
-    """The callback of one of `count` pages, `before` of which are done."""
-    return lambda done, total: callback(before * total + done, count * total)
