@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -36,11 +37,17 @@ class Task:
     target: Path
 
 
-def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
+def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth") -> list[Path]:
     """The files that paths, folders and patterns name, in order and without repetition.
 
-    Results of earlier runs (``*_smooth``) in folders are skipped. Other files in folders that are
-    images by their name are skipped with a warning.
+    Results of earlier runs in folders are skipped. Other files in folders that are images by their
+    name are skipped with a warning.
+
+    Parameters
+    ----------
+    arguments : iterable of path-like
+    ending : str, default "_smooth"
+        How the names of results end, as a regular expression.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
             files = [
                 p
                 for p in names
-                if p.suffix.lower() in READABLE + ARRAYS and not p.stem.endswith("_smooth")
+                if p.suffix.lower() in READABLE + ARRAYS and not re.search(f"{ending}$", p.stem)
             ]
             _warn_of_unread(names)
             if not files:

@@ -44,7 +44,14 @@ class Inpainter:
 
     An Inpainter is a frozen dataclass whose fields, keyword-only, are its parameters. A class defines
     `fill`; the call checks and prepares its arguments, and leaves known pixels as they are, to the bit.
+
+    Attributes
+    ----------
+    draws : bool
+        Whether the class has a parameter ``samples`` and a method ``fillings``, which draws so many.
     """
+
+    draws = False
 
     @shared
     def __call__(

@@ -87,7 +87,7 @@
         const place = labels.indexOf(old ? old.text : usual);
         fill(element, labels, place < 0 ? labels.length - 1 : place);
       };
-      keep(select.left, "identity");
+      keep(select.left, examples[select.example.value].start ?? "identity");
       keep(select.right, examples[select.example.value].best);
       details.replaceChildren(...pictures.map((picture, n) => {
         const button = document.createElement("button"), pane = document.createElement("div");
