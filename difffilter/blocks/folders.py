@@ -26,7 +26,16 @@ from difffilter.noise.trust import doubt
 from difffilter.relay import recorded, relayed
 from difffilter.workers import pool
 
-__all__ = ["Task", "find_images", "names_many", "plan_tasks", "run", "smooth_file", "write_report"]
+__all__ = [
+    "Task",
+    "find_images",
+    "is_array",
+    "names_many",
+    "plan_tasks",
+    "run",
+    "smooth_file",
+    "write_report",
+]
 
 
 @dataclass(frozen=True)
@@ -228,7 +237,7 @@ def smooth_file(
     if in_blocks(task, side, scheduler):
         sigma, settled = smooth_blocks(
             task.source, task.target, denoiser, sigma=sigma, data_range=data_range,
-            volume=volume or (None if _is_array(task.source) else False), axes=axes,
+            volume=volume or (None if is_array(task.source) else False), axes=axes,
             overwrite=overwrite, side=side, scheduler=scheduler, progress=progress,
             max_pixels=max_pixels,
         )  # fmt: skip
@@ -274,13 +283,14 @@ def _note(sigma, denoiser):
     return f"sigma={strength:.4g} ({strength * 255:.3g}/255{kind})  {spell(denoiser)}"
 
 
-def _is_array(path):
+def is_array(path: str | os.PathLike) -> bool:
+    """Whether a file is of a kind that is always processed in blocks."""
     return split_path(path)[0].suffix.lower() in ARRAYS
 
 
 def in_blocks(task: Task, side: int | None = None, scheduler: str | None = None) -> bool:
     """Whether a file is processed in blocks rather than as a whole."""
-    if _is_array(task.source) or task.target.suffix.lower() in ARRAYS:
+    if is_array(task.source) or task.target.suffix.lower() in ARRAYS:
         return True
     if task.source.suffix.lower() not in (".tif", ".tiff"):
         return False
@@ -289,7 +299,7 @@ def in_blocks(task: Task, side: int | None = None, scheduler: str | None = None)
 
 def holds_volumes(source: str | os.PathLike, axes: str | None = None) -> bool:
     """Whether a file is an array that is filtered as volumes; `axes` as for `open_array`."""
-    if not _is_array(source):
+    if not is_array(source):
         return False
     try:
         with closing(open_array(source, axes)) as array:

@@ -9,6 +9,8 @@ import click
 from difffilter.cli.completion import INPAINTERS, among, files
 from difffilter.cli.errors import one_line, summarize
 from difffilter.cli.options import (
+    axes_option,
+    block_option,
     data_range_option,
     max_pixels_option,
     overwrite_option,
@@ -52,18 +54,21 @@ ENDING = r"_inpaint(-\d+)?"
 @resume_option
 @click.option("--report", metavar="HTML", shell_complete=files,
               help="Write a page with a slider between holes and results, and what failed.")  # fmt: skip
-@max_pixels_option("179 million")
+@block_option
+@axes_option
+@max_pixels_option("179 million; 2^40 in blocks")
 @quality_option
 @click.option("-v", "--verbose", is_flag=True,
               help="Print how many pixels were filled in, and by which method.")  # fmt: skip
-def inpaint(images, mask, colour, method, samples, output, overwrite, resume, report, verbose,
-            **options):  # fmt: skip
+def inpaint(images, mask, colour, method, samples, output, overwrite, resume, report, side, axes,
+            verbose, **options):  # fmt: skip
     """Fill in holes of images from what surrounds them.
 
     IMG is an image as for 'difffilter smooth', a folder, a pattern, or - for standard input. Pixels are
     filled in that --mask, --mask-color or --dead-pixels marks, and those that are NaN; all others are
     written as they are, alpha included. The pages of a stack have one mask in common, or a mask with as
-    many pages. Transparent pixels of a mask count as 0.
+    many pages. Transparent pixels of a mask count as 0. Arrays (Zarr, HDF5) and large TIFF files are
+    filled in hole by hole, in memory for the largest.
 
     \b
     Examples:
@@ -73,6 +78,7 @@ def inpaint(images, mask, colour, method, samples, output, overwrite, resume, re
       difffilter inpaint photo.png --mask hole.png -m ddpm --samples 4
       difffilter inpaint camera.tif --dead-pixels -m harmonic -v
       difffilter inpaint elevation.tif -m "biharmonic(tolerance=1e-5)" -o whole.tif
+      difffilter inpaint volume.zarr --mask dead.zarr -m harmonic -o whole.zarr
     """
     from difffilter.blocks import folders
     from difffilter.inpainting.files import inpaint_file, numbered
@@ -100,24 +106,28 @@ def inpaint(images, mask, colour, method, samples, output, overwrite, resume, re
         with progress_of("step") as progress, progress_over(tasks, len(tasks)) as items:
             for task in items:
                 name = STREAM if from_stream else task.source
+                options |= {"overwrite": overwrite, "callback": progress if one else None}
                 try:
-                    filling = inpaint_file(
-                        task.source, task.target, inpainter, overwrite=overwrite,
-                        callback=progress if one else None, **options,
-                    )  # fmt: skip
+                    if folders.in_blocks(task, side):
+                        filling, count = None, _in_blocks(task, inpainter, side, axes, **options)
+                    else:
+                        filling = inpaint_file(task.source, task.target, inpainter, **options)
+                        count = filling.count
                 except (OSError, TypeError, ValueError, MemoryError) as error:
                     if one and report is None:
                         raise
                     failures.append((task.source, one_line(error)))
                     continue
-                if not filling.count:
+                if not count:
                     echo(f"note: {name} has no pixels to fill in; it is written as it is", err=True)
                 elif verbose:
                     targets = STREAM if to_stream else _listed(numbered(task.target, samples))
-                    written = f"{_counted(filling.count)} by {_spelled(method, inpainter)}"
+                    written = f"{_counted(count)} by {_spelled(method, inpainter)}"
                     echo(f"{name} -> {targets}  {written}", err=to_stream)
-                if page is not None:
-                    page.add(name, f"{_counted(filling.count)} by {method}", filling)
+                if page is not None and filling is None:
+                    echo(f"note: {name} was filled in in blocks; the page leaves it out", err=True)
+                elif page is not None:
+                    page.add(name, f"{_counted(count)} by {method}", filling)
     if page is not None:
         page.write(failures)
     summarize(failures, len(tasks))
@@ -135,6 +145,22 @@ def _inpainter(method, samples):
             "pass -m ddpm"
         )
     return make_inpainter(method, samples=samples)
+
+
+def _in_blocks(task, inpainter, side, axes, *, volume, **options):
+    """Fill in an array or a large TIFF file; returns the number of pixels."""
+    from difffilter.blocks.folders import is_array
+    from difffilter.inpainting.blocks import inpaint_blocks
+
+    options.pop("tolerance")
+    for name, option in (("colour", "--mask-color"), ("dead", "--dead-pixels"),
+                         ("samples", "--samples"), ("quality", "--quality")):  # fmt: skip
+        if options.pop(name):
+            raise ValueError(f"{option} is not for {task.source}, which is processed in blocks")
+    volume = volume or (None if is_array(task.source) else False)
+    return inpaint_blocks(
+        task.source, task.target, inpainter, side=side, axes=axes, volume=volume, **options
+    )
 
 
 def _check_streams(from_stream, to_stream, samples, *masks):

@@ -12,6 +12,8 @@ __all__ = [
     "KINDS_ADDED",
     "KINDS_ESTIMATED",
     "NOISE_ASSUMED",
+    "axes_option",
+    "block_option",
     "data_range_option",
     "device_option",
     "max_pixels_option",
@@ -84,6 +86,11 @@ method_option = click.option(
     "-m", "--method", metavar="METHOD", shell_complete=names_in("difffilter.catalog", "CATALOG"),
     help="A name, with or without parameters; see 'difffilter methods'. [default: auto]",
 )  # fmt: skip
+block_option = click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
+              help="Process in blocks of this side. [default: large files only]")  # fmt: skip
+axes_option = click.option(
+    "--axes", metavar="TEXT", help="Axes of an array, such as TZYX. [default: the file's]"
+)
 data_range_option = click.option(
     "--data-range", type=Numbers(), metavar="R|LOW,HIGH",
     help="Range of the intensities, such as 4095. [default: the type's]",

@@ -14,6 +14,8 @@ from difffilter.cli.options import (
     KINDS_ADDED,
     KINDS_ESTIMATED,
     NOISE_ASSUMED,
+    axes_option,
+    block_option,
     data_range_option,
     max_pixels_option,
     method_option,
@@ -62,11 +64,8 @@ from difffilter.cli.types import Contrast, Number, Numbers
 @resume_option
 @click.option("--report", metavar="CSV", shell_complete=files,
               help="Write a table of the images that failed, with the reasons.")  # fmt: skip
-@click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
-              help="Process in blocks of this side. [default: large files only]")  # fmt: skip
-@click.option(
-    "--axes", metavar="TEXT", help="Axes of an array, such as TZYX. [default: the file's]"
-)
+@block_option
+@axes_option
 @scheduler_option
 @max_pixels_option("179 million; 2^40 in blocks")
 @quality_option

@@ -46,6 +46,8 @@ class Biharmonic(Inpainter):
     [[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]]
     """
 
+    halo = 2
+
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from difffilter.image import DataRange, like, scaled
 from difffilter.inpainting.inpainter import Callback, Inpainter, shares
 from difffilter.inpainting.masks import dead_pixels, mask_of_colour
+from difffilter.io.arrays import ARRAYS, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.io.picture import Picture
 
@@ -186,20 +187,20 @@ def mask_for(mask: str | os.PathLike, source: str | os.PathLike) -> Path:
     ValueError
         If no file of a folder has that name, or several have, and none the suffix too.
     """
-    folder, source = Path(mask), Path(source)
-    if not folder.is_dir():
+    folder, name = Path(mask), split_path(source)[0]
+    if not folder.is_dir() or split_path(folder)[0].suffix.lower() in ARRAYS:
         return folder
-    if (folder / source.name).is_file():
-        return folder / source.name
+    if (folder / name.name).exists():
+        return folder / name.name
     found = [
         path
         for path in sorted(folder.iterdir())
-        if path.stem == source.stem and path.suffix.lower() in READABLE
+        if path.stem == name.stem and path.suffix.lower() in READABLE + ARRAYS
     ]
     if len(found) == 1:
         return found[0]
     names = ", ".join(path.name for path in found) or "no mask"
-    raise ValueError(f"{folder} has {names} for {source}; expected one file named {source.stem}.*")
+    raise ValueError(f"{folder} has {names} for {source}; expected one file named {name.stem}.*")
 
 
 def _marked(

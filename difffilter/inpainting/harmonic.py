@@ -40,6 +40,8 @@ class Harmonic(Inpainter):
     [[0.0, 0.25, 0.5, 0.75]]
     """
 
+    halo = 1
+
     tolerance: float = 1e-7
 
     def __post_init__(self) -> None:

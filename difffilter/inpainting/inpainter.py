@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,9 +49,12 @@ class Inpainter:
     ----------
     draws : bool
         Whether the class has a parameter ``samples`` and a method ``fillings``, which draws so many.
+    halo : int or None
+        Pixels around the holes from which their fillings follow; ``None``: the whole image.
     """
 
     draws = False
+    halo: ClassVar[int | None] = None
 
     @shared
     def __call__(

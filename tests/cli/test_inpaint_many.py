@@ -179,6 +179,67 @@ def test_an_image_without_holes_beside_one_with(folder):
             np.testing.assert_allclose(series.asarray(), image, rtol=1e-6)
 
 
+# --- blocks ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large(tmp_path, photo):
+    """A TIFF file and a mask for it."""
+    mask = np.zeros(photo.shape, bool)
+    mask[20:40, 30:50] = mask[::9, 100] = mask[100:104] = True
+    tifffile.imwrite(tmp_path / "large.tif", like(photo, np.uint16(0)))
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    return tmp_path
+
+
+def test_blocks_change_nothing(large):
+    command = ("inpaint", "large.tif", "--mask", "mask.png", "-v", *HARMONIC)
+    whole = invoke_ok(*command, cwd=large)
+    blocks = invoke_ok(*command, "--block", 16, "-o", "blocks.tif", cwd=large)
+    assert whole == blocks.replace("blocks.tif", "large_inpaint.tif")
+    found, expected = (
+        read(large / f"{name}.tif").astype(int) for name in ("blocks", "large_inpaint")
+    )
+    np.testing.assert_allclose(found, expected, atol=1)
+
+
+def test_arrays_and_their_masks(large):
+    zarr = pytest.importorskip("zarr")
+    image, mask = read(large / "large.tif"), read(large / "mask.png")
+    (large / "arrays").mkdir()
+    (large / "masks").mkdir()
+    for name, array in (("arrays/one.zarr", image), ("masks/one.zarr", mask)):
+        zarr.create_array(str(large / name), data=array, chunks=(32, 32))
+    for arguments in (
+        ["arrays/one.zarr", "--mask", "masks"],
+        ["arrays", "--mask", "masks/one.zarr"],
+    ):
+        invoke_ok("inpaint", *arguments, "-o", "out/", "--overwrite", *HARMONIC, cwd=large)
+        found = zarr.open_array(str(large / "out/one.zarr"), mode="r")[:]
+        np.testing.assert_allclose(found.astype(int), filled(image, mask).astype(int), atol=1)
+
+
+def test_the_page_leaves_out_what_was_filled_in_in_blocks(large):
+    result = invoke("inpaint", "large.tif", "--mask", "mask.png", "--block", 16, "--report", "page.html",
+                    *HARMONIC, cwd=large)  # fmt: skip
+    assert result.returncode == 0
+    assert result.stderr == ("note: large.tif was filled in in blocks; the page leaves it out\n")
+    assert "<h1>0 images filled in</h1>" in (large / "page.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [(["--mask-color", "ff"], "--mask-color"), (["--dead-pixels"], "--dead-pixels"),
+     (["--samples", "2", "-m", "ddpm"], "--samples"), (["--quality", "50"], "--quality")],
+)  # fmt: skip
+def test_what_blocks_cannot_do(large, arguments, option):
+    if option == "--samples":
+        pytest.importorskip("torch")
+    text = invoke_error("inpaint", "large.tif", "--block", 16, *arguments, cwd=large)
+    assert text == f"error: {option} is not for large.tif, which is processed in blocks\n"
+    assert not list(large.glob("*_inpaint*"))
+
+
 # --- several fillings -----------------------------------------------------------------------
 
 
