@@ -92,7 +92,7 @@ def inpaint(images, mask, colour, method, samples, output, overwrite, resume, re
     to_stream = output == STREAM or (from_stream and output is None)
     _check_streams(from_stream, to_stream, samples, mask, options["ignore"])
     page = None if report is None else _Page(report)
-    options |= {"mask": mask, "colour": colour, "samples": samples}
+    options |= {"mask": mask, "colour": colour, "samples": samples, "overwrite": overwrite}
     failures = []
     with files_for_streams(images, output) as (images, output):
         sources = folders.find_images(images, ENDING)
@@ -104,9 +104,9 @@ def inpaint(images, mask, colour, method, samples, output, overwrite, resume, re
             tasks = [task for task in tasks if not numbered(task.target, samples)[-1].exists()]
         one = len(tasks) == 1
         with progress_of("step") as progress, progress_over(tasks, len(tasks)) as items:
+            options["callback"] = progress if one else None
             for task in items:
                 name = STREAM if from_stream else task.source
-                options |= {"overwrite": overwrite, "callback": progress if one else None}
                 try:
                     if folders.in_blocks(task, side):
                         filling, count = None, _in_blocks(task, inpainter, side, axes, **options)
