@@ -152,9 +152,10 @@ def _in_blocks(task, inpainter, side, axes, *, volume, **options):
     from difffilter.blocks.folders import is_array
     from difffilter.inpainting.blocks import inpaint_blocks
 
-    options.pop("tolerance")
-    for name, option in (("colour", "--mask-color"), ("dead", "--dead-pixels"),
-                         ("samples", "--samples"), ("quality", "--quality")):  # fmt: skip
+    del options["tolerance"], options["quality"]  # no format that is written in parts has one
+    for name, option in (
+        ("colour", "--mask-color"), ("dead", "--dead-pixels"), ("samples", "--samples"),
+    ):  # fmt: skip
         if options.pop(name):
             raise ValueError(f"{option} is not for {task.source}, which is processed in blocks")
     volume = volume or (None if is_array(task.source) else False)
