@@ -162,6 +162,38 @@ def photographs():
     return side_by_side(width=295 / DPI, **{name: image[detail] for name, image in images.items()})
 
 
+def pieces():
+    """An edge, a hump, a line and a photograph, 64×64, each with a hole that they end at."""
+    y, x = np.mgrid[-31.5:32, -31.5:32]
+    images = {
+        "edge": 0.2 + 0.6 / (1 + np.exp(-2 * (x - 0.35 * y))),
+        "hump": 0.9 - 0.0008 * (x**2 + y**2),
+        "line": 0.25 + 0.6 * np.exp(-(((x - 0.35 * y) / 2) ** 4)),
+        "photograph": data.camera()[120:184, 270:334] / 255,
+    }
+    holes = {name: np.hypot(x, y) < 11 for name in images}
+    holes["line"] = abs(y) < 3
+    return {name: (image.astype(np.float32), holes[name]) for name, image in images.items()}
+
+
+def fillings(methods=("harmonic", "biharmonic", "edge_enhancing", "ddpm")):
+    """What each method does at an edge that ends at a hole."""
+    columns = ("image", "hole", *methods)
+    figure, axes = plt.subplots(
+        4, len(columns), figsize=(1.45 * len(columns), 6), layout="constrained"
+    )
+    for row, (name, (image, hole)) in zip(axes, pieces().items(), strict=True):
+        marked = np.where(hole[..., None], (1.0, 0.4, 0.7), image[..., None])
+        shown = [image, marked, *(df.inpaint(image, hole, method) for method in methods)]
+        for axis, column, filled in zip(row, columns, shown, strict=True):
+            axis.imshow(np.clip(filled, 0, 1), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+            if axis in axes[0]:
+                axis.set_title(column.replace("_", " "), fontsize=9)
+        row[0].set_ylabel(name, fontsize=9)
+    return figure
+
+
 # Texts of the pictures of words.
 TEXTS = (
     "a small red circle above a blue star",

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import reliability
 from PIL import Image
+from scipy.ndimage import binary_dilation
 
 import difffilter as df
 from difffilter import ddpm, generate, training
@@ -145,6 +146,29 @@ def test_named_files_exist(path):
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for goal in re.findall(r"`make (\w+)`", text):
         assert re.search(rf"^{goal}:", makefile, re.M), goal
+
+
+def test_what_the_page_on_filling_in_says_of_its_picture():
+    pieces, errors = runpy.run_path(str(DOCS / "figures.py"))["pieces"](), {}
+    for name in ("edge", "hump", "line"):
+        image, hole = pieces[name]
+        for method in ("harmonic", "biharmonic", "edge_enhancing", "ddpm"):
+            filled = df.inpaint(image, hole, method)
+            errors[name, method] = np.sqrt(np.mean((filled - image)[hole] ** 2))
+            if method == "harmonic":
+                around = image[binary_dilation(hole) & ~hole]
+                assert around.min() - 1e-6 <= filled[hole].min()
+                assert filled[hole].max() <= around.max() + 1e-6
+    image, hole = pieces["photograph"]
+    plate, around = (
+        df.inpaint(image, hole, "biharmonic")[hole],
+        image[binary_dilation(hole) & ~hole],
+    )
+    assert plate.min() < around.min() - 0.05 < around.max() + 0.02 < plate.max()
+    assert errors["hump", "biharmonic"] < 1e-4 < 1e-2 < errors["hump", "harmonic"]
+    assert errors["edge", "edge_enhancing"] < 0.6 * errors["edge", "biharmonic"]
+    assert errors["edge", "biharmonic"] < 0.8 * errors["edge", "harmonic"]
+    assert errors["line", "ddpm"] < 0.3 * errors["line", "biharmonic"]
 
 
 def test_committed_results_are_shown():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -25,7 +26,16 @@ from difffilter.noise.trust import doubt
 from difffilter.relay import recorded, relayed
 from difffilter.workers import pool
 
-__all__ = ["Task", "find_images", "names_many", "plan_tasks", "run", "smooth_file", "write_report"]
+__all__ = [
+    "Task",
+    "find_images",
+    "is_array",
+    "names_many",
+    "plan_tasks",
+    "run",
+    "smooth_file",
+    "write_report",
+]
 
 
 @dataclass(frozen=True)
@@ -36,11 +46,17 @@ class Task:
     target: Path
 
 
-def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
+def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth") -> list[Path]:
     """The files that paths, folders and patterns name, in order and without repetition.
 
-    Results of earlier runs (``*_smooth``) in folders are skipped. Other files in folders that are
-    images by their name are skipped with a warning.
+    Results of earlier runs in folders are skipped. Other files in folders that are images by their
+    name are skipped with a warning.
+
+    Parameters
+    ----------
+    arguments : iterable of path-like
+    ending : str, default "_smooth"
+        How the names of results end, as a regular expression.
 
     Raises
     ------
@@ -57,7 +73,7 @@ def find_images(arguments: Iterable[str | os.PathLike]) -> list[Path]:
             files = [
                 p
                 for p in names
-                if p.suffix.lower() in READABLE + ARRAYS and not p.stem.endswith("_smooth")
+                if p.suffix.lower() in READABLE + ARRAYS and not re.search(f"{ending}$", p.stem)
             ]
             _warn_of_unread(names)
             if not files:
@@ -221,7 +237,7 @@ def smooth_file(
     if in_blocks(task, side, scheduler):
         sigma, settled = smooth_blocks(
             task.source, task.target, denoiser, sigma=sigma, data_range=data_range,
-            volume=volume or (None if _is_array(task.source) else False), axes=axes,
+            volume=volume or (None if is_array(task.source) else False), axes=axes,
             overwrite=overwrite, side=side, scheduler=scheduler, progress=progress,
             max_pixels=max_pixels,
         )  # fmt: skip
@@ -267,13 +283,14 @@ def _note(sigma, denoiser):
     return f"sigma={strength:.4g} ({strength * 255:.3g}/255{kind})  {spell(denoiser)}"
 
 
-def _is_array(path):
+def is_array(path: str | os.PathLike) -> bool:
+    """Whether a file is of a kind that is always processed in blocks."""
     return split_path(path)[0].suffix.lower() in ARRAYS
 
 
 def in_blocks(task: Task, side: int | None = None, scheduler: str | None = None) -> bool:
     """Whether a file is processed in blocks rather than as a whole."""
-    if _is_array(task.source) or task.target.suffix.lower() in ARRAYS:
+    if is_array(task.source) or task.target.suffix.lower() in ARRAYS:
         return True
     if task.source.suffix.lower() not in (".tif", ".tiff"):
         return False
@@ -282,7 +299,7 @@ def in_blocks(task: Task, side: int | None = None, scheduler: str | None = None)
 
 def holds_volumes(source: str | os.PathLike, axes: str | None = None) -> bool:
     """Whether a file is an array that is filtered as volumes; `axes` as for `open_array`."""
-    if not _is_array(source):
+    if not is_array(source):
         return False
     try:
         with closing(open_array(source, axes)) as array:

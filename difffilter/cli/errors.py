@@ -6,13 +6,14 @@ import signal
 import sys
 import warnings
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import click
 
 from difffilter.cli.progress import echo
 from difffilter.cli.signals import raised_by_signals
 
-__all__ = ["errors_in_one_line", "one_line"]
+__all__ = ["errors_in_one_line", "one_line", "summarize"]
 
 
 @contextmanager
@@ -42,6 +43,17 @@ def errors_in_one_line():
                 raise
             click.echo(f"error: {message}", err=True)
             sys.exit(2)
+
+
+def summarize(failures: list[tuple[Path, str]], count: int) -> None:
+    """Print the failures, after everything else so that they are seen; exit code 1 if any."""
+    for source, reason in failures:
+        named = "" if str(source) in reason else f"{source}: "
+        click.echo(f"error: {named}{reason}", err=True)
+    if failures:
+        others = "the others are done" if count > len(failures) else "none is done"
+        click.echo(f"{len(failures)} of {count} images failed; {others}", err=True)
+        sys.exit(1)
 
 
 def _exit_after(signals):

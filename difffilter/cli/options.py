@@ -12,11 +12,16 @@ __all__ = [
     "KINDS_ADDED",
     "KINDS_ESTIMATED",
     "NOISE_ASSUMED",
+    "axes_option",
+    "block_option",
     "data_range_option",
     "device_option",
+    "max_pixels_option",
     "method_option",
     "noise_option",
     "overwrite_option",
+    "quality_option",
+    "resume_option",
     "scheduler_option",
     "seed_option",
     "sigma_option",
@@ -36,6 +41,11 @@ NOISE_ASSUMED = "Kind of noise: gaussian, poisson or speckle. [default: the meth
 
 def sigma_option(**options):
     return click.option("--sigma", type=Number(), metavar="S", **options)
+
+
+def max_pixels_option(default):
+    return click.option("--max-pixels", type=click.IntRange(1), metavar="N",
+                        help=f"Refuse larger images. [default: {default}]")  # fmt: skip
 
 
 def noise_option(old, kinds, **options):
@@ -76,10 +86,22 @@ method_option = click.option(
     "-m", "--method", metavar="METHOD", shell_complete=names_in("difffilter.catalog", "CATALOG"),
     help="A name, with or without parameters; see 'difffilter methods'. [default: auto]",
 )  # fmt: skip
+block_option = click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
+              help="Process in blocks of this side. [default: large files only]")  # fmt: skip
+axes_option = click.option(
+    "--axes", metavar="TEXT", help="Axes of an array, such as TZYX. [default: the file's]"
+)
 data_range_option = click.option(
     "--data-range", type=Numbers(), metavar="R|LOW,HIGH",
     help="Range of the intensities, such as 4095. [default: the type's]",
 )  # fmt: skip
+quality_option = click.option(
+    "--quality", type=click.IntRange(1, 100), metavar="N",
+    help="Quality of JPEG, WebP, AVIF and HEIC. [default: that of IMG]",
+)  # fmt: skip
+resume_option = click.option(
+    "--resume", is_flag=True, help="Skip images that already have a result."
+)
 volume_option = click.option("--volume", is_flag=True, help="Treat a TIFF's pages as one volume.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")
 seed_option = click.option(

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from difffilter.cli.completion import DIFFUSIVITIES, SCHEMES, among, files, names_in
 from difffilter.cli.denoisers import make_denoiser, warm_up
-from difffilter.cli.errors import one_line
+from difffilter.cli.errors import one_line, summarize
 from difffilter.cli.options import (
     ADDED,
     KINDS_ADDED,
     KINDS_ESTIMATED,
     NOISE_ASSUMED,
+    axes_option,
+    block_option,
     data_range_option,
+    max_pixels_option,
     method_option,
     noise_option,
     overwrite_option,
+    quality_option,
+    resume_option,
     scheduler_option,
     seed_option,
     sigma_option,
@@ -57,19 +61,14 @@ from difffilter.cli.types import Contrast, Number, Numbers
 @overwrite_option
 @click.option("--jobs", type=click.IntRange(1), metavar="N", default=1, show_default=True,
               help="Number of processes.")  # fmt: skip
-@click.option("--resume", is_flag=True, help="Skip images that already have a result.")
+@resume_option
 @click.option("--report", metavar="CSV", shell_complete=files,
               help="Write a table of the images that failed, with the reasons.")  # fmt: skip
-@click.option("--block", "side", type=click.IntRange(8), metavar="PIXELS",
-              help="Process in blocks of this side. [default: large files only]")  # fmt: skip
-@click.option(
-    "--axes", metavar="TEXT", help="Axes of an array, such as TZYX. [default: the file's]"
-)
+@block_option
+@axes_option
 @scheduler_option
-@click.option("--max-pixels", type=click.IntRange(1), metavar="N",
-              help="Refuse larger images. [default: 179 million; 2^40 in blocks]")  # fmt: skip
-@click.option("--quality", type=click.IntRange(1, 100), metavar="N",
-              help="Quality of JPEG, WebP, AVIF and HEIC. [default: that of IMG]")  # fmt: skip
+@max_pixels_option("179 million; 2^40 in blocks")
+@quality_option
 @click.option("--dry-run", is_flag=True,
               help="List what would be read and written, and with which method.")  # fmt: skip
 @click.option("-v", "--verbose", is_flag=True, help="Print the parameters that were used.")
@@ -146,18 +145,7 @@ def smooth(images, output, method, sigma, noise, strength, chroma, data_range, v
                             echo(f"{shown(task)}  {note}", err=to_stream)
     if report:
         folders.write_report(report, failures)
-    _summarize(failures, len(tasks))
-
-
-def _summarize(failures, count):
-    """Print the failures, after everything else so that they are seen; exit code 1 if any."""
-    for source, reason in failures:
-        named = "" if str(source) in reason else f"{source}: "
-        click.echo(f"error: {named}{reason}", err=True)
-    if failures:
-        others = "the others are done" if count > len(failures) else "none is done"
-        click.echo(f"{len(failures)} of {count} images failed; {others}", err=True)
-        sys.exit(1)
+    summarize(failures, len(tasks))
 
 
 @click.command()

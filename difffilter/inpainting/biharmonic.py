@@ -11,7 +11,7 @@ from difffilter.checks import check_number
 from difffilter.inpainting import multigrid
 from difffilter.inpainting.graph import HOLE, KNOWN, link, number, sources, widened
 from difffilter.inpainting.harmonic import Holes, volume
-from difffilter.inpainting.inpainter import Callback, Inpainter, Problem
+from difffilter.inpainting.inpainter import Callback, Inpainter, Problem, shares
 
 __all__ = ["Biharmonic"]
 
@@ -46,6 +46,8 @@ class Biharmonic(Inpainter):
     [[0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]]
     """
 
+    halo = 2
+
     tolerance: float = 1e-6
 
     def __post_init__(self) -> None:
@@ -55,9 +57,13 @@ class Biharmonic(Inpainter):
         plate = Plate(problem)
         filled = [
             multigrid.conjugate_gradients(
-                plate.times, plate.precondition, plate.load(channel), self.tolerance
+                plate.times, plate.precondition, plate.load(channel), self.tolerance, step
             )
-            for channel in np.moveaxis(problem.image, -1, 0)
+            for channel, step in zip(
+                np.moveaxis(problem.image, -1, 0),
+                shares(callback, problem.image.shape[-1]),
+                strict=True,
+            )
         ]
         return np.stack(filled, axis=1)
 

@@ -125,6 +125,8 @@ class DDPM(Inpainter):
     True
     """
 
+    draws = True
+
     weights: str | PathLike | None = None
     mode: str = "map"
     sigma: float = 0.0

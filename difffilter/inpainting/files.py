@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from difffilter.image import like
-from difffilter.inpainting.inpainter import Callback, Inpainter
+from difffilter.image import DataRange, like, scaled
+from difffilter.inpainting.inpainter import Callback, Inpainter, shares
 from difffilter.inpainting.masks import dead_pixels, mask_of_colour
-from difffilter.io.files import SUFFIXES, check_target, read, replacing, write
+from difffilter.io.arrays import ARRAYS, split_path
+from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.io.picture import Picture
 
-__all__ = ["inpaint_file"]
+__all__ = ["Filling", "inpaint_file", "mask_for", "numbered"]
+
+
+# Called as an Inpainter is; returns its result, or several, stacked.
+Filler = Callable[..., NDArray]
+
+
+@dataclass(frozen=True)
+class Filling:
+    """A file that was filled in.
+
+    Attributes
+    ----------
+    count : int
+        The number of pixels that were filled in. If it is 0, the targets are copies of the source.
+    before, after : ndarray (H, W) or (H, W, C), and a list of them
+        The first page with holes, or else the first one, as it is shown upright, and its fillings.
+    hole : bool ndarray (H, W)
+        The pixels of that page that were filled in.
+    """
+
+    count: int
+    before: NDArray
+    hole: NDArray
+    after: list[NDArray]
 
 
 def inpaint_file(
@@ -32,9 +59,13 @@ def inpaint_file(
     ignore: str | os.PathLike | None = None,
     volume: bool = False,
     spacing: float | Sequence[float] | None = None,
+    data_range: DataRange = None,
+    samples: int | None = None,
     overwrite: bool = False,
+    max_pixels: int | None = None,
+    quality: int | None = None,
     callback: Callback | None = None,
-) -> int:
+) -> Filling:
     """Fill in the pixels of an image file that a mask, a colour or a search for defects marks.
 
     Pixels that are marked in any of these ways are filled in, and those that are NaN. All others, and
@@ -47,26 +78,34 @@ def inpaint_file(
     inpainter : Inpainter
     mask : path-like, optional
         An image file of the source's size, as both are shown upright, with one page or as many as the
-        source: pixels that are neither 0 nor transparent are filled in.
+        source: pixels that are neither 0 nor transparent are filled in. Or a folder, see `mask_for`.
     colour, tolerance
         As for `mask_of_colour`; ``None``: no colour is filled in.
     dead : bool, default False
         Whether to fill in what `dead_pixels` finds.
     ignore : path-like, optional
-        A file as `mask`, of pixels that are neither used nor filled in.
+        A file or a folder as `mask`, of pixels that are neither used nor filled in.
     volume : bool, default False
         Whether the pages of a TIFF are one volume.
     spacing : float or sequence of float, optional
         Size of a pixel along each axis; ``None``: 1.
+    data_range : float or (float, float), optional
+        As for `denoise`, for parameters in units of intensity; ``None``: that of the type.
+    samples : int, optional
+        Write so many draws of an inpainter that `draws`, to the names of `numbered`; ``None``: what
+        the call returns, to `target`.
     overwrite : bool, default False
         Whether an existing target may be replaced.
+    max_pixels : int, optional
+        Refuse larger images; ``None``: the default limit of `read`.
+    quality : int, optional
+        Quality of a JPEG, WebP, AVIF or HEIC file, from 1 to 100; ``None``: that of the source.
     callback : callable, optional
         Called now and then with the number of steps that are done, and of all.
 
     Returns
     -------
-    int
-        The number of pixels that were filled in. If it is 0, the target is a copy of the source.
+    Filling
 
     Raises
     ------
@@ -74,14 +113,17 @@ def inpaint_file(
         If a file cannot be read or written, a mask has another size, nothing says which pixels to fill
         in, or a page has no pixel that is known; then no target is written.
     """
-    source, target = Path(source), Path(target)
-    check_target(target, overwrite, SUFFIXES)
-    picture = read(source)
+    source, targets = Path(source), numbered(target, samples)
+    for path in targets:
+        check_target(path, overwrite, SUFFIXES)
+    picture = read(source, max_pixels)
     images = [picture, *picture.others]
     if picture.others and (mask is not None or ignore is not None):
         raise ValueError(f"{source} has images of {len(images)} kinds; expected one with a mask")
-    masked = None if mask is None else _marked(mask, picture, source)
-    ignored = None if ignore is None else _marked(ignore, picture, source)
+    masked = None if mask is None else _marked(mask_for(mask, source), picture, source, max_pixels)
+    ignored = (
+        None if ignore is None else _marked(mask_for(ignore, source), picture, source, max_pixels)
+    )
     holes = [_not_a_number(image) for image in images]
     if mask is None and colour is None and not dead and not any(hole.any() for hole in holes):
         raise ValueError(
@@ -100,19 +142,72 @@ def inpaint_file(
             hole &= ~ignored
     count = sum(int(hole.sum()) for hole in holes)
     if not count:
-        _copy(source, target, picture)
-        return 0
-    first, *others = [
-        _filled(image, hole, ignored, inpainter, source, volume, spacing, callback)
+        for path in targets:
+            _copy(source, path, picture)
+        return _shown(images, holes, [images] * len(targets))
+    fill = _filler(inpainter, samples, spacing=spacing)
+    parts = [
+        _filled(image, hole, ignored, fill, len(targets), source, volume, data_range, callback)
         for image, hole in zip(images, holes, strict=True)
     ]
-    write(target, replace(first, others=others))
-    return count
+    fillings = [list(pictures) for pictures in zip(*parts, strict=True)]
+    for path, (first, *others) in zip(targets, fillings, strict=True):
+        if quality is not None:
+            first = replace(first, meta=first.meta | {"quality": quality})
+        write(path, replace(first, others=others))
+    return _shown(images, holes, fillings)
 
 
-def _marked(path: str | os.PathLike, picture: Picture, source: Path) -> NDArray:
+def numbered(target: str | os.PathLike, samples: int | None) -> list[Path]:
+    """The files for several fillings: itself for ``None``.
+
+    Examples
+    --------
+    >>> [path.name for path in numbered("photo_inpaint.png", 2)]
+    ['photo_inpaint-1.png', 'photo_inpaint-2.png']
+    """
+    path = Path(target)
+    if samples is None:
+        return [path]
+    return [path.with_name(f"{path.stem}-{n}{path.suffix}") for n in range(1, samples + 1)]
+
+
+def mask_for(mask: str | os.PathLike, source: str | os.PathLike) -> Path:
+    """The file of a mask for an image: itself or, in a folder, that of the same name.
+
+    Parameters
+    ----------
+    mask : path-like
+        A file, or a folder of files with the names of images, other suffixes aside.
+    source : path-like
+        The image.
+
+    Raises
+    ------
+    ValueError
+        If no file of a folder has that name, or several have, and none the suffix too.
+    """
+    folder, name = Path(mask), split_path(source)[0]
+    if not folder.is_dir() or split_path(folder)[0].suffix.lower() in ARRAYS:
+        return folder
+    if (folder / name.name).exists():
+        return folder / name.name
+    found = [
+        path
+        for path in sorted(folder.iterdir())
+        if path.stem == name.stem and path.suffix.lower() in READABLE + ARRAYS
+    ]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(path.name for path in found) or "no mask"
+    raise ValueError(f"{folder} has {names} for {source}; expected one file named {name.stem}.*")
+
+
+def _marked(
+    path: str | os.PathLike, picture: Picture, source: Path, max_pixels: int | None
+) -> NDArray:
     """The pixels (N, H, W) of a picture that are marked in a file."""
-    marks = read(path)
+    marks = read(path, max_pixels)
     pages = marks.upright() != 0
     if pages.ndim == 4:
         pages = pages.any(axis=-1)
@@ -146,39 +241,61 @@ def _copy(source: Path, target: Path, picture: Picture) -> None:
         shutil.copyfile(source, temporary)
 
 
+def _filler(inpainter: Any, samples: int | None, **options: Any) -> Filler:
+    """The function that returns one filling or more, stacked along a new first axis."""
+    if samples is not None:
+        return partial(replace(inpainter, samples=samples).fillings, **options)
+    call = partial(inpainter, **options)
+    return lambda *image, **given: call(*image, **given)[None]
+
+
 def _filled(
     image: Picture,
     hole: NDArray,
     ignored: NDArray | None,
-    inpainter: Inpainter,
+    fill: Filler,
+    count: int,
     source: Path,
     volume: bool,
-    spacing: float | Sequence[float] | None,
+    data_range: DataRange,
     callback: Callback | None,
-) -> Picture:
-    """A picture whose pixels (N, H, W) are filled in page by page, or volume by volume."""
+) -> list[Picture]:
+    """`count` fillings of the pixels (N, H, W) of a picture, page by page, or volume by volume."""
 
     def stacks(pages):
         part = image.with_pages(pages)
         return part.volumes() if volume else part.pages
 
-    results, masks = np.array(stacks(image.pages)), stacks(hole)
+    images, masks = stacks(image.pages), stacks(hole)
     beyond = [None] * len(masks) if ignored is None else stacks(ignored)
     todo = [k for k, mask in enumerate(masks) if mask.any()]
-    for done, k in enumerate(todo):
-        step = None if callback is None else _share(callback, done, len(todo))
+    results = [np.array(images) for _ in range(count)]
+    for k, step in zip(todo, shares(callback, len(todo)), strict=True):
         try:
-            filled = inpainter(
-                results[k], masks[k], ignore=beyond[k], channel_axis=image.channel_axis,
-                spacing=spacing, callback=step,
+            fillings = fill(
+                scaled(images[k], data_range), masks[k], ignore=beyond[k],
+                channel_axis=image.channel_axis, callback=step,
             )  # fmt: skip
         except (TypeError, ValueError) as error:
             where = f"page {k + 1} of {source}" if len(masks) > 1 else source
             raise ValueError(f"{where}: {error}") from error
-        results[k][masks[k]] = like(filled[masks[k]], results)
-    return image.with_volumes(results) if volume else image.with_pages(results)
+        for result, filling in zip(results, fillings, strict=True):
+            result[k][masks[k]] = like(filling[masks[k]], images, data_range)
+    with_pixels = image.with_volumes if volume else image.with_pages
+    return [with_pixels(result) for result in results]
 
 
-def _share(callback: Callback, before: int, count: int) -> Callback:
-    """The callback of one of `count` pages, `before` of which are done."""
-    return lambda done, total: callback(before * total + done, count * total)
+def _shown(images: list[Picture], holes: list[NDArray], fillings: list[list[Picture]]) -> Filling:
+    """The count of the pixels, and the first page with holes."""
+    places = ((n, k) for n, hole in enumerate(holes) for k, page in enumerate(hole) if page.any())
+    number, k = next(places, (0, 0))
+
+    def page(picture: Picture) -> NDArray:
+        return picture.upright()[k]
+
+    return Filling(
+        sum(int(hole.sum()) for hole in holes),
+        page(images[number]),
+        page(images[number].with_pages(holes[number])),
+        [page(pictures[number]) for pictures in fillings],
+    )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from difffilter.checks import check_number
 from difffilter.inpainting import multigrid
 from difffilter.inpainting.graph import OUTSIDE, link, number, reached, sources
-from difffilter.inpainting.inpainter import Callback, Inpainter, Problem
+from difffilter.inpainting.inpainter import Callback, Inpainter, Problem, shares
 
 __all__ = ["Harmonic", "Holes"]
 
@@ -40,6 +40,8 @@ class Harmonic(Inpainter):
     [[0.0, 0.25, 0.5, 0.75]]
     """
 
+    halo = 1
+
     tolerance: float = 1e-7
 
     def __post_init__(self) -> None:
@@ -48,8 +50,12 @@ class Harmonic(Inpainter):
     def fill(self, problem: Problem, callback: Callback | None) -> NDArray:
         holes = Holes(problem)
         filled = [
-            multigrid.solve(holes.hierarchy, holes.sources(channel), self.tolerance)
-            for channel in np.moveaxis(problem.image, -1, 0)
+            multigrid.solve(holes.hierarchy, holes.sources(channel), self.tolerance, step)
+            for channel, step in zip(
+                np.moveaxis(problem.image, -1, 0),
+                shares(callback, problem.image.shape[-1]),
+                strict=True,
+            )
         ]
         return np.stack(filled, axis=1)
 

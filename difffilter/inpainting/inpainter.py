@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +14,29 @@ from difffilter.image import as_float, check_shape
 from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
 from difffilter.pde.solve.state import check_spacing
 
-__all__ = ["Callback", "Inpainter", "Problem", "place", "prepare"]
+__all__ = ["Callback", "Inpainter", "Problem", "place", "prepare", "shares"]
 
 # Called with the number of steps that are done, and of all.
 Callback = Callable[[int, int], Any]
+
+
+def shares(callback: Callback | None, count: int) -> Iterator[Callback | None]:
+    """Callbacks of `count` parts of a task, one after the other, each with the same steps.
+
+    Examples
+    --------
+    >>> first, second = shares(print, 2)
+    >>> first(3, 5), second(1, 5)
+    3 10
+    6 10
+    (None, None)
+    """
+    for before in range(count):
+        yield None if callback is None else _share(callback, before, count)
+
+
+def _share(callback: Callback, before: int, count: int) -> Callback:
+    return lambda done, total: callback(before * total + done, count * total)
 
 
 class Inpainter:
@@ -25,7 +44,17 @@ class Inpainter:
 
     An Inpainter is a frozen dataclass whose fields, keyword-only, are its parameters. A class defines
     `fill`; the call checks and prepares its arguments, and leaves known pixels as they are, to the bit.
+
+    Attributes
+    ----------
+    draws : bool
+        Whether the class has a parameter ``samples`` and a method ``fillings``, which draws so many.
+    halo : int or None
+        Pixels around the holes from which their fillings follow; ``None``: the whole image.
     """
+
+    draws = False
+    halo: ClassVar[int | None] = None
 
     @shared
     def __call__(

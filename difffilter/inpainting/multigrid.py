@@ -7,6 +7,7 @@ back, so that it is symmetric and may precondition conjugate gradients.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from difffilter.inpainting.graph import coarsen
+from difffilter.inpainting.inpainter import Callback
 from difffilter.pde.kernels.common import inlined, kernel, parallel
 
 __all__ = ["Level", "apply", "conjugate_gradients", "cycle", "levels", "solve"]
@@ -24,6 +26,9 @@ FEW, SWEEPS = 64, 16
 
 # Iterations of conjugate gradients at most.
 MOST = 500
+
+# Steps that progress is reported in: the number of iterations is not known in advance.
+STEPS = 100
 
 # Nodes of a chunk at least. Chunks are the same for any number of threads, and so are results.
 CHUNK = 8192
@@ -164,7 +169,9 @@ def cycle(hierarchy: list[Level], b: NDArray) -> NDArray:
     return u
 
 
-def solve(hierarchy: list[Level], b: NDArray, tolerance: float) -> NDArray:
+def solve(
+    hierarchy: list[Level], b: NDArray, tolerance: float, callback: Callback | None = None
+) -> NDArray:
     """Solve A u = b by conjugate gradients.
 
     Parameters
@@ -173,6 +180,8 @@ def solve(hierarchy: list[Level], b: NDArray, tolerance: float) -> NDArray:
     b : float64 ndarray (n,)
     tolerance : float
         Relative error, as the preconditioner measures it.
+    callback : callable, optional
+        As for `conjugate_gradients`.
 
     Returns
     -------
@@ -187,7 +196,7 @@ def solve(hierarchy: list[Level], b: NDArray, tolerance: float) -> NDArray:
     def precondition(r: NDArray) -> NDArray:
         return cycle(hierarchy, r.astype(np.float32))
 
-    return conjugate_gradients(times, precondition, b, tolerance)
+    return conjugate_gradients(times, precondition, b, tolerance, callback)
 
 
 def conjugate_gradients(
@@ -195,6 +204,7 @@ def conjugate_gradients(
     precondition: Callable[[NDArray], NDArray],
     b: NDArray,
     tolerance: float,
+    callback: Callback | None = None,
 ) -> NDArray:
     """Solve A u = b by preconditioned conjugate gradients (Hestenes & Stiefel 1952).
 
@@ -207,6 +217,9 @@ def conjugate_gradients(
     b : float64 ndarray (n,)
     tolerance : float
         Relative error, in the norm of the residual by the preconditioner.
+    callback : callable, optional
+        Called after each iteration with the steps done, of 100: how far the logarithm of the
+        residual has fallen on its way to the tolerance. It never goes back, and ends at 100.
 
     Returns
     -------
@@ -216,6 +229,7 @@ def conjugate_gradients(
     u, r, p = np.zeros(n), b.copy(), np.zeros(n + 1)
     p[:n] = precondition(r)[:n]
     rho = first = dot(p, r)
+    done = 0
     for _ in range(MOST):
         if rho <= tolerance**2 * first:
             break
@@ -224,4 +238,17 @@ def conjugate_gradients(
         z = precondition(r)
         rho, before = dot(z, r), rho
         turn(p, z, n, rho / before)
+        if callback is not None:
+            done = max(done, fallen(rho, first, tolerance))
+            callback(done, STEPS)
+    if callback is not None and done < STEPS:  # nothing to do, or too much
+        callback(STEPS, STEPS)
     return u
+
+
+def fallen(rho: float, first: float, tolerance: float) -> int:
+    """Steps that the square of a residual has fallen from the first one towards the tolerance."""
+    if rho <= tolerance**2 * first:
+        return STEPS
+    share = math.log(rho / first) / (2 * math.log(tolerance))
+    return math.floor(STEPS * min(max(share, 0.0), 1.0))

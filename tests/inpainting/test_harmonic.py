@@ -138,6 +138,52 @@ def test_results_do_not_depend_on_threads(method):
         numba.set_num_threads(before)
 
 
+@pytest.mark.parametrize("method", POWERS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_progress_is_monotone_and_complete(method, channels):
+    image = np.random.default_rng(0).random((40, 51, channels))
+    mask, heard = masks((40, 51))["block"], []
+    found = method()(image, mask, channel_axis=-1, callback=lambda *step: heard.append(step))
+    np.testing.assert_array_equal(found, method()(image, mask, channel_axis=-1))
+    done, totals = zip(*heard, strict=True)
+    assert set(totals) == {100 * channels}
+    assert list(done) == sorted(done)
+    assert done[-1] == 100 * channels
+    # One call an iteration: each gains about a digit of the error, and so of the progress.
+    assert len(heard) > 5 * channels
+    assert max(np.diff((0, *done))) < 50
+    assert set(range(100, 100 * channels + 1, 100)) <= set(done)  # channel by channel
+
+
+@pytest.mark.parametrize("method", POWERS)
+def test_progress_of_what_needs_no_iteration(method):
+    mask, heard = masks((40, 51))["block"], []
+    method()(np.zeros((40, 51)), mask, callback=lambda *step: heard.append(step))
+    assert heard == [(100, 100)]
+
+
+def test_progress_ends_where_the_iterations_do():
+    # Without preconditioning they do not suffice for a chain of this length.
+    n, heard = 2000, []
+
+    def times(p):
+        return 2 * p[:-1] - np.append(p[1:-1], 0) - np.append(0, p[:-2])
+
+    b = np.zeros(n)
+    b[0] = 1
+    multigrid.conjugate_gradients(times, np.copy, b, 1e-9, lambda *step: heard.append(step))
+    done, _ = zip(*heard, strict=True)
+    assert len(heard) == multigrid.MOST + 1
+    assert list(done) == sorted(done)
+    assert done[-2] < done[-1] == 100
+
+
+def test_progress_is_the_fall_of_the_residual():
+    expected = [(1.0, 0), (2.0, 0), (1e-2, 25), (1e-4, 50), (1e-8, 100), (0.0, 100), (-1e-9, 100)]
+    for rho, done in expected:
+        assert multigrid.fallen(rho, 1.0, 1e-4) == done
+
+
 def test_a_cycle_is_symmetric_and_positive():
     mask = np.random.default_rng(0).random((12, 13)) < 0.7
     hierarchy = Holes(prepare(np.zeros(mask.shape), mask, None, None, None)[0]).hierarchy

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
-from importlib.resources import files
 from pathlib import Path
 
 from difffilter.benchmark.examples import folder_names
@@ -14,6 +12,7 @@ from difffilter.benchmark.pairs import REAL
 from difffilter.benchmark.report.plots import drawings, style
 from difffilter.benchmark.report.svg import inline
 from difffilter.benchmark.report.tables import overview, tables
+from difffilter.benchmark.report.template import rendered
 from difffilter.benchmark.report.words import (
     about,
     all_levels,
@@ -27,7 +26,6 @@ from difffilter.benchmark.report.words import (
     unfinished,
     verdicts,
 )
-from difffilter.catalog import MissingExtra
 
 __all__ = ["examples", "html"]
 
@@ -62,29 +60,8 @@ def html(results, data=None):
     >>> html(results)[:15]
     '<!doctype html>'
     """
-    try:
-        from jinja2 import Environment, StrictUndefined
-    except ModuleNotFoundError as error:
-        if error.name != "jinja2":
-            raise
-        raise MissingExtra("the report needs jinja2: pip install 'difffilter[bench]'") from None
-    page = files("difffilter.benchmark.report") / "page"
-    vendor = page / "vendor"
-    scripts = [
-        "/*\nimg-comparison-slider 8.0.7\n"
-        + _text(vendor / "LICENSE-img-comparison-slider")
-        + "*/\n"
-        + _text(vendor / "img-comparison-slider.js"),
-        "/* sortable-tablesort 4.1.7, public domain (Unlicense) */\n"
-        + _text(vendor / "sortable.js")
-        + _text(vendor / "sortable.a11y.js"),
-        _text(page / "page.js"),
-    ]
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["breakable"] = _breakable
-    return environment.from_string(_text(page / "page.html")).render(
+    return rendered(
+        "page.html",
         title=results.title,
         extent=extent(results),
         headline=headline(results),
@@ -101,10 +78,6 @@ def html(results, data=None):
         examples=examples(results),
         count=count,
         data=data,
-        style=_text(page / "page.css"),
-        scripts=scripts,
-        # Only these scripts may run, so that one that slipped through the escaping could not.
-        hashes=" ".join(f"'sha256-{_digest(script)}'" for script in scripts),
     )
 
 
@@ -170,13 +143,6 @@ def _key(look):
         "dashes": " ".join(f"{2 * length:g}" for length in dashes),
         "outline": " ".join(f"{16 + 9 * x:.2f},{7 + 9 * y:.2f}" for x, y in outline),
     }
-
-
-def _breakable(label):
-    """A label that may be broken between its words, as HTML."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub(r"(?<=[_(,:=/])(?=\w)", "<wbr>", escape(label)))
 
 
 def examples(results):
@@ -253,11 +219,3 @@ def _plain(name):
 
 def _natural(text):
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", text)]
-
-
-def _text(path):
-    return path.read_text("utf-8")
-
-
-def _digest(script):
-    return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")

@@ -3,10 +3,13 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from synthetic import METHODS, write_results
 
 from difffilter.benchmark import report
+from difffilter.benchmark.report import fillings
+from difffilter.inpainting.files import Filling
 
 selenium = pytest.importorskip(
     "selenium", reason="needs selenium: pip install 'difffilter[browser]'"
@@ -259,3 +262,23 @@ def test_light_and_dark(page):
         assert (dark, light) == ("rgb(20, 23, 27)", "rgb(255, 255, 255)")
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+def test_the_page_of_fillings_begins_with_holes_and_a_filling(browser, tmp_path):
+    image, hole = np.linspace(0, 1, 40 * 60).reshape(40, 60), np.zeros((40, 60), bool)
+    hole[10:20, 20:40] = True
+    filling = Filling(200, np.where(hole, 0, image), hole, [image, 1 - image])
+    file = tmp_path / "page.html"
+    examples = [fillings.example("<b>.png", "200 pixels", filling)]
+    file.write_text(fillings.page(examples, [("c.png", EVIL)]), "utf-8")
+    browser.get_log("browser")
+    browser.get(file.as_uri())
+    loaded = "return document.querySelector('#slider img').getBoundingClientRect().height > 100"
+    wait(browser, lambda: browser.execute_script(loaded))
+    sides = [browser.find_element("id", f"{side}-score").text for side in ("left", "right")]
+    assert sides == ["holes", "filling 1"]
+    assert browser.find_element("css selector", "#example option").text == "<b>.png, 200 pixels"
+    assert EVIL in browser.find_element("id", "left-out").text
+    browser.find_elements("css selector", "#details button")[-1].click()
+    assert browser.find_element("id", "right-score").text == "filling 2"
+    assert browser.get_log("browser") == []
