@@ -60,7 +60,8 @@ class EdgeEnhancing(Inpainter):
     scheme [5]_ lead there. Where pixels are not square, the smaller side is the unit of length.
 
     Edges go on through wide holes, thin lines only through short ones: by default the gaps of a line of 4
-    pixels close up to a length of 6, and longer ones become two ends.
+    pixels close up to a length of 6, and longer ones become two ends, which
+    `difffilter.inpainting.coherence_transport` joins.
 
     References
     ----------
