@@ -47,7 +47,7 @@ class CoherenceTransport(Inpainter):
         ε, in pixels.
     kappa : float, default 0.01
         Contrast parameter κ, in units of intensity per pixel: steeper slopes count as lines and edges.
-    sharpness : float, default 20
+    sharpness : float, default 18
         s ≥ 0: means reach ε/s to either side of a line. The larger, the sharper the lines, and the sooner
         they are lost; 0: means in all directions.
     presmooth : float, default 1.4
@@ -62,10 +62,10 @@ class CoherenceTransport(Inpainter):
     within the range of the pixels around them. Where pixels are not square, the larger side is the unit of
     length.
 
-    Two things differ from [1]_, where μ = 1 + κ exp(−δ⁴/(μ₁ − μ₂)²) is as large in a texture as on a line,
-    and slopes are differences of the smoothed image: here slopes are those of the planes that fit the known
-    pixels best, on whichever side these are. Distances are the times at which a front of speed 1 arrives, by
-    fast marching [2]_; it goes around pixels that are ignored.
+    Two things differ from [1]_. There μ depends on μ₁ − μ₂ alone, and is as large in a texture as on a line;
+    and slopes are differences of the smoothed image, whereas these are those of planes fitted to the known
+    pixels. Distances are the times at which a front of speed 1 arrives, by fast marching [2]_; it goes around
+    pixels that are ignored.
 
     References
     ----------
@@ -87,7 +87,7 @@ class CoherenceTransport(Inpainter):
 
     radius: float = 5.0
     kappa: float = 0.01
-    sharpness: float = 20.0
+    sharpness: float = 18.0
     presmooth: float = 1.4
     integration: float = 4.0
 

@@ -20,9 +20,9 @@ from difffilter.pde.kernels.common import inner, kernel
 
 __all__ = ["arrival", "products", "transport"]
 
-# The share of the second moments of a window that is added to its variances: along an axis along which the
-# known pixels hardly extend, the slope is nearly 0.
-RIDGE = 0.01
+# The share of the second moments of a window that is added to its variances. It steadies slopes where the
+# known pixels are on one side: lines go on through wider gaps.
+RIDGE = 0.2
 
 # The most that a weight is smaller than that of the pixel straight ahead, as an exponent.
 FARTHEST = 600.0
