@@ -48,8 +48,8 @@ class CoherenceTransport(Inpainter):
     kappa : float, default 0.01
         Contrast parameter κ, in units of intensity per pixel: steeper slopes count as lines and edges.
     sharpness : float, default 18
-        s ≥ 0: means reach ε/s to either side of a line. The larger, the sharper the lines, and the sooner
-        they are lost; 0: means in all directions.
+        s ≥ 0: means reach ε/s to either side of a line. The larger, the sharper the lines, and the
+        shorter the gaps they cross; 0: means in all directions.
     presmooth : float, default 1.4
         Standard deviation in pixels of the Gaussian by which pixels count in the slope at another.
     integration : float, default 4

@@ -21,8 +21,8 @@ from difffilter.pde.kernels.common import inner, kernel
 __all__ = ["arrival", "products", "transport"]
 
 # The share of the second moments of a window that is added to its variances. It steadies slopes where the
-# known pixels are on one side: lines go on through wider gaps.
-RIDGE = 0.2
+# known pixels are on one side; more would turn lines towards the normal of the hole's border.
+RIDGE = 0.03
 
 # The most that a weight is smaller than that of the pixel straight ahead, as an exponent.
 FARTHEST = 600.0
