@@ -27,7 +27,7 @@ __all__ = [
 # The names in modules that import Numba or PyTorch; a test compares them.
 DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
 SCHEMES = ("auto", "explicit", "fsi", "aos")
-INPAINTERS = ("harmonic", "biharmonic", "edge_enhancing", "ddpm")
+INPAINTERS = ("harmonic", "biharmonic", "edge_enhancing", "coherence_transport", "ddpm")
 PRESETS = {
     "ddpm": ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base"),
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),

@@ -18,6 +18,7 @@ CATALOG = {
     "harmonic": "difffilter.inpainting.harmonic:Harmonic",
     "biharmonic": "difffilter.inpainting.biharmonic:Biharmonic",
     "edge_enhancing": "difffilter.inpainting.edge_enhancing:EdgeEnhancing",
+    "coherence_transport": "difffilter.inpainting.coherence_transport:CoherenceTransport",
     "ddpm": "difffilter.inpainting.ddpm:DDPM",
 }
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from difffilter.checks import check_number, check_whole
-from difffilter.inpainting import tensors
+from difffilter.inpainting import tensors, tensors_volume
 from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
 from difffilter.inpainting.harmonic import Harmonic, Holes
 from difffilter.inpainting.inpainter import Callback, Inpainter, Problem
@@ -60,7 +60,8 @@ class EdgeEnhancing(Inpainter):
     scheme [5]_ lead there. Where pixels are not square, the smaller side is the unit of length.
 
     Edges go on through wide holes, thin lines only through short ones: by default the gaps of a line of 4
-    pixels close up to a length of 6, and longer ones become two ends.
+    pixels close up to a length of 6, and longer ones become two ends, which
+    `difffilter.inpainting.coherence_transport` joins.
 
     References
     ----------
@@ -100,8 +101,6 @@ class EdgeEnhancing(Inpainter):
         check_number("tolerance", self.tolerance, least=0)
 
     def fill(self, problem: Problem, callback: Callback | None) -> NDArray:
-        if problem.state.ndim == 3:
-            raise ValueError("image has 3 spatial axes; expected 2, as for EdgeEnhancing")
         if (problem.state == OUTSIDE).any():
             Holes(problem)  # raises if some pixels are cut off
         known = problem.image[problem.state == KNOWN]
@@ -120,22 +119,19 @@ class EdgeEnhancing(Inpainter):
     def _relax(
         self, level: Problem, u: NDArray, callback: Callback | None, done: int, total: int
     ) -> NDArray:
-        """The steady state (H, W, C) on a level, from u."""
+        """The steady state (H, W, C) or (D, H, W, C) on a level, from u."""
         numbers = np.full(level.state.size, -1, np.int32)
         nodes = np.flatnonzero(level.state == HOLE)
         numbers[nodes] = np.arange(len(nodes))
         alphas, _ = cycle_weights(STEPS, 1.0)
         alphas = alphas.astype(u.dtype)
         smallest = min(level.spacing)
-        inverse = smallest / level.spacing[0], smallest / level.spacing[1]
+        inverse = tuple(smallest / h for h in level.spacing)
         # A channel after the other, each contiguous.
         u = np.ascontiguousarray(np.moveaxis(u, -1, 0))
         channels = u.reshape(len(u), -1)
         for count in range(self.cycles if len(nodes) else 0):
-            weights, ends = tensors.links(
-                self._smoothed(u, level.state, inverse), level.state, inverse, self.kappa**2
-            )
-            links = tensors.neighbours(weights, ends, numbers, len(nodes))
+            links = self._links(u, level.state, inverse, numbers, len(nodes))
             change = max(
                 tensors.cycle(channel, nodes, *links, alphas, u.dtype.type(STEP))
                 for channel in channels
@@ -149,14 +145,27 @@ class EdgeEnhancing(Inpainter):
             callback(done + self.cycles, total)
         return np.moveaxis(u, 0, -1)
 
-    def _smoothed(self, u: NDArray, state: NDArray, inverse: tuple[float, float]) -> NDArray:
-        """The channels u (C, H, W) after a Gaussian that leaves out the pixels outside."""
+    def _links(
+        self, u: NDArray, state: NDArray, inverse: tuple[float, ...], numbers: NDArray, count: int
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        """The links of the nodes, by the channels u (C, H, W) or (C, D, H, W)."""
+        smooth, kappa2 = self._smoothed(u, state, inverse), self.kappa**2
+        if state.ndim == 3:
+            return tensors_volume.neighbours(
+                smooth, state != OUTSIDE, inverse, kappa2, numbers, count
+            )
+        weights, ends = tensors.links(smooth, state, inverse, kappa2)
+        return tensors.neighbours(weights, ends, numbers, count)
+
+    def _smoothed(self, u: NDArray, state: NDArray, inverse: tuple[float, ...]) -> NDArray:
+        """The channels u after a Gaussian that leaves out the pixels outside."""
         if not self.presmooth:
             return u
         deviations = tuple(self.presmooth * scale for scale in inverse)
+        axes = tuple(range(-state.ndim, 0))
 
         def blurred(a):
-            return gaussian_filter(a, deviations, mode="reflect", axes=(-2, -1))
+            return gaussian_filter(a, deviations, mode="reflect", axes=axes)
 
         if not (state == OUTSIDE).any():
             return blurred(u)

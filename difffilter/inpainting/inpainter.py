@@ -137,7 +137,7 @@ def prepare(
     shape = array.shape if channel_axis is None else np.delete(array.shape, channel_axis)
     shape, real = tuple(map(int, shape)), array.dtype.kind == "f"
     hole = not_a_number(array, channel_axis) if mask is None else check_mask("mask", mask, shape)
-    state = hole.astype(np.uint8)  # HOLE and KNOWN
+    state = hole.astype(np.uint8, order="C")  # HOLE and KNOWN
     if ignore is not None:
         state[check_mask("ignore", ignore, shape)] = OUTSIDE
     known = state == KNOWN

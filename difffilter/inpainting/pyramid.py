@@ -36,16 +36,17 @@ def coarser(problem: Problem) -> Problem:
 
     A pixel is KNOWN if one below it is, otherwise a HOLE if one below it is, and otherwise OUTSIDE.
     """
-    known = _averaged((problem.state == KNOWN).astype(problem.image.dtype))
-    hole = _averaged((problem.state == HOLE).astype(problem.image.dtype))
+    axes, dtype = problem.state.ndim, problem.image.dtype
+    known = _averaged((problem.state == KNOWN).astype(dtype), axes)
+    hole = _averaged((problem.state == HOLE).astype(dtype), axes)
     state = np.where(known > 0, KNOWN, np.where(hole > 0, HOLE, OUTSIDE)).astype(np.uint8)
-    total = _averaged(problem.image)  # which is 0 where it is not known
+    total = _averaged(problem.image, axes)  # which is 0 where it is not known
     image = np.divide(total, known[..., None], out=np.zeros_like(total), where=known[..., None] > 0)
     return replace(problem, image=image, state=state)
 
 
 def enlarged(image: NDArray, inside: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """A coarse image (H, W, C) at the pixels of the level before, by linear interpolation.
+    """A coarse image (H, W, C) or (D, H, W, C) at the pixels of the level before, by linear interpolation.
 
     Pixels that are not `inside` take no part; where no others are near, the result is 0.
     """
@@ -55,9 +56,9 @@ def enlarged(image: NDArray, inside: NDArray, shape: tuple[int, ...]) -> NDArray
     return np.divide(total, share, out=np.zeros_like(total), where=share > 0)
 
 
-def _averaged(a: NDArray) -> NDArray:
-    """Means of the one to three pixels below each coarse one, along both axes."""
-    for axis in (0, 1):
+def _averaged(a: NDArray, axes: int) -> NDArray:
+    """Means of the one to three pixels below each coarse one, along each of the first axes."""
+    for axis in range(axes):
         n = a.shape[axis]
         size = n / ((n + 1) // 2)  # of a coarse pixel
         start = np.arange((n + 1) // 2) * size
@@ -72,8 +73,8 @@ def _averaged(a: NDArray) -> NDArray:
 
 
 def _interpolated(a: NDArray, shape: tuple[int, ...]) -> NDArray:
-    """Linear interpolation at the centres of the pixels of the level before, along both axes."""
-    for axis in (0, 1):
+    """Linear interpolation at the centres of the pixels of the level before, along each axis."""
+    for axis in range(len(shape)):
         n, few = shape[axis], a.shape[axis]
         place = np.clip((np.arange(n) + 0.5) * few / n - 0.5, 0, few - 1)
         first = np.floor(place).astype(int)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from difffilter.inpainting import tensors_volume
 from difffilter.inpainting.edge_enhancing import EdgeEnhancing
 from difffilter.inpainting.harmonic import Harmonic
 from difffilter.inpainting.inpainter import Problem
@@ -179,6 +180,99 @@ def test_a_hole_of_one_pixel_lies_between_its_neighbours(camera, place):
     assert near.min() <= result[place] <= near.max()
 
 
+# --- volumes --------------------------------------------------------------------------------
+
+
+def test_a_plane_goes_on_through_a_wide_hole():
+    z, y, x = np.mgrid[:20, :20, :20]
+    signed = x + 0.3 * y - 0.2 * z - 10.7
+    step = np.where(signed < 0, 0.2, 0.8).astype(np.float32)
+    hole = box(step.shape, slice(4, 16), slice(4, 16), slice(3, 17))
+    filled, harmonic = EdgeEnhancing()(step, hole), Harmonic()(step, hole)
+    away = hole & (abs(signed) > 3)
+    assert abs(filled - step)[away].max() < 0.01
+    assert abs(harmonic - step)[away].max() > 0.1
+    assert abs(filled - step)[hole].mean() < 0.3 * abs(harmonic - step)[hole].mean()
+
+
+def test_slices_that_are_alike_are_filled_in_as_a_plane(camera):
+    image = camera[:28, :25].astype(float)
+    hole = np.random.default_rng(1).random(image.shape) < 0.7
+    ignore = box(image.shape, slice(8, 11), slice(5, 20))
+    plane = EdgeEnhancing()(image, hole, ignore=ignore)
+    for axis in range(3):
+        stacks = (np.stack([a] * 7, axis) for a in (image, hole, ignore))
+        volume, holes, ignored = stacks
+        result = EdgeEnhancing()(volume, holes, ignore=ignored)
+        # (Weak links along the axes, where those along the stack end, change little.)
+        np.testing.assert_allclose(np.take(result, 3, axis), plane, atol=5e-3)
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, 1), (2.5, 1, 1.5)])
+def test_in_volumes_with_a_large_kappa_it_is_harmonic(spacing):
+    volume = np.random.default_rng(0).random((8, 10, 9))
+    hole = box(volume.shape, slice(3, 6), slice(2, 7), slice(3, 7))
+    result = EdgeEnhancing(kappa=1e4, cycles=50, tolerance=0)(volume, hole, spacing=spacing)
+    np.testing.assert_allclose(result, Harmonic()(volume, hole, spacing=spacing), atol=1e-5)
+
+
+@pytest.mark.parametrize("spacing", [(1, 1, 1), (3, 1, 2)])
+@pytest.mark.parametrize("slope", [(0.0, 0.0, 0.0), (0.01, 0.0, 0.0), (0.01, -0.02, 0.015)])
+def test_links_of_a_voxel_add_up_to_its_tensor(slope, spacing):
+    h, kappa = np.array(spacing), 0.01
+    places = np.moveaxis(np.mgrid[:41, :41, :41] * h[:, None, None, None], 0, -1)
+    volume = (places @ slope)[None]
+    numbers = np.full(volume[0].size, -1, np.int32)
+    middle = np.ravel_multi_index((20, 20, 20), volume[0].shape)
+    numbers[middle] = 0
+    within, inverse = np.ones(volume[0].shape, bool), tuple(1 / h)
+    starts, others, shares = tensors_volume.neighbours(
+        volume, within, inverse, kappa**2, numbers, 1
+    )
+    assert starts.tolist() == [0, len(others)]
+    assert (shares >= 0).all()
+    assert shares.sum() == pytest.approx(1)
+    ways = (np.stack(np.unravel_index(others, within.shape), axis=1) - 20) * h
+    found = np.einsum("n,ni,nj->ij", shares, ways, ways)
+    square = np.square(slope).sum()
+    across = np.array(slope) / np.sqrt(square or 1)
+    g = 1 / np.sqrt(1 + square / kappa**2)
+    tensor = np.eye(3) + (g - 1) * np.outer(across, across)
+    np.testing.assert_allclose(found / np.trace(found), tensor / np.trace(tensor), atol=1e-9)
+
+
+@pytest.mark.parametrize("order", [(2, 1, 0), (1, 2, 0)])
+def test_in_volumes_equivariant_to_flips_and_turns(order):
+    rng = np.random.default_rng(2)
+    volume, hole = rng.random((9, 12, 11)), rng.random((9, 12, 11)) < 0.6
+
+    def turned(a):
+        return np.transpose(a, order)[::-1]
+
+    expected = turned(EdgeEnhancing()(volume, hole))
+    np.testing.assert_allclose(EdgeEnhancing()(turned(volume), turned(hole)), expected, atol=1e-6)
+
+
+def test_in_volumes_keeps_known_voxels_and_their_range():
+    rng = np.random.default_rng(3)
+    volume = rng.random((11, 9, 10, 2)).astype(np.float32)
+    hole = rng.random(volume.shape[:3]) < 0.6
+    result = EdgeEnhancing()(volume, hole, channel_axis=-1)
+    np.testing.assert_array_equal(result[~hole], volume[~hole])
+    low, high = volume[~hole].min(axis=0), volume[~hole].max(axis=0)
+    assert ((low <= result[hole]) & (result[hole] <= high)).all()
+    np.testing.assert_array_equal(EdgeEnhancing()(np.full((6, 7, 8), 0.3), hole[:6, :7, :8]), 0.3)
+
+
+def test_in_volumes_nothing_flows_through_a_wall():
+    volume = np.where(np.arange(16) < 8, 0.2, 0.8) * np.ones((12, 12, 1))
+    ignore = box(volume.shape, slice(None), slice(None), slice(7, 9))
+    hole = box(volume.shape, *[slice(3, 10)] * 2, slice(2, 14))
+    result = EdgeEnhancing(cycles=40, tolerance=0)(volume, hole, ignore=ignore)
+    np.testing.assert_allclose(result[..., :7], 0.2, atol=1e-4)
+    np.testing.assert_allclose(result[..., 9:], 0.8, atol=1e-4)
+
+
 # --- the pyramid ----------------------------------------------------------------------------
 
 
@@ -196,6 +290,19 @@ def test_the_way_back_keeps_ramps_inside():
     fine = enlarged(ramp, np.ones((4, 8), bool), (8, 16))
     expected = np.clip((np.arange(16) + 0.5) / 2 - 0.5, 0, 7)
     np.testing.assert_allclose(fine[..., 0], np.tile(expected, (8, 1)))
+
+
+def test_a_volume_of_equal_slices_has_their_levels():
+    rng = np.random.default_rng(0)
+    state = (rng.random((7, 10)) < 0.5).astype(np.uint8)
+    image = np.where(state == 0, rng.random((7, 10)), 0)[..., None]
+    plane = coarser(Problem(image, state, (1.0, 1.0)))
+    stack = coarser(Problem(np.stack([image] * 5), np.stack([state] * 5), (1.0, 1.0, 1.0)))
+    np.testing.assert_array_equal(stack.state, [plane.state] * 3)
+    np.testing.assert_allclose(stack.image, [plane.image] * 3, rtol=1e-12)
+    back = enlarged(plane.image, plane.state == 0, (7, 10))
+    again = enlarged(stack.image, stack.state == 0, (5, 7, 10))
+    np.testing.assert_allclose(again, [back] * 5, atol=1e-12)
 
 
 def test_levels_end_without_holes():
@@ -233,12 +340,6 @@ def test_callback(camera):
 def test_refuses_parameters(parameters, error):
     with pytest.raises(ValueError, match=f"^{re.escape(error)}$"):
         EdgeEnhancing(**parameters)
-
-
-def test_refuses_volumes():
-    error = "image has 3 spatial axes; expected 2, as for EdgeEnhancing"
-    with pytest.raises(ValueError, match=f"^{error}$"):
-        EdgeEnhancing()(np.zeros((4, 4, 4)), box((4, 4, 4), 2, 2, 2))
 
 
 def test_refuses_pixels_that_are_cut_off():
