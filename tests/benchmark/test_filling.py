@@ -20,6 +20,7 @@ from difffilter.benchmark.rows import read_rows
 from difffilter.benchmark.run import run
 from difffilter.benchmark.study import Case, noisy, read_study
 from difffilter.benchmark.worker import packed, work_unpacked
+from difffilter.inpainting.catalog import inpainters
 from difffilter.inpainting.holes import KINDS
 
 STUDY = """
@@ -128,7 +129,7 @@ def test_what_does_not_go_with_holes_is_refused(tmp_path, change, message):
     ("text", "message"),
     [
         ("harmonix", "unknown method 'harmonix'; did you mean 'harmonic'?"),
-        ("heat", "unknown method 'heat'; there are: harmonic, biharmonic, edge_enhancing, ddpm"),
+        ("heat", f"unknown method 'heat'; there are: {', '.join(inpainters())}"),
         ("oracle(harmonic)", "cannot read the method 'oracle(harmonic)'; write name or name(key=value, ...)"),
         ("harmonic(tolerence=1e-3)", "harmonic has no parameter 'tolerence'; did you mean 'tolerance'?"),
         ("fills:gray", "fills has no class or function 'gray'; did you mean 'grey'?"),
