@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from difffilter.checks import check_number
 from difffilter.inpainting import multigrid
-from difffilter.inpainting.graph import HOLE, KNOWN, link, number, sources, widened
+from difffilter.inpainting.graph import HOLE, KNOWN, link, sources, widened
 from difffilter.inpainting.harmonic import Holes, volume
 from difffilter.inpainting.inpainter import Callback, Inpainter, Problem, shares
 
@@ -81,14 +81,14 @@ class Plate:
     def __init__(self, problem: Problem) -> None:
         self.holes = Holes(problem)
         self.state, self.strengths = self.holes.state, self.holes.strengths
-        wide = widened(self.state)
-        numbers, count = number(wide)
-        neighbours, self.diagonal, self.positions = link(wide, numbers, count, self.strengths)
+        self.wide = widened(self.state)
+        neighbours, self.diagonal, positions = link(self.wide, self.strengths)
+        self.count = len(self.diagonal)
         weights = np.broadcast_to(np.repeat(self.strengths, 2).astype(np.float32), neighbours.shape)
-        chunks = multigrid.chunks_of(self.positions[:, 3 - len(self.strengths)])
+        chunks = multigrid.chunks_of(positions[:, 3 - len(self.strengths)])
         self.links = neighbours, weights, self.diagonal, chunks
-        self.of_holes = np.flatnonzero(self.state[tuple(self.positions.T)] == HOLE)
-        self.spread, self.bent = np.zeros(count + 1), np.zeros(count + 1)
+        self.of_holes = np.flatnonzero(self.state[self.wide == HOLE] == HOLE)
+        self.spread, self.bent = np.zeros(self.count + 1), np.zeros(self.count + 1)
 
     def times(self, p: NDArray) -> NDArray:
         """L² p at the holes."""
@@ -105,9 +105,9 @@ class Plate:
     def load(self, image: NDArray) -> NDArray:
         """−L² of the known pixels of an image without channels, at the holes."""
         image = volume(image)
-        known = np.where(self.state == KNOWN, image, 0)[tuple(self.positions.T)]
+        known = np.where(self.state == KNOWN, image, 0)[self.wide == HOLE]
         self.bent[:-1] = self.diagonal * known - sources(
-            image, self.state, self.positions, self.strengths
+            image, self.state, self.wide, self.count, self.strengths
         )
         return -self.again()
 

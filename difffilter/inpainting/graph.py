@@ -13,12 +13,12 @@ import numpy as np
 
 from difffilter.pde.kernels.common import kernel
 
-__all__ = ["HOLE", "KNOWN", "OUTSIDE", "coarsen", "link", "number", "reached", "sources", "widened"]
+__all__ = ["HOLE", "KNOWN", "OUTSIDE", "coarsen", "link", "reached", "sources", "widened"]
 
 # The state of a pixel.
 KNOWN, HOLE, OUTSIDE = range(3)
 
-# The number of a pixel that is in no hole.
+# No row or plane.
 NONE = -1
 
 # A link between coarse nodes is the sum of the links between their pixels, in proportion to the length of
@@ -27,36 +27,30 @@ SHORTER = 0.5
 
 
 @kernel
-def number(state):
-    """Numbers of the pixels (D, H, W) of holes, row by row, and −1 elsewhere; and their number."""
-    numbers, count = np.full(state.shape, NONE, np.int32), 0
-    depth, height, width = state.shape
-    for z in range(depth):
-        for y in range(height):
-            for x in range(width):
-                if state[z, y, x] == HOLE:
-                    numbers[z, y, x] = count
-                    count += 1
-    return numbers, count
-
-
-@kernel
-def link(state, numbers, count, strengths):
-    """Neighbours (n, 2·axes), diagonal (n,) and positions (n, 3) of the nodes of level 0.
+def link(state, strengths):
+    """Neighbours (n, 2·axes), diagonal (n,) and positions (n, 3) of the nodes of level 0, row by row.
 
     `strengths` are 1/h² of the axes, of which there are 2 or 3: the last ones. Pixels outside, and the
     border of the image, have no links.
     """
     first = 3 - len(strengths)
-    neighbours = np.full((count, 2 * len(strengths)), count, np.int32)
-    diagonal = np.zeros(count, np.float32)
-    positions = np.empty((count, 3), np.int32)
     depth, height, width = state.shape
+    count = 0
     for z in range(depth):
         for y in range(height):
             for x in range(width):
-                i = numbers[z, y, x]
-                if i == NONE:
+                count += state[z, y, x] == HOLE
+    neighbours = np.full((count, 2 * len(strengths)), count, np.int32)
+    diagonal = np.zeros(count, np.float32)
+    positions = np.empty((count, 3), np.int32)
+    # The numbers of the nodes of the last row, and of the last plane.
+    above = np.empty(width, np.int32)
+    behind = np.empty((height if depth > 1 else 0, width), np.int32)
+    i = 0
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if state[z, y, x] != HOLE:
                     continue
                 positions[i] = z, y, x
                 for d in range(2 * len(strengths)):
@@ -71,29 +65,43 @@ def link(state, numbers, count, strengths):
                     within = 0 <= v < depth and 0 <= u < height and 0 <= t < width
                     if within and state[v, u, t] != OUTSIDE:
                         diagonal[i] += strengths[axis - first]
-                        if numbers[v, u, t] != NONE:
-                            neighbours[i, d] = numbers[v, u, t]
+                        if step < 0 and state[v, u, t] == HOLE:
+                            j = behind[y, x] if axis == 0 else above[x] if axis == 1 else i - 1
+                            neighbours[i, d] = j
+                            neighbours[j, d + 1] = i
+                above[x] = i
+                if depth > 1:
+                    behind[y, x] = i
+                i += 1
     return neighbours, diagonal, positions
 
 
 @kernel
-def sources(image, state, positions, strengths):
-    """For each node the sum of the known pixels (D, H, W) beside it, by their links."""
-    found, first = np.zeros(len(positions)), 3 - len(strengths)
+def sources(image, state, nodes, count, strengths):
+    """For each node the sum of the known pixels (D, H, W) beside it, by their links.
+
+    Nodes are the pixels that are HOLE in `nodes`, `count` of them.
+    """
+    found, first, i = np.zeros(count), 3 - len(strengths), 0
     depth, height, width = state.shape
-    for i in range(len(positions)):
-        for d in range(2 * len(strengths)):
-            axis, step = first + (d >> 1), 2 * (d & 1) - 1
-            z, y, x = positions[i]
-            if axis == 0:
-                z += step
-            elif axis == 1:
-                y += step
-            else:
-                x += step
-            within = 0 <= z < depth and 0 <= y < height and 0 <= x < width
-            if within and state[z, y, x] == KNOWN:
-                found[i] += strengths[axis - first] * image[z, y, x]
+    for z in range(depth):
+        for y in range(height):
+            for x in range(width):
+                if nodes[z, y, x] != HOLE:
+                    continue
+                for d in range(2 * len(strengths)):
+                    axis, step = first + (d >> 1), 2 * (d & 1) - 1
+                    v, u, t = z, y, x
+                    if axis == 0:
+                        v += step
+                    elif axis == 1:
+                        u += step
+                    else:
+                        t += step
+                    within = 0 <= v < depth and 0 <= u < height and 0 <= t < width
+                    if within and state[v, u, t] == KNOWN:
+                        found[i] += strengths[axis - first] * image[v, u, t]
+                i += 1
     return found
 
 
@@ -145,15 +153,20 @@ def reached(neighbours, known):
 @kernel
 def coarsen(neighbours, weights, diagonal, positions, shape):
     """The next level: which node of it each node belongs to (n,), and its own arrays."""
-    cells = np.full(((shape[0] + 1) >> 1, (shape[1] + 1) >> 1, (shape[2] + 1) >> 1), NONE, np.int32)
+    # The last node of each column of coarse cells, or in a volume of each line, and its row or plane:
+    # nodes come row by row, or plane by plane.
+    flat = neighbours.shape[1] == 4
+    extents = 1 if flat else (shape[1] + 1) >> 1, (shape[2] + 1) >> 1
+    latest, where = np.empty(extents, np.int32), np.full(extents, NONE, np.int32)
     n, count = len(diagonal), 0
     parents = np.empty(n, np.int32)
     for i in range(n):
         z, y, x = positions[i, 0] >> 1, positions[i, 1] >> 1, positions[i, 2] >> 1
-        if cells[z, y, x] == NONE:
-            cells[z, y, x] = count
+        row, now = (0, y) if flat else (y, z)
+        if where[row, x] != now:
+            where[row, x], latest[row, x] = now, count
             count += 1
-        parents[i] = cells[z, y, x]
+        parents[i] = latest[row, x]
     links = neighbours.shape[1]
     coarse_neighbours = np.full((count, links), count, np.int32)
     coarse_weights = np.zeros((count, links), np.float32)

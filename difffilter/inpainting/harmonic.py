@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from difffilter.checks import check_number
 from difffilter.inpainting import multigrid
-from difffilter.inpainting.graph import OUTSIDE, link, number, reached, sources
+from difffilter.inpainting.graph import OUTSIDE, link, reached, sources
 from difffilter.inpainting.inpainter import Callback, Inpainter, Problem, shares
 
 __all__ = ["Harmonic", "Holes"]
@@ -81,21 +81,21 @@ class Holes:
     def __init__(self, problem: Problem) -> None:
         self.state = volume(problem.state)
         self.strengths = 1 / np.square(problem.spacing)
-        numbers, count = number(self.state)
-        neighbours, diagonal, self.positions = link(self.state, numbers, count, self.strengths)
+        neighbours, diagonal, positions = link(self.state, self.strengths)
+        self.count = len(diagonal)
         if (self.state == OUTSIDE).any():
-            lost = count - reached(neighbours, self.sources(np.ones(problem.state.shape)))
+            lost = self.count - reached(neighbours, self.sources(np.ones(problem.state.shape)))
             if lost:
                 raise ValueError(
                     f"ignore cuts {lost} pixels of the mask off from every known one; expected none"
                 )
         self.hierarchy = multigrid.levels(
-            neighbours, diagonal, self.positions, self.strengths, self.state.shape
+            neighbours, diagonal, positions, self.strengths, self.state.shape
         )
 
     def sources(self, image: NDArray) -> NDArray:
         """The right-hand side (n,) from the known pixels of an image without channels."""
-        return sources(volume(image), self.state, self.positions, self.strengths)
+        return sources(volume(image), self.state, self.state, self.count, self.strengths)
 
 
 def volume(array: NDArray) -> NDArray:

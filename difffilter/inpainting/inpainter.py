@@ -85,9 +85,9 @@ class Inpainter:
             If an argument is not as described above, or there is no known pixel.
         """
         problem, result = prepare(image, mask, ignore, channel_axis, spacing)
-        replaced = self.replaced(problem.state)
-        if replaced.any():
-            place(self.fill(problem, callback), replaced, result, channel_axis)
+        if self.replaced(problem.state).any():
+            values = self.fill(problem, callback)
+            place(values, self.replaced(problem.state), result, channel_axis)
         return result
 
     def replaced(self, state: NDArray) -> NDArray:
@@ -131,7 +131,10 @@ def prepare(
     channel_axis: int | None,
     spacing: float | Sequence[float] | None,
 ) -> tuple[Problem, NDArray]:
-    """Check the arguments of an Inpainter; the problem, and a copy of the image to be filled in."""
+    """Check the arguments of an Inpainter; the problem, and the image to be filled in.
+
+    The latter may be that of the problem, and is never that of the caller.
+    """
     array = np.asarray(image)
     check_shape(array.shape, channel_axis)
     shape = array.shape if channel_axis is None else np.delete(array.shape, channel_axis)
@@ -149,10 +152,13 @@ def prepare(
     usable = known if channel_axis is None else np.expand_dims(known, channel_axis)
     if real:  # whatever stands in holes and in pixels that are ignored
         values = as_float(np.where(usable, array, array.dtype.type(0)), channel_axis)
-        result = array.astype(values.dtype)
     else:
-        result = as_float(array, channel_axis)
-        values = np.where(usable, result, result.dtype.type(0))
+        values = as_float(array, channel_axis)
+        values = np.where(usable, values, values.dtype.type(0))
+    # Holes will be written into, so that a copy is needed only where something else has become 0.
+    result = values
+    if ignore is not None:
+        result = array.astype(values.dtype) if real else as_float(array, channel_axis)
     work = values[..., None] if channel_axis is None else np.moveaxis(values, channel_axis, -1)
     return Problem(work, state, check_spacing(spacing, state.ndim)), result
 

@@ -178,6 +178,7 @@ def solve(
     ----------
     hierarchy : list of Level
     b : float64 ndarray (n,)
+        Is overwritten.
     tolerance : float
         Relative error, as the preconditioner measures it.
     callback : callable, optional
@@ -215,6 +216,7 @@ def conjugate_gradients(
     precondition : callable
         An approximation of A⁻¹ r, symmetric, of an r (n,); it may have a further node.
     b : float64 ndarray (n,)
+        Is overwritten.
     tolerance : float
         Relative error, in the norm of the residual by the preconditioner.
     callback : callable, optional
@@ -226,7 +228,7 @@ def conjugate_gradients(
     float64 ndarray (n,)
     """
     n = len(b)
-    u, r, p = np.zeros(n), b.copy(), np.zeros(n + 1)
+    u, r, p = np.zeros(n), b, np.zeros(n + 1)
     p[:n] = precondition(r)[:n]
     rho = first = dot(p, r)
     done = 0
