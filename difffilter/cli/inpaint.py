@@ -92,6 +92,8 @@ def inpaint(images, mask, colour, method, samples, output, overwrite, resume, re
     to_stream = output == STREAM or (from_stream and output is None)
     _check_streams(from_stream, to_stream, samples, mask, options["ignore"])
     page = None if report is None else _Page(report)
+    # (A run that was stopped between samples left some, which are written again.)
+    overwrite = overwrite or (resume and samples is not None)
     options |= {"mask": mask, "colour": colour, "samples": samples, "overwrite": overwrite}
     failures = []
     with files_for_streams(images, output) as (images, output):

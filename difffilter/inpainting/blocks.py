@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.blocks.layout import Layout
+from difffilter.checks import check_whole
 from difffilter.image import DataRange, like, scaled
-from difffilter.inpainting.components import Batch, Box, batches, find_groups, own_pixels
-from difffilter.inpainting.files import mask_for
+from difffilter.inpainting.components import Batch, Box, batches, cut_off, find_groups, own_pixels
+from difffilter.inpainting.files import mask_for, shown_marks
 from difffilter.inpainting.inpainter import Callback, Inpainter, shares
 from difffilter.io.arrays import ARRAYS, TIFF, open_array, split_path
 from difffilter.io.files import check_target, read
-from difffilter.io.tiff_arrays import NotInParts
+from difffilter.io.picture import Picture
+from difffilter.io.tiff_arrays import NotInParts, Tiff
 from difffilter.io.writers import check_suffix, chunks_for, create, delete, finish, reopen
 
 __all__ = ["CONTEXT", "inpaint_blocks"]
@@ -30,19 +32,19 @@ __all__ = ["CONTEXT", "inpaint_blocks"]
 # Known pixels around holes for a method whose fillings depend on the whole image.
 CONTEXT = 64
 
-# Side of the cells of which holes are filled in together.
+# Default side of a cell, by the number of axes: holes that begin in one are filled in together.
 SIDE = {2: 1024, 3: 128}
 
-# Pixels of a crop above which a warning says why it takes so much memory.
+# Crops of more pixels than this are announced by a warning, as they take much memory.
 LARGE_CROP = 1 << 26
 
-# Pixels of a strip that is read at a time, about.
+# Pixels that are read at a time, about; whole rows of chunks at least.
 STRIP = 1 << 22
 
-# The steps of a callback for each image.
+# Steps that progress is reported in, for each image.
 STEPS = 1000
 
-# The pixels of an image, by its number, that are marked in a box.
+# Called with the number of an image and a box: the pixels that are marked there.
 Marks = Callable[[int, Box], NDArray]
 
 
@@ -62,31 +64,32 @@ def inpaint_blocks(
     max_pixels: int | None = None,
     callback: Callback | None = None,
 ) -> int:
-    """Fill in an array in a file in little memory: that for its largest hole.
+    """Fill in an array in a file, in memory for its largest hole and for a row of its chunks.
 
     Holes that depend on each other are filled in together, from a crop that holds them and the known
-    pixels that they depend on (see `Inpainter.halo`). The result is that of the whole image for
-    ``harmonic`` and ``biharmonic``. Other methods see 64 pixels around each hole, and these at their own
-    contrast, so that their fillings differ a little.
+    pixels that they depend on (see `Inpainter.halo`). For ``harmonic`` and ``biharmonic`` the result is
+    that of the whole image. Other methods see no more than 64 pixels around each hole, so that their
+    fillings differ a little.
 
     Parameters
     ----------
     source : path-like
         A TIFF, Zarr or HDF5 file; the latter two may be followed by the path of an array inside.
     target : path-like
-        A ``.tif``, ``.zarr`` or ``.h5`` file, the former and the latter written uncompressed. Until it
-        is complete its name is ``TARGET.partial``.
+        A ``.tif``, ``.zarr`` or ``.h5`` file; TIFF and HDF5 are written uncompressed. Until it is
+        complete its name is ``TARGET.partial``.
     inpainter : Inpainter
     mask : path-like, optional
-        A file of the source's size, or a folder, see `mask_for`: pixels that are not 0 are filled in,
-        beside those that are NaN. It is read in parts if it is an array or a TIFF file that can be.
+        A file of the source's size, or a folder, see `mask_for`: pixels that are neither 0 nor
+        transparent are filled in, as are those of the source that are NaN; ``None``: the latter alone.
+        Arrays and most TIFF files are read in parts, other files as a whole.
     ignore : path-like, optional
-        As `mask`, for pixels that are neither used nor filled in.
+        As `mask`, for pixels that are neither used nor filled in; ``None``: none.
     volume : bool, optional
         Whether an image is a volume, whose third axis is Z or else the last one before Y and X;
         ``None``: if there is a Z.
     axes : str, optional
-        As for `open_array`.
+        As for `open_array`; without S, also those of masks in arrays with as many axes.
     spacing, data_range
         As for `inpaint_file`.
     side : int, optional
@@ -95,7 +98,7 @@ def inpaint_blocks(
     overwrite : bool, default False
         Whether an existing target may be replaced.
     max_pixels : int, optional
-        Refuse larger arrays; ``None``: the default limits of `open_array`.
+        Refuse larger arrays and masks; ``None``: the default limits of `open_array` and `read`.
     callback : callable, optional
         Called now and then with the number of steps that are done, and of all.
 
@@ -115,6 +118,8 @@ def inpaint_blocks(
     >>> inpaint_blocks("map.tif", "whole.tif", df.make_inpainter("harmonic"))  # doctest: +SKIP
     """
     source, target = Path(source), Path(target)
+    if side is not None:
+        check_whole("side", side, least=1)
     check_suffix(target)
     check_target(target, overwrite)
     with ExitStack() as opened:
@@ -123,7 +128,9 @@ def inpaint_blocks(
         if mask is None and array.dtype.kind != "f":
             raise ValueError(f"{source} has no NaN; expected a mask: pass --mask")
         masked, ignored = (
-            None if path is None else _open_marks(mask_for(path, source), layout, source, opened)
+            None
+            if path is None
+            else _open_marks(mask_for(path, source), axes, max_pixels, array, layout, opened)
             for path in (mask, ignore)
         )
         partial_target = target.with_name(target.name + ".partial")
@@ -142,28 +149,35 @@ def inpaint_blocks(
     return count
 
 
-def _open_marks(path: Path, layout: Layout, source: Path, opened: ExitStack) -> Marks:
-    """The pixels that are marked in a file."""
-    alpha = False
+def _open_marks(
+    path: Path,
+    axes: str | None,
+    max_pixels: int | None,
+    source: Any,
+    layout: Layout,
+    opened: ExitStack,
+) -> Marks:
+    """The pixels of an array that are marked in a file, which stays open."""
+    alpha, meta = False, getattr(source, "meta", {})
     try:
-        if split_path(path)[0].suffix.lower() not in ARRAYS + TIFF:
+        array = opened.enter_context(closing(_open_array(path, axes, max_pixels)))
+        if isinstance(array, Tiff) and _orientation(array.meta) != _orientation(meta):
             raise NotInParts
-        array = opened.enter_context(closing(open_array(path)))
         alpha = getattr(array, "alpha", False)
         own, read_index = Layout(array.axes, array.shape, layout.volume), array.read
     except NotInParts:
-        picture = read(path)
-        pages = (picture.pages if picture.channel_axis is None else picture.pages.any(-1)) != 0
-        if picture.alpha is not None:
-            pages = pages & (picture.alpha != 0)
+        marked = shown_marks(read(path, max_pixels))
+        pages = Picture(marked, meta=meta).as_stored(marked)
         own, read_index = Layout("ZYX", pages.shape, layout.volume), pages.__getitem__
     if own.spatial != layout.spatial:
         raise ValueError(
-            f"{path} has shape {own.spatial}; expected {layout.spatial}, as {source} has"
+            f"{path} has shape {own.spatial}; expected {layout.spatial}, as {source.path} has"
         )
     if own.images not in (1, layout.images):
         expected = f"1 or {layout.images}" if layout.images > 1 else "1"
-        raise ValueError(f"{path} has {own.images} images; expected {expected}, as {source} has")
+        raise ValueError(
+            f"{path} has {own.images} images; expected {expected}, as {source.path} has"
+        )
 
     def marks(image: int, box: Box) -> NDArray:
         values = own.as_image(read_index(own.index(image if own.images > 1 else 0, box))) != 0
@@ -174,8 +188,27 @@ def _open_marks(path: Path, layout: Layout, source: Path, opened: ExitStack) -> 
     return marks
 
 
+def _open_array(path: Path, axes: str | None, max_pixels: int | None) -> Any:
+    """Open the array of a mask, with the axes of its image if it has as many."""
+    suffix = split_path(path)[0].suffix.lower()
+    if suffix not in ARRAYS + TIFF:
+        raise NotInParts
+    if axes is not None and suffix in ARRAYS:
+        try:
+            return open_array(path, axes.replace("S", ""), max_pixels)
+        except ValueError:  # of another number of axes; or what is wrong is said below
+            pass
+    return open_array(path, None, max_pixels)
+
+
+def _orientation(meta: dict) -> int:
+    return int(meta.get("orientation", 1))
+
+
 @dataclass(frozen=True)
 class _Job:
+    """An array in a file, its result, and what is to be filled in, by which method."""
+
     source: Path
     array: Any
     result: Any
@@ -207,7 +240,7 @@ class _Job:
         return count
 
     def _rows(self) -> int:
-        """Rows of a strip: about 4 million pixels, but whole chunks."""
+        """Rows of a strip of about 4 million pixels, or whole chunks."""
         rows = max(1, STRIP // math.prod(self.layout.spatial[1:]))
         chunks = [a.chunks for a in (self.array, self.result) if getattr(a, "chunks", None)]
         tall = max([self.layout.spatial_of(each)[0] for each in chunks], default=1)
@@ -229,28 +262,31 @@ class _Job:
             found = found | (missing.any(axis=-1) if missing.ndim > len(box) else missing)
         return found if self.ignore is None else found & ~self.ignore(image, box)
 
+    def states(self, image: int, box: Box, seeds: NDArray, reach: int) -> tuple[NDArray, ...]:
+        """The holes of a crop to be filled in, those of the seeds' groups, and the pixels to ignore."""
+        holes = self.holes(image, box)
+        own = own_pixels(holes, seeds - [start for start, _ in box], reach)
+        ignored = np.zeros(holes.shape, bool) if self.ignore is None else self.ignore(image, box)
+        # The crop may cut others off from their known pixels; linear methods need none of them.
+        others = holes & ~own if self.inpainter.halo is not None else cut_off(holes, ignored) & ~own
+        return holes & ~others, own, ignored | others
+
     def fill(self, image: int, batch: Batch, reach: int) -> None:
         """Fill in groups of holes, and write their pixels."""
         halo = CONTEXT if self.inpainter.halo is None else 1  # beside what `reach` has added
-        spatial = self.layout.spatial
         box = tuple(
             (max(0, start - halo), min(extent, stop + halo))
-            for (start, stop), extent in zip(batch.box, spatial, strict=True)
+            for (start, stop), extent in zip(batch.box, self.layout.spatial, strict=True)
         )
         shape = tuple(stop - start for start, stop in box)
         if math.prod(shape) > LARGE_CROP:
             warnings.warn(
-                f"{self.source} has holes that hang together over {'×'.join(map(str, shape))} pixels, "
+                f"{self.source} has connected holes that span {'×'.join(map(str, shape))} pixels, "
                 "which are filled in as a whole, in memory",
                 stacklevel=2,
             )
-        holes, pixels = self.holes(image, box), self.colours(image, box)
-        own = own_pixels(holes, batch.seeds - [start for start, _ in box], reach)
-        ignored = np.zeros(shape, bool) if self.ignore is None else self.ignore(image, box)
-        if self.inpainter.halo is None:
-            mask = holes
-        else:  # others are cut off by the crop, and of no concern
-            mask, ignored = own, ignored | (holes & ~own)
+        mask, own, ignored = self.states(image, box, batch.seeds, reach)
+        pixels = self.colours(image, box)
         channel_axis = -1 if pixels.ndim > len(shape) else None
         try:
             filled = self.inpainter(
@@ -262,7 +298,9 @@ class _Job:
                 f"{axis} {start}...{stop - 1}"
                 for axis, (start, stop) in zip("zyx"[-len(box) :], box, strict=True)
             )
-            raise ValueError(f"{self.source}, {where}: {error}") from error
+            one = self.layout.images == 1
+            file = self.source if one else f"image {image + 1} of {self.source}"
+            raise ValueError(f"{file}, {where}: {error}") from error
         index = self.layout.index(image, box)
         values = self.layout.as_image(self.result.read(index)).copy()
         new = like(filled[own], pixels, self.data_range)

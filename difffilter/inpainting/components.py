@@ -1,4 +1,4 @@
-"""Holes of an image that is read strip by strip: those that depend on each other, and where they are."""
+"""Groups of holes that depend on each other, found in an image that is read strip by strip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation, find_objects, label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Batch", "Box", "batches", "find_groups", "own_pixels"]
+__all__ = ["Batch", "Box", "batches", "cut_off", "find_groups", "own_pixels"]
 
 # The start and the stop along each axis.
 Box = tuple[tuple[int, int], ...]
@@ -61,7 +61,7 @@ def spread(holes: NDArray, apart: int) -> NDArray:
 def find_groups(
     holes: Callable[[Box], NDArray], shape: tuple[int, ...], reach: int, rows: int
 ) -> Groups:
-    """Find the groups of holes of an image, in memory in proportion to their number.
+    """Find the groups of holes of an image, in memory for a strip and in proportion to their number.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def find_groups(
         Returns the pixels of holes in a box.
     shape : tuple of int
     reach : int
-        How many pixels of the same values around a group leave its filling as it is: 1 if a pixel
-        of a hole is linked to its neighbours alone, 2 if to theirs, too.
+        The distance, in pixels, at which a filling depends on others: 1 if a pixel of a hole is
+        linked to its neighbours alone, 2 if to theirs, too.
     rows : int
         Rows of a strip.
 
@@ -152,3 +152,17 @@ def own_pixels(holes: NDArray, seeds: NDArray, reach: int) -> NDArray:
     own = np.zeros(number + 1, bool)
     own[labels[tuple(seeds.T)]] = True
     return holes & own[labels]
+
+
+def cut_off(holes: NDArray, outside: NDArray) -> NDArray:
+    """The pixels of holes that pixels outside, or the border, separate from every known one.
+
+    Parameters
+    ----------
+    holes, outside : bool ndarray
+        Without a pixel in common; all others are known.
+    """
+    labels, number = label(~outside)
+    reached = np.zeros(number + 1, bool)
+    reached[labels[~(holes | outside)]] = True
+    return holes & ~reached[labels]

@@ -20,8 +20,7 @@ from difffilter.io.arrays import ARRAYS, split_path
 from difffilter.io.files import READABLE, SUFFIXES, check_target, read, replacing, write
 from difffilter.io.picture import Picture
 
-__all__ = ["Filling", "inpaint_file", "mask_for", "numbered"]
-
+__all__ = ["Filling", "inpaint_file", "mask_for", "numbered", "shown_marks"]
 
 # Called as an Inpainter is; returns its result, or several, stacked.
 Filler = Callable[..., NDArray]
@@ -77,8 +76,8 @@ def inpaint_file(
         The files to read and to write, of the kinds that `read` and `write` take.
     inpainter : Inpainter
     mask : path-like, optional
-        An image file of the source's size, as both are shown upright, with one page or as many as the
-        source: pixels that are neither 0 nor transparent are filled in. Or a folder, see `mask_for`.
+        An image file of the source's size, both upright, with one page or as many as the source:
+        pixels that are neither 0 nor transparent are filled in. Or a folder, see `mask_for`.
     colour, tolerance
         As for `mask_of_colour`; ``None``: no colour is filled in.
     dead : bool, default False
@@ -92,8 +91,8 @@ def inpaint_file(
     data_range : float or (float, float), optional
         As for `denoise`, for parameters in units of intensity; ``None``: that of the type.
     samples : int, optional
-        Write so many draws of an inpainter that `draws`, to the names of `numbered`; ``None``: what
-        the call returns, to `target`.
+        Write so many fillings of an inpainter with `Inpainter.draws`, to the names of `numbered`;
+        ``None``: the result of its call, to `target`.
     overwrite : bool, default False
         Whether an existing target may be replaced.
     max_pixels : int, optional
@@ -111,8 +110,13 @@ def inpaint_file(
     ------
     OSError, TypeError, ValueError
         If a file cannot be read or written, a mask has another size, nothing says which pixels to fill
-        in, or a page has no pixel that is known; then no target is written.
+        in, a page has no pixel that is known, or there are `samples` of an inpainter that draws none.
+        Then no target is written, unless it is writing one of several that fails.
     """
+    if samples is not None and not inpainter.draws:
+        raise ValueError(
+            f"samples is {samples}; expected None, as {type(inpainter).__name__} always fills in alike"
+        )
     source, targets = Path(source), numbered(target, samples)
     for path in targets:
         check_target(path, overwrite, SUFFIXES)
@@ -143,7 +147,7 @@ def inpaint_file(
     count = sum(int(hole.sum()) for hole in holes)
     if not count:
         for path in targets:
-            _copy(source, path, picture)
+            _copy(source, path, picture, quality)
         return _shown(images, holes, [images] * len(targets))
     fill = _filler(inpainter, samples, spacing=spacing)
     parts = [
@@ -152,9 +156,7 @@ def inpaint_file(
     ]
     fillings = [list(pictures) for pictures in zip(*parts, strict=True)]
     for path, (first, *others) in zip(targets, fillings, strict=True):
-        if quality is not None:
-            first = replace(first, meta=first.meta | {"quality": quality})
-        write(path, replace(first, others=others))
+        write(path, _with_quality(replace(first, others=others), quality))
     return _shown(images, holes, fillings)
 
 
@@ -207,12 +209,7 @@ def _marked(
     path: str | os.PathLike, picture: Picture, source: Path, max_pixels: int | None
 ) -> NDArray:
     """The pixels (N, H, W) of a picture that are marked in a file."""
-    marks = read(path, max_pixels)
-    pages = marks.upright() != 0
-    if pages.ndim == 4:
-        pages = pages.any(axis=-1)
-    if marks.alpha is not None:
-        pages = pages & (marks.with_pages(marks.alpha).upright() != 0)
+    pages = shown_marks(read(path, max_pixels))
     (height, width), shape = pages.shape[1:], picture.upright().shape
     if (height, width) != shape[1:3]:
         raise ValueError(
@@ -224,6 +221,14 @@ def _marked(
     return np.broadcast_to(picture.as_stored(pages), picture.pages.shape[:3])
 
 
+def shown_marks(mask: Picture) -> NDArray:
+    """The pixels (N, H, W) of a mask, as it is shown upright, that are neither 0 nor transparent."""
+    pages = mask.upright() != 0
+    if pages.ndim == 4:
+        pages = pages.any(axis=-1)
+    return pages if mask.alpha is None else pages & (mask.with_pages(mask.alpha).upright() != 0)
+
+
 def _not_a_number(image: Picture) -> NDArray:
     """The pixels (N, H, W) that are NaN in a channel or more."""
     if image.pages.dtype.kind != "f":
@@ -232,10 +237,16 @@ def _not_a_number(image: Picture) -> NDArray:
     return found if image.channel_axis is None else found.any(axis=-1)
 
 
-def _copy(source: Path, target: Path, picture: Picture) -> None:
+def _with_quality(picture: Picture, quality: int | None) -> Picture:
+    return (
+        picture if quality is None else replace(picture, meta=picture.meta | {"quality": quality})
+    )
+
+
+def _copy(source: Path, target: Path, picture: Picture, quality: int | None) -> None:
     """Write a picture as it was read: byte for byte, if the target is of the same kind."""
     if source.suffix.lower() != target.suffix.lower():
-        write(target, picture)
+        write(target, _with_quality(picture, quality))
         return
     with replacing(target) as temporary:
         shutil.copyfile(source, temporary)

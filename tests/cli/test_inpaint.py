@@ -13,6 +13,7 @@ from PIL import Image
 
 from difffilter.cli import main
 from difffilter.image import like
+from difffilter.inpainting.files import inpaint_file
 from difffilter.inpainting.harmonic import Harmonic
 
 HARMONIC = ("-m", "harmonic")
@@ -48,6 +49,24 @@ def folder(tmp_path, photo, colour_photo, holes):
     floats[holes] = np.nan
     tifffile.imwrite(tmp_path / "nan.tif", floats)
     return tmp_path
+
+
+def test_quality_counts_without_holes_too(folder):
+    tables = []
+    for quality in (20, 90):
+        invoke_ok("inpaint", "grey.png", "--mask", "none.png", "-o", f"{quality}.jpg", "--quality",
+                  quality, cwd=folder)  # fmt: skip
+        with Image.open(folder / f"{quality}.jpg") as image:
+            tables.append(image.quantization[0][0])
+    assert tables == [40, 3]  # of libjpeg's 16 at quality 50
+
+
+def test_samples_are_of_an_inpainter_that_draws(folder):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        inpaint_file(
+            folder / "grey.png", folder / "out.png", Harmonic(), mask=folder / "mask.png", samples=2
+        )
+    assert str(raised.value) == "samples is 2; expected None, as Harmonic always fills in alike"
 
 
 @pytest.mark.parametrize("name", ["grey.png", "deep.tif"])

@@ -15,7 +15,7 @@ from difffilter.image import like
 from difffilter.inpainting import blocks
 from difffilter.inpainting.biharmonic import Biharmonic
 from difffilter.inpainting.blocks import inpaint_blocks
-from difffilter.inpainting.components import batches, find_groups, own_pixels
+from difffilter.inpainting.components import batches, cut_off, find_groups, own_pixels
 from difffilter.inpainting.harmonic import Harmonic
 from difffilter.inpainting.inpainter import Inpainter
 
@@ -73,6 +73,22 @@ def test_each_pixel_belongs_to_one_batch_that_is_hardly_larger_than_it_must_be(s
         for axis, (start, stop) in enumerate(batch.box):
             assert stop - start <= max(2 * side - 1, widest[axis])
     np.testing.assert_array_equal(seen, mask)
+
+
+@pytest.mark.parametrize("shape", [(30, 31), (9, 12, 11)])
+def test_pixels_are_cut_off_that_no_known_one_reaches(shape):
+    rng = np.random.default_rng(0)
+    outside = rng.random(shape) < 0.35
+    holes = ~outside & (rng.random(shape) < 0.95)
+    reached = ~(holes | outside)
+    while True:  # step by step from the known pixels
+        further = binary_dilation(reached) & ~outside
+        if (further == reached).all():
+            break
+        reached = further
+    found = cut_off(holes, outside)
+    assert 0 < found.sum() < holes.sum()
+    np.testing.assert_array_equal(found, holes & ~reached)
 
 
 def test_no_hole_is_no_batch():
@@ -241,6 +257,64 @@ def test_the_data_range(write):
     np.testing.assert_array_equal(read("out.tif")[~mask], image[~mask])
 
 
+@pytest.mark.parametrize("method", ["edge_enhancing", "coherence_transport"])
+def test_a_hole_may_be_cut_off_from_its_known_pixels_in_the_crop_of_another(
+    write, monkeypatch, method
+):
+    monkeypatch.setattr(blocks, "CONTEXT", 4)
+    image = np.random.default_rng(0).random((20, 30)).astype(np.float32)
+    mask, ignore = np.zeros((2, *image.shape), np.uint8)
+    mask[10, 4] = 1  # whose crop ends at column 8
+    mask[5:15, 7:25] = 1  # known pixels of this one begin at column 20
+    ignore[4:16, 6] = ignore[4, 6:20] = ignore[15, 6:20] = 1
+    source, marks, beyond = (
+        write(name, array)
+        for name, array in (("in.tif", image), ("mask.tif", mask), ("ignore.tif", ignore))
+    )
+    options = {"mask": marks, "ignore": beyond, "side": 4}
+    assert inpaint_blocks(source, "out.tif", df.make_inpainter(method), **options) == 181
+    found = read("out.tif")
+    np.testing.assert_array_equal(found[mask == 0], image[mask == 0])
+    whole = df.inpaint(image, mask > 0, method, ignore=ignore > 0)
+    assert abs(found - whole)[mask > 0].max() < 0.1
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_masks_mark_images_as_they_are_shown(write, orientation, suffix):
+    image, mask = np.random.default_rng(1).random((20, 30)), holes_of((20, 30))
+    source = write("in.tif", image, extratags=[(274, "H", 1, orientation, True)])
+    turns = {1: 0, 3: 2, 6: 3}[orientation]  # a quarter each, to the left
+    marks = write(f"mask.{suffix}", np.rot90(mask, turns).astype(np.uint8))
+    inpaint_blocks(source, "out.tif", LINEAR["harmonic"], mask=marks)
+    np.testing.assert_allclose(read("out.tif"), solved(image, mask), atol=2e-6)
+
+
+def test_masks_have_the_axes_of_their_image(write):
+    pytest.importorskip("h5py")
+    image, mask = np.random.default_rng(1).random((9, 10, 8)), holes_of((9, 10, 8))
+    marks = write("mask.h5", mask.astype(np.uint8))
+    source = write("in.h5", image)
+    inpaint_blocks(
+        source, "out.zarr", LINEAR["harmonic"], mask=marks, axes="YXZ", spacing=(3, 1, 1)
+    )
+    expected = LINEAR["harmonic"](image, mask, spacing=(1, 1, 3))
+    np.testing.assert_allclose(read("out.zarr"), expected, atol=2e-6)
+
+
+def test_the_limit_of_pixels_is_that_of_masks_too(write, monkeypatch):
+    monkeypatch.setattr("difffilter.io.arrays.MOST", 599)
+    image, mask = np.random.default_rng(1).random((20, 30)), holes_of((20, 30))
+    source, marks = write("in.tif", image), write("mask.tif", mask.astype(np.uint8))
+    colours = write("colours.tif", np.ones((20, 30, 3), np.uint8), photometric="rgb")
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        inpaint_blocks(source, "out.tif", Harmonic(), mask=colours, max_pixels=600)
+    assert str(raised.value) == (
+        "colours.tif is refused: it has 1800 pixels; pass --max-pixels 1800 if that is right"
+    )
+    assert inpaint_blocks(source, "out.tif", Harmonic(), mask=marks, max_pixels=600) == mask.sum()
+
+
 def test_other_methods_differ_little(write, photo):
     mask = holes_of(photo.shape, share=0.02)
     source, marks = write("in.tif", photo), write("mask.png", mask)
@@ -287,7 +361,7 @@ def test_a_hole_that_needs_much_memory_is_announced(write, monkeypatch):
     mask[3:13, 5:12] = True
     source, marks = write("in.tif", np.ones(mask.shape)), write("mask.png", mask)
     message = (
-        r"^in\.tif has holes that hang together over 12×9 pixels, which are filled in as a whole, "
+        r"^in\.tif has connected holes that span 12×9 pixels, which are filled in as a whole, "
         r"in memory$"
     )
     with pytest.warns(UserWarning, match=message):
@@ -332,6 +406,8 @@ def test_errors(write):
     write("mask.png", np.ones((20, 30), bool))
     write("small.png", np.ones((20, 20), bool))
     write("two.tif", np.ones((2, 20, 30), np.uint8), photometric="minisblack")
+    later = np.arange(2, dtype=np.uint8)[:, None, None].repeat(20, 1).repeat(30, 2)
+    write("later.tif", later, photometric="minisblack")
     error = partial(refused, write)
     assert error() == "in.tif has no NaN; expected a mask: pass --mask"
     assert error(mask="small.png") == (
@@ -342,7 +418,15 @@ def test_errors(write):
         "in.tif, y 0...19, x 0...29: mask is True for all 600 pixels that are not ignored; "
         "expected some that are known"
     )
-    assert error(source="nan.tif").startswith("nan.tif, y 0...19, x 0...29: mask is True for all")
+    assert error(source="nan.tif") == (
+        "nan.tif, y 0...19, x 0...29: mask is True for all 600 pixels that are not ignored; "
+        "expected some that are known"
+    )
+    assert error(source="two.tif", mask="later.tif", volume=False) == (
+        "image 2 of two.tif, y 0...19, x 0...29: mask is True for all 600 pixels that are not ignored; "
+        "expected some that are known"
+    )
+    assert error(mask="mask.png", side=0) == "side is 0; expected a whole number ≥ 1"
     assert error(target="out.png", mask="mask.png") == (
         "out.png has suffix '.png'; expected one of .tif, .tiff, .zarr, .h5, .hdf5, .hdf to write "
         "it in parts"

@@ -1,4 +1,4 @@
-"""Fillings of images beside the images and their holes, as one self-contained HTML page."""
+"""Images, their holes and their fillings beside each other, as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def page(examples, failures=()):
     Parameters
     ----------
     examples : list of dict
-        What `example` returned for each image.
-    failures : iterable of (str, str)
+        As returned by `example`, one for each image.
+    failures : iterable of (path-like, str), optional
         The images that failed, and the reasons.
 
     Returns
@@ -56,8 +56,10 @@ def example(name, case, filling):
 
     Parameters
     ----------
-    name, case : str
-        The image, and a description.
+    name : path-like
+        The image.
+    case : str
+        A description.
     filling : difffilter.inpainting.files.Filling
 
     Returns
@@ -100,7 +102,7 @@ def _drawable(image):
 
 
 def _range(known):
-    """The values to show as black and white: the type's for 8 bits, else of the known pixels.
+    """The values to show as black and white: those of the type for 8 bits, otherwise of known pixels.
 
     Floats within [0, 1] are shown as they are.
     """
@@ -109,12 +111,12 @@ def _range(known):
     low, high = (known.min(), known.max()) if known.size else (0, 1)
     if known.dtype.kind in "fb" and low >= 0 and high <= 1:
         return 0, 1
-    return float(low), float(max(high, low + 1e-300))
+    return float(low), float(high)
 
 
 def _bytes(image, low, high):
     """An image in 8 bits, black where it is not a number."""
-    unit = (np.nan_to_num(np.asarray(image, np.float64), nan=low) - low) / (high - low)
+    unit = (np.nan_to_num(np.asarray(image, np.float64), nan=low) - low) / ((high - low) or 1)
     return like(unit, np.uint8(0))
 
 
