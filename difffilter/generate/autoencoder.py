@@ -220,7 +220,9 @@ class Autoencoder(nn.Module):
             per latent.
         """
         mean, log_variance = self.moments(x)
-        if self.training:
+        if (
+            self.training and mean.requires_grad
+        ):  # else the latents stay as they are, and so does it
             self.scale.lerp_(1 / mean.detach().float().std(), FOLLOWED)
         drawn = mean + (0.5 * log_variance).exp() * noise
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance)

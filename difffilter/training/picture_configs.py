@@ -94,6 +94,8 @@ class AutoencoderTraining(PictureTraining):
     relative : float, default 0.003
         Weight of the square error over the variance around a pixel, beside the same; 0: faint textures
         count little beside edges.
+    frozen : bool, default False
+        Train the decoder alone: latents, and networks trained on them, stay as they are.
 
     Other parameters are those of `PictureTraining`.
 
@@ -108,9 +110,12 @@ class AutoencoderTraining(PictureTraining):
     net: AutoencoderConfig = field(default_factory=AutoencoderConfig)
     divergence: float = 1e-5
     relative: float = 0.003
+    frozen: bool = False
 
     def network(self) -> Autoencoder:
-        return Autoencoder(self.net)
+        net = Autoencoder(self.net)
+        net.encoder.requires_grad_(not self.frozen)
+        return net
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> AutoencoderTraining:

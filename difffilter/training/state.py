@@ -60,8 +60,9 @@ class TrainingState:
         self.net: nn.Module = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.ema = AveragedModel(self.net, multi_avg_fn=warmed_up(config.ema))
         self.ema.eval().requires_grad_(False)
-        matrices = [weight for weight in self.net.parameters() if weight.ndim > 1]
-        others = [weight for weight in self.net.parameters() if weight.ndim <= 1]
+        learned = [weight for weight in self.net.parameters() if weight.requires_grad]
+        matrices = [weight for weight in learned if weight.ndim > 1]
+        others = [weight for weight in learned if weight.ndim <= 1]
         self.optimizers = (
             Muon(matrices, config.learning_rate),
             torch.optim.AdamW(others, weight_decay=config.adam_decay, fused=True),

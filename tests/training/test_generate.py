@@ -184,6 +184,20 @@ def test_without_settings_the_first_preset_is_trained(folders, tmp_path, monkeyp
         fit_generate(folders["clip"], tmp_path, steps=7, device="cpu")
 
 
+def test_a_frozen_encoder_keeps_all_latents(folders, configs, finished, tmp_path):
+    before = finished("autoencoder") / "weights.safetensors"
+    config = replace(configs["autoencoder"], frozen=True)
+    fit_generate(folders["autoencoder"], tmp_path, config, init=before, device="cpu")
+    old, new = read(before)[1], read(tmp_path / "weights.safetensors")[1]
+    for name, values in old.items():
+        kept = not name.startswith("decoder")
+        assert np.array_equal(values, new[name]) == kept, name
+    fit_generate(
+        folders["autoencoder"], tmp_path, resume=True, steps=config.steps + 1, device="cpu"
+    )
+    assert np.array_equal(read(tmp_path / "weights.safetensors")[1]["scale"], old["scale"])
+
+
 def test_a_run_of_another_method_or_kind_is_not_resumed(folders, finished, tmp_path):
     other = TrainingConfig(unet=UNetConfig(widths=(8, 8), attention=(1,)), crop=8)
     TrainingState(other, CPU).save(tmp_path / "checkpoint.safetensors")
