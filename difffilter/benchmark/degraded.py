@@ -1,4 +1,4 @@
-"""An image to be restored, and what is known of it."""
+"""Images to be restored, with the information that methods may use."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ __all__ = ["Degraded"]
 
 
 class Degraded(NamedTuple):
-    """An image to be restored, and what is known of it.
+    """An image to be restored, with its noise, its holes, and the clean image for scores.
 
     Attributes
     ----------
     image : ndarray
         ``(H, W)`` or ``(H, W, 3)``, in [0, 1] but for noise; 0 in holes.
     clean : ndarray
-        What it should become, which only an oracle may look at.
+        The clean image, which only an oracle may look at.
     channel_axis : int or None
         The axis of the channels.
     sigma : float or None
-        The strength of the noise; ``None``: unknown, or not to be told.
+        The strength of the noise; ``None``: unknown, or withheld from methods.
     mask : bool ndarray (H, W) or None
-        True in holes, whose pixels alone are scored; ``None``: there are none, and all are.
+        True in holes: only their pixels are scored. ``None``: there are none, and all pixels are scored.
     """
 
     image: Any
@@ -31,7 +31,7 @@ class Degraded(NamedTuple):
     mask: Any = None
 
     def corner(self, side):
-        """A square at its upper left corner, with a hole and a known pixel if it has holes at all."""
+        """The upper left corner, a square; of an image with holes, with a hole and a known pixel."""
         square = slice(side), slice(side)
         image, mask = self.image[square], self.mask
         if mask is not None:

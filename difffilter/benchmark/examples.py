@@ -14,7 +14,7 @@ from difffilter.io.picture import Picture
 __all__ = ["file_names", "folder_names", "keep"]
 
 
-# Shown in holes: red, green and blue.
+# The colour of holes.
 MAGENTA = (1, 0, 1)
 
 

@@ -1,4 +1,4 @@
-"""Studies of filling in holes, as far as they differ from those of denoising."""
+"""Parts of a study that differ when it fills in holes rather than removing noise."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ CHOSEN = "Parameters come from the known pixels or from training images, never f
 
 
 def given(sigmas):
-    """A sentence about what methods are given, for a study's σ."""
+    """The sentence of the protocol that says what methods are given, for a study's σ."""
     text = "Methods are given the mask and the image, which is 0 in holes"
     if any(sigmas):
-        return f"{text}; known pixels have white Gaussian noise, of which methods are told nothing."
+        return f"{text}; known pixels have white Gaussian noise, whose σ methods are not given."
     return f"{text}; known pixels have no noise, and a method that changes one has failed."
 
 
 def holed(clean, case, channel_axis=None):
-    """The image with holes of a case, always the same.
+    """Make the image with holes of a case, the same each time.
 
-    Its holes come from a generator keyed by the image's content, the kind of holes and the seed; the
-    noise of its known pixels is that of the same case with Gaussian noise.
+    Its holes come from a generator keyed by the image's content, the kind of holes and the seed; its known
+    pixels have the Gaussian noise of a study of denoising.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def holed(clean, case, channel_axis=None):
 
 @dataclass(frozen=True)
 class Mean:
-    """The mean of the known pixels of each channel in all holes: the least that a method can do."""
+    """Fill in holes with the mean of the known pixels of each channel, as a baseline."""
 
     def __call__(self, image, mask, *, channel_axis=None):
         image = np.array(image)
@@ -73,14 +73,18 @@ class Mean:
 
 
 def filler(text):
-    """The function that a study of filling calls: ``method(degraded)``.
+    """Make the function that a study of filling calls: ``method(degraded)``.
 
     Parameters
     ----------
     text : str
-        ``"identity"``, what `make_inpainter` takes, or your own class or function,
+        ``"identity"`` for `Mean`, a text for `make_inpainter`, or your own class or function,
         ``"my_module:my_filling(strength=2)"``, which is called as
         ``my_filling(image, mask, channel_axis=channel_axis)``.
+
+    Returns
+    -------
+    callable
 
     Raises
     ------
@@ -111,7 +115,7 @@ def filler(text):
 
 
 def _own(name, parameters):
-    """A class, made with its parameters, or a function, which is called with them."""
+    """An instance of a class with its parameters, or a function with them bound."""
     home, _, attribute = name.partition(":")
     module = imported(name, home)
     found = getattr(module, attribute, None)

@@ -16,7 +16,7 @@ __all__ = ["IN_HOLES", "MEASURES", "measure", "warm_up"]
 # The metrics, and the costs of the call itself.
 MEASURES = (*METRICS, "seconds", "peak_memory")
 
-# Those that are defined for the pixels of holes alone.
+# Of these, the ones that are defined over the pixels of holes.
 IN_HOLES = ("psnr", "ssim", "seconds", "peak_memory")
 
 # Side of the corner of the image on which a method is warmed up.

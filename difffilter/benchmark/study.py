@@ -69,16 +69,16 @@ class Study:
         ``"skimage:camera"`` for one of them.
     denoisers : dict of str to str
         Label to catalog string, ``"module:Class(...)"`` or ``"oracle(...)"``. ``identity``, the
-        noisy image itself, is always included. With holes, what
-        `difffilter.benchmark.filling.filler` takes, and ``identity`` is the mean of known pixels.
+        noisy image itself, is always included. With holes, texts for
+        `difffilter.benchmark.filling.filler`, where ``identity`` is the mean of known pixels.
     sigmas : tuple of float
         Needed for `images` without holes; with holes, 0 by default.
     noises : tuple of str
         Kinds of noise, as for `difffilter.add_noise`, such as ``"camera(quality=90)"``.
     holes : tuple of str
         Kinds of holes, as for `difffilter.inpainting.make_holes`, such as ``"text(share=0.2)"``: the
-        study is one of filling them in. Then there are neither noises nor pairs, nor is σ told to
-        methods, and metrics are those of the pixels of holes: PSNR and SSIM.
+        study is one of filling them in. Then there are neither `noises` nor `pairs`, methods are not
+        given σ, and PSNR and SSIM, over the pixels of holes, are the metrics of quality.
     seeds, metrics : tuple
     pairs : tuple of dict
         Patterns of real ``noisy`` images and their ``clean`` partners, as for
@@ -388,7 +388,7 @@ def _labelled(denoisers):
         if not isinstance(text, str):
             raise ValueError(f"denoiser {label!r} is {text!r}; expected text")
         if label == "identity" and text != "identity":
-            raise ValueError("the label 'identity' is that of the noisy image; expected another")
+            raise ValueError("the label 'identity' is that of the baseline; expected another")
     return {"identity": "identity"} | labelled
 
 

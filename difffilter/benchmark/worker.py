@@ -61,7 +61,7 @@ class Worker:
         return [Row(*case, label, name, value) for name, value in values.items()]
 
     def _degraded(self, case, label):
-        """The image of a case, and what the method is told."""
+        """The image of a case, with σ if the method is given it."""
         study = self.study
         clean, channel_axis = self.clean(case.image)
         if study.holes:

@@ -1,4 +1,4 @@
-"""Coherence transport: from the border of a hole inwards, intensities go on along the lines that arrive."""
+"""Coherence transport: intensities move from the border of a hole inwards, along lines and edges."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["CoherenceTransport", "Window"]
 # Offsets (n, 2) from the middle of a window, and weights (n,).
 Window = tuple[NDArray, NDArray]
 
-# Windows of Gaussians end at so many standard deviations.
+# Radius of the windows of Gaussians, in standard deviations.
 TRUNCATED = 2.5
 
-# Pixels belong to one front if the times of its arrival differ by no more than rounding.
+# Pixels whose arrival times differ by no more than this, by rounding, belong to one front.
 ROUNDING = 1e-9
 
-# Pixels, at least, between two calls of a callback.
+# Pixels between two calls of a callback, at least.
 PIECE = 4096
 
 
@@ -38,7 +38,7 @@ class CoherenceTransport(Inpainter):
 
         w(x, y) = 1/|x − y| · exp(−(μ/ε)²/2 · ⟨n, x − y⟩²),      μ = s (μ₁ − μ₂) / (μ₁ + μ₂ + κ²),
 
-    where n is the direction across the line that comes in, the first eigenvector of the structure tensor of
+    where n is the direction across the line that arrives, the first eigenvector of the structure tensor of
     the known pixels, and μ₁ ≥ μ₂ are its eigenvalues. Where they differ much, the mean is along the line.
 
     Parameters
@@ -48,13 +48,13 @@ class CoherenceTransport(Inpainter):
     kappa : float, default 0.01
         Contrast parameter κ, in units of intensity per pixel: steeper slopes count as lines and edges.
     sharpness : float, default 18
-        s ≥ 0: means reach ε/s to either side of a line. The larger, the sharper the lines, and the
-        shorter the gaps they cross; 0: means in all directions.
+        s ≥ 0: means reach about ε/s to either side of a line. The larger, the sharper the lines; 0: means
+        in all directions.
     presmooth : float, default 1.4
         Standard deviation in pixels of the Gaussian by which pixels count in the slope at another.
     integration : float, default 4
         Standard deviation ρ of the Gaussian by which slopes count in the structure tensor, in pixels. The
-        larger, the wider the gaps through which lines keep their direction, and the coarser the curves.
+        larger, the wider the gaps through which lines keep their direction.
 
     Notes
     -----
@@ -62,10 +62,9 @@ class CoherenceTransport(Inpainter):
     within the range of the pixels around them. Where pixels are not square, the larger side is the unit of
     length.
 
-    Two things differ from [1]_. There μ depends on μ₁ − μ₂ alone, and is as large in a texture as on a line;
-    and slopes are differences of the smoothed image, whereas these are those of planes fitted to the known
-    pixels. Distances are the times at which a front of speed 1 arrives, by fast marching [2]_; it goes around
-    pixels that are ignored.
+    Two things differ from [1]_: there, μ depends on μ₁ − μ₂ alone, and slopes are differences of the smoothed
+    image, not those of planes fitted to the known pixels. Distances are the times at which a front of speed 1
+    arrives, by fast marching [2]_; it goes around pixels that are ignored.
 
     References
     ----------
@@ -144,7 +143,7 @@ def _offsets(radius: float, spacing: tuple[float, float]) -> tuple[NDArray, NDAr
 
 
 def _in_fronts(times: NDArray, hole: NDArray) -> tuple[NDArray, NDArray]:
-    """The pixels of holes (n, 2) in the order of times (H, W), and where their fronts begin, and n."""
+    """The pixels of holes (n, 2) by arrival time, and where each front begins among them, and n."""
     pixels, times = np.argwhere(hole), times[hole]
     order = np.argsort(times, kind="stable")
     first = np.diff(times[order], prepend=-1) > ROUNDING

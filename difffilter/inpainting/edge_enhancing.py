@@ -45,7 +45,7 @@ class EdgeEnhancing(Inpainter):
         the sharper the edges.
     presmooth : float, default 1.4
         Standard deviation σ of the Gaussian that precedes the gradient, in pixels; 0: none.
-        The larger, the wider the gaps of lines that are closed, and the rounder the corners.
+        The larger, the wider the gaps of lines that are closed.
     cycles : int, default 6
         Cycles of 20 steps at each level of the pyramid, at most; each computes the diffusion tensor anew.
     tolerance : float, default 1e-4
@@ -59,9 +59,9 @@ class EdgeEnhancing(Inpainter):
     pixels; the result, which comes close to it, is clipped to that range. Cycles of the fast semi-iterative
     scheme [5]_ lead there. Where pixels are not square, the smaller side is the unit of length.
 
-    Edges go on through wide holes, thin lines only through short ones: by default the gaps of a line of 4
-    pixels close up to a length of 6, and longer ones become two ends, which
-    `difffilter.inpainting.coherence_transport` joins.
+    Edges go on through wide holes, thin lines only through short ones: by default, a line of 4 pixels
+    usually closes across a gap of 5; longer gaps leave two ends, which
+    `difffilter.inpainting.coherence_transport` may join.
 
     References
     ----------
@@ -127,7 +127,7 @@ class EdgeEnhancing(Inpainter):
         alphas = alphas.astype(u.dtype)
         smallest = min(level.spacing)
         inverse = tuple(smallest / h for h in level.spacing)
-        # A channel after the other, each contiguous.
+        # One channel after the other, each contiguous.
         u = np.ascontiguousarray(np.moveaxis(u, -1, 0))
         channels = u.reshape(len(u), -1)
         for count in range(self.cycles if len(nodes) else 0):

@@ -21,8 +21,8 @@ KNOWN, HOLE, OUTSIDE = range(3)
 # No row or plane.
 NONE = -1
 
-# A link between coarse nodes is the sum of the links between their pixels, in proportion to the length of
-# their border, over the distance of their centres, which is twice that of pixels.
+# A link between coarse nodes is half the sum of the links between their pixels: their centres are twice as
+# far apart.
 SHORTER = 0.5
 
 
@@ -78,7 +78,7 @@ def link(state, strengths):
 
 @kernel
 def sources(image, state, nodes, count, strengths):
-    """For each node the sum of the known pixels (D, H, W) beside it, by their links.
+    """For each node the sum of the known pixels beside it in an image (D, H, W), weighted by their links.
 
     Nodes are the pixels that are HOLE in `nodes`, `count` of them.
     """
@@ -153,8 +153,8 @@ def reached(neighbours, known):
 @kernel
 def coarsen(neighbours, weights, diagonal, positions, shape):
     """The next level: which node of it each node belongs to (n,), and its own arrays."""
-    # The last node of each column of coarse cells, or in a volume of each line, and its row or plane:
-    # nodes come row by row, or plane by plane.
+    # The last node in each column of coarse cells and its row; in a volume, that of each line along z and
+    # its plane. Nodes come row by row and plane by plane, so that one is enough.
     flat = neighbours.shape[1] == 4
     extents = 1 if flat else (shape[1] + 1) >> 1, (shape[2] + 1) >> 1
     latest, where = np.empty(extents, np.int32), np.full(extents, NONE, np.int32)

@@ -19,8 +19,8 @@ __all__ = ["Harmonic", "Holes"]
 class Harmonic(Inpainter):
     """Fill in by Laplace's equation: heat diffusion from the known pixels until nothing changes.
 
-    Smooth inside of holes, within the range of the pixels around them; edges that end at a hole are not
-    continued, and single pixels in wide holes become spikes.
+    The filling is smooth and within the range of the pixels around it; edges that end at a hole are not
+    continued, and single known pixels in wide holes become spikes.
 
     Parameters
     ----------

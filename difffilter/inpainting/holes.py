@@ -31,15 +31,15 @@ LETTERS = {
     "Z": "00-20 20-04 04-24",
 }
 
-# Of letters, in multiples of their height: width, distance from one to the next, distance of lines, and
-# width of strokes.
+# In multiples of the height of a letter: its width, the distances of letters and of lines, and the width of
+# strokes.
 GLYPH, ADVANCE, LEADING, STROKE = 0.5, 0.75, 1.5, 0.125
 
-# Standard deviation of the change of a scratch's direction, in radians per step of STEP pixels; and its
+# Of scratches: standard deviation of the change of direction, in radians a step; length of a step in pixels;
 # length in diagonals of the image.
 BEND, STEP, LENGTH = 0.015, 0.5, 1.5
 
-# How often a place for a block is drawn.
+# Places that are drawn for a block, at most.
 TRIES = 1000
 
 
@@ -83,7 +83,7 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Scratches:
-    """Long curves, some `width` pixels wide, over a share of the pixels."""
+    """Long curves, about `width` pixels wide, over a share of the pixels."""
 
     share: float = 0.05
     width: float = 3.0
@@ -201,7 +201,7 @@ def make_holes(
     Returns
     -------
     bool ndarray (H, W)
-        True in holes. Shares are exact but for rounding; at least one pixel is True, and one False.
+        True in holes. Shares are exact up to rounding; at least one pixel is True, and one False.
 
     Raises
     ------
@@ -271,9 +271,9 @@ def _number(share: float, size: int) -> int:
 def _covered(
     share: float, shape: tuple[int, int], pieces: Iterable[NDArray]
 ) -> tuple[NDArray, int]:
-    """A mask of pieces, which are pixels by number, and the pixels that it lacks to its share.
+    """A mask of pieces that covers a share of the pixels, and how many it lacks where they do not suffice.
 
-    The pixels of the last piece are taken in their order.
+    Pieces are numbers of pixels; of the last one, only the first are taken.
     """
     mask = np.zeros(shape, bool)
     missing = _number(share, mask.size)
@@ -288,14 +288,14 @@ def _covered(
 
 
 def _within(pixels: NDArray, shape: tuple[int, int]) -> NDArray:
-    """The numbers of those pixels (n, 2) that lie in the image."""
+    """The numbers, row by row, of the pixels (n, 2) that lie in the image."""
     y, x = pixels.T
     inside = (y >= 0) & (y < shape[0]) & (x >= 0) & (x < shape[1])
     return y[inside] * shape[1] + x[inside]
 
 
 def _glyph(strokes: str, size: int) -> NDArray:
-    """The pixels (n, 2) of a letter, from the upper left corner of its box."""
+    """The pixels (n, 2) of a letter, relative to the upper left corner of its box."""
     margin = round(STROKE * size)
     rows = np.arange(-margin, size + margin)
     columns = np.arange(-margin, round(GLYPH * size) + margin)
@@ -310,6 +310,7 @@ def _glyph(strokes: str, size: int) -> NDArray:
 
 
 def _ends(strokes: str, size: int) -> Iterator[tuple[float, float, float, float]]:
+    """The ends (x, y, x, y) of each stroke of a letter, in pixels."""
     for stroke in strokes.split():
         ax, ay, bx, by = (int(digit) for digit in stroke.replace("-", ""))
         wide, high = GLYPH * size / 2, size / 4

@@ -21,7 +21,7 @@ Callback = Callable[[int, int], Any]
 
 
 def shares(callback: Callback | None, count: int) -> Iterator[Callback | None]:
-    """Callbacks of `count` parts of a task, one after the other, each with the same steps.
+    """Callbacks for the parts of a task, one after the other, which have the same number of steps.
 
     Examples
     --------
@@ -48,12 +48,13 @@ class Inpainter:
     Attributes
     ----------
     draws : bool
-        Whether the class has a parameter ``samples`` and a method ``fillings``, which draws so many.
+        Whether the class has a parameter ``samples`` and a method ``fillings``, which draws as many.
     halo : int or None
-        Pixels around the holes from which their fillings follow; ``None``: the whole image.
+        Width of the border around holes that determines their filling, in pixels; ``None``: the whole
+        image does.
     """
 
-    draws = False
+    draws: ClassVar[bool] = False
     halo: ClassVar[int | None] = None
 
     @shared
@@ -155,7 +156,7 @@ def prepare(
     else:
         values = as_float(array, channel_axis)
         values = np.where(usable, values, values.dtype.type(0))
-    # Holes will be written into, so that a copy is needed only where something else has become 0.
+    # Holes are overwritten later; a second copy is needed only if ignored pixels have become 0.
     result = values
     if ignore is not None:
         result = array.astype(values.dtype) if real else as_float(array, channel_axis)

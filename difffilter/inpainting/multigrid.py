@@ -21,16 +21,16 @@ from difffilter.pde.kernels.common import inlined, kernel, parallel
 
 __all__ = ["Level", "apply", "conjugate_gradients", "cycle", "levels", "solve"]
 
-# A level of so few nodes is the last; it is smoothed so often.
+# A level with at most FEW nodes is the last, and is smoothed by SWEEPS pairs of sweeps.
 FEW, SWEEPS = 64, 16
 
-# Iterations of conjugate gradients at most.
+# Iterations of conjugate gradients, at most.
 MOST = 500
 
 # Steps that progress is reported in: the number of iterations is not known in advance.
 STEPS = 100
 
-# Nodes of a chunk at least. Chunks are the same for any number of threads, and so are results.
+# Nodes of a chunk, at least. Chunks are the same for any number of threads, and so are results.
 CHUNK = 8192
 
 
@@ -58,7 +58,7 @@ class Level:
 
 
 def levels(neighbours: NDArray, diagonal: NDArray, positions: NDArray, strengths, shape):
-    """The hierarchy of levels, from what `graph.link` returns."""
+    """The hierarchy of levels, from the arrays of `graph.link`."""
     # (Strides of 0 spare level 0 the memory for weights that are all alike.)
     weights = np.broadcast_to(np.repeat(strengths, 2).astype(np.float32), neighbours.shape)
     axis, hierarchy = 3 - len(strengths), []
@@ -220,8 +220,8 @@ def conjugate_gradients(
     tolerance : float
         Relative error, in the norm of the residual by the preconditioner.
     callback : callable, optional
-        Called after each iteration with the steps done, of 100: how far the logarithm of the
-        residual has fallen on its way to the tolerance. It never goes back, and ends at 100.
+        Called after each iteration with the steps done, of 100: the fall of the residual's logarithm
+        as a share of that to the tolerance. They never decrease, and end at 100.
 
     Returns
     -------
@@ -243,13 +243,13 @@ def conjugate_gradients(
         if callback is not None:
             done = max(done, fallen(rho, first, tolerance))
             callback(done, STEPS)
-    if callback is not None and done < STEPS:  # nothing to do, or too much
+    if callback is not None and done < STEPS:  # there was nothing to do, or it was not done in time
         callback(STEPS, STEPS)
     return u
 
 
 def fallen(rho: float, first: float, tolerance: float) -> int:
-    """Steps that the square of a residual has fallen from the first one towards the tolerance."""
+    """Progress, in steps, of a squared residual ρ from the first one to the tolerance."""
     if rho <= tolerance**2 * first:
         return STEPS
     share = math.log(rho / first) / (2 * math.log(tolerance))

@@ -34,7 +34,7 @@ SELLING, VECTORS = 6, 9
 
 @inner
 def passable(within, place, end):
-    """Whether no voxel in the box between two is outside, or beyond the border."""
+    """Whether all voxels in the box between two are within, and in the volume."""
     if not inside(within, end):
         return False
     for z in range(min(place[0], end[0]), max(place[0], end[0]) + 1):

@@ -1,7 +1,7 @@
 """Coherence transport in a plane: pixels of holes, one front after the other, as means of known pixels.
 
-A front is the pixels that are equally far from the known ones. All of them are filled in from those that are
-known when the front arrives, so that their order does not matter, and are known from then on.
+A front is a set of pixels at the same distance from the known ones. They are filled in from the pixels that
+are known when the front arrives, so that their order does not matter, and count as known from then on.
 
 A window is a pair of arrays: offsets (n, 2) along y and x, and weights (n,). Only known pixels of a window
 count, and only those with no pixel outside in the box between them and the middle.
@@ -24,7 +24,7 @@ __all__ = ["arrival", "products", "transport"]
 # known pixels are on one side; more would turn lines towards the normal of the hole's border.
 RIDGE = 0.03
 
-# The most that a weight is smaller than that of the pixel straight ahead, as an exponent.
+# Largest exponent of a weight, so that no sum of weights vanishes.
 FARTHEST = 600.0
 
 
@@ -187,7 +187,7 @@ def transport(image, state, order, fronts, spacing, radius, kappa, sharpness, wi
     ----------
     image : array (H, W, C), written to
     state : array (H, W), written to
-        KNOWN from now on for the pixels of the fronts.
+        Becomes KNOWN for the pixels of the fronts.
     order : array (n, 2)
         Pixels, front by front.
     fronts : array (number of fronts + 1,)
@@ -199,7 +199,7 @@ def transport(image, state, order, fronts, spacing, radius, kappa, sharpness, wi
     windows : tuple of tuples of array
         Those of the means, with the weights 1/|x − y|, of slopes, and of the structure tensor.
     tensors : array (H, W, 3), written to
-        The products at known pixels near the holes, as of `products`.
+        The products at known pixels near the holes, from `products`.
     """
     (offsets, nearness), around, wide = windows
     walls, (hy, hx), channels = (state == OUTSIDE).any(), spacing, image.shape[2]

@@ -142,7 +142,7 @@ def test_noise_depends_on_the_case_and_the_pixels_and_nothing_else():
         ({"sigma_known": "1"}, "sigma_known is 1; expected true or false"),
         ({"denoisers": '["heat", "heat"]'}, "two denoisers have the label 'heat'"),
         ({"denoisers": "[3]"}, "denoiser '3' is 3; expected text"),
-        ({"denoisers": '{identity = "heat"}'}, "the label 'identity' is that of the noisy image"),
+        ({"denoisers": '{identity = "heat"}'}, "the label 'identity' is that of the baseline"),
         ({"images": '"nowhere"'}, "there are no images at"),
         ({"images": '"pictures/*.jpg"'}, "there are no images at"),
         ({"images": '"skimage:camara"'}, "skimage image is 'camara'; expected one of astronaut, camera"),

@@ -176,6 +176,36 @@ def test_a_line_goes_on_where_edge_enhancing_leaves_two_ends(angle, width, obliq
     assert other[core].min() < 0.4
 
 
+@pytest.mark.parametrize(
+    ("method", "gap", "least", "most"),
+    [(EdgeEnhancing, 5, 22, 27), (EdgeEnhancing, 12, 0, 0), (CoherenceTransport, 12, 22, 27)],
+)
+def test_the_gaps_that_usually_close(method, gap, least, most):
+    closed = 0
+    for angle in range(0, 90, 10):
+        image, _ = line(angle, size=48)
+        for oblique in (0, 20, 40):
+            hole = abs(line(angle + oblique, size=48)[1]) < gap / 2
+            closed += method()(image, hole)[hole & (image > 0.75)].min() > 0.5
+    assert least <= closed <= most
+
+
+def test_larger_parameters_do_as_described():
+    image, _ = line(30, size=64)
+    gap = abs(line(50, size=64)[1]) < 6
+    errors = [
+        abs(CoherenceTransport(sharpness=s)(image, gap) - image)[gap].mean() for s in (0, 6, 18, 40)
+    ]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0] / 4
+    image, _ = line(60, size=48)
+    gap = abs(line(100, size=48)[1]) < 9
+    narrow, wide = (CoherenceTransport(integration=r)(image, gap) for r in (2, 8))
+    core = gap & (image > 0.75)
+    assert narrow[core].min() < 0.3
+    assert wide[core].min() > 0.5
+
+
 def test_dashes_become_a_line():
     image, along = line(30)
     gaps = along % 20 < 10

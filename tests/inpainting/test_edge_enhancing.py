@@ -52,6 +52,26 @@ def test_a_dashed_line_becomes_a_line(phase):
     assert abs(harmonic - line).max() > 0.3
 
 
+def test_a_smaller_kappa_leaves_a_sharper_edge():
+    edge = np.where(np.arange(48) < 24, 0.2, 0.8) * np.ones((48, 1))
+    hole = box(edge.shape, slice(15, 33), slice(15, 33))
+    errors = [
+        abs(EdgeEnhancing(kappa=kappa)(edge, hole) - edge)[hole].mean()
+        for kappa in (0.001, 0.004, 0.016, 0.064)
+    ]
+    assert errors == sorted(errors)
+    assert errors[-1] > 4 * errors[0]
+
+
+def test_more_presmoothing_closes_wider_gaps():
+    y, x = np.mgrid[:48, :48] - 23.5
+    line = 0.2 + 0.6 * np.clip(2.5 - abs(np.cos(0.5) * x + np.sin(0.5) * y), 0, 1)
+    hole = abs(y) < 3
+    core = hole & (line > 0.75)
+    less, more = (EdgeEnhancing(presmooth=s)(line, hole)[core].min() for s in (0.8, 3))
+    assert less < 0.5 < more
+
+
 def test_gains_on_harmonic_filling_of_sparse_pixels():
     camera = (data.camera()[64:320, 128:384] / 255).astype(np.float32)
     hole = np.random.default_rng(0).random(camera.shape) > 0.05
