@@ -300,7 +300,7 @@ def test_the_page_shows_each_image_its_holes_and_its_filling(folder, masks):
     found = examples(folder / "page.html")
     assert [example["image"] for example in found] == ["scans/a.png", "scans/b.png"]
     for example, name in zip(found, "ab", strict=True):
-        assert (example["start"], example["best"]) == ("holes", "filling")
+        assert (example["left"], example["best"]) == ("holes", "filling")
         assert example["case"] == f"{masks[name].sum()} pixels by harmonic"
         shown = {picture["label"]: picture["pixels"] for picture in example["pictures"]}
         assert list(shown) == ["image", "holes", "mask", "filling"]
