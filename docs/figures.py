@@ -176,8 +176,10 @@ def pieces():
     return {name: (image.astype(np.float32), holes[name]) for name, image in images.items()}
 
 
-def fillings(methods=("harmonic", "biharmonic", "edge_enhancing", "ddpm")):
-    """What each method does at an edge that ends at a hole."""
+def fillings(
+    methods=("harmonic", "biharmonic", "edge_enhancing", "coherence_transport", "ddpm"),
+):
+    """Draw an edge, a hump, a line and a photograph that end at a hole, filled in by each method."""
     columns = ("image", "hole", *methods)
     figure, axes = plt.subplots(
         4, len(columns), figsize=(1.45 * len(columns), 6), layout="constrained"

@@ -56,7 +56,7 @@ def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth")
     ----------
     arguments : iterable of path-like
     ending : str, default "_smooth"
-        How the names of results end, as a regular expression.
+        The end of the names of results, as a regular expression.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from difffilter.cli.progress import echo, progress_of, progress_over
 from difffilter.cli.streams import STREAM, files_for_streams
 from difffilter.cli.types import Number, Numbers
 
-# How the names of results end that stand next to their images.
+# The end of the name of a result that is written next to its image.
 ENDING = r"_inpaint(-\d+)?"
 
 
