@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from difffilter.pde.kernels.common import kernel
+from difffilter.pde.kernels.common import inlined, kernel
 
 __all__ = ["HOLE", "KNOWN", "OUTSIDE", "coarsen", "link", "reached", "sources", "widened"]
 
@@ -24,6 +24,16 @@ NONE = -1
 # A link between coarse nodes is half the sum of the links between their pixels: their centres are twice as
 # far apart.
 SHORTER = 0.5
+
+
+@inlined
+def neighbour(state, z, y, x, axis, step):
+    """The pixel beside one along an axis, and its state: OUTSIDE beyond the border of the image."""
+    v, u, t = z + step * (axis == 0), y + step * (axis == 1), x + step * (axis == 2)
+    depth, height, width = state.shape
+    if 0 <= v < depth and 0 <= u < height and 0 <= t < width:
+        return v, u, t, state[v, u, t]
+    return v, u, t, OUTSIDE
 
 
 @kernel
@@ -55,17 +65,10 @@ def link(state, strengths):
                 positions[i] = z, y, x
                 for d in range(2 * len(strengths)):
                     axis, step = first + (d >> 1), 2 * (d & 1) - 1
-                    v, u, t = z, y, x
-                    if axis == 0:
-                        v += step
-                    elif axis == 1:
-                        u += step
-                    else:
-                        t += step
-                    within = 0 <= v < depth and 0 <= u < height and 0 <= t < width
-                    if within and state[v, u, t] != OUTSIDE:
+                    _, _, _, beside = neighbour(state, z, y, x, axis, step)
+                    if beside != OUTSIDE:
                         diagonal[i] += strengths[axis - first]
-                        if step < 0 and state[v, u, t] == HOLE:
+                        if step < 0 and beside == HOLE:
                             j = behind[y, x] if axis == 0 else above[x] if axis == 1 else i - 1
                             neighbours[i, d] = j
                             neighbours[j, d + 1] = i
@@ -91,15 +94,8 @@ def sources(image, state, nodes, count, strengths):
                     continue
                 for d in range(2 * len(strengths)):
                     axis, step = first + (d >> 1), 2 * (d & 1) - 1
-                    v, u, t = z, y, x
-                    if axis == 0:
-                        v += step
-                    elif axis == 1:
-                        u += step
-                    else:
-                        t += step
-                    within = 0 <= v < depth and 0 <= u < height and 0 <= t < width
-                    if within and state[v, u, t] == KNOWN:
+                    v, u, t, beside = neighbour(state, z, y, x, axis, step)
+                    if beside == KNOWN:
                         found[i] += strengths[axis - first] * image[v, u, t]
                 i += 1
     return found
