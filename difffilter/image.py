@@ -208,6 +208,26 @@ def check_shape(shape, channel_axis, *, name="image", axes=(2, 3)):
         raise ValueError(f"{name} is empty: its shape is {tuple(shape)}")
 
 
+def spatial_shape(image: Any, channel_axis: int | None) -> tuple[int, ...]:
+    """The shape of an image without its channels."""
+    shape = list(image.shape)
+    if channel_axis is not None:
+        del shape[channel_axis]
+    return tuple(shape)
+
+
+def check_boolean_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+    """Check a mask of booleans, and return it as an array."""
+    found = np.asarray(mask)
+    if found.dtype != bool:
+        raise TypeError(f"{name} has dtype {found.dtype}; expected bool")
+    if found.shape != shape:
+        raise ValueError(
+            f"{name} has shape {found.shape}; expected {shape}, the spatial shape of the image"
+        )
+    return found
+
+
 def unmasked(image: Any, mask: Any, channel_axis: int | None) -> tuple[Any, Any]:
     """The data of a masked array, and a mask that leaves out the pixels with a masked value.
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from difffilter.image import as_float
+from difffilter.image import as_float, check_boolean_mask, spatial_shape
 
 __all__ = ["METRICS", "gmsd", "haarpsi", "ms_ssim", "psnr", "ssim", "texture", "vif"]
 
@@ -23,15 +23,7 @@ def _pair(clean, image, channel_axis) -> tuple[NDArray, NDArray]:
 
 def _counted(mask, image, channel_axis) -> NDArray:
     """A mask of pixels as one of values, checked."""
-    found = np.asarray(mask)
-    shape = image.shape if channel_axis is None else np.delete(image.shape, channel_axis)
-    shape = tuple(map(int, shape))
-    if found.dtype != bool:
-        raise TypeError(f"mask has dtype {found.dtype}; expected bool")
-    if found.shape != shape:
-        raise ValueError(
-            f"mask has shape {found.shape}; expected {shape}, the spatial shape of the image"
-        )
+    found = check_boolean_mask("mask", mask, spatial_shape(image, channel_axis))
     if not found.any():
         raise ValueError("mask is False for all pixels; expected some that count")
     if channel_axis is not None:

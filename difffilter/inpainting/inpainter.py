@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.docstring import shared
-from difffilter.image import as_float, check_shape
+from difffilter.image import as_float, check_boolean_mask, check_shape, spatial_shape
 from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
 from difffilter.pde.solve.state import check_spacing
 
@@ -138,12 +138,15 @@ def prepare(
     """
     array = np.asarray(image)
     check_shape(array.shape, channel_axis)
-    shape = array.shape if channel_axis is None else np.delete(array.shape, channel_axis)
-    shape, real = tuple(map(int, shape)), array.dtype.kind == "f"
-    hole = not_a_number(array, channel_axis) if mask is None else check_mask("mask", mask, shape)
+    shape, real = spatial_shape(array, channel_axis), array.dtype.kind == "f"
+    hole = (
+        not_a_number(array, channel_axis)
+        if mask is None
+        else check_boolean_mask("mask", mask, shape)
+    )
     state = hole.astype(np.uint8, order="C")  # HOLE and KNOWN
     if ignore is not None:
-        state[check_mask("ignore", ignore, shape)] = OUTSIDE
+        state[check_boolean_mask("ignore", ignore, shape)] = OUTSIDE
     known = state == KNOWN
     if not known.any():
         raise ValueError(
@@ -178,15 +181,3 @@ def place(values: NDArray, replaced: NDArray, result: NDArray, channel_axis: int
     """Write values (n, C) into the pixels of an image that are replaced."""
     view = result[..., None] if channel_axis is None else np.moveaxis(result, channel_axis, -1)
     view[replaced] = values
-
-
-def check_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray:
-    """Check a mask, and return it as an array."""
-    found = np.asarray(mask)
-    if found.dtype != bool:
-        raise TypeError(f"{name} has dtype {found.dtype}; expected bool")
-    if found.shape != shape:
-        raise ValueError(
-            f"{name} has shape {found.shape}; expected {shape}, the spatial shape of the image"
-        )
-    return found

@@ -11,14 +11,13 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
-from difffilter.image import as_float, unmasked
+from difffilter.image import as_float, spatial_shape, unmasked
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
 from difffilter.pde.problem import pose, with_ample_range
 from difffilter.pde.solve.halo import heat_halo
 from difffilter.pde.solve.schemes import Diffusion
 from difffilter.pde.solve.stability import check_step
-from difffilter.pde.solve.state import spatial_shape
 from difffilter.search_space import Range
 
 __all__ = ["Heat", "heat"]

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from difffilter.devices import as_array, is_tensor
+from difffilter.image import spatial_shape
 from difffilter.noise.estimation import estimate_sigma
 from difffilter.noise.model import NoiseModel, Sigma, check_noise_given
 from difffilter.pde.backends import backend_of
 from difffilter.pde.backends.arrays import Arrays
-from difffilter.pde.solve.state import as_state, check_mask, check_spacing, spatial_shape
+from difffilter.pde.solve.state import as_state, check_mask, check_spacing
 
 __all__ = ["Problem", "pose"]
 

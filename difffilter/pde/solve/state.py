@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from difffilter.checks import check_number
 from difffilter.pde.kernels.common import empty
 
-__all__ = ["as_image", "as_state", "check_mask", "check_spacing", "spatial_shape"]
+__all__ = ["as_image", "as_state", "check_mask", "check_spacing"]
 
 
 def as_state(image: NDArray, channel_axis: int | None, *, coupled: bool = True) -> NDArray:
@@ -34,14 +33,6 @@ def as_image(state: NDArray, shape: Sequence[int], channel_axis: int | None) -> 
     lengths = list(shape)
     channels = lengths.pop(channel_axis)
     return np.ascontiguousarray(np.moveaxis(state.reshape([channels, *lengths]), 0, channel_axis))
-
-
-def spatial_shape(image: Any, channel_axis: int | None) -> tuple[int, ...]:
-    """The shape of an image without its channels."""
-    shape = list(image.shape)
-    if channel_axis is not None:
-        del shape[channel_axis]
-    return tuple(shape)
 
 
 def check_spacing(spacing: float | Sequence[float] | None, axes: int) -> tuple[float, ...]:
