@@ -1,8 +1,15 @@
-"""Direct solves of the equations of filling, as oracles."""
+"""Holes, and direct solves of the equations of filling, as oracles."""
 
 import numpy as np
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
+
+
+def box(shape, *slices):
+    """A mask that is True in a box."""
+    mask = np.zeros(shape, bool)
+    mask[slices] = True
+    return mask
 
 
 def laplacian(usable, spacing):

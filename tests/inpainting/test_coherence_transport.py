@@ -4,23 +4,12 @@ import re
 
 import numpy as np
 import pytest
-from skimage import data
+from fillings import box
 
 from difffilter.inpainting.coherence_transport import CoherenceTransport
 from difffilter.inpainting.edge_enhancing import EdgeEnhancing
 from difffilter.inpainting.graph import HOLE, KNOWN, OUTSIDE
 from difffilter.inpainting.transport import arrival
-
-
-@pytest.fixture(scope="module")
-def camera():
-    return (data.camera()[96:224, 160:288] / 255).astype(np.float32)
-
-
-def box(shape, *slices):
-    mask = np.zeros(shape, bool)
-    mask[slices] = True
-    return mask
 
 
 def blobs(shape, seed=0):

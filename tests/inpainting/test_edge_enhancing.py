@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from fillings import box
 from skimage import data
 
 from difffilter.inpainting import tensors_volume
@@ -11,18 +12,6 @@ from difffilter.inpainting.edge_enhancing import EdgeEnhancing
 from difffilter.inpainting.harmonic import Harmonic
 from difffilter.inpainting.inpainter import Problem
 from difffilter.inpainting.pyramid import coarser, enlarged, pyramid
-
-
-@pytest.fixture(scope="module")
-def camera():
-    return (data.camera()[96:224, 160:288] / 255).astype(np.float32)
-
-
-def box(shape, *slices):
-    mask = np.zeros(shape, bool)
-    mask[slices] = True
-    return mask
-
 
 # --- edges go on ----------------------------------------------------------------------------
 

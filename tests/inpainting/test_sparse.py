@@ -4,15 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from skimage import data
 
 from difffilter.inpainting.harmonic import Harmonic
 from difffilter.inpainting.sparse import belhachmi_mask
-
-
-@pytest.fixture(scope="module")
-def camera():
-    return (data.camera()[96:224, 160:288] / 255).astype(np.float32)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.3, 0.9, 1.0])
