@@ -44,13 +44,10 @@ def tensor(pictures):
 
 def autoencoder(held, count):
     """Mean and least PSNR of decoded pictures, for held-out emoji and for scenes by background."""
-    net = load("autoencoder", "autoencoder").net
 
     def scores(pictures):
-        with torch.inference_mode():
-            decoded = net.decode(net.encode(tensor(pictures))).clamp(-1, 1)
-        decoded = np.moveaxis(decoded.numpy(), 1, 3) / 2 + 0.5
-        return np.array([psnr(*pair) for pair in zip(pictures, decoded, strict=True)])
+        pairs = zip(pictures, decoded(pictures), strict=True)
+        return np.array([psnr(*pair) for pair in pairs])
 
     scenes, pictures, _ = scenes_with_captions(count, None, 2)
     of_scenes = scores(pictures)
@@ -61,15 +58,36 @@ def autoencoder(held, count):
     return [[name, f"{each.mean():.2f}", f"{each.min():.2f}"] for name, each in rows.items()]
 
 
+def decoded(pictures):
+    """Pictures (N, 64, 64, 3) in [0, 1], encoded and decoded by the autoencoder."""
+    net = load("autoencoder", "autoencoder").net
+    with torch.inference_mode():
+        found = net.decode(net.encode(tensor(pictures))).clamp(-1, 1)
+    return np.moveaxis(found.numpy(), 1, 3) / 2 + 0.5
+
+
 def judge(count):
-    """The share of real scenes that the judge reads without an error, held-out combinations or not."""
+    """The shares of scenes that the judge reads without an error, with seen and with unseen combinations.
+
+    As they were drawn, and as the autoencoder encodes and decodes them.
+    """
     net = load("judge-scenes", "judge").net
-    shares = []
-    for unseen in (False, True):
-        _, pictures, said = scenes_with_captions(count, unseen, 3)
+
+    def share(pictures, said):
         readings = read_scenes(net, pictures)
-        shares.append(np.mean([verdict(*pair).joint for pair in zip(readings, said, strict=True)]))
-    return shares
+        return np.mean([verdict(*pair).joint for pair in zip(readings, said, strict=True)])
+
+    drawn = [scenes_with_captions(count, unseen, 3)[1:] for unseen in (False, True)]
+    return [
+        [
+            name,
+            *(
+                f"{share(pictures if real else decoded(pictures), said):.3f}"
+                for pictures, said in drawn
+            ),
+        ]
+        for name, real in (("as drawn", True), ("encoded and decoded", False))
+    ]
 
 
 def recall(cosines, right, among):
@@ -151,7 +169,6 @@ def main():
     parser.add_argument("-n", "--number", type=int, default=500, help="scenes for each row")
     arguments = parser.parse_args()
     held = read_captioned(arguments.folder, split="test")
-    seen, unseen = judge(arguments.number)
     lines = [
         "# The parts of text to image",
         "",
@@ -164,8 +181,9 @@ def main():
         "",
         "## Judge",
         "",
-        f"Of the scenes as they were drawn, the judge reads {seen:.3f} in agreement with all that their",
-        f"captions state; of those with combinations that are held out, {unseen:.3f}.",
+        "The share of scenes that the judge reads in agreement with all that their captions state:",
+        "",
+        *table(["scenes", "seen combinations", "unseen"], judge(arguments.number)),
         "",
         "## CLIP",
         "",
