@@ -27,13 +27,17 @@ SHORTER = 0.5
 
 
 @inlined
-def neighbour(state, z, y, x, axis, step):
-    """The pixel beside one along an axis, and its state: OUTSIDE beyond the border of the image."""
-    v, u, t = z + step * (axis == 0), y + step * (axis == 1), x + step * (axis == 2)
+def beside(state, z, y, x, axis, step):
+    """The pixel beside one along an axis, and whether it is within the image."""
+    if axis == 0:
+        z += step
+    elif axis == 1:
+        y += step
+    else:
+        x += step
     depth, height, width = state.shape
-    if 0 <= v < depth and 0 <= u < height and 0 <= t < width:
-        return v, u, t, state[v, u, t]
-    return v, u, t, OUTSIDE
+    within = 0 <= z < depth and 0 <= y < height and 0 <= x < width
+    return z, y, x, within
 
 
 @kernel
@@ -65,10 +69,10 @@ def link(state, strengths):
                 positions[i] = z, y, x
                 for d in range(2 * len(strengths)):
                     axis, step = first + (d >> 1), 2 * (d & 1) - 1
-                    _, _, _, beside = neighbour(state, z, y, x, axis, step)
-                    if beside != OUTSIDE:
+                    v, u, t, within = beside(state, z, y, x, axis, step)
+                    if within and state[v, u, t] != OUTSIDE:
                         diagonal[i] += strengths[axis - first]
-                        if step < 0 and beside == HOLE:
+                        if step < 0 and state[v, u, t] == HOLE:
                             j = behind[y, x] if axis == 0 else above[x] if axis == 1 else i - 1
                             neighbours[i, d] = j
                             neighbours[j, d + 1] = i
@@ -94,8 +98,8 @@ def sources(image, state, nodes, count, strengths):
                     continue
                 for d in range(2 * len(strengths)):
                     axis, step = first + (d >> 1), 2 * (d & 1) - 1
-                    v, u, t, beside = neighbour(state, z, y, x, axis, step)
-                    if beside == KNOWN:
+                    v, u, t, within = beside(state, z, y, x, axis, step)
+                    if within and state[v, u, t] == KNOWN:
                         found[i] += strengths[axis - first] * image[v, u, t]
                 i += 1
     return found
