@@ -18,7 +18,7 @@ from difffilter.ddpm.process import (
 )
 from difffilter.ddpm.schedule import NoiseSchedule
 
-__all__ = ["Conditional", "draw", "most_probable"]
+__all__ = ["Conditional", "Turning", "draw", "most_probable"]
 
 
 class Conditional:
@@ -63,6 +63,30 @@ class Conditional:
         self.found = weight * eps
         x0 = self.values if self.noise == 0 else seen - sigma * eps
         return torch.where(self.known, (y - x0) / sigma, eps)
+
+
+class Turning:
+    """A predictor that sees each call's images (..., H, W) in another of their eight orientations.
+
+    Errors of a network that depend on the orientation cancel over the steps of a process.
+
+    Parameters
+    ----------
+    eps_theta : callable
+        The predictor, ``eps_theta(x, t)``.
+    """
+
+    def __init__(self, eps_theta: NoisePredictor) -> None:
+        self.eps_theta = eps_theta
+        self.calls = 0
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        quarters = 3 * self.calls % 8  # from the fifth on, mirrored
+        flipped, plane = quarters >= 4, (-2, -1)
+        self.calls += 1
+        x = torch.rot90(x.flip(-1) if flipped else x, quarters, plane)
+        eps = torch.rot90(self.eps_theta(x, t), -quarters, plane)
+        return eps.flip(-1) if flipped else eps
 
 
 def trust(sigma: float, noise: float) -> float:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
-from difffilter.ddpm.conditional import draw, most_probable
+from difffilter.ddpm.conditional import Turning, draw, most_probable
 from difffilter.ddpm.contrast import check_levels, levels
 from difffilter.ddpm.denoiser import (
     DTYPES,
@@ -39,7 +40,12 @@ MODES = ("map", "sample", "average")
 
 # σ at which mode "map" ends, for an image in [0, 1]; with noise of known pixels above that, at its σ, below
 # which they would hardly count.
-END = 0.015
+END = 0.006
+
+# Where the process starts, as a share of the range: if known pixels form areas, and if they are scattered
+# among holes. Between areas it has to leave the harmonic filling, for lines to be continued; scattered pixels
+# hold details, which noise would cover.
+AREAS_START, SCATTERED_START = 0.25, 0.125
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +73,11 @@ class DDPM(Inpainter):
         image is denoised too.
     steps : int, default 16
         Steps from `start` to the end.
-    start : float, default 0.25
+    start : float, optional
         Standard deviation of the noise from which the process starts, as a share of the range
         from black to white. With more, wider holes leave the harmonic filling; with less, single
-        pixels keep more detail.
+        pixels keep more detail. ``None``: 0.25 for draws; in mode ``"map"`` between that and
+        0.125, the more known pixels are beside a hole.
     samples : int, default 8
         Draws of ``"average"`` and `fillings`.
     eta : float, default 1
@@ -131,7 +138,7 @@ class DDPM(Inpainter):
     mode: str = "map"
     sigma: float = 0.0
     steps: int = 16
-    start: float = 0.25
+    start: float | None = None
     samples: int = 8
     eta: float = 1.0
     seed: int = 0
@@ -148,7 +155,8 @@ class DDPM(Inpainter):
         for name, least in (("steps", 1), ("samples", 1), ("seed", 0)):
             check_whole(name, getattr(self, name), least=least)
         check_number("sigma", self.sigma, least=0)
-        check_number("start", self.start, least=0.01, most=10)
+        if self.start is not None:
+            check_number("start", self.start, least=0.01, most=10)
         check_number("eta", self.eta, least=0, most=1)
         check_levels(self.black, self.white)
         find_device(self.device)
@@ -251,13 +259,14 @@ class DDPM(Inpainter):
             if callback is not None:
                 callback(done, total)
 
-        schedule, start = trained.schedule, 2 * self.start
+        schedule = trained.schedule
+        start = 2 * (self.start or (AREAS_START if draws else start_of(known)))
         with TiledNetwork(trained.net, self._dtype(trained), calls=total) as eps_theta:
             if draws == 0:
                 end = max(2 * END, noise)
                 falling = np.geomspace(max(start, end), end, self.steps)
                 return most_probable(
-                    eps_theta, values, known, schedule, falling, noise, report=report
+                    Turning(eps_theta), values, known, schedule, falling, noise, report=report
                 )[None]
             parts = []
             for first in range(0, draws, at_once):
@@ -282,6 +291,14 @@ class DDPM(Inpainter):
             return DTYPES[self.dtype]
         device = next(trained.net.parameters()).device
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
+
+
+def start_of(known: Tensor) -> float:
+    """Where mode "map" starts, for known pixels (B, C, H, W)."""
+    # (The mean over 3×3 pixels is less than 1 beside a hole.)
+    around = avg_pool2d(known[:, :1].float(), 3, 1, 1, count_include_pad=False)
+    scattered = float((around[known[:, :1]] < 0.999).float().mean()) if known.any() else 1.0
+    return AREAS_START + scattered * (SCATTERED_START - AREAS_START)
 
 
 def harmonic(problem: Problem) -> NDArray:

@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 from mixtures import Mixture  # noqa: E402
 from networks import random_weights  # noqa: E402
 
-from difffilter.ddpm.conditional import draw, most_probable  # noqa: E402
+from difffilter.ddpm.conditional import Turning, draw, most_probable  # noqa: E402
 from difffilter.ddpm.schedule import NoiseSchedule  # noqa: E402
-from difffilter.inpainting.ddpm import DDPM  # noqa: E402
+from difffilter.inpainting.ddpm import DDPM, start_of  # noqa: E402
 from difffilter.inpainting.harmonic import Harmonic  # noqa: E402
 from difffilter.metrics import psnr  # noqa: E402
 
@@ -57,6 +57,27 @@ def test_the_most_probable_filling_of_a_gaussian_is_its_conditional_mean(noise, 
     falling = np.concatenate((np.geomspace(1, end, 100), np.full(200, end)))
     found = most_probable(PRIOR, *batch(1), SCHEDULE, falling, noise)[0]
     assert_allclose(found, conditional_moments(noise)[0], atol=0.02)
+
+
+def test_a_turning_predictor_sees_every_orientation_and_answers_in_the_image_s_own():
+    x, seen = torch.arange(6.0).reshape(1, 1, 2, 3), set()
+
+    def doubled(turned, t):
+        seen.add((tuple(turned.shape), tuple(turned.flatten().tolist())))
+        return 2 * turned
+
+    turning = Turning(doubled)
+    for _ in range(8):
+        assert_array_equal(turning(x, torch.zeros(1)), 2 * x)
+    assert len(seen) == 8
+
+
+def test_the_process_starts_lower_among_scattered_pixels():
+    known = torch.ones(1, 1, 9, 9, dtype=torch.bool)
+    known[..., 3:6] = False
+    assert start_of(known) == pytest.approx(0.25 - 0.125 / 3)  # two of six known columns are beside the hole
+    assert start_of(torch.eye(9, dtype=torch.bool)[None, None]) == 0.125
+    assert start_of(torch.zeros(1, 1, 9, 9, dtype=torch.bool)) == 0.125
 
 
 @pytest.fixture(scope="module")
