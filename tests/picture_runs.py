@@ -10,12 +10,14 @@ from difffilter.generate.clip import CLIPConfig
 from difffilter.generate.judge import JudgeConfig
 from difffilter.generate.text import TextConfig
 from difffilter.generate.text_to_image import TextToImageConfig
+from difffilter.generate.upsampler import UpsamplerConfig
 from difffilter.training.generate import METHODS
 from difffilter.training.picture_configs import (
     AutoencoderTraining,
     CLIPTraining,
     JudgeTraining,
     TextToImageTraining,
+    UpsamplerTraining,
 )
 from difffilter.training.state import TrainingState
 
@@ -40,12 +42,16 @@ CONFIGS = {
     "fashion": TextToImageTraining(
         net=TextToImageConfig(replace(UNET, channels=1), TEXT, 32), **RUN | {"scenes": 0.0}
     ),
+    "upsampler": UpsamplerTraining(
+        net=UpsamplerConfig(replace(UNET, channels=6, attention=(), context=0), factor=2),
+        size=32, crop=16, autoencoder=None, **RUN,
+    ),
     "judge-scenes": JudgeTraining(net=JUDGE, **RUN),
     "judge-groups": JudgeTraining(net=JUDGE, subject="groups", **RUN),
 }
 METRIC = {
     "autoencoder": "reconstruction", "clip": "recall", "text-to-image": "error",
-    "judge": "accuracy",
+    "upsampler": "error", "judge": "accuracy",
 }  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from difffilter.generate import (
     TextToImage,
     TextToImageConfig,
     Tokeniser,
+    Upsampler,
+    UpsamplerConfig,
     load,
     save,
 )
@@ -59,3 +61,13 @@ def tiny_clip(folder):
     config = CLIPConfig(TEXT, 16, (8, 8), 1, 8, 8, 2)
     save(folder / "clip.safetensors", Model("clip", random_weights(CLIP(config)), WORDS))
     return folder / "clip.safetensors"
+
+
+def tiny_upsampler(folder):
+    """The path of an upsampler of factor 4, for pictures in colour."""
+    unet = UNetConfig(
+        channels=6, shuffle=4, widths=(8, 16), blocks=1, middle=1, attention=(), embedding=16
+    )
+    net = random_weights(Upsampler(UpsamplerConfig(unet)))
+    save(folder / "upsampler.safetensors", Model("upsampler", net, schedule=NoiseSchedule()))
+    return folder / "upsampler.safetensors"

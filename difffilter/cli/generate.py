@@ -42,12 +42,14 @@ BAR = 40
               help="dpm++ or ddim. [default: dpm++]")  # fmt: skip
 @click.option("--size", type=click.IntRange(8), metavar="N",
               help="Side of a picture in pixels, with --pipeline.")  # fmt: skip
+@click.option("--upsample", "enlarge", is_flag=True,
+              help="Make the pictures four times as large, by a second model.")  # fmt: skip
 @click.option("--gif", "animation", metavar="FILE", shell_complete=files,
               help="Also write the way from noise, as .gif or .webp.")  # fmt: skip
 @seed_option
 @device_option
 @overwrite_option
-def generate(prompt, number, output, pipeline, animation, overwrite, **options):
+def generate(prompt, number, output, pipeline, enlarge, animation, overwrite, **options):
     """Make pictures of a text.
 
     The models that come with the package are small: they know coloured shapes and emoji, 64 pixels
@@ -58,12 +60,15 @@ def generate(prompt, number, output, pipeline, animation, overwrite, **options):
     Examples:
       difffilter generate "a green frog" -n 4 -o frogs.png
       difffilter generate "a small red circle above a blue star" -o scene.png --gif scene.gif
+      difffilter generate "a yellow star" --upsample -o star.png
       difffilter generate "a sneaker" --model fashion -n 16 -o sneakers.png
       difffilter generate "a lighthouse in fog" --pipeline stable-diffusion/ -o lighthouse.png
     """
     from difffilter.io.files import SUFFIXES, check_target
 
     require_torch()
+    if enlarge and pipeline:
+        raise click.UsageError("--upsample is not for --pipeline; --size sets its size")
     target = Path(output)
     check_target(target, overwrite, SUFFIXES)
     if animation is not None:
@@ -71,7 +76,8 @@ def generate(prompt, number, output, pipeline, animation, overwrite, **options):
     given = {name: value for name, value in options.items() if value is not None}
     make = _by_pipeline if pipeline else _by_model
     frames = make(prompt, number, pipeline, animation is not None, given)
-    _write_grid(target, frames[-1])
+    pictures = _upsampled(frames[-1], options) if enlarge else frames[-1]
+    _write_grid(target, pictures)
     if animation is not None:
         _write_animation(Path(animation), frames)
 
@@ -105,6 +111,18 @@ def _by_pipeline(prompt, number, folder, every, options):
     except MemoryError as error:  # whose advice is better than that for images to smooth
         raise ValueError(str(error)) from None
     return [as_float(pictures, -1)]
+
+
+def _upsampled(pictures, options):
+    """Pictures four times as large."""
+    from difffilter.generate import upsample
+
+    if pictures.ndim == 3:
+        raise click.UsageError("--upsample is for pictures in colour, and this model makes grey ones")
+    with progress_of("step") as progress:
+        return upsample(
+            pictures, seed=options["seed"], device=options["device"], callback=progress
+        )
 
 
 def _write_grid(target, images):

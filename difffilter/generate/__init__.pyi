@@ -19,6 +19,9 @@ from .text import TextEncoder as TextEncoder
 from .text_to_image import TextToImage as TextToImage
 from .text_to_image import TextToImageConfig as TextToImageConfig
 from .tokens import Tokeniser as Tokeniser
+from .upsampler import Upsampler as Upsampler
+from .upsampler import UpsamplerConfig as UpsamplerConfig
+from .upsampling import upsample as upsample
 from .weights import Model as Model
 from .weights import available as available
 from .weights import card as card

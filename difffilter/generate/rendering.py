@@ -38,7 +38,7 @@ TINT = 8  # of 255, in each of red, green and blue
 # of neighbours, which for checks is 1/√2 of the period: hence so large a one.
 PERIODS = {"striped": (8, 12), "checked": (18, 24), "dotted": (8, 11)}
 
-GRAIN = 5  # pixels, whatever the size of the picture
+GRAIN = 5  # pixels of a picture up to 64 wide; a larger one is that picture enlarged
 
 SAMPLES = 4  # along each side of a pixel
 
@@ -141,12 +141,13 @@ def texture(background: str, size: int, rng: np.random.Generator) -> NDArray:
     if background == "plain":
         return np.full((size, size), light, np.float32)
     if background == "grainy":
-        # Means of 5×5 values of white noise: grains five pixels wide.
-        white = rng.standard_normal((size + GRAIN, size + GRAIN), np.float32)
+        # Means of squares of white noise, whose side is the width of a grain.
+        grain = max(GRAIN, GRAIN * size // 64)
+        white = rng.standard_normal((size + grain, size + grain), np.float32)
         for _ in range(2):
             sums = white.cumsum(axis=0)
-            white = ((sums[GRAIN:] - sums[:-GRAIN]) / GRAIN).T
-        return (light - contrast / 2) + contrast * (0.28 * GRAIN) * white
+            white = ((sums[grain:] - sums[:-grain]) / grain).T
+        return (light - contrast / 2) + contrast * (0.28 * grain) * white
     period = rng.uniform(*PERIODS[background]) * size / 64
     angle = rng.uniform(0, np.pi)
     pixels = (np.arange(size, dtype=np.float32) + 0.5) / period

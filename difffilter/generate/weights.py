@@ -26,7 +26,7 @@ __all__ = ["KINDS", "Model", "available", "card", "find", "load", "load_once", "
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-generate-1")
 available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
-KINDS = ("autoencoder", "clip", "text-to-image", "judge")
+KINDS = ("autoencoder", "clip", "text-to-image", "upsampler", "judge")
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,7 @@ def network(kind: str, settings: dict[str, Any]) -> nn.Module:
     from difffilter.generate.judge import Judge, JudgeConfig
     from difffilter.generate.text import TextConfig
     from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
+    from difffilter.generate.upsampler import Upsampler, UpsamplerConfig
 
     nested: dict[str, Any] = {"text": TextConfig, "unet": UNetConfig}
     settings = settings | {
@@ -173,6 +174,7 @@ def network(kind: str, settings: dict[str, Any]) -> nn.Module:
         "autoencoder": (Autoencoder, AutoencoderConfig),
         "clip": (CLIP, CLIPConfig),
         "text-to-image": (TextToImage, TextToImageConfig),
+        "upsampler": (Upsampler, UpsamplerConfig),
         "judge": (Judge, JudgeConfig),
     }
     if kind not in networks:

@@ -14,4 +14,5 @@ from .picture_configs import AutoencoderTraining as AutoencoderTraining
 from .picture_configs import CLIPTraining as CLIPTraining
 from .picture_configs import JudgeTraining as JudgeTraining
 from .picture_configs import TextToImageTraining as TextToImageTraining
+from .picture_configs import UpsamplerTraining as UpsamplerTraining
 from .presets import PRESETS as PRESETS

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from difffilter.docstring import shared
-from difffilter.training import autoencoder, clip, judge, text_to_image
+from difffilter.training import autoencoder, clip, judge, text_to_image, upsampler
 from difffilter.training.picture_configs import PictureTraining
 from difffilter.training.presets import CONFIGS
 from difffilter.training.run import CHECKPOINT, Method, run
@@ -16,7 +16,9 @@ __all__ = ["METHODS", "fit_generate"]
 
 METHODS: dict[str, Method] = {
     method.config.kind: method
-    for method in (autoencoder.METHOD, clip.METHOD, text_to_image.METHOD, judge.METHOD)
+    for method in (
+        *(autoencoder.METHOD, clip.METHOD, text_to_image.METHOD, upsampler.METHOD, judge.METHOD),
+    )
 }
 
 
@@ -41,7 +43,7 @@ def fit_generate(
         for the scenes that the package draws.
     output : str or Path
         Folder of the run: checkpoint, weights and log.
-    config : AutoencoderTraining, CLIPTraining, TextToImageTraining or JudgeTraining, optional
+    config : AutoencoderTraining, CLIPTraining, TextToImageTraining, UpsamplerTraining or JudgeTraining, optional
         Which network, and how; ``None``: ``PRESETS["autoencoder"]``; with `resume`, that of the
         checkpoint, which another one must not contradict.
     init : str or Path, optional

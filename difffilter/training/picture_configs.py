@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -14,6 +15,7 @@ from difffilter.generate.judge import Judge, JudgeConfig
 from difffilter.generate.text import TextConfig
 from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
 from difffilter.generate.tokens import Tokeniser
+from difffilter.generate.upsampler import Upsampler, UpsamplerConfig
 from difffilter.training.config import RunConfig
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "JudgeTraining",
     "PictureTraining",
     "TextToImageTraining",
+    "UpsamplerTraining",
     "with_vocabulary",
 ]
 
@@ -222,6 +225,66 @@ class TextToImageTraining(PictureTraining):
                 "schedule": NoiseSchedule(**values["schedule"]),
             }
         )
+
+
+@dataclass(frozen=True)
+class UpsamplerTraining(PictureTraining):
+    """Settings of a training run of an upsampler.
+
+    Parameters
+    ----------
+    net : UpsamplerConfig
+        The network.
+    schedule : NoiseSchedule
+        The noise schedule.
+    size, crop : int, default 256 and 128
+        Sides of a large picture, and of what a step sees of it.
+    autoencoder : str or None, default "autoencoder"
+        Weights of the autoencoder that half of the small pictures go through, a name or a file;
+        ``None``: none do.
+
+    Other parameters are those of `PictureTraining`.
+
+    Raises
+    ------
+    ValueError
+        If `size` or `crop` does not fit the network.
+
+    Examples
+    --------
+    >>> UpsamplerTraining().net.factor
+    4
+    """
+
+    kind: ClassVar[str] = "upsampler"
+
+    net: UpsamplerConfig = field(default_factory=UpsamplerConfig)
+    schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
+    size: int = 256
+    crop: int = 128
+    autoencoder: str | None = "autoencoder"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        multiple = math.lcm(self.net.unet.multiple, self.net.factor)
+        for name in ("size", "crop"):
+            check_whole(name, getattr(self, name), least=1)
+            if getattr(self, name) % multiple:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}; expected a multiple of {multiple}"
+                )
+        if self.crop > self.size:
+            raise ValueError(f"crop is {self.crop}; expected at most size={self.size}")
+
+    def network(self) -> Upsampler:
+        return Upsampler(self.net)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> UpsamplerTraining:
+        """The inverse of `dataclasses.asdict`."""
+        unet = UNetConfig(**values["net"]["unet"])
+        net = UpsamplerConfig(**values["net"] | {"unet": unet})
+        return cls(**values | {"net": net, "schedule": NoiseSchedule(**values["schedule"])})
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from difffilter.training.picture_configs import (
     CLIPTraining,
     JudgeTraining,
     TextToImageTraining,
+    UpsamplerTraining,
 )
 
 __all__ = ["CONFIGS", "PRESETS"]
@@ -24,7 +25,8 @@ CONFIGS: dict[str, type[RunConfig]] = {
     config.kind: config
     for config in (
         *(TrainingConfig, LearnedConfig, ConvexConfig),
-        *(AutoencoderTraining, CLIPTraining, TextToImageTraining, JudgeTraining),
+        *(AutoencoderTraining, CLIPTraining, TextToImageTraining, UpsamplerTraining),
+        JudgeTraining,
     )
 }
 
@@ -68,6 +70,7 @@ PRESETS: dict[str, RunConfig] = {
     "latent": TextToImageTraining(autoencoder="autoencoder", steps=20_000, batch=64),
     "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
     "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
+    "upsampler": UpsamplerTraining(steps=6_000, batch=16),
     "judge-scenes": JudgeTraining(steps=4_000, batch=64),
     "judge-groups": JudgeTraining(steps=4_000, subject="groups"),
     "judge-fashion": JudgeTraining(steps=3_000, batch=64, subject="groups", validation=2_000),

@@ -320,3 +320,11 @@ def test_grain_is_random_and_five_pixels_wide():
         expected = pytest.approx(max(0, 1 - lag / 5), abs=0.06)
         assert np.mean(along) == expected
         assert np.mean(across) == expected
+
+
+def test_a_grain_grows_with_a_large_picture():
+    large = texture("grainy", 256, np.random.default_rng(0))
+    grain = (large - large.mean()) / large.std()
+    # Grains are twenty pixels wide there.
+    for lag in (5, 10, 15):
+        assert (grain[lag:] * grain[:-lag]).mean() == pytest.approx(1 - lag / 20, abs=0.1)
