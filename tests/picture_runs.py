@@ -44,7 +44,10 @@ CONFIGS = {
     ),
     "upsampler": UpsamplerTraining(
         net=UpsamplerConfig(replace(UNET, channels=6, attention=(), context=0), factor=2),
-        size=32, crop=16, autoencoder=None, **RUN,
+        size=32,
+        crop=16,
+        autoencoder=None,
+        **RUN,
     ),
     "judge-scenes": JudgeTraining(net=JUDGE, **RUN),
     "judge-groups": JudgeTraining(net=JUDGE, subject="groups", **RUN),

@@ -118,11 +118,11 @@ def _upsampled(pictures, options):
     from difffilter.generate import upsample
 
     if pictures.ndim == 3:
-        raise click.UsageError("--upsample is for pictures in colour, and this model makes grey ones")
-    with progress_of("step") as progress:
-        return upsample(
-            pictures, seed=options["seed"], device=options["device"], callback=progress
+        raise click.UsageError(
+            "--upsample is for pictures in colour, and this model makes grey ones"
         )
+    with progress_of("step") as progress:
+        return upsample(pictures, seed=options["seed"], device=options["device"], callback=progress)
 
 
 def _write_grid(target, images):

@@ -43,9 +43,10 @@ def fit_generate(
         for the scenes that the package draws.
     output : str or Path
         Folder of the run: checkpoint, weights and log.
-    config : AutoencoderTraining, CLIPTraining, TextToImageTraining, UpsamplerTraining or JudgeTraining, optional
-        Which network, and how; ``None``: ``PRESETS["autoencoder"]``; with `resume`, that of the
-        checkpoint, which another one must not contradict.
+    config : PictureTraining, optional
+        Which network, and how: an `AutoencoderTraining`, `CLIPTraining`, `TextToImageTraining`,
+        `UpsamplerTraining` or `JudgeTraining`. ``None``: ``PRESETS["autoencoder"]``; with `resume`,
+        that of the checkpoint, which another one must not contradict.
     init : str or Path, optional
         Weights of the same kind to start from, a name or a file; layers of another shape, and
         tokens that are not in their vocabulary, start afresh. ``None``: random weights; with

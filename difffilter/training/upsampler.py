@@ -66,8 +66,10 @@ class DetailLoss(Loss[UpsamplerTraining]):
         # (Where the crops lie, in small pixels.)
         factor, side = config.net.factor, large.shape[2]
         y, x = factor * rng.integers((side - config.crop) // factor + 1, size=2)
-        eps = self.noise((*large.shape[:2], config.crop, config.crop), int(rng.integers(2**63)))
-        large, through, t, eps = (each[self.share] for each in (large, through, t, eps))
+        eps = self.noise((*large.shape[:2], config.crop, config.crop), int(rng.integers(2**63)))[
+            self.share
+        ]
+        large, through, t = large[self.share], through[self.share], t[self.share]
         enlarged = config.net.enlarged(self.data.small(large, factor, through))
         window = (..., slice(y, y + config.crop), slice(x, x + config.crop))
         large, enlarged = (each[window].to(self.device) for each in (large, enlarged))
@@ -94,17 +96,13 @@ def score(state: TrainingState, data: Doubled) -> float:
     return float(np.mean(errors))
 
 
-def read(
-    folder: str | PathLike, config: UpsamplerTraining
-) -> tuple[Doubled, Doubled | None]:
+def read(folder: str | PathLike, config: UpsamplerTraining) -> tuple[Doubled, Doubled | None]:
     """The pictures to train on, and those set aside."""
     net = None
     if config.autoencoder is not None:
         net = cast(Autoencoder, weights.load(config.autoencoder, "autoencoder").net)
     channels = config.net.channels
-    pictures, held = read_pictures(
-        folder, config.scenes, config.validation, config.size, channels
-    )
+    pictures, held = read_pictures(folder, config.scenes, config.validation, config.size, channels)
     return Doubled(pictures, net), None if held is None else Doubled(held, net)
 
 

@@ -36,6 +36,22 @@ def test_generate_writes_a_grid(models):
     )
 
 
+def test_upsampled_pictures_are_four_times_as_large(models):
+    arguments = ("a red heart", "--steps", 1, "--upsample")
+    invoke_ok("generate", *arguments, "--model", "latent.safetensors", "-o", "256.png", cwd=models)
+    assert np.asarray(Image.open(models / "256.png")).shape == (256, 256, 3)
+    for option, words in (
+        (
+            ("--model", "pixel.safetensors"),
+            "for pictures in colour, and this model makes grey ones",
+        ),
+        (("--pipeline", "folder"), "--upsample is not for --pipeline; --size sets its size"),
+    ):
+        refused = invoke_error("generate", *arguments, *option, "-o", "no.png", cwd=models)
+        assert words in refused
+        assert not (models / "no.png").exists()
+
+
 def test_generate_writes_one_picture_and_its_way(models):
     invoke_ok(
         "generate", "a fish", "--model", "pixel.safetensors", "--steps", 3, "-o", "fish.png",

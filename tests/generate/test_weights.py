@@ -24,6 +24,8 @@ from difffilter.generate import (
     Model,
     TextToImage,
     TextToImageConfig,
+    Upsampler,
+    UpsamplerConfig,
     weights,
 )
 from difffilter.io.weights import Collection, read
@@ -36,6 +38,9 @@ NETS = {
     "autoencoder": Autoencoder(AutoencoderConfig(widths=(8, 16), blocks=(1, 1))),
     "clip": CLIP(CLIPConfig(TEXT, 16, (8, 8), 1, 8, 8, 2)),
     "text-to-image": TextToImage(TextToImageConfig(UNET, TEXT, 16)),
+    "upsampler": Upsampler(
+        UpsamplerConfig(replace(UNET, channels=6, attention=(), context=0), factor=2, gain=3.0)
+    ),
     "judge": Judge(JudgeConfig((("cat", "dog"), ("small", "medium", "large")), 3, (8, 8), 1)),
 }
 OTHERS = {
@@ -45,6 +50,7 @@ OTHERS = {
         "tokeniser": WORDS, "schedule": NoiseSchedule("cosine", T=50),
         "autoencoder": "my-autoencoder", "latents": "0123",
     },
+    "upsampler": {"schedule": NoiseSchedule(T=50)},
     "judge": {},
 }  # fmt: skip
 MODELS = {name: Model(name, random_weights(net), **OTHERS[name]) for name, net in NETS.items()}
@@ -151,7 +157,10 @@ def settings_of(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "gan"}, "kind is 'gan'; expected one of autoencoder, clip, text-to-image, judge"),
+        (
+            {"kind": "gan"},
+            "kind is 'gan'; expected one of autoencoder, clip, text-to-image, upsampler, judge",
+        ),
         (
             {"network": {"questions": []}},
             "questions is []; expected one or more tuples of at least two",

@@ -75,7 +75,9 @@ def test_a_turning_predictor_sees_every_orientation_and_answers_in_the_image_s_o
 def test_the_process_starts_lower_among_scattered_pixels():
     known = torch.ones(1, 1, 9, 9, dtype=torch.bool)
     known[..., 3:6] = False
-    assert start_of(known) == pytest.approx(0.25 - 0.125 / 3)  # two of six known columns are beside the hole
+    assert start_of(known) == pytest.approx(
+        0.25 - 0.125 / 3
+    )  # two of six known columns are beside the hole
     assert start_of(torch.eye(9, dtype=torch.bool)[None, None]) == 0.125
     assert start_of(torch.zeros(1, 1, 9, 9, dtype=torch.bool)) == 0.125
 
