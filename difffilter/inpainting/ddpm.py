@@ -105,7 +105,8 @@ class DDPM(Inpainter):
     known pixels f (w = 1 if there is none):
 
     ``"map"`` repeats y ← x̂_0(y, σ̃), and w f + (1 − w) x̂_0 where pixels are known, for falling σ̃. In
-    a fixed point the score of holes is 0.
+    a fixed point the score of holes is 0. Without noise known pixels become f + (f − x̂_0)/2 instead:
+    details that the network takes away come back stronger, as in iterative regularisation.
 
     A draw is the reverse process, in which the network sees y in holes, and elsewhere
     w f + (1 − w) y + σ̃ e, where e is w times the noise that it found there in the step before. If
@@ -120,6 +121,8 @@ class DDPM(Inpainter):
     Lugmayr et al., "RePaint: inpainting using denoising diffusion probabilistic models", CVPR 2022.
     Wang, Yu & Zhang, "Zero-shot image restoration using denoising diffusion null-space model",
     ICLR 2023.
+    Osher, Burger, Goldfarb, Xu & Yin, "An iterative regularization method for total variation-based image
+    restoration", Multiscale Modeling & Simulation 4(2), 2005.
     Meng et al., "SDEdit: guided image synthesis and editing with stochastic differential
     equations", ICLR 2022, for the start.
 
