@@ -184,6 +184,44 @@ def made(*names):
     return [*lines, f"| *auto below its oracle* | {' | '.join(f'{gap:.2f}' for gap in gaps)} |"]
 
 
+# The kinds of holes on the page, and their names there.
+HOLES = {
+    "random(share=0.8)": "80 % missing",
+    "text": "text",
+    "scratches": "scratches",
+    "blocks": "blocks",
+    "sparse(share=0.01)": "1 % known",
+    "sparse(share=0.02)": "2 %",
+    "sparse(share=0.05)": "5 %",
+    "sparse(share=0.1)": "10 %",
+    "sparse(share=0.2)": "20 %",
+}
+
+
+def filled(**studies):
+    """Studies of filling in, by the name of their images, as one table of PSNR in the holes."""
+    values = {}
+    for name, study in studies.items():
+        for row in read_rows(HERE / "results" / study / "rows.csv"):
+            if row.metric == "psnr":
+                values.setdefault((name, row.noise), {}).setdefault(row.denoiser, []).append(
+                    row.value
+                )
+    cases = sorted(
+        values, key=lambda case: (list(studies).index(case[0]), list(HOLES).index(case[1]))
+    )
+    heads = [f"{name}, {HOLES[kind]}" for name, kind in cases]
+    lines = ["| method | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(cases)]
+    first = values[cases[0]]
+    for label in sorted(first, key=lambda label: -fmean(first[label])):
+        cells = [
+            f"{fmean(values[case][label]):.2f}" if label in values[case] else "" for case in cases
+        ]
+        name = "mean of the known pixels" if label == "identity" else label
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return lines
+
+
 def cards():
     """The model cards of the shipped weights."""
     return [json.loads(path.read_text("utf-8")) for path in sorted(CARDS.glob("*.json"))]
@@ -318,6 +356,17 @@ def page():
         "best parameters for each image.",
         "",
         *made("camera", "correlated"),
+        "",
+        "## Filling in",
+        "",
+        f"PSNR in the holes, means over the {len(Results('inpainting').about['images'])} images of Set12 "
+        f"and the {len(Results('inpainting-random').about['images'])} of BSD68.",
+        "",
+        *filled(Set12="inpainting", BSD68="inpainting-random"),
+        "",
+        "From a few pixels, drawn at random, of the images of Set12:",
+        "",
+        *filled(Set12="inpainting-sparse"),
         "",
         "## Modes of the DDPM",
         "",
