@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from difffilter.inpainting.harmonic import Harmonic
-from difffilter.inpainting.sparse import belhachmi_mask
+from difffilter.inpainting import belhachmi_mask
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.3, 0.9, 1.0])
