@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from difffilter.inpainting.harmonic import Harmonic
 from difffilter.inpainting import belhachmi_mask
+from difffilter.inpainting.harmonic import Harmonic
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05, 0.3, 0.9, 1.0])
