@@ -27,6 +27,8 @@ __all__ = ["FASHION", "Captioned", "Captions", "read_captioned", "read_captions"
 CAPTIONS = ("captions.jsonl", "captions.csv")
 SPLITS = ("train", "test")
 
+ARTICLES = ("a ", "an ", "the ")
+
 # The classes of Fashion-MNIST, in the order of their labels.
 FASHION = (
     "t-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot",
@@ -66,12 +68,15 @@ class Captioned:
         Further words for each; often none.
     groups : tuple of str
         The group of each; "" where it has none.
+    colours : tuple of str, default ()
+        The main colour of each, "" where it has none, for captions that name it; or nothing.
     """
 
     images: NDArray
     labels: tuple[str, ...]
     tags: tuple[tuple[str, ...], ...]
     groups: tuple[str, ...]
+    colours: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,13 +94,28 @@ class Captioned:
         return pixels[..., :3] * pixels[..., 3:] + background * (1 - pixels[..., 3:])
 
     def caption(self, index: int, rng: np.random.Generator) -> str:
-        """A caption: mostly the label, sometimes with tags, or tags alone."""
+        """A caption: mostly the label, sometimes with tags, or tags alone.
+
+        With `colours`, three in ten are the label with an article, and most of these name the colour;
+        labels that have an article are sentences, and stay as they are.
+        """
         label, tags = self.labels[index], self.tags[index]
+        if self.colours and rng.random() < 0.3:
+            named = self.colours[index] if rng.random() < 0.75 else ""
+            named = "" if label.startswith(ARTICLES) else named
+            return with_article(label if named in label else f"{named} {label}")
         chance = rng.random()
         if not tags or chance < 0.6:
             return label
         some = [str(tag) for tag in rng.permutation(tags)[: rng.integers(1, 4)]]
         return " ".join([label, *some] if chance < 0.85 else some)
+
+
+def with_article(words: str) -> str:
+    """Words with an indefinite article, unless they seem to be a plural."""
+    if words.endswith("s") or words.startswith(ARTICLES):
+        return words
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def read_captioned(folder: str | PathLike, size: int = 64, split: str = "train") -> Captioned:

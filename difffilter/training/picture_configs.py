@@ -180,6 +180,9 @@ class TextToImageTraining(PictureTraining):
         Weights of the autoencoder whose latents are trained on, a name or a file; ``None``: pixels.
     dropped : float, default 0.1
         The share of captions that are left empty, for guidance.
+    coloured : bool, default False
+        Give some captions of the folder an article and the main colour of their picture, "frog" becoming
+        "a green frog": for captions that are labels rather than sentences.
     pool : int, default 24 000
         Scenes that are drawn and encoded before the first step, if there is an autoencoder.
     tokeniser : str, default ""
@@ -199,6 +202,7 @@ class TextToImageTraining(PictureTraining):
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     autoencoder: str | None = None
     dropped: float = 0.1
+    coloured: bool = False
     pool: int = 24_000
     tokeniser: str = ""
 

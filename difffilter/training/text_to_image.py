@@ -16,6 +16,7 @@ from difffilter.ddpm.process import shares
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
+from difffilter.generate.colours import with_colours
 from difffilter.generate.grammar import caption
 from difffilter.generate.rendering import render
 from difffilter.generate.scenes import Scene, draw_scene
@@ -94,15 +95,24 @@ def read(
     share, count = config.scenes, config.validation
     if config.autoencoder is None:
         pictures, held = read_pictures(folder, share, count, size, channels)
+        pictures = coloured(pictures) if config.coloured else pictures
         return Pixels(pictures), None if held is None else Pixels(held)
     net = cast(Autoencoder, weights.load(config.autoencoder, "autoencoder").net)
     check_channels(channels, net.config.latent, f"the latents of {config.autoencoder}")
     size *= net.config.factor
     pictures, held = read_pictures(folder, share, count, size, net.config.channels)
+    pictures = coloured(pictures) if config.coloured else pictures
     train = encoded(net, pictures, config.pool, [config.seed, 0])
     if held is None:
         return train, None
     return train, encoded(net, held, min(VALIDATED, config.pool), [config.seed, 1])
+
+
+def coloured(pictures: Pictures) -> Pictures:
+    """Pictures whose captions name their colours now and then."""
+    if pictures.captioned is None:
+        return pictures
+    return replace(pictures, captioned=with_colours(pictures.captioned))
 
 
 def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -> Latents:

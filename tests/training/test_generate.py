@@ -396,3 +396,19 @@ def test_an_autoencoder_may_start_from_one_of_other_channels(finished, configs):
         same = weight.shape == given[key].shape
         assert torch.equal(weight, (given if same else untouched)[key])
         assert same or key in ("encoder.1.weight", "decoder.6.weight", "decoder.6.bias"), key
+
+
+@pytest.mark.parametrize("name", ["pixel", "latent"])
+def test_captions_name_colours_if_asked_to(name, configs, tmp_path):
+    config = replace(configs[name], scenes=0.0, pool=1)
+    lines = write_squares(tmp_path)
+    write_jsonl(tmp_path, [each | {"label": each["label"].split()[-1]} for each in lines])
+    drawn = {}
+    for coloured in (False, True):
+        data, held = METHODS["text-to-image"].read(tmp_path, replace(config, coloured=coloured))
+        rng = np.random.default_rng(0)
+        drawn[coloured] = {data.draw(rng)[1] for _ in range(400)}
+        assert not held.pictures.captioned.colours
+    colours = {"a red square", "a green square", "a blue square"}
+    assert not colours & drawn[False]
+    assert colours <= drawn[True]
