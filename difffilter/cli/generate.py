@@ -8,7 +8,7 @@ import click
 
 from difffilter.cli.completion import among, files, folders, weights_of
 from difffilter.cli.denoisers import require_torch
-from difffilter.cli.options import device_option, overwrite_option, seed_option
+from difffilter.cli.options import device_option, overwrite_option, prompt_option, seed_option
 from difffilter.cli.progress import progress_of
 from difffilter.cli.types import Number
 
@@ -17,6 +17,9 @@ FRAME, PAUSE = 80, 1500
 
 # Side of a small picture in an animation, in pixels.
 SHOWN = 192
+
+# Options that metadata name, beside prompt and model.
+TOLD = ("guidance", "negative", "steps", "solver", "seed")
 
 # Width of the longest bar.
 BAR = 40
@@ -46,15 +49,19 @@ BAR = 40
               help="Make the pictures four times as large, by a second model.")  # fmt: skip
 @click.option("--gif", "animation", metavar="FILE", shell_complete=files,
               help="Also write the way from noise, as .gif or .webp.")  # fmt: skip
+@prompt_option
 @seed_option
 @device_option
 @overwrite_option
-def generate(prompt, number, output, pipeline, enlarge, animation, overwrite, **options):
+def generate(
+    prompt, number, output, pipeline, enlarge, animation, tell_prompt, overwrite, **options
+):
     """Make pictures of a text.
 
     The models that come with the package are small: they know coloured shapes and emoji, 64 pixels
     wide. With --pipeline, a folder of a large model is used, offline, through diffusers; one that
-    takes no text is given an empty one.
+    takes no text is given an empty one. The files say in their metadata that they were generated, and
+    how.
 
     \b
     Examples:
@@ -64,6 +71,7 @@ def generate(prompt, number, output, pipeline, enlarge, animation, overwrite, **
       difffilter generate "a sneaker" --model fashion -n 16 -o sneakers.png
       difffilter generate "a lighthouse in fog" --pipeline stable-diffusion/ -o lighthouse.png
     """
+    from difffilter.generate.provenance import provenance
     from difffilter.io.files import SUFFIXES, check_target
 
     require_torch()
@@ -74,12 +82,16 @@ def generate(prompt, number, output, pipeline, enlarge, animation, overwrite, **
     if animation is not None:
         check_target(Path(animation), overwrite, {".gif": "GIF", ".webp": "WebP"})
     given = {name: value for name, value in options.items() if value is not None}
+    origin = provenance(
+        prompt=prompt if tell_prompt else None, model=pipeline or given.get("model", "latent"),
+        **{name: given[name] for name in TOLD if name in given and (tell_prompt or name != "negative")},
+    )  # fmt: skip
     make = _by_pipeline if pipeline else _by_model
     frames = make(prompt, number, pipeline, animation is not None, given)
     pictures = _upsampled(frames[-1], options) if enlarge else frames[-1]
-    _write_grid(target, pictures)
+    _write_grid(target, pictures, origin)
     if animation is not None:
-        _write_animation(Path(animation), frames)
+        _write_animation(Path(animation), frames, origin)
 
 
 def _by_model(prompt, number, _, every, options):
@@ -125,15 +137,15 @@ def _upsampled(pictures, options):
         return upsample(pictures, seed=options["seed"], device=options["device"], callback=progress)
 
 
-def _write_grid(target, images):
-    """Write pictures (n, H, W) or (n, H, W, 3) as one image."""
+def _write_grid(target, images, origin):
+    """Write pictures (n, H, W) or (n, H, W, 3) as one image, with metadata on their origin."""
     import numpy as np
 
     from difffilter.image import like
     from difffilter.io.files import write
     from difffilter.io.picture import Picture
 
-    write(target, Picture(like(_grid(images), np.empty(0, np.uint8))[None]))
+    write(target, Picture(like(_grid(images), np.empty(0, np.uint8))[None], meta=origin))
 
 
 def _grid(images):
@@ -146,7 +158,7 @@ def _grid(images):
     return montage(images, fill=fill, padding_width=2, channel_axis=channel_axis)
 
 
-def _write_animation(target, frames):
+def _write_animation(target, frames, origin):
     """Write the way from noise as an animation, small pictures enlarged."""
     import numpy as np
     from PIL import Image
@@ -162,7 +174,9 @@ def _write_animation(target, frames):
         drawn.append(pixels.resize(size, Image.Resampling.BICUBIC).convert("RGB"))
     durations = [FRAME] * (len(drawn) - 1) + [PAUSE]
     with replacing(target) as temporary:
-        drawn[0].save(temporary, save_all=True, append_images=drawn[1:], duration=durations, loop=0)
+        drawn[0].save(
+            temporary, save_all=True, append_images=drawn[1:], duration=durations, loop=0, **origin
+        )
 
 
 @click.command()

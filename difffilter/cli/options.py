@@ -20,6 +20,7 @@ __all__ = [
     "method_option",
     "noise_option",
     "overwrite_option",
+    "prompt_option",
     "quality_option",
     "resume_option",
     "scheduler_option",
@@ -104,6 +105,11 @@ resume_option = click.option(
 )
 volume_option = click.option("--volume", is_flag=True, help="Treat a TIFF's pages as one volume.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace existing files.")
+prompt_option = click.option(
+    "--tell-prompt/--no-prompt",
+    default=True,
+    help="Whether the metadata of the files name the texts; they always say that they were generated.",
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0),

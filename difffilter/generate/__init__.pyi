@@ -5,6 +5,7 @@ from .captioned import read_captioned as read_captioned
 from .clip import CLIP as CLIP
 from .clip import CLIPConfig as CLIPConfig
 from .clip import contrastive_loss as contrastive_loss
+from .editing import edit as edit
 from .guidance import classifier_free as classifier_free
 from .guidance import classifier_guided as classifier_guided
 from .guidance import clip_guided as clip_guided

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from os import PathLike
 from typing import Any, cast
 
@@ -27,7 +29,7 @@ from difffilter.generate.text import trimmed
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
 
-__all__ = ["images", "path", "unknown_words"]
+__all__ = ["Painter", "images", "path", "unknown_words"]
 
 Callback = Callable[[int, int], Any]
 
@@ -146,63 +148,119 @@ def path(
     >>> len(frames)
     4
     """
-    check_whole("n", n, least=1)
     check_whole("steps", steps, least=1)
-    check_number("guidance", guidance, least=0)
     own = find_device(device)
-    found = weights.load_once(model, "text-to-image", str(own))
-    net, words = cast(TextToImage, found.net), cast(Tokeniser, found.tokeniser)
-    schedule, decoder = cast(NoiseSchedule, found.schedule), None
-    if found.autoencoder is not None:
-        of_latents = weights.load_once(found.autoencoder, "autoencoder", str(own))
-        if of_latents.sha256 != found.latents:
-            raise ValueError(
-                f"autoencoder of {str(model)!r} is another {found.autoencoder!r} than the one whose "
-                f"latents it was trained on; expected the checksum {found.latents}"
-            )
-        decoder = cast(Autoencoder, of_latents.net)
-
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if not prompts:
-        raise ValueError(f"prompt is {prompt!r}; expected a text or several")
-    count = n * len(prompts)
-
-    def predictor(texts: Sequence[str]) -> NoisePredictor:
-        known = [in_known_words(text, words) for text in texts for _ in range(count // len(texts))]
-        return net.given(trimmed(words.encode_all(known)).to(own), schedule)
-
-    with at_work():
-        eps_theta = classifier_free(predictor(prompts), predictor([negative]), guidance, rescale)
-    channels, size = net.config.unet.channels, net.config.size
+    painter = Painter.load(model, own)
+    eps_theta, count = painter.predictor(prompt, n, guidance, rescale, negative)
+    schedule = painter.schedule
     y = torch.cat(
-        [
-            pure_noise((1, channels, size, size), schedule, keyed_generator(seed, k))
-            for k in range(count)
-        ]
+        [pure_noise(painter.shape, schedule, keyed_generator(seed, k)) for k in range(count)]
     ).to(own)
 
-    def pictures(y: Tensor, sigma_tilde: float) -> Callable[[], NDArray]:
-        def made() -> NDArray:
-            # (x_t rather than y_t = x_t/√ᾱ_t, whose noise is beyond all bounds in the beginning.)
-            x = y / (1 + sigma_tilde**2) ** 0.5
-            with at_work():
-                x = x if decoder is None else decoder.decode(x)
-            return from_tensor(x.float().cpu()).clip(0, 1)
-
-        return made
-
     sigma_tilde = float(schedule.sigma_tilde(schedule.T))
-    yield pictures(y, sigma_tilde)
+    yield partial(painter.shown, y, sigma_tilde)
     way = reverse_path(
         eps_theta, y, sigma_tilde, schedule, steps=steps, eta=0.0, solver=solver,
-        clip=decoder is None,
+        clip=painter.autoencoder is None,
     )  # fmt: skip
     for number in range(1, steps + 1):
         with at_work():
             sigma_tilde, y = next(way)
         if callback is not None:
             callback(number, steps)
-        yield pictures(y, sigma_tilde)
+        yield partial(painter.shown, y, sigma_tilde)
+
+
+@dataclass(frozen=True)
+class Painter:
+    """A network that makes pictures of texts, with all that it needs.
+
+    Attributes
+    ----------
+    net : TextToImage
+    words : Tokeniser
+    schedule : NoiseSchedule
+    autoencoder : Autoencoder or None
+        Of a network that works on latents.
+    """
+
+    net: TextToImage
+    words: Tokeniser
+    schedule: NoiseSchedule
+    autoencoder: Autoencoder | None
+
+    @classmethod
+    def load(cls, model: str | PathLike, device: torch.device) -> Painter:
+        """Read weights, a name or a file, once for as long as the file is not modified."""
+        found, autoencoder = weights.load_once(model, "text-to-image", str(device)), None
+        if found.autoencoder is not None:
+            of_latents = weights.load_once(found.autoencoder, "autoencoder", str(device))
+            if of_latents.sha256 != found.latents:
+                raise ValueError(
+                    f"autoencoder of {str(model)!r} is another {found.autoencoder!r} than the one whose "
+                    f"latents it was trained on; expected the checksum {found.latents}"
+                )
+            autoencoder = cast(Autoencoder, of_latents.net)
+        return cls(
+            cast(TextToImage, found.net),
+            cast(Tokeniser, found.tokeniser),
+            cast(NoiseSchedule, found.schedule),
+            autoencoder,
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """The shape (1, C, S, S) of a picture, or of its latents."""
+        channels, size = self.net.config.unet.channels, self.net.config.size
+        return 1, channels, size, size
+
+    @property
+    def side(self) -> int:
+        """The height and width of a picture in pixels."""
+        return self.net.config.size * (self.autoencoder.config.factor if self.autoencoder else 1)
+
+    @property
+    def colourless(self) -> bool:
+        """Whether pictures are grey."""
+        return self.autoencoder is None and self.net.config.unet.channels == 1
+
+    def encode(self, x: Tensor) -> Tensor:
+        """The latents of pictures (B, 3, S, S) in [−1, 1], or these themselves."""
+        with at_work():
+            return x if self.autoencoder is None else self.autoencoder.encode(x)
+
+    def shown(self, y: Tensor, sigma_tilde: float) -> NDArray:
+        """Pictures (B, S, S, 3) or (B, S, S) in [0, 1] of y = x_t/√ᾱ_t with noise of strength σ̃."""
+        # (x_t rather than y, whose noise is beyond all bounds in the beginning.)
+        x = y / (1 + sigma_tilde**2) ** 0.5
+        with at_work():
+            x = x if self.autoencoder is None else self.autoencoder.decode(x)
+        return from_tensor(x.float().cpu()).clip(0, 1)
+
+    def predictor(
+        self,
+        prompt: str | Sequence[str],
+        n: int,
+        guidance: float,
+        rescale: float = 0.0,
+        negative: str = "",
+    ) -> tuple[NoisePredictor, int]:
+        """The guided noise predictor of n pictures of each text, and the number of all of them."""
+        check_whole("n", n, least=1)
+        check_number("guidance", guidance, least=0)
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        if not prompts:
+            raise ValueError(f"prompt is {prompt!r}; expected a text or several")
+        count, device = n * len(prompts), next(self.net.parameters()).device
+
+        def given(texts: Sequence[str]) -> NoisePredictor:
+            each = count // len(texts)
+            known = [in_known_words(text, self.words) for text in texts for _ in range(each)]
+            ids = trimmed(self.words.encode_all(known)).to(device)
+            return self.net.given(ids, self.schedule)
+
+        with at_work():
+            return classifier_free(given(prompts), given([negative]), guidance, rescale), count
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The commands for words and pictures."""
 
+import json
 import re
 
 import numpy as np
@@ -64,6 +65,28 @@ def test_generate_writes_one_picture_and_its_way(models):
         assert animation.size == (192, 192)
         animation.seek(3)
         assert animation.info["duration"] == 1500
+
+
+def test_files_say_that_they_were_generated(models):
+    def info(*options):
+        invoke_ok(
+            "generate", "a red heart", "--model", "pixel.safetensors", "--steps", 1, "--seed", 3,
+            "-o", "heart.png", "--gif", "way.gif", "--overwrite", *options, cwd=models,
+        )  # fmt: skip
+        with Image.open(models / "heart.png") as image:
+            details, xmp = json.loads(image.info["Comment"]), image.info["XML:com.adobe.xmp"]
+        assert "digitalsourcetype/trainedAlgorithmicMedia" in xmp
+        with Image.open(models / "way.gif") as animation:
+            assert json.loads(animation.info["comment"]) == details
+        return details
+
+    details = info()
+    assert details.pop("software").startswith("difffilter ")
+    assert details.pop("source").endswith("trainedAlgorithmicMedia")
+    assert details == {
+        "prompt": "a red heart", "model": "pixel.safetensors", "steps": 1, "seed": 3,
+    }  # fmt: skip
+    assert "prompt" not in info("--no-prompt")
 
 
 def test_generate_tells_words_that_the_model_never_saw(models):
