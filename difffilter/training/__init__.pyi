@@ -15,3 +15,5 @@ from .picture_configs import CLIPTraining as CLIPTraining
 from .picture_configs import JudgeTraining as JudgeTraining
 from .picture_configs import TextToImageTraining as TextToImageTraining
 from .presets import PRESETS as PRESETS
+from .sound import fit_sound as fit_sound
+from .sound_config import SoundTraining as SoundTraining

@@ -17,6 +17,7 @@ from difffilter.training.picture_configs import (
     JudgeTraining,
     TextToImageTraining,
 )
+from difffilter.training.sound_config import SoundTraining
 
 __all__ = ["CONFIGS", "PRESETS"]
 
@@ -25,6 +26,7 @@ CONFIGS: dict[str, type[RunConfig]] = {
     for config in (
         *(TrainingConfig, LearnedConfig, ConvexConfig),
         *(AutoencoderTraining, CLIPTraining, TextToImageTraining, JudgeTraining),
+        SoundTraining,
     )
 }
 
@@ -71,4 +73,5 @@ PRESETS: dict[str, RunConfig] = {
     "judge-scenes": JudgeTraining(steps=4_000, batch=64),
     "judge-groups": JudgeTraining(steps=4_000, subject="groups"),
     "judge-fashion": JudgeTraining(steps=3_000, batch=64, subject="groups", validation=2_000),
+    "sound": SoundTraining(),
 }
