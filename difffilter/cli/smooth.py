@@ -108,7 +108,9 @@ def smooth(images, output, method, sigma, noise, strength, chroma, data_range, v
     if are_sounds(images):
         refuse_for_sounds(click.get_current_context())
         time, kappa = parameters["time"], parameters["kappa"]
-        smooth_sounds(images, output, method, sigma, time, kappa, overwrite, resume, dry_run, verbose)
+        smooth_sounds(
+            images, output, method, sigma, time, kappa, overwrite, resume, dry_run, verbose
+        )
         return
     given = {name: value for name, value in parameters.items() if value is not None}
     from_stream = STREAM in images

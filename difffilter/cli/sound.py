@@ -29,9 +29,7 @@ def refuse_for_sounds(context):
             raise ValueError(f"{option} is given; expected none: it is for images, not for sounds")
 
 
-def smooth_sounds(
-    sounds, output, method, sigma, time, kappa, overwrite, resume, dry_run, verbose
-):  # fmt: skip
+def smooth_sounds(sounds, output, method, sigma, time, kappa, overwrite, resume, dry_run, verbose):
     """Remove the noise of sound files."""
     from difffilter.blocks.folders import find_images, plan_tasks
     from difffilter.sound import denoise_file, make
@@ -70,4 +68,4 @@ def smooth_sounds(
             channels = {1: "mono", 2: "stereo"}.get(done.channels, f"{done.channels} channels")
             about = f"{done.seconds:.3g} s, {done.rate} Hz, {channels}"
             echo(f"{task.source} -> {task.target}  {about}; {done.noise}  {denoiser}")
-    summarize(failures, len(tasks))
+    summarize(failures, len(tasks), "sounds")

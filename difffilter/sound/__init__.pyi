@@ -2,8 +2,8 @@ from .api import denoise as denoise
 from .api import estimate_noise as estimate_noise
 from .catalog import make as make
 from .catalog import methods as methods
-from .denoiser import SoundDenoiser as SoundDenoiser
 from .ddpm import SoundDDPM as SoundDDPM
+from .denoiser import SoundDenoiser as SoundDenoiser
 from .files import Restored as Restored
 from .files import denoise_file as denoise_file
 from .floor import Noise as Noise

@@ -82,7 +82,7 @@ def denoise(
 def estimate_noise(samples: ArrayLike, rate: float) -> Noise:
     """Estimate the noise of a sound from the sound alone.
 
-    In each frequency, noise is taken to be what is left in the quietest 15 % of the time, and its
+    In each frequency, noise is taken to be what is left in the quietest 8 % of the time, and its
     strength to be smooth over neighbouring frequencies, so that lines in the spectrum are of the sound.
 
     Parameters

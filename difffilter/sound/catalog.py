@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +16,7 @@ USUAL = "ddpm"
 # The module and the class of a name, and its parameters.
 CATALOG: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ddpm": ("difffilter.sound.ddpm", "SoundDDPM", {}),
-    "heat": ("difffilter.sound.pde", "SoundPDE", {"equation": "heat"}),
+    "heat": ("difffilter.sound.pde", "SoundPDE", {"equation": "heat", "time": 1.0}),
     "perona_malik": ("difffilter.sound.pde", "SoundPDE", {"equation": "perona_malik"}),
     "coherence_enhancing": (
         "difffilter.sound.pde", "SoundPDE", {"equation": "coherence_enhancing"}
@@ -63,7 +63,11 @@ def make(name: str, **parameters: Any) -> SoundDenoiser:
     """
     module, kind, preset = CATALOG[check_choice("method", name, methods())]
     try:
-        made: Callable[..., SoundDenoiser] = getattr(import_module(module), kind)
+        made: Any = getattr(import_module(module), kind)
     except ModuleNotFoundError as error:
         raise ValueError(f"{name} needs {error.name}: pip install 'difffilter[ddpm]'") from None
+    known = [field.name for field in fields(made) if field.name != "equation"]
+    for parameter in parameters:
+        if parameter not in known:
+            raise TypeError(f"{parameter} is not a parameter of {name}; it has {', '.join(known)}")
     return made(**preset | parameters)

@@ -22,8 +22,8 @@ from difffilter.sound.spectrogram import Transform
 
 __all__ = ["Restored", "denoise_file", "read"]
 
-# A sound is called clipped if this share of its samples is at its largest magnitude, and that is full
-# scale or nearly so.
+# A sound is called clipped if this share of its samples is, like the one after it, at its largest
+# magnitude, and that is full scale or nearly so.
 CLIPPED, FULL = 1e-3, 0.99
 # Encodings of less than 16 bits, which add noise of their own.
 COARSE = {"PCM_S8": 8, "PCM_U8": 8, "ULAW": 8, "ALAW": 8}
@@ -127,7 +127,7 @@ class Watch:
 
     def __init__(self, name: str, subtype: str) -> None:
         self.name, self.subtype = name, subtype
-        self.peak, self.at_peak, self.count = 0.0, 0, 0
+        self.peak, self.flat, self.count = 0.0, 0, 0
 
     def __call__(self, start: int, block: NDArray) -> NDArray:
         if not np.isfinite(block).all():
@@ -139,9 +139,10 @@ class Watch:
         size = np.abs(block)
         peak = float(size.max(initial=0))
         if peak > self.peak:
-            self.peak, self.at_peak = peak, 0
+            self.peak, self.flat = peak, 0
         # (The lowest integer is one step further from zero than the highest.)
-        self.at_peak += int(np.count_nonzero(size >= self.peak - 2**-14))
+        at_peak = size >= self.peak - 2**-15
+        self.flat += int(np.count_nonzero(at_peak[1:] & at_peak[:-1]))
         self.count += size.size
         return block
 
@@ -150,9 +151,9 @@ class Watch:
         found = []
         if self.peak == 0:
             found.append(f"{self.name} is silent; the result is silent, too")
-        elif self.at_peak >= CLIPPED * self.count and self.peak >= FULL:
-            share = 100 * self.at_peak / self.count
-            found.append(f"{self.name} is clipped, {share:.2g}% of it; its distortion stays")
+        elif self.flat >= CLIPPED * self.count and self.peak >= FULL:
+            share = 100 * self.flat / self.count
+            found.append(f"{self.name} is clipped, {share:.2g}% of it; that distortion stays")
         if self.subtype in COARSE:
             found.append(
                 f"{self.name} has {COARSE[self.subtype]} bits, to which the result is rounded again; "

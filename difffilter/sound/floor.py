@@ -12,11 +12,11 @@ from scipy.ndimage import median_filter
 __all__ = ["Noise", "NoiseFloor"]
 
 # Powers are counted in steps of a quarter of a decibel, from -240 dB up.
-LOWEST, STEP, LEVELS = -240.0, 0.25, 1200
+LOWEST, STEP, LEVELS = -240.0, 0.25, 1600
 # The quantile over time that is taken for noise, and the one that it is compared with. The power of
 # noise in a bin is exponentially distributed, which gives its mean from any quantile; a low one is seldom
 # reached by the sound itself.
-LOW, MIDDLE = 0.15, 0.5
+LOW, MIDDLE = 0.08, 0.5
 # Bins, 25 Hz each, over which the floor is taken to be smooth: lines that stand out are of the sound.
 SMOOTH = 21
 # A frequency is one of noise alone if the ratio of its quantiles is that of noise within so much, in dB:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from difffilter.checks import check_choice, check_number
 from difffilter.pde.anisotropic import CoherenceEnhancing
 from difffilter.pde.heat import Heat
 from difffilter.pde.perona_malik import PeronaMalik
@@ -40,18 +41,34 @@ class SoundPDE(SoundDenoiser):
     Parameters
     ----------
     equation : {"heat", "perona_malik", "coherence_enhancing"}, default "perona_malik"
-    time : float
-        Diffusion time, in bins of 25 Hz and frames of 10 ms.
-    kappa : float
-        Contrast of the edges to keep, in units of 87 dB; not for heat.
+    time : float, default 2
+        Diffusion time, where a bin of 25 Hz and a frame of 10 ms have the length 1.
+    kappa : float, default 0.03
+        Contrast of the edges to keep, in units of 87 dB; heat takes none.
     beta : float, default 2
         Oversubtraction β.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is out of range.
+
+    References
+    ----------
+    Perona & Malik, "Scale-space and edge detection using anisotropic diffusion", IEEE Trans. Pattern
+    Analysis and Machine Intelligence 12(7), 1990.
     """
 
     equation: str = "perona_malik"
     time: float = 2.0
-    kappa: float = 0.05
+    kappa: float = 0.03
     beta: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_choice("equation", self.equation, FILTERS)
+        check_number("time", self.time, above=0)
+        check_number("kappa", self.kappa, above=0)
+        check_number("beta", self.beta, above=0)
 
     def __call__(self, spectra: Sequence[Spectrum]) -> Iterator[NDArray]:
         contrast = {} if self.equation == "heat" else {"kappa": self.kappa}

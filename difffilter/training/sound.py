@@ -103,9 +103,7 @@ def fit_sound(
     )  # fmt: skip
 
 
-def read_sounds(
-    folder: str | PathLike, config: SoundTraining
-) -> tuple[list[Sound], list[Sound]]:
+def read_sounds(folder: str | PathLike, config: SoundTraining) -> tuple[list[Sound], list[Sound]]:
     """The sounds of a folder to train on, and those set aside.
 
     Raises
@@ -137,7 +135,9 @@ class SoundLoss(Loss[SoundTraining]):
     def __call__(self, step: int) -> Tensor:
         places = range(step * self.config.batch, (step + 1) * self.config.batch)[self.share]
         drawn = [draw(self.data, self.config, place) for place in places]
-        x0, eps = (torch.from_numpy(np.stack(parts)) for parts in list(zip(*drawn, strict=True))[:2])
+        x0, eps = (
+            torch.from_numpy(np.stack(parts)) for parts in list(zip(*drawn, strict=True))[:2]
+        )
         t = self.config.schedule.step_of([sigma_tilde for *_, sigma_tilde in drawn])
         x0, eps = x0.to(self.device), eps.to(self.device)
         xt = add_noise(x0, t, eps, self.config.schedule)
@@ -165,8 +165,8 @@ def draw(sounds: list[Sound], config: SoundTraining, place: int) -> tuple[NDArra
     rms = np.sqrt(np.mean(clean**2)) + 1e-6
     if rng.random() < config.babble:
         others = [sounds[index] for index in rng.integers(len(sounds), size=VOICES)]
-        noise = sum(scaled(passage(sounds, sound, n, rng)) for sound in others)
-        eps = transform(scaled(noise))
+        voices = [scaled(passage(sounds, sound, n, rng)) for sound in others]
+        eps = transform(scaled(np.sum(voices, axis=0)))
         spread = uniform_filter1d(np.mean(np.abs(eps) ** 2, axis=1) / 2, 21, mode="nearest")
         colour = np.sqrt(spread + 1e-3 * spread.mean() + 1e-12)
         told = 10 ** (rng.uniform(-8, 1) / 20)  # babble pauses, and its floor lies below its mean
@@ -182,6 +182,7 @@ def draw(sounds: list[Sound], config: SoundTraining, place: int) -> tuple[NDArra
     scale = (floor / sigma_tilde)[:, None]
     x0 = spectrum * (loudness / rms) / scale
     eps = eps * (loudness * ratio) / scale / sigma_tilde
+    # More often than not from the lower frequencies, where most sounds are.
     low = int(rng.random() ** 2 * max(1, transform.bins - config.band + 1))
     return band_of(x0, low, config), band_of(eps, low, config), sigma_tilde
 
@@ -195,7 +196,8 @@ def band_of(spectrum: NDArray, low: int, config: SoundTraining) -> NDArray:
 
 def passage(sounds: list[Sound], first: Sound, n: int, rng: np.random.Generator) -> NDArray:
     """A sound from anywhere in it, with pauses and others after it until there are n samples."""
-    parts, total, sound = [], 0, first
+    parts: list[NDArray] = []
+    total, sound = 0, first
     while total < n:
         whole = sound.samples
         start = int(rng.integers(max(1, len(whole) - n // 4))) if not parts else 0
