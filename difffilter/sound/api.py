@@ -105,7 +105,7 @@ def estimate_noise(samples: ArrayLike, rate: float) -> Noise:
     >>> from difffilter import sound
     >>> noise = 0.1 * np.random.default_rng(0).standard_normal(16000)
     >>> print(sound.estimate_noise(noise, 16000))
-    white noise, sigma 0.0984 (-20 dB)
+    white noise, sigma 0.101 (-20 dB)
     """
     sound, transform = prepared(samples, rate)
     columns = sound.reshape(len(sound), -1)

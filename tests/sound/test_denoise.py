@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from difffilter import sound
-from difffilter.sound import blocks
+from difffilter.sound import Noise, blocks
 from difffilter.sound.denoiser import SoundDenoiser
+from difffilter.sound.spectrogram import Transform
 
 METHODS = sound.methods()
 
@@ -138,3 +139,19 @@ def test_si_sdr_is_that_of_its_definition():
     assert sound.si_sdr(clean, 2 * clean) > 200
     with pytest.raises(ValueError, match=r"estimate has shape \(2,\); expected \(3,\)"):
         sound.si_sdr([1, 2, 3], [1, 2])
+
+
+def test_memory_does_not_grow_with_the_sound():
+    """Of an hour, no more than 13 s are read at once, and as much is held."""
+    rate, asked = 4000, []
+
+    def read(start, stop):
+        asked.append(stop - start)
+        return np.ones((stop - start, 1), dtype=np.float32)
+
+    transform = Transform(rate)
+    noise = blocks.measured(read, 3600 * rate, 1, transform)
+    noise = Noise(np.ones_like(noise.floor))
+    pieces = blocks.restored(read, 3600 * rate, transform, Unchanged(), noise)
+    assert sum(map(len, pieces)) == 3600 * rate
+    assert max(asked) <= 13 * rate
