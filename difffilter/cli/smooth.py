@@ -76,7 +76,7 @@ from difffilter.cli.types import Contrast, Number, Numbers
 def smooth(images, output, method, sigma, noise, strength, chroma, data_range, volume, overwrite,
            jobs, resume, report, side, axes, scheduler, max_pixels, quality, dry_run, verbose,
            **parameters):  # fmt: skip
-    """Smooth images and keep their edges; remove the noise of sounds.
+    """Smooth images, keeping edges; restore sounds.
 
     IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), a camera's raw file, an array
     (Zarr, HDF5), a folder, a pattern, or - for standard input. The result has the type, size and
