@@ -1,6 +1,7 @@
 __version__: str
 
 from . import generate as generate
+from . import sound as sound
 from .api import (
     denoise as denoise,
 )

@@ -245,11 +245,42 @@ def from_noise(path, scales=(1, 5), side=112):
     )
 
 
+def sound(name="guit_e_slide", snr=5):
+    """Spectrograms of a sound of Debian's sonic-pi-samples: clean, noisy, restored."""
+    from difffilter.sound import denoise, si_sdr
+    from difffilter.sound.files import read
+    from difffilter.sound.spectrogram import Transform
+
+    samples, rate = read(f"/usr/share/sonic-pi/samples/{name}.flac")
+    clean = samples.mean(axis=1)
+    sigma = np.sqrt(np.mean(clean**2)) * 10 ** (-snr / 20)
+    noise = np.random.default_rng(0).standard_normal(len(clean), dtype=np.float32)
+    noisy = clean + np.float32(sigma) * noise
+    sounds = {"clean": clean, "noisy": noisy}
+    sounds |= {method: denoise(noisy, rate, method) for method in ("perona_malik", "ddpm")}
+    figure, axes = plt.subplots(1, 4, figsize=(9.2, 2.6), layout="constrained", sharey=True)
+    for axis, (title, shown) in zip(axes, sounds.items(), strict=True):
+        level = 20 * np.log10(np.abs(Transform(rate)(shown)) + 1e-9)
+        box = (0, len(clean) / rate, 0, rate / 2000)
+        axis.imshow(
+            level, cmap="magma", vmin=-70, vmax=10, origin="lower", aspect="auto", extent=box
+        )
+        title = title.replace("_", " ")
+        if shown is not clean:
+            title += f"\n{si_sdr(clean, shown):.1f} dB"
+        axis.set_title(title, fontsize=9)
+        axis.set_xlabel("s", fontsize=8)
+        axis.set_ylim(0, 8)
+    axes[0].set_ylabel("kHz", fontsize=8)
+    return figure
+
+
 if __name__ == "__main__":
     pictures = {
         "compare.png": compare,
         "filters.png": filters,
         "photographs.jpg": photographs,
+        "sound.png": sound,
         "words.png": words,
     }
     asked = sys.argv[1:] or [*pictures, "words.webp"]

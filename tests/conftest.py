@@ -50,7 +50,7 @@ def pytest_xdist_setupnodes(config, specs):
 
 # What compiles little or nothing. While one worker begins with these, the other begins with the
 # kernels, and neither compiles what the other is compiling.
-UNCOMPILED = ("ddpm", "generate", "training", "io", "benchmark", "figures", "cli")
+UNCOMPILED = ("ddpm", "generate", "sound", "training", "io", "benchmark", "figures", "cli")
 
 
 def pytest_collection_modifyitems(config, items):

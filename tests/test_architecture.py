@@ -20,7 +20,7 @@ FLOORS = [
     {"io", "noise"},
     {"denoiser"},
     {"metrics", "pde", "ddpm"},
-    {"generate"},
+    {"generate", "sound"},
     {"training", "catalog"},
     {"stabilized", "blend", "blocks"},
     {"api"},
@@ -133,7 +133,7 @@ def test_only_ddpm_imports_torch():
     """Training, the PDEs on tensors and filling in by a DDPM aside; two metrics and the search for a
     device do so when they are called."""
     for path in set(PACKAGE.rglob("*.py")) - {PACKAGE / "inpainting" / "ddpm.py"}:
-        if not {"ddpm", "generate", "training", "backends"} & set(path.parts):
+        if not {"ddpm", "generate", "sound", "training", "backends"} & set(path.parts):
             when_called = path.stem in ("devices", "metrics")
             anywhere = r"^(import|from) torch" if when_called else r"^\s*(import|from) torch"
             executed = re.sub(

@@ -18,7 +18,7 @@ from PIL import Image
 from scipy.ndimage import binary_dilation
 
 import difffilter as df
-from difffilter import ddpm, generate, training
+from difffilter import ddpm, generate, sound, training
 from difffilter.cli import cli
 from difffilter.cli.completion import TRAINED
 
@@ -80,7 +80,7 @@ def documented():
 
 
 @pytest.mark.parametrize(
-    "package", [df, ddpm, generate, training], ids=lambda package: package.__name__
+    "package", [df, ddpm, generate, sound, training], ids=lambda package: package.__name__
 )
 def test_every_public_name_is_documented_once(package):
     found = [name.rpartition(".") for name in documented()]

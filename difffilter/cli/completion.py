@@ -35,12 +35,13 @@ PRESETS = {
         *("autoencoder", "clip", "latent", "pixel", "fashion"),
         *("judge-scenes", "judge-groups", "judge-fashion"),
     ),
+    "sound": ("sound",),
 }
 TRAINED = tuple(PRESETS)
 
 # Where the weights of each method are listed.
 WEIGHTS = {"ddpm": "difffilter.ddpm.weights", "learned": "difffilter.pde.weights",
-           "generate": "difffilter.generate.weights"}  # fmt: skip
+           "generate": "difffilter.generate.weights", "sound": "difffilter.sound.weights"}  # fmt: skip
 
 
 def files(ctx, param, incomplete):

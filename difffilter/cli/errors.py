@@ -45,14 +45,14 @@ def errors_in_one_line():
             sys.exit(2)
 
 
-def summarize(failures: list[tuple[Path, str]], count: int) -> None:
+def summarize(failures: list[tuple[Path, str]], count: int, what: str = "images") -> None:
     """Print the failures, after everything else so that they are seen; exit code 1 if any."""
     for source, reason in failures:
         named = "" if str(source) in reason else f"{source}: "
         click.echo(f"error: {named}{reason}", err=True)
     if failures:
         others = "the others are done" if count > len(failures) else "none is done"
-        click.echo(f"{len(failures)} of {count} images failed; {others}", err=True)
+        click.echo(f"{len(failures)} of {count} {what} failed; {others}", err=True)
         sys.exit(1)
 
 

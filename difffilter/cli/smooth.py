@@ -30,6 +30,7 @@ from difffilter.cli.options import (
     volume_option,
 )
 from difffilter.cli.progress import echo, progress_of, progress_over
+from difffilter.cli.sound import refuse_for_sounds, smooth_sounds
 from difffilter.cli.streams import STREAM, files_for_streams
 from difffilter.cli.types import Contrast, Number, Numbers
 
@@ -75,13 +76,17 @@ from difffilter.cli.types import Contrast, Number, Numbers
 def smooth(images, output, method, sigma, noise, strength, chroma, data_range, volume, overwrite,
            jobs, resume, report, side, axes, scheduler, max_pixels, quality, dry_run, verbose,
            **parameters):  # fmt: skip
-    """Smooth images and keep their edges.
+    """Smooth images, keeping edges; restore sounds.
 
     IMG is an image (PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF, TIFF), a camera's raw file, an array
     (Zarr, HDF5), a folder, a pattern, or - for standard input. The result has the type, size and
     metadata of IMG; for a GIF, it is a PNG, for a raw file a TIFF. Parameters that you do not give
     are chosen from the image. Arrays and large TIFF files are processed in blocks; after an
     interruption, the same command resumes.
+
+    IMG may also be a sound (WAV, FLAC, Ogg, MP3, AIFF): the methods are then ddpm, which is the
+    default, heat, perona_malik and coherence_enhancing, on its spectrogram, and --sigma is for samples
+    in [-1, 1].
 
     \b
     Examples:
@@ -94,10 +99,19 @@ def smooth(images, output, method, sigma, noise, strength, chroma, data_range, v
       difffilter smooth photo.jpg --strength 0.5 --chroma 1
       difffilter smooth twelve-bits.png --data-range 4095
       difffilter smooth - < img.png > smooth.png
+      difffilter smooth noisy.wav
     """
     from difffilter.blocks import folders
     from difffilter.catalog import for_noise, for_strength, spell, usual_method
+    from difffilter.io.sounds import are_sounds
 
+    if are_sounds(images):
+        refuse_for_sounds(click.get_current_context())
+        time, kappa = parameters["time"], parameters["kappa"]
+        smooth_sounds(
+            images, output, method, sigma, time, kappa, overwrite, resume, dry_run, verbose
+        )
+        return
     given = {name: value for name, value in parameters.items() if value is not None}
     from_stream = STREAM in images
     to_stream = output == STREAM or (from_stream and output is None)

@@ -22,8 +22,10 @@ def weights():
     from difffilter.ddpm import weights as ddpm
     from difffilter.generate import weights as generate
     from difffilter.pde import weights as learned
+    from difffilter.sound import weights as sound
 
-    for method, home in (("learned", learned), ("ddpm", ddpm), ("generate", generate)):
+    homes = {"learned": learned, "ddpm": ddpm, "generate": generate, "sound": sound}
+    for method, home in homes.items():
         click.echo(click.style(method, bold=True))
         for name in home.available():
             echo_card(name, home.card(name), home.find(name).stat().st_size)
@@ -42,7 +44,7 @@ def echo_card(name, about, size):
 @click.command()
 @click.argument("folder", metavar="FOLDER", shell_complete=folders)
 @click.option("-m", "--method", metavar="METHOD", shell_complete=among(*TRAINED),
-              help="What to train: ddpm, learned or generate. [default: ddpm]")  # fmt: skip
+              help="What to train: ddpm, learned, generate or sound. [default: ddpm]")  # fmt: skip
 @click.option("--preset", metavar="NAME", shell_complete=presets,
               help="For ddpm: gray-small, color-small, gray-real or color-real, for a CPU; gray-base "
                    "or color-base, for a GPU. For learned: deep-gray or deep-color; convex-gray or "
@@ -78,7 +80,7 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
 
     That is a DDPM, a learned diffusion, or a part of text to image, for which the folder has
     captions.jsonl or captions.csv, or is that of Fashion-MNIST; "scenes" stands for scenes that are
-    drawn.
+    drawn. A DDPM on sounds takes a folder of sound files.
 
     After an interruption, --resume goes on with the settings of the run, of which only --steps can be
     changed.
@@ -94,12 +96,13 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
       difffilter train photos/ --preset color-small --init natural-color -o run
       difffilter train photos/ --method learned --preset deep-gray -o run
       difffilter train emoji/ --method generate --preset clip -o run
+      difffilter train sounds/ --method sound -o run
     """
     import time
     from dataclasses import replace
 
     require_torch()
-    from difffilter.training import PRESETS, export, fit, fit_generate, fit_learned
+    from difffilter.training import PRESETS, export, fit, fit_generate, fit_learned, fit_sound
 
     run, start = Path(output), time.monotonic()
     given = {name: value for name, value in options.items() if value is not None}
@@ -116,8 +119,8 @@ def train(folder, method, preset, output, steps, init, resume, weights, **option
         _check_resumed(run, saved, preset, given | {"method": method})
     config = None if resume else replace(PRESETS[preset or usual], **given)
     try:
-        train = {"ddpm": fit, "learned": fit_learned, "generate": fit_generate}[method]
-        train(folder, output, config, init=init, resume=resume, steps=steps)
+        kinds = {"ddpm": fit, "learned": fit_learned, "generate": fit_generate, "sound": fit_sound}
+        kinds[method](folder, output, config, init=init, resume=resume, steps=steps)
     except MemoryError:
         raise ValueError(
             "training does not fit into memory; a smaller --batch or --crop needs less, and "
@@ -197,8 +200,9 @@ def _summarize(run, done, seconds, method, weights):
     following = {
         "clip": f'similarity heart.png "a red heart" "a blue fish" --model {file}',
         "text-to-image": f'generate "a red heart" --model {file} -o heart.png',
+        "sound": f"smooth noisy.wav -m {quoted(f'ddpm(weights={str(weights)!r})')}",
     }
-    if method != "generate":
+    if method not in ("generate", "sound"):
         click.echo(f"next:    difffilter smooth photo.png -m {denoiser}")
     elif config.kind in following:
         click.echo(f"next:    difffilter {following[config.kind]}")

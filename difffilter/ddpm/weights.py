@@ -57,6 +57,7 @@ def save(
     schedule: NoiseSchedule,
     sigma_range: tuple[float, float],
     blind: float | None = None,
+    collection: Collection = COLLECTION,
 ) -> None:
     """Write a weight file, whole or not at all. The weights are stored as float16.
 
@@ -69,6 +70,8 @@ def save(
         Smallest and largest σ it was trained on, for an image in [0, 1].
     blind : float, optional
         As in `Weights`.
+    collection : Collection
+        The format of the file.
 
     Raises
     ------
@@ -91,16 +94,18 @@ def save(
     }
     if blind is not None:
         settings["blind"] = blind
-    COLLECTION.save(path, tensors, settings)
+    collection.save(path, tensors, settings)
 
 
-def load(name_or_path: str | PathLike) -> Weights:
+def load(name_or_path: str | PathLike, collection: Collection = COLLECTION) -> Weights:
     """Read a weight file.
 
     Parameters
     ----------
     name_or_path : str or Path
         A name in `available`, or a file.
+    collection : Collection
+        The weights that the name is among, and the format of the file.
 
     Returns
     -------
@@ -120,8 +125,8 @@ def load(name_or_path: str | PathLike) -> Weights:
     >>> load("natural-gray").net.config.channels
     1
     """
-    path = find(name_or_path)
-    tensors, text, sha256 = COLLECTION.load(path)
+    path = collection.find(name_or_path)
+    tensors, text, sha256 = collection.load(path)
 
     import torch
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from difffilter.io.picture import rgb_of_cmyk
 from difffilter.training.photo_configs import DiffusionConfig, PhotoConfig, TrainingConfig
 
 __all__ = ["draw_batch", "draw_noisy", "load_images", "read_photos", "set_aside", "signed"]
+
+# An image, or a sound.
+Item = TypeVar("Item")
 
 
 def load_images(folder: str | PathLike, channels: int) -> list[NDArray]:
@@ -70,8 +74,8 @@ def load_image(path: Path, channels: int) -> NDArray:
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], channels, axis=2)
 
 
-def set_aside(images: list[NDArray], count: int) -> tuple[list[NDArray], list[NDArray]]:
-    """Split into training and validation images, the latter evenly spaced in the list.
+def set_aside(images: list[Item], count: int) -> tuple[list[Item], list[Item]]:
+    """Split into what to train on and what to validate on, the latter evenly spaced in the list.
 
     At most half of the images are set aside, so that a few are enough for a run.
     """

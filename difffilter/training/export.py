@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from difffilter.training import ddpm, generate, learned
+from difffilter.training import ddpm, generate, learned, sound
 from difffilter.training.run import CHECKPOINT
 from difffilter.training.state import TrainingState
 
@@ -18,6 +18,7 @@ METHODS = {
     "learned": learned.METHOD,
     "convex": learned.METHOD,
     **generate.METHODS,
+    "sound": sound.METHOD,
 }
 
 

@@ -21,6 +21,7 @@ METRICS = {
     "reconstruction": "PSNR of the decoded pictures / dB",
     "recall": "share of pictures with the nearest caption",
     "accuracy": "share of right answers",
+    "gain": "gain in SI-SDR with white noise at 5 dB / dB",
     "error": "mean squared error of the noise",
 }
 

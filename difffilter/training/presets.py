@@ -18,6 +18,7 @@ from difffilter.training.picture_configs import (
     TextToImageTraining,
     UpsamplerTraining,
 )
+from difffilter.training.sound_config import SoundTraining
 
 __all__ = ["CONFIGS", "PRESETS"]
 
@@ -26,7 +27,7 @@ CONFIGS: dict[str, type[RunConfig]] = {
     for config in (
         *(TrainingConfig, LearnedConfig, ConvexConfig),
         *(AutoencoderTraining, CLIPTraining, TextToImageTraining, UpsamplerTraining),
-        JudgeTraining,
+        *(JudgeTraining, SoundTraining),
     )
 }
 
@@ -74,4 +75,5 @@ PRESETS: dict[str, RunConfig] = {
     "judge-scenes": JudgeTraining(steps=4_000, batch=64),
     "judge-groups": JudgeTraining(steps=4_000, subject="groups"),
     "judge-fashion": JudgeTraining(steps=3_000, batch=64, subject="groups", validation=2_000),
+    "sound": SoundTraining(),
 }

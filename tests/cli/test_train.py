@@ -52,7 +52,7 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "deep-gray, deep-color, convex-gray, convex-color, or --method ddpm\n"),
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
-        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned, generate\n"),
+        (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned, generate, sound\n"),
         (["-m", "generate", "--preset", "deep-gray"], "preset is 'deep-gray'; expected one of "
          "autoencoder, clip, latent, pixel, fashion, upsampler, judge-scenes, judge-groups, judge-fashion, "
          "or --method learned\n"),
@@ -282,7 +282,7 @@ def test_weights_of_text_to_image_are_listed(emoji, monkeypatch):
     for name in ("available", "card", "find"):
         monkeypatch.setattr(generate_weights, name, getattr(collection, name))
     lines = invoke_ok("weights", cwd=emoji).splitlines()
-    after = lines[lines.index("generate") + 1 :]
+    after = lines[lines.index("generate") + 1 : lines.index("sound")]
     assert len(after) == 1
     assert re.fullmatch(r"  mine {16}Squares \(\d+ kB\)", after[0])
 

@@ -1,0 +1,13 @@
+from .api import denoise as denoise
+from .api import estimate_noise as estimate_noise
+from .catalog import make as make
+from .catalog import methods as methods
+from .ddpm import SoundDDPM as SoundDDPM
+from .denoiser import SoundDenoiser as SoundDenoiser
+from .files import Restored as Restored
+from .files import denoise_file as denoise_file
+from .floor import Noise as Noise
+from .metrics import si_sdr as si_sdr
+from .pde import SoundPDE as SoundPDE
+from .weights import available as available
+from .weights import card as card
