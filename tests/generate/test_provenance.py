@@ -42,7 +42,15 @@ def test_details_are_json_and_any_text_is_quoted():
     assert json.loads("".join(described(meta).itertext())) == details
 
 
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+def test_a_tiff_file_keeps_it(tmp_path):
+    meta = provenance(prompt="a red heart")
+    write(tmp_path / "a.tif", Picture(np.zeros((1, 16, 16, 3), np.uint8), meta=dict(meta)))
+    content = (tmp_path / "a.tif").read_bytes()
+    assert meta["xmp"] in content
+    assert meta["comment"] in content
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
 def test_files_keep_it(tmp_path, suffix):
     meta = provenance(prompt="a red heart")
     path = tmp_path / f"picture{suffix}"
