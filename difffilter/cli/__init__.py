@@ -20,6 +20,7 @@ from difffilter.cli import (
     inpaint,
     methods,
     smooth,
+    synthesize,
     train,
 )
 from difffilter.cli.errors import errors_in_one_line
@@ -68,6 +69,7 @@ for command in (
     generate.generate,
     generate.similarity,
     edit.edit,
+    synthesize.synthesize,
     train.weights,
     train.train,
     benchmark.bench,

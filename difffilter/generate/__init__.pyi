@@ -15,6 +15,7 @@ from .pipelines import Pipeline as Pipeline
 from .sampling import images as images
 from .sampling import path as path
 from .sampling import unknown_words as unknown_words
+from .synthesis import synthesize as synthesize
 from .text import TextConfig as TextConfig
 from .text import TextEncoder as TextEncoder
 from .text_to_image import TextToImage as TextToImage

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional as F
 
-from difffilter.checks import check_whole
+from difffilter.checks import check_number, check_whole
 from difffilter.ddpm.denoiser import keyed_generator
 from difffilter.ddpm.evolution import from_tensor
 from difffilter.ddpm.process import pure_noise, reverse_path
@@ -29,6 +29,7 @@ def upsample(
     *,
     model: str | PathLike = "upsampler",
     steps: int = 10,
+    temperature: float = 0.4,
     seed: int = 0,
     device: str = "auto",
     callback: Callback | None = None,
@@ -44,6 +45,9 @@ def upsample(
         Weights: a name in `available`, or a file.
     steps : int, default 10
         Evaluations of the network.
+    temperature : float, default 0.4
+        Factor of the noise at the beginning: with 1 details are drawn from all that are probable, with less
+        they are the more probable ones, and the picture has less grain.
     seed : int, default 0
         Seed of the draws; each picture follows from it, its number and its pixels.
     device : str, default "auto"
@@ -77,6 +81,7 @@ def upsample(
     (256, 256, 3)
     """
     check_whole("steps", steps, least=1)
+    check_number("temperature", temperature, least=0, most=1)
     array = np.asarray(images)
     own = find_device(device)
     found = weights.load_once(model, "upsampler", str(own))
@@ -95,7 +100,8 @@ def upsample(
             height, width = enlarged.shape[2:]
             below, beside = (-extent % net.config.unet.multiple for extent in (height, width))
             enlarged = F.pad(enlarged, (0, beside, 0, below), mode="replicate")
-        noise = pure_noise(tuple(enlarged.shape), schedule, keyed_generator(seed, number)).to(own)
+        noise = pure_noise(tuple(enlarged.shape), schedule, keyed_generator(seed, number))
+        noise = temperature * noise.to(own)
         way = reverse_path(
             net.given(enlarged, schedule), noise, float(schedule.sigma_tilde(schedule.T)), schedule,
             steps=steps, eta=0.0, solver="dpm++",

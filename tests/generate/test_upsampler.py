@@ -79,6 +79,14 @@ def test_a_picture_follows_from_pixels_seed_and_number(model, rng):
     assert np.abs(large - upsample(pictures, model=model, steps=2, seed=6)).max() > 0.01
 
 
+def test_without_noise_the_seed_has_no_effect(model, rng):
+    picture = rng.random((8, 8, 3))
+    cold = [upsample(picture, model=model, steps=2, temperature=0, seed=seed) for seed in (0, 1)]
+    np.testing.assert_array_equal(*cold)
+    warm = upsample(picture, model=model, steps=2, temperature=1)
+    assert np.abs(warm - cold[0]).max() > 0.01
+
+
 @pytest.mark.parametrize("shape", [(8, 8), (2, 8, 8, 1), (2, 8, 8, 4), (0, 8, 8, 3), (8, 0, 3)])
 def test_other_shapes_are_refused(model, shape):
     message = f"images has shape {shape}; expected (n, H, W, 3) or (H, W, 3)"
@@ -89,6 +97,10 @@ def test_other_shapes_are_refused(model, shape):
 def test_bad_settings(model, tmp_path):
     with pytest.raises(ValueError, match=r"^steps is 0; expected a whole number ≥ 1$"):
         upsample(np.zeros((8, 8, 3)), model=model, steps=0)
+    with pytest.raises(
+        ValueError, match=r"^temperature is 2; expected a finite number ≥ 0 and ≤ 1$"
+    ):
+        upsample(np.zeros((8, 8, 3)), model=model, temperature=2)
     text = tiny_model(tmp_path, "pixel")
     with pytest.raises(ValueError, match=r"of kind text-to-image; expected upsampler$"):
         upsample(np.zeros((8, 8, 3)), model=text)
