@@ -73,8 +73,8 @@ def main():
     lines = [
         "# Few real pictures and many generated ones",
         "",
-        f"`python benchmarks/synthetic_data.py FASHION`: {arguments.synthetic} generated pictures of a class, "
-        f"guidance {arguments.guidance:g}, 10 steps; {arguments.training} steps for each classifier; "
+        f"`python benchmarks/synthetic_data.py FASHION`: {arguments.synthetic} generated pictures of each "
+        f"class, guidance {arguments.guidance:g}, 10 steps; {arguments.training} steps for each classifier; "
         f"{arguments.seeds} draws of the real pictures, means with 95 % intervals.",
         f"{describe('torch', 'numpy')}; {date.today()}.",
         "",
@@ -83,8 +83,8 @@ def main():
         *table(["real", "real alone", "with generated ones", "gain"], rows),
         "",
         f"Generated pictures alone: {alone:.1f}. The model that made them was trained on all 60 000 pictures "
-        "of the training, so what they add is what it learned from those: the gain is that of a shared model, "
-        "not of data from nothing.",
+        "of the training, so what they add is what it learned from those: the gain is that of a model which "
+        "others trained on much data, not of data from nothing.",
     ]
     write_report(lines, arguments.output)
 
