@@ -73,13 +73,13 @@ def made(classes, count, model, guidance, steps):
     return np.concatenate(pictures), tuple(labels)
 
 
-def classifier(pictures, labels, steps):
+def classifier(pictures, labels, steps, seed=0):
     """A judge of the same shape as the shipped one, trained on pictures (N, 32, 32) and their labels."""
     bytes_ = (255 * pictures).round().astype(np.uint8)[..., None]
     captioned = Captioned(bytes_, labels, ((),) * len(labels), labels)
     config = PRESETS["judge-fashion"]
     net = replace(config.net, questions=(tuple(sorted(set(labels))),), channels=1)
-    state = TrainingState(replace(config, net=net, steps=steps), torch.device("cpu"))
+    state = TrainingState(replace(config, net=net, steps=steps, seed=seed), torch.device("cpu"))
     loss = JudgeLoss(state, Pictures(captioned, 0.0, SIZE), 0, 1)
     for _ in tqdm(training_steps(state, loss), total=steps, unit="step", disable=None):
         pass

@@ -51,8 +51,8 @@ def main():
     count = arguments.synthetic * len(FASHION)
     generated, said = made(FASHION, count, "fashion", arguments.guidance, 10)
 
-    def accuracy(pictures, labels):
-        net = classifier(pictures, labels, arguments.training)
+    def accuracy(pictures, labels, seed=0):
+        net = classifier(pictures, labels, arguments.training, seed)
         return 100 * np.mean(answers(net, of_test)[1] == truth)
 
     rows = []
@@ -63,8 +63,8 @@ def main():
             labels = tuple(real.labels[index] for index in chosen)
             times = max(1, round(count / len(chosen)))  # a batch has as many real as generated ones
             both = np.concatenate([np.repeat(of_real[chosen], times, axis=0), generated])
-            without = accuracy(of_real[chosen], labels)
-            beside = accuracy(both, tuple(np.repeat(labels, times).tolist()) + said)
+            without = accuracy(of_real[chosen], labels, seed)
+            beside = accuracy(both, tuple(np.repeat(labels, times).tolist()) + said, seed)
             scores.append([without, beside, beside - without])
         cells = [interval(column) for column in np.transpose(scores)]
         rows.append([str(n), *(f"{mean:.1f} ± {half:.1f}" for mean, half in cells)])
@@ -75,7 +75,7 @@ def main():
         "",
         f"`python benchmarks/synthetic_data.py FASHION`: {arguments.synthetic} generated pictures of each "
         f"class, guidance {arguments.guidance:g}, 10 steps; {arguments.training} steps for each classifier; "
-        f"{arguments.seeds} draws of the real pictures, means with 95 % intervals.",
+        f"{arguments.seeds} draws of the real pictures and of the first weights, means with 95 % intervals.",
         f"{describe('torch', 'numpy')}; {date.today()}.",
         "",
         "Accuracy in percent on test pictures, by the number of real pictures of a class:",

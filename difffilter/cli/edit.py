@@ -39,8 +39,9 @@ def edit(image, prompt, output, mask, number, tell_prompt, overwrite, **options)
     """Change a picture, or a part of it, to what a text says.
 
     The text says what the whole picture shows in the end. With a mask, all pixels outside of it stay
-    as they are, and the picture may have any size; without one it is made 64 pixels wide. The files
-    say in their metadata that parts of them were generated.
+    as they are, and the picture may have any size; without one it is made 64 pixels wide. Results are
+    in colour, with the bit depth of the picture. The files say in their metadata that parts of them
+    were generated.
 
     \b
     Examples:
@@ -50,10 +51,11 @@ def edit(image, prompt, output, mask, number, tell_prompt, overwrite, **options)
     import numpy as np
 
     from difffilter.generate import edit as change
+    from difffilter.generate.captioned import with_alpha
     from difffilter.generate.provenance import COMPOSITE, provenance
     from difffilter.image import like
     from difffilter.inpainting.files import numbered
-    from difffilter.io.files import SUFFIXES, check_target, write
+    from difffilter.io.files import SUFFIXES, check_target, read, write
     from difffilter.io.picture import Picture
 
     require_torch()
@@ -63,25 +65,33 @@ def edit(image, prompt, output, mask, number, tell_prompt, overwrite, **options)
     for target in targets:
         check_target(target, overwrite, SUFFIXES)
     given = {name: value for name, value in options.items() if value is not None}
-    picture = _over_white(image)
+    source = read(image)
+    picture, alpha = _split(with_alpha(Path(image)))
     hole = None if mask is None else _hole(mask, picture.shape[:2], image)
+    before = picture
+    if alpha is not None:
+        picture = picture * alpha[..., None] + (1 - alpha[..., None])  # over white
+        alpha = None if hole is None else np.where(hole, 1, alpha)
     with progress_of("step") as progress:
         results = change(picture, prompt, len(targets), mask=hole, callback=progress, **given)
     told = {name: given.get(name) for name in ("model", "strength", "guidance", "steps", "seed")}
     words = {"prompt": prompt, "negative": given.get("negative")} if tell_prompt else {}
     origin = provenance(COMPOSITE, **words, **told)
+    kind = np.empty(0, source.pages.dtype if source.pages.dtype.kind in "u" else np.uint8)
     for target, result in zip(targets, results, strict=True):
-        write(target, Picture(like(result, np.empty(0, np.uint8))[None], meta=origin))
+        if hole is not None:
+            result = np.where(hole[..., None], result, before)
+        covered = None if alpha is None else like(alpha.astype(np.float32), kind)[None]
+        write(target, Picture(like(result, kind)[None], covered, meta=dict(origin)))
 
 
-def _over_white(image):
-    """The picture of a file, (H, W) or (H, W, 3) in [0, 1], transparent parts white."""
-    from difffilter.generate.captioned import with_alpha
+def _split(picture):
+    """The colours (H, W, 3) of a picture with or without alpha, and its alpha (H, W) or None."""
+    import numpy as np
 
-    picture = with_alpha(Path(image))
-    if picture.ndim == 2 or picture.shape[2] == 3:
-        return picture
-    return picture[..., :3] * picture[..., 3:] + (1 - picture[..., 3:])
+    if picture.ndim == 2:
+        return np.repeat(picture[..., None], 3, axis=2), None
+    return picture[..., :3], picture[..., 3] if picture.shape[2] == 4 else None
 
 
 def _hole(mask, shape, image):

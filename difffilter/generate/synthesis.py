@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.checks import check_number, check_whole
+from difffilter.devices import find_device
 from difffilter.generate import weights
 from difffilter.generate.provenance import provenance
-from difffilter.generate.sampling import Callback, images
+from difffilter.generate.sampling import Callback, Painter, images
 from difffilter.generate.zero_shot import similarity
 from difffilter.image import like
 from difffilter.io.files import replacing, write
@@ -57,9 +58,10 @@ def synthesize(
         Number of pictures of each class.
     output : str or Path
         The folder, with a folder of PNG files for each class, and ``manifest.jsonl``: a JSON object for
-        each picture, with its file, class, prompt, seed, number among those of the seed, and, in
-        colour, its similarity to the prompt. Classes that an earlier call with the same arguments has
-        finished are kept, and the result is the same as of one call.
+        each picture, with its file, class, prompt, and, in colour, its similarity to the prompt. It is
+        number k of ``images(prompt, k + 1, seed=…)`` with the seed that it names. Classes that an
+        earlier call with the same arguments has finished are kept, and the result is the same as of
+        one call.
     template : str, default "{}"
         The prompt, with ``{}`` in place of the class: ``"a {} on a plain background"``.
     keep : float, default 1
@@ -99,12 +101,18 @@ def synthesize(
     check_number("keep", keep, above=0, most=1)
     if "{}" not in template:
         raise ValueError(f"template is {template!r}; expected {{}} in it, for the class")
+    if keep < 1 and Painter.load(model, find_device(device)).colourless:
+        raise ValueError(
+            f"keep is {keep:g}; expected 1: CLIP does not know the grey pictures of this model"
+        )
     folder, each = Path(output), math.ceil(n / keep)
     settings = {
         "model": str(model), "checksum": weights.load_once(model, "text-to-image").sha256,
-        "guidance": guidance, "steps": steps, "keep": keep,
+        "guidance": guidance, "steps": steps, "keep": keep, "run": seed,
     }  # fmt: skip
-    manifest = _finished(folder, names, n, template, seed, settings)
+    manifest = _finished(folder, names, n, template, settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    _save(folder, manifest)  # so that a folder that was begun is known
     for number, name in enumerate(names):
         if any(line["class"] == name for line in manifest):
             continue
@@ -112,13 +120,13 @@ def synthesize(
         lines: list[dict[str, Any]] = []
         for start in range(0, each, TOGETHER):
             count = min(TOGETHER, each - start)
+            own = int(np.random.SeedSequence([seed, start]).generate_state(1)[0])
             made = images(
-                prompt, count, model=model, guidance=guidance, steps=steps, seed=seed + start,
-                device=device,
-            )  # fmt: skip
+                prompt, count, model=model, guidance=guidance, steps=steps, seed=own, device=device
+            )
             for k, picture in enumerate(made):
-                line = {"class": name, "prompt": prompt, "seed": seed + start, "number": k}
-                lines.append(line | settings | _likeness(picture, prompt, keep))
+                line = {"class": name, "prompt": prompt, "seed": own, "number": k}
+                lines.append(line | settings | _likeness(picture, prompt))
                 pictures.append(picture)
             if callback is not None:
                 callback(number * each + start + count, len(names) * each)
@@ -150,7 +158,7 @@ def check_classes(classes: Sequence[str]) -> list[str]:
 
 
 def _finished(
-    folder: Path, names: list[str], n: int, template: str, seed: int, settings: dict[str, Any]
+    folder: Path, names: list[str], n: int, template: str, settings: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """The manifest of the classes that an earlier call has finished."""
     path = folder / MANIFEST
@@ -163,8 +171,7 @@ def _finished(
         for line in manifest:
             name = line["class"]
             same = line["prompt"] == template.replace("{}", name) and name in names
-            same = same and all(line[key] == value for key, value in settings.items())
-            if not (same and (line["seed"] - seed) % TOGETHER == 0 and line["seed"] >= seed):
+            if not (same and all(line[key] == value for key, value in settings.items())):
                 raise ValueError(f"{path} is of other arguments; expected a new folder")
     except (KeyError, TypeError, json.JSONDecodeError):
         raise ValueError(
@@ -179,15 +186,11 @@ def _finished(
     return manifest
 
 
-def _likeness(picture: NDArray, prompt: str, keep: float) -> dict[str, float | None]:
+def _likeness(picture: NDArray, prompt: str) -> dict[str, float | None]:
     """The similarity of a picture to a prompt, for the manifest; none for grey pictures."""
-    if picture.ndim == 3:
-        return {"similarity": round(float(similarity(picture, [prompt])[0]), 4)}
-    if keep < 1:
-        raise ValueError(
-            f"keep is {keep:g}; expected 1: CLIP does not know the grey pictures of this model"
-        )
-    return {"similarity": None}
+    if picture.ndim == 2:
+        return {"similarity": None}
+    return {"similarity": round(float(similarity(picture, [prompt])[0]), 4)}
 
 
 def _write(path: Path, picture: NDArray, line: dict[str, Any]) -> None:

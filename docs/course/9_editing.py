@@ -13,7 +13,7 @@ from difffilter.generate import edit, images, upsample
 
 
 def show(pictures, titles):
-    figure, axes = plt.subplots(1, len(pictures), figsize=(9, 2.1), layout="constrained")
+    _, axes = plt.subplots(1, len(pictures), figsize=(9, 2.1), layout="constrained")
     for axis, picture, title in zip(axes, pictures, titles, strict=True):
         axis.imshow(picture)
         axis.set_title(title, fontsize=8)

@@ -8,7 +8,9 @@ from command import invoke_error, invoke_ok
 from PIL import Image
 
 pytest.importorskip("torch")
-from tiny_models import tiny_model
+from tiny_models import tiny_model  # noqa: E402
+
+from difffilter.io.files import read  # noqa: E402
 
 MODEL = ("--model", "latent.safetensors", "--steps", 2)
 
@@ -97,3 +99,22 @@ def test_bad_input_is_one_line(folder, arguments, message):
     error = invoke_error("edit", *arguments, "-o", "new.png", *MODEL, cwd=folder)
     assert message in error
     assert not (folder / "new.png").exists()
+
+
+def test_outside_of_the_mask_bits_and_alpha_stay(folder, rng):
+    hole = pixels(folder / "mask.png")[..., 0] > 0
+    deep = rng.integers(65536, size=(40, 70), dtype=np.uint16)
+    Image.fromarray(deep).save(folder / "deep.png")
+    clear = rng.integers(256, size=(40, 70, 4), dtype=np.uint8)
+    Image.fromarray(clear).save(folder / "clear.png")
+    for name in ("deep", "clear"):
+        invoke_ok(
+            "edit", f"{name}.png", "a heart", "--mask", "mask.png", "-o", f"{name}-2.png", *MODEL,
+            cwd=folder,
+        )  # fmt: skip
+    found = read(folder / "deep-2.png").pages[0]
+    assert found.dtype == np.uint16
+    assert (found[~hole] == deep[~hole][:, None]).all()
+    after = np.asarray(Image.open(folder / "clear-2.png"))
+    assert (after[~hole] == clear[~hole]).all()
+    assert (after[hole][:, 3] == 255).all()

@@ -73,6 +73,16 @@ def test_what_was_interrupted_ends_as_if_it_had_not_been(model, tmp_path, monkey
         with pytest.raises(KeyboardInterrupt):
             made(model, tmp_path / "broken")
     assert len(content(tmp_path / "broken")) == 4
+
+    def full(path, picture):
+        raise OSError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(synthesis, "write", full)
+        with pytest.raises(OSError, match="no space"):
+            made(model, tmp_path / "empty")
+    made(model, tmp_path / "empty")
+    assert content(tmp_path / "empty") == content(tmp_path / "whole")
     made(model, tmp_path / "broken")
     assert content(tmp_path / "broken") == content(tmp_path / "whole")
     before = content(tmp_path / "whole")
@@ -91,9 +101,9 @@ def test_the_most_similar_are_kept(colour, tmp_path, monkeypatch):
 def test_many_pictures_are_made_in_parts(model, tmp_path, monkeypatch):
     monkeypatch.setattr(synthesis, "TOGETHER", 2)
     lines = made(model, tmp_path / "set", 5, ["fish"], seed=1)
-    assert [(line["seed"], line["number"]) for line in lines] == [
-        (1, 0), (1, 1), (3, 0), (3, 1), (5, 0),
-    ]  # fmt: skip
+    assert [line["number"] for line in lines] == [0, 1, 0, 1, 0]
+    others = made(model, tmp_path / "others", 5, ["fish"], seed=3)
+    assert len({line["seed"] for line in lines + others}) == 6  # no part is another one's
     made(model, tmp_path / "set", 5, ["fish"], seed=1)
 
 
@@ -127,6 +137,7 @@ def test_folders_of_something_else_are_left_alone(model, tmp_path):
     made(model, folder, 2)
     for options, message in (
         ({"seed": 1}, "is of other arguments; expected a new folder"),
+        ({"seed": 32}, "is of other arguments; expected a new folder"),
         ({"guidance": 3.0}, "is of other arguments; expected a new folder"),
         ({"names": ["fish"]}, "is of other arguments; expected a new folder"),
         ({"n": 3}, "has 2 pictures of 'red heart'; expected 3, or a new folder"),
