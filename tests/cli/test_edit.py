@@ -8,9 +8,9 @@ from command import invoke_error, invoke_ok
 from PIL import Image
 
 pytest.importorskip("torch")
-from tiny_models import tiny_model  # noqa: E402
+from tiny_models import tiny_model
 
-from difffilter.io.files import read  # noqa: E402
+from difffilter.io.files import read
 
 MODEL = ("--model", "latent.safetensors", "--steps", 2)
 
