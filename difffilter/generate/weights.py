@@ -49,6 +49,8 @@ class Model:
         Checksum of that autoencoder: another one gives latents another meaning.
     sha256 : str, default ""
         Checksum of the content, in hexadecimal.
+    clip, embeddings : str or None, default None
+        Of networks that work on embeddings of images, the weights of their CLIP, and their checksum.
     """
 
     kind: str
@@ -58,6 +60,8 @@ class Model:
     autoencoder: str | None = None
     latents: str | None = None
     sha256: str = ""
+    clip: str | None = None
+    embeddings: str | None = None
 
 
 def save(path: str | PathLike, model: Model) -> None:
@@ -80,6 +84,8 @@ def save(path: str | PathLike, model: Model) -> None:
         "schedule": None if model.schedule is None else asdict(model.schedule),
         "autoencoder": model.autoencoder,
         "latents": model.latents,
+        "clip": model.clip,
+        "embeddings": model.embeddings,
     }
     arrays = {
         name: np.asarray(value.cpu().numpy(), np.float16, order="C")
@@ -126,6 +132,8 @@ def load(name_or_path: str | PathLike, kind: str | None = None) -> Model:
             settings["autoencoder"],
             settings.get("latents"),
             sha256,
+            settings.get("clip"),
+            settings.get("embeddings"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
