@@ -26,10 +26,14 @@ from difffilter.generate.neighbours import in_known_words, nearest
 from difffilter.generate.text import trimmed
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
+from difffilter.generate.unclip import draw_embeddings
 
 __all__ = ["images", "path", "unknown_words"]
 
 Callback = Callable[[int, int], Any]
+
+# unCLIP is the prior and the decoder; the name stands for the latter.
+UNCLIP = {"unclip": "decoder"}
 
 
 def images(
@@ -37,6 +41,7 @@ def images(
     n: int = 1,
     *,
     model: str | PathLike = "latent",
+    prior: str | PathLike = "prior",
     guidance: float = 2.0,
     rescale: float = 0.0,
     negative: str = "",
@@ -58,7 +63,10 @@ def images(
         Number of pictures of each text. Each follows from `seed`, its number and its text alone, but
         for rounding.
     model : str or Path, default "latent"
-        Weights: a name in `available`, or a file.
+        Weights: a name in `available`, or a file; ``"unclip"`` stands for ``"decoder"``.
+    prior : str or Path, default "prior"
+        Weights of the prior, which draws an embedding for models that take one, with the same guidance
+        and as many steps.
     guidance : float, default 2
         w of classifier-free guidance: 0 ignores the text, 1 takes it as it was learned, more makes
         pictures more typical and less diverse.
@@ -103,8 +111,8 @@ def images(
     (2, 64, 64, 3)
     """
     way = path(
-        prompt, n, model=model, guidance=guidance, rescale=rescale, negative=negative, steps=steps,
-        solver=solver, seed=seed, device=device, callback=callback,
+        prompt, n, model=model, prior=prior, guidance=guidance, rescale=rescale, negative=negative,
+        steps=steps, solver=solver, seed=seed, device=device, callback=callback,
     )  # fmt: skip
     return deque(way, maxlen=1).pop()()
 
@@ -114,6 +122,7 @@ def path(
     n: int = 1,
     *,
     model: str | PathLike = "latent",
+    prior: str | PathLike = "prior",
     guidance: float = 2.0,
     rescale: float = 0.0,
     negative: str = "",
@@ -127,7 +136,7 @@ def path(
 
     Parameters
     ----------
-    prompt, n, model, guidance, rescale, negative, steps, solver, seed, device, callback
+    prompt, n, model, prior, guidance, rescale, negative, steps, solver, seed, device, callback
         As for `images`.
 
     Yields
@@ -150,6 +159,7 @@ def path(
     check_whole("steps", steps, least=1)
     check_number("guidance", guidance, least=0)
     own = find_device(device)
+    model = UNCLIP.get(str(model), model)
     found = weights.load_once(model, "text-to-image", str(own))
     net, words = cast(TextToImage, found.net), cast(Tokeniser, found.tokeniser)
     schedule, decoder = cast(NoiseSchedule, found.schedule), None
@@ -167,19 +177,25 @@ def path(
         raise ValueError(f"prompt is {prompt!r}; expected a text or several")
     count = n * len(prompts)
 
-    def predictor(texts: Sequence[str]) -> NoisePredictor:
-        known = [in_known_words(text, words) for text in texts for _ in range(count // len(texts))]
-        return net.given(trimmed(words.encode_all(known)).to(own), schedule)
-
-    with at_work():
-        eps_theta = classifier_free(predictor(prompts), predictor([negative]), guidance, rescale)
+    generators = [keyed_generator(seed, k) for k in range(count)]
     channels, size = net.config.unet.channels, net.config.size
     y = torch.cat(
-        [
-            pure_noise((1, channels, size, size), schedule, keyed_generator(seed, k))
-            for k in range(count)
-        ]
+        [pure_noise((1, channels, size, size), schedule, each) for each in generators]
     ).to(own)
+
+    def predictor(texts: Sequence[str], embedding: Tensor | None = None) -> NoisePredictor:
+        known = [in_known_words(text, words) for text in texts for _ in range(count // len(texts))]
+        return net.given(trimmed(words.encode_all(known)).to(own), schedule, embedding)
+
+    with at_work():
+        embedding = None
+        if net.config.image and guidance > 0:
+            embedding = draw_embeddings(
+                [text for text in prompts for _ in range(n)], negative, generators, prior=prior,
+                guidance=guidance, steps=steps, clip=found.embeddings, device=str(own),
+            )  # fmt: skip
+        given = predictor(prompts, embedding)
+        eps_theta = classifier_free(given, predictor([negative]), guidance, rescale)
 
     def pictures(y: Tensor, sigma_tilde: float) -> Callable[[], NDArray]:
         def made() -> NDArray:
@@ -237,5 +253,6 @@ def unknown_words(prompt: str, model: str | PathLike = "latent") -> dict[str, st
     >>> unknown_words("a huge red quark")
     {'huge': 'big', 'quark': None}
     """
+    model = UNCLIP.get(str(model), model)
     words = cast(Tokeniser, weights.load_once(model, "text-to-image").tokeniser)
     return {word: nearest(word, words.words) for word in words.unknown(prompt)}

@@ -107,9 +107,7 @@ class TextToImage(nn.Module):
             self.image = nn.Linear(config.image, IMAGE_TOKENS * config.text.width)
             zero(self.image)
 
-    def forward(
-        self, x: Tensor, t: Tensor, ids: Tensor, embedding: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, ids: Tensor, embedding: Tensor | None = None) -> Tensor:
         """Velocity of `x`.
 
         Parameters
@@ -149,7 +147,9 @@ class TextToImage(nn.Module):
         # √m: the numbers of a unit vector have a mean square of 1/m, and those of a token of 1.
         tokens = self.image(size**0.5 * embedding).unflatten(1, (IMAGE_TOKENS, -1))
         there = (embedding != 0).any(dim=1, keepdim=True).expand(-1, IMAGE_TOKENS)
-        return Context(torch.cat((text.tokens, tokens), dim=1), torch.cat((text.mask, there), dim=1))
+        return Context(
+            torch.cat((text.tokens, tokens), dim=1), torch.cat((text.mask, there), dim=1)
+        )
 
     def given(
         self, ids: Tensor, schedule: NoiseSchedule, embedding: Tensor | None = None

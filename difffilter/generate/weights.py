@@ -26,7 +26,7 @@ __all__ = ["KINDS", "Model", "available", "card", "find", "load", "load_once", "
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-generate-1")
 available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
-KINDS = ("autoencoder", "clip", "text-to-image", "upsampler", "judge")
+KINDS = ("autoencoder", "clip", "text-to-image", "prior", "upsampler", "judge")
 
 
 @dataclass(frozen=True)
@@ -170,6 +170,7 @@ def network(kind: str, settings: dict[str, Any]) -> nn.Module:
     from difffilter.generate.autoencoder import Autoencoder, AutoencoderConfig
     from difffilter.generate.clip import CLIP, CLIPConfig
     from difffilter.generate.judge import Judge, JudgeConfig
+    from difffilter.generate.prior import Prior, PriorConfig
     from difffilter.generate.text import TextConfig
     from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
     from difffilter.generate.upsampler import Upsampler, UpsamplerConfig
@@ -182,6 +183,7 @@ def network(kind: str, settings: dict[str, Any]) -> nn.Module:
         "autoencoder": (Autoencoder, AutoencoderConfig),
         "clip": (CLIP, CLIPConfig),
         "text-to-image": (TextToImage, TextToImageConfig),
+        "prior": (Prior, PriorConfig),
         "upsampler": (Upsampler, UpsamplerConfig),
         "judge": (Judge, JudgeConfig),
     }

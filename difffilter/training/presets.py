@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from difffilter.ddpm.unet import UNetConfig
+from difffilter.generate.prior import PriorConfig
 from difffilter.generate.text import TextConfig
 from difffilter.generate.text_to_image import TextToImageConfig
 from difffilter.training.config import RunConfig
@@ -15,6 +16,7 @@ from difffilter.training.picture_configs import (
     AutoencoderTraining,
     CLIPTraining,
     JudgeTraining,
+    PriorTraining,
     TextToImageTraining,
     UpsamplerTraining,
 )
@@ -26,7 +28,7 @@ CONFIGS: dict[str, type[RunConfig]] = {
     for config in (
         *(TrainingConfig, LearnedConfig, ConvexConfig),
         *(AutoencoderTraining, CLIPTraining, TextToImageTraining, UpsamplerTraining),
-        JudgeTraining,
+        *(PriorTraining, JudgeTraining),
     )
 }
 
@@ -77,6 +79,8 @@ PRESETS: dict[str, RunConfig] = {
         batch=64,
         learning_rate=1.5e-3,
     ),
+    "prior": PriorTraining(steps=6_000, batch=64),
+    "prior-regression": PriorTraining(net=PriorConfig(regression=True), steps=6_000, batch=64),
     "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
     "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
     "upsampler": UpsamplerTraining(steps=6_000, batch=16),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import NamedTuple, cast
@@ -122,18 +123,19 @@ def read(
                 f"image is {config.net.image}; expected {found}, as the embeddings of "
                 f"{config.embeddings} have"
             )
-    train = encoded(net, pictures, config.pool, [config.seed, 0], embedder)
+    embed = None if embedder is None else embedder.embed_images
+    train = encoded(net.encode, pictures, config.pool, [config.seed, 0], embed)
     if held is None:
         return train, None
-    return train, encoded(net, held, min(VALIDATED, config.pool), [config.seed, 1], embedder)
+    return train, encoded(net.encode, held, min(VALIDATED, config.pool), [config.seed, 1], embed)
 
 
 def encoded(
-    net: Autoencoder,
+    encode: Callable[[Tensor], Tensor],
     pictures: Pictures,
     count: int,
     seed: list[int],
-    embedder: CLIP | None = None,
+    embed: Callable[[Tensor], Tensor] | None = None,
 ) -> Latents:
     """The latents of the pictures of a folder, and of scenes that are drawn, and their embeddings."""
     rng = np.random.default_rng(seed)
@@ -153,9 +155,9 @@ def encoded(
             ]
             with torch.inference_mode():
                 x = stacked(batch)
-                found.append(net.encode(x))
-                if embedder is not None:
-                    embeddings.append(embedder.embed_images(x))
+                found.append(encode(x))
+                if embed is not None:
+                    embeddings.append(embed(x))
             bar.update(len(batch))
     latents = torch.cat(found)  # outside of the inference mode, whose tensors cannot be trained on
     embedded = torch.cat(embeddings) if embeddings else None
@@ -226,8 +228,8 @@ def score(state: TrainingState, data: Latents | Pixels) -> float:
     for part in torch.arange(len(x0)).split(TOGETHER):
         with torch.inference_mode():
             t_part = torch.from_numpy(t).float()[part]
-            given = None if embedding is None else embedding[part].to(device)
-            found = net(xt[part].to(device), t_part.to(device), ids[part].to(device), given).cpu()
+            given = () if embedding is None else (embedding[part].to(device),)
+            found = net(xt[part].to(device), t_part.to(device), ids[part].to(device), *given).cpu()
         total += float((found - v[part]).square().mean(dim=(1, 2, 3)).sum())
     return total / len(x0)
 
