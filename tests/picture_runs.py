@@ -17,10 +17,10 @@ from difffilter.training.picture_configs import (
     AutoencoderTraining,
     CLIPTraining,
     JudgeTraining,
-    PriorTraining,
     TextToImageTraining,
     UpsamplerTraining,
 )
+from difffilter.training.prior_config import PriorTraining
 from difffilter.training.state import TrainingState
 
 CPU = torch.device("cpu")

@@ -74,7 +74,11 @@ def tiny_unclip(folder, regression=False):
     net = random_weights(TextToImage(replace(latent.net.config, image=8)))
     of_clip = {"clip": clip, "embeddings": load(clip).sha256}
     save(folder / "decoder.safetensors", replace(latent, net=net, **of_clip))
-    net = random_weights(Prior(PriorConfig(TEXT, 8, regression)))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Prior(PriorConfig(TEXT, 8, regression))
+        torch.nn.init.normal_(net.tokens.weight)  # so that words matter
+    net.eval().requires_grad_(False)
     model = Model("prior", net, WORDS, NoiseSchedule(), **of_clip)
     save(folder / "prior.safetensors", model)
     return folder / "decoder.safetensors", folder / "prior.safetensors"

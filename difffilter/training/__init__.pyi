@@ -13,7 +13,7 @@ from .photo_configs import TrainingConfig as TrainingConfig
 from .picture_configs import AutoencoderTraining as AutoencoderTraining
 from .picture_configs import CLIPTraining as CLIPTraining
 from .picture_configs import JudgeTraining as JudgeTraining
-from .picture_configs import PriorTraining as PriorTraining
 from .picture_configs import TextToImageTraining as TextToImageTraining
 from .picture_configs import UpsamplerTraining as UpsamplerTraining
 from .presets import PRESETS as PRESETS
+from .prior_config import PriorTraining as PriorTraining

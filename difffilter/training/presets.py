@@ -16,10 +16,10 @@ from difffilter.training.picture_configs import (
     AutoencoderTraining,
     CLIPTraining,
     JudgeTraining,
-    PriorTraining,
     TextToImageTraining,
     UpsamplerTraining,
 )
+from difffilter.training.prior_config import PriorTraining
 
 __all__ = ["CONFIGS", "PRESETS"]
 

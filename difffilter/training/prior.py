@@ -19,9 +19,9 @@ from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 from difffilter.training.autoencoder import start
 from difffilter.training.loss import Loss
-from difffilter.training.picture_configs import PriorTraining
 from difffilter.training.pictures import VALIDATION, read_pictures
 from difffilter.training.presets import PRESETS
+from difffilter.training.prior_config import PriorTraining
 from difffilter.training.run import Method
 from difffilter.training.state import TrainingState
 from difffilter.training.text_to_image import VALIDATED, Latents, encoded
