@@ -118,8 +118,8 @@ def main():
         f"`python benchmarks/unclip.py`: {arguments.number} captions of scenes for each row, 30 steps of",
         f"DPM-Solver++. {describe('torch', 'numpy')}; {date.today()}.",
         "",
-        "Mean cosines of the embedding of a caption to that of its scene, and of two draws to each other; and",
-        f"how often the right scene is nearest, among {arguments.number}:",
+        "Mean cosines of the embedding of a caption to that of its scene, and of two draws to each other;",
+        f"and how often the right scene is nearest, among {arguments.number}:",
         "",
         *table(head, cosines(priors, arguments.number)),
     ]

@@ -173,7 +173,7 @@ def test_processes_share_a_batch(name, folders, configs, monkeypatch):
 def test_settings_of_another_method_are_refused(config, tmp_path):
     message = (
         f"config is a {type(config).__name__}; expected AutoencoderTraining or CLIPTraining or "
-        "TextToImageTraining or UpsamplerTraining or JudgeTraining"
+        "TextToImageTraining or PriorTraining or UpsamplerTraining or JudgeTraining"
     )
     with refused(message, TypeError):
         fit_generate("scenes", tmp_path, config)
