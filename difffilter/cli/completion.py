@@ -33,7 +33,7 @@ PRESETS = {
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
     "generate": (
         *("autoencoder", "clip", "latent", "decoder", "prior", "prior-regression"),
-        *("pixel", "fashion"),
+        *("pixel", "fashion", "upsampler"),
         *("judge-scenes", "judge-groups", "judge-fashion"),
     ),
 }

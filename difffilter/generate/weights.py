@@ -84,9 +84,9 @@ def save(path: str | PathLike, model: Model) -> None:
         "schedule": None if model.schedule is None else asdict(model.schedule),
         "autoencoder": model.autoencoder,
         "latents": model.latents,
-        "clip": model.clip,
-        "embeddings": model.embeddings,
     }
+    if model.clip is not None:
+        settings |= {"clip": model.clip, "embeddings": model.embeddings}
     arrays = {
         name: np.asarray(value.cpu().numpy(), np.float16, order="C")
         for name, value in model.net.state_dict().items()

@@ -93,7 +93,8 @@ def test_the_order_of_the_memory_does_not_matter(path, kind):
     weights.save(path, MODELS[kind])
     plain = weights.load(path)
     net = NETS[kind].to(memory_format=torch.channels_last)
-    assert not all(weight.is_contiguous() for weight in net.parameters())
+    if any(weight.ndim == 4 for weight in net.parameters()):
+        assert not all(weight.is_contiguous() for weight in net.parameters())
     weights.save(path, replace(MODELS[kind], net=net))
     net.to(memory_format=torch.contiguous_format)
     found = weights.load(path)
