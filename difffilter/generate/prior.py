@@ -11,7 +11,7 @@ from difffilter.checks import check_whole
 from difffilter.ddpm.process import NoisePredictor, shares
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import sinusoidal
-from difffilter.generate.text import TextConfig
+from difffilter.generate.text import TextConfig, transformer
 from difffilter.generate.tokens import PAD
 
 __all__ = ["Prior", "PriorConfig"]
@@ -88,11 +88,7 @@ class Prior(nn.Module):
         self.noised = nn.Linear(config.dimension, text.width)
         self.time = nn.Linear(text.width, text.width)
         self.query = nn.Parameter(0.02 * torch.randn(text.width))
-        layer = nn.TransformerEncoderLayer(
-            text.width, text.heads, 4 * text.width, dropout=0.0, activation="gelu",
-            batch_first=True, norm_first=True,
-        )  # fmt: skip
-        self.layers = nn.TransformerEncoder(layer, text.layers, enable_nested_tensor=False)
+        self.layers = transformer(text)
         self.norm = nn.LayerNorm(text.width)
         self.out = nn.Linear(text.width, config.dimension)
         nn.init.normal_(self.tokens.weight, std=0.02)
