@@ -8,6 +8,7 @@ from difffilter.ddpm.unet import UNetConfig
 from difffilter.generate.autoencoder import AutoencoderConfig
 from difffilter.generate.clip import CLIPConfig
 from difffilter.generate.judge import JudgeConfig
+from difffilter.generate.prior import PriorConfig
 from difffilter.generate.text import TextConfig
 from difffilter.generate.text_to_image import TextToImageConfig
 from difffilter.generate.upsampler import UpsamplerConfig
@@ -19,6 +20,7 @@ from difffilter.training.picture_configs import (
     TextToImageTraining,
     UpsamplerTraining,
 )
+from difffilter.training.prior_config import PriorTraining
 from difffilter.training.state import TrainingState
 
 CPU = torch.device("cpu")
@@ -39,6 +41,14 @@ CONFIGS = {
     "latent": TextToImageTraining(
         net=TextToImageConfig(replace(UNET, channels=4, shuffle=1), TEXT, 8), pool=6, **RUN
     ),
+    "decoder": TextToImageTraining(
+        net=TextToImageConfig(replace(UNET, channels=4, shuffle=1), TEXT, 8, image=8),
+        autoencoder="autoencoder",
+        embeddings="clip",
+        pool=6,
+        **RUN,
+    ),
+    "prior": PriorTraining(net=PriorConfig(TEXT, 8), pool=6, **RUN),
     "fashion": TextToImageTraining(
         net=TextToImageConfig(replace(UNET, channels=1), TEXT, 32), **RUN | {"scenes": 0.0}
     ),
@@ -54,7 +64,7 @@ CONFIGS = {
 }
 METRIC = {
     "autoencoder": "reconstruction", "clip": "recall", "text-to-image": "error",
-    "upsampler": "error", "judge": "accuracy",
+    "prior": "error", "upsampler": "error", "judge": "accuracy",
 }  # fmt: skip
 
 

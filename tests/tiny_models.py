@@ -1,5 +1,7 @@
 """Tiny networks of text to image with random weights, written as weight files."""
 
+from dataclasses import replace
+
 import torch
 
 from difffilter.ddpm.schedule import NoiseSchedule
@@ -10,6 +12,8 @@ from difffilter.generate import (
     AutoencoderConfig,
     CLIPConfig,
     Model,
+    Prior,
+    PriorConfig,
     TextConfig,
     TextToImage,
     TextToImageConfig,
@@ -56,11 +60,28 @@ def tiny_model(folder, kind="latent"):
     return path
 
 
-def tiny_clip(folder):
-    """The path of a CLIP for pictures of 16×16."""
-    config = CLIPConfig(TEXT, 16, (8, 8), 1, 8, 8, 2)
+def tiny_clip(folder, size=16):
+    """The path of a CLIP."""
+    config = CLIPConfig(TEXT, size, (8, 8), 1, 8, 8, 2)
     save(folder / "clip.safetensors", Model("clip", random_weights(CLIP(config)), WORDS))
     return folder / "clip.safetensors"
+
+
+def tiny_unclip(folder, regression=False):
+    """The paths of a decoder of latents, and of a prior, for the same CLIP."""
+    clip = str(tiny_clip(folder))
+    latent = load(tiny_model(folder))
+    net = random_weights(TextToImage(replace(latent.net.config, image=8)))
+    of_clip = {"clip": clip, "embeddings": load(clip).sha256}
+    save(folder / "decoder.safetensors", replace(latent, net=net, **of_clip))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Prior(PriorConfig(TEXT, 8, regression))
+        torch.nn.init.normal_(net.tokens.weight)  # so that words matter
+    net.eval().requires_grad_(False)
+    model = Model("prior", net, WORDS, NoiseSchedule(), **of_clip)
+    save(folder / "prior.safetensors", model)
+    return folder / "decoder.safetensors", folder / "prior.safetensors"
 
 
 def tiny_upsampler(folder):

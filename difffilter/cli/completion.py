@@ -32,7 +32,8 @@ PRESETS = {
     "ddpm": ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base"),
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
     "generate": (
-        *("autoencoder", "clip", "latent", "pixel", "fashion"),
+        *("autoencoder", "clip", "latent", "decoder", "prior", "prior-regression"),
+        *("pixel", "fashion", "upsampler"),
         *("judge-scenes", "judge-groups", "judge-fashion"),
     ),
     "sound": ("sound",),

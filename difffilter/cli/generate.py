@@ -34,6 +34,9 @@ BAR = 40
 @click.option("--model", metavar="NAME", shell_complete=weights_of("generate"),
               help="latent, pixel or fashion, see 'difffilter weights', or a file. "
                    "[default: latent]")  # fmt: skip
+@click.option("--prior", metavar="NAME", shell_complete=weights_of("generate"),
+              help="Weights of the prior, for a model that is a decoder of unCLIP. "
+                   "[default: prior]")  # fmt: skip
 @click.option("--pipeline", metavar="FOLDER", shell_complete=folders,
               help="A folder of diffusers, such as Stable Diffusion, instead of a model.")  # fmt: skip
 @click.option("--guidance", type=Number(), metavar="W",
@@ -114,6 +117,7 @@ def _by_pipeline(prompt, number, folder, every, options):
     from difffilter.image import as_float
 
     for name, unusable in (("--gif", every), ("--model", "model" in options),
+                           ("--prior", "prior" in options),
                            ("--solver", "solver" in options)):  # fmt: skip
         if unusable:
             raise click.UsageError(f"{name} is not for --pipeline")

@@ -12,6 +12,8 @@ from .guidance import clip_guided as clip_guided
 from .judge import Judge as Judge
 from .judge import JudgeConfig as JudgeConfig
 from .pipelines import Pipeline as Pipeline
+from .prior import Prior as Prior
+from .prior import PriorConfig as PriorConfig
 from .sampling import images as images
 from .sampling import path as path
 from .sampling import unknown_words as unknown_words

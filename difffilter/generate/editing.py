@@ -104,7 +104,7 @@ def edit(
     painter = Painter.load(model, own)
     if painter.colourless:
         raise ValueError(f"model is {str(model)!r}, for grey pictures; expected one in colour")
-    eps_theta, _ = painter.predictor(prompt, n, guidance, negative=negative)
+    eps_theta = painter.predictor(painter.texts(prompt, n), guidance, negative=negative)
     hole, (rows, columns) = None, (np.arange(extent) for extent in picture.shape[:2])
     if mask is not None:
         hole = check_boolean_mask("mask", mask, picture.shape[:2])

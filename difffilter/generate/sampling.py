@@ -28,10 +28,14 @@ from difffilter.generate.neighbours import in_known_words, nearest
 from difffilter.generate.text import trimmed
 from difffilter.generate.text_to_image import TextToImage
 from difffilter.generate.tokens import Tokeniser
+from difffilter.generate.unclip import draw_embeddings
 
 __all__ = ["Painter", "images", "path", "unknown_words"]
 
 Callback = Callable[[int, int], Any]
+
+# unCLIP is the prior and the decoder; the name stands for the latter.
+UNCLIP = {"unclip": "decoder"}
 
 
 def images(
@@ -39,6 +43,7 @@ def images(
     n: int = 1,
     *,
     model: str | PathLike = "latent",
+    prior: str | PathLike = "prior",
     guidance: float = 2.0,
     rescale: float = 0.0,
     negative: str = "",
@@ -60,7 +65,10 @@ def images(
         Number of pictures of each text. Each follows from `seed`, its number and its text alone, but
         for rounding.
     model : str or Path, default "latent"
-        Weights: a name in `available`, or a file.
+        Weights: a name in `available`, or a file; ``"unclip"`` stands for ``"decoder"``.
+    prior : str or Path, default "prior"
+        Weights of the prior, which draws an embedding for models that take one, with the same guidance
+        and as many steps.
     guidance : float, default 2
         w of classifier-free guidance: 0 ignores the text, 1 takes it as it was learned, more makes
         pictures more typical and less diverse.
@@ -105,8 +113,8 @@ def images(
     (2, 64, 64, 3)
     """
     way = path(
-        prompt, n, model=model, guidance=guidance, rescale=rescale, negative=negative, steps=steps,
-        solver=solver, seed=seed, device=device, callback=callback,
+        prompt, n, model=model, prior=prior, guidance=guidance, rescale=rescale, negative=negative,
+        steps=steps, solver=solver, seed=seed, device=device, callback=callback,
     )  # fmt: skip
     return deque(way, maxlen=1).pop()()
 
@@ -116,6 +124,7 @@ def path(
     n: int = 1,
     *,
     model: str | PathLike = "latent",
+    prior: str | PathLike = "prior",
     guidance: float = 2.0,
     rescale: float = 0.0,
     negative: str = "",
@@ -129,7 +138,7 @@ def path(
 
     Parameters
     ----------
-    prompt, n, model, guidance, rescale, negative, steps, solver, seed, device, callback
+    prompt, n, model, prior, guidance, rescale, negative, steps, solver, seed, device, callback
         As for `images`.
 
     Yields
@@ -150,13 +159,18 @@ def path(
     """
     check_whole("steps", steps, least=1)
     own = find_device(device)
-    painter = Painter.load(model, own)
-    eps_theta, count = painter.predictor(prompt, n, guidance, rescale, negative)
-    schedule = painter.schedule
-    y = torch.cat(
-        [pure_noise(painter.shape, schedule, keyed_generator(seed, k)) for k in range(count)]
-    ).to(own)
-
+    painter = Painter.load(UNCLIP.get(str(model), model), own)
+    texts, schedule = painter.texts(prompt, n), painter.schedule
+    generators = [keyed_generator(seed, k) for k in range(len(texts))]
+    y = torch.cat([pure_noise(painter.shape, schedule, each) for each in generators]).to(own)
+    embedding = None
+    if painter.net.config.image and guidance > 0:
+        with at_work():
+            embedding = draw_embeddings(
+                texts, negative, generators, prior=prior, guidance=guidance, steps=steps,
+                clip=painter.embeddings, device=str(own),
+            )  # fmt: skip
+    eps_theta = painter.predictor(texts, guidance, rescale, negative, embedding)
     sigma_tilde = float(schedule.sigma_tilde(schedule.T))
     yield partial(painter.shown, y, sigma_tilde)
     way = reverse_path(
@@ -182,12 +196,15 @@ class Painter:
     schedule : NoiseSchedule
     autoencoder : Autoencoder or None
         Of a network that works on latents.
+    embeddings : str or None
+        Of a decoder, the CLIP whose embeddings it listens to.
     """
 
     net: TextToImage
     words: Tokeniser
     schedule: NoiseSchedule
     autoencoder: Autoencoder | None
+    embeddings: str | None
 
     @classmethod
     def load(cls, model: str | PathLike, device: torch.device) -> Painter:
@@ -206,6 +223,7 @@ class Painter:
             cast(Tokeniser, found.tokeniser),
             cast(NoiseSchedule, found.schedule),
             autoencoder,
+            found.embeddings,
         )
 
     @property
@@ -237,30 +255,34 @@ class Painter:
             x = x if self.autoencoder is None else self.autoencoder.decode(x)
         return from_tensor(x.float().cpu()).clip(0, 1)
 
-    def predictor(
-        self,
-        prompt: str | Sequence[str],
-        n: int,
-        guidance: float,
-        rescale: float = 0.0,
-        negative: str = "",
-    ) -> tuple[NoisePredictor, int]:
-        """The guided noise predictor of n pictures of each text, and the number of all of them."""
+    def texts(self, prompt: str | Sequence[str], n: int) -> list[str]:
+        """The text of each picture: n times the first, then the second, and so on."""
         check_whole("n", n, least=1)
-        check_number("guidance", guidance, least=0)
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
         if not prompts:
             raise ValueError(f"prompt is {prompt!r}; expected a text or several")
-        count, device = n * len(prompts), next(self.net.parameters()).device
+        return [text for text in prompts for _ in range(n)]
 
-        def given(texts: Sequence[str]) -> NoisePredictor:
-            each = count // len(texts)
-            known = [in_known_words(text, self.words) for text in texts for _ in range(each)]
+    def predictor(
+        self,
+        texts: Sequence[str],
+        guidance: float,
+        rescale: float = 0.0,
+        negative: str = "",
+        embedding: Tensor | None = None,
+    ) -> NoisePredictor:
+        """The guided noise predictor of pictures, given a text and perhaps an embedding of each."""
+        check_number("guidance", guidance, least=0)
+        device = next(self.net.parameters()).device
+
+        def given(texts: Sequence[str], embedding: Tensor | None = None) -> NoisePredictor:
+            known = [in_known_words(text, self.words) for text in texts]
             ids = trimmed(self.words.encode_all(known)).to(device)
-            return self.net.given(ids, self.schedule)
+            return self.net.given(ids, self.schedule, embedding)
 
         with at_work():
-            return classifier_free(given(prompts), given([negative]), guidance, rescale), count
+            without = given([negative] * len(texts))
+            return classifier_free(given(texts, embedding), without, guidance, rescale)
 
 
 @contextmanager
@@ -295,5 +317,6 @@ def unknown_words(prompt: str, model: str | PathLike = "latent") -> dict[str, st
     >>> unknown_words("a huge red quark")
     {'huge': 'big', 'quark': None}
     """
+    model = UNCLIP.get(str(model), model)
     words = cast(Tokeniser, weights.load_once(model, "text-to-image").tokeniser)
     return {word: nearest(word, words.words) for word in words.unknown(prompt)}

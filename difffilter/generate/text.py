@@ -12,7 +12,7 @@ from difffilter.checks import check_whole
 from difffilter.ddpm.unet import Context
 from difffilter.generate.tokens import PAD
 
-__all__ = ["TextConfig", "TextEncoder", "trimmed"]
+__all__ = ["TextConfig", "TextEncoder", "transformer", "trimmed"]
 
 # Padding is cut to a multiple of this, so that a network is compiled for few lengths.
 MULTIPLE = 8
@@ -75,11 +75,7 @@ class TextEncoder(nn.Module):
         self.config = config
         self.tokens = nn.Embedding(config.vocabulary, config.width)
         self.places = nn.Parameter(torch.zeros(config.length, config.width))
-        layer = nn.TransformerEncoderLayer(
-            config.width, config.heads, 4 * config.width, dropout=0.0, activation="gelu",
-            batch_first=True, norm_first=True,
-        )  # fmt: skip
-        self.layers = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self.layers = transformer(config)
         self.norm = nn.LayerNorm(config.width)
         nn.init.normal_(self.tokens.weight, std=0.02)
         nn.init.normal_(self.places, std=0.01)
@@ -109,6 +105,15 @@ class TextEncoder(nn.Module):
         mask = ids != PAD
         embedded = self.tokens(ids) + self.places[: ids.shape[1]]
         return Context(self.norm(self.layers(embedded, src_key_padding_mask=~mask)), mask)
+
+
+def transformer(config: TextConfig) -> nn.TransformerEncoder:
+    """The layers of a transformer, which normalise first."""
+    layer = nn.TransformerEncoderLayer(
+        config.width, config.heads, 4 * config.width, dropout=0.0, activation="gelu",
+        batch_first=True, norm_first=True,
+    )  # fmt: skip
+    return nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
 
 
 def trimmed(ids: NDArray) -> Tensor:

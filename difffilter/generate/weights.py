@@ -26,7 +26,7 @@ __all__ = ["KINDS", "Model", "available", "card", "find", "load", "load_once", "
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-generate-1")
 available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
-KINDS = ("autoencoder", "clip", "text-to-image", "upsampler", "judge")
+KINDS = ("autoencoder", "clip", "text-to-image", "prior", "upsampler", "judge")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,8 @@ class Model:
         Checksum of that autoencoder: another one gives latents another meaning.
     sha256 : str, default ""
         Checksum of the content, in hexadecimal.
+    clip, embeddings : str or None, default None
+        Of networks that work on embeddings of images, the weights of their CLIP, and their checksum.
     """
 
     kind: str
@@ -58,6 +60,8 @@ class Model:
     autoencoder: str | None = None
     latents: str | None = None
     sha256: str = ""
+    clip: str | None = None
+    embeddings: str | None = None
 
 
 def save(path: str | PathLike, model: Model) -> None:
@@ -81,6 +85,8 @@ def save(path: str | PathLike, model: Model) -> None:
         "autoencoder": model.autoencoder,
         "latents": model.latents,
     }
+    if model.clip is not None:
+        settings |= {"clip": model.clip, "embeddings": model.embeddings}
     arrays = {
         name: np.asarray(value.cpu().numpy(), np.float16, order="C")
         for name, value in model.net.state_dict().items()
@@ -126,6 +132,8 @@ def load(name_or_path: str | PathLike, kind: str | None = None) -> Model:
             settings["autoencoder"],
             settings.get("latents"),
             sha256,
+            settings.get("clip"),
+            settings.get("embeddings"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
@@ -162,6 +170,7 @@ def network(kind: str, settings: dict[str, Any]) -> nn.Module:
     from difffilter.generate.autoencoder import Autoencoder, AutoencoderConfig
     from difffilter.generate.clip import CLIP, CLIPConfig
     from difffilter.generate.judge import Judge, JudgeConfig
+    from difffilter.generate.prior import Prior, PriorConfig
     from difffilter.generate.text import TextConfig
     from difffilter.generate.text_to_image import TextToImage, TextToImageConfig
     from difffilter.generate.upsampler import Upsampler, UpsamplerConfig
@@ -174,6 +183,7 @@ def network(kind: str, settings: dict[str, Any]) -> nn.Module:
         "autoencoder": (Autoencoder, AutoencoderConfig),
         "clip": (CLIP, CLIPConfig),
         "text-to-image": (TextToImage, TextToImageConfig),
+        "prior": (Prior, PriorConfig),
         "upsampler": (Upsampler, UpsamplerConfig),
         "judge": (Judge, JudgeConfig),
     }

@@ -16,5 +16,6 @@ from .picture_configs import JudgeTraining as JudgeTraining
 from .picture_configs import TextToImageTraining as TextToImageTraining
 from .picture_configs import UpsamplerTraining as UpsamplerTraining
 from .presets import PRESETS as PRESETS
+from .prior_config import PriorTraining as PriorTraining
 from .sound import fit_sound as fit_sound
 from .sound_config import SoundTraining as SoundTraining

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from difffilter.docstring import shared
-from difffilter.training import autoencoder, clip, judge, text_to_image, upsampler
+from difffilter.training import autoencoder, clip, judge, prior, text_to_image, upsampler
 from difffilter.training.picture_configs import PictureTraining
 from difffilter.training.presets import CONFIGS
 from difffilter.training.run import CHECKPOINT, Method, run
@@ -17,7 +17,8 @@ __all__ = ["METHODS", "fit_generate"]
 METHODS: dict[str, Method] = {
     method.config.kind: method
     for method in (
-        *(autoencoder.METHOD, clip.METHOD, text_to_image.METHOD, upsampler.METHOD, judge.METHOD),
+        *(autoencoder.METHOD, clip.METHOD, text_to_image.METHOD, prior.METHOD),
+        *(upsampler.METHOD, judge.METHOD),
     )
 }
 
@@ -45,8 +46,8 @@ def fit_generate(
         Folder of the run: checkpoint, weights and log.
     config : PictureTraining, optional
         Which network, and how: an `AutoencoderTraining`, `CLIPTraining`, `TextToImageTraining`,
-        `UpsamplerTraining` or `JudgeTraining`. ``None``: ``PRESETS["autoencoder"]``; with `resume`,
-        that of the checkpoint, which another one must not contradict.
+        `PriorTraining`, `UpsamplerTraining` or `JudgeTraining`. ``None``: ``PRESETS["autoencoder"]``;
+        with `resume`, that of the checkpoint, which another one must not contradict.
     init : str or Path, optional
         Weights of the same kind to start from, a name or a file; layers of another shape, and
         tokens that are not in their vocabulary, start afresh. ``None``: random weights; with

@@ -187,8 +187,18 @@ class TextToImageTraining(PictureTraining):
         Scenes that are drawn and encoded before the first step, if there is an autoencoder.
     tokeniser : str, default ""
         As in `CLIPTraining`.
+    embeddings : str, optional
+        Weights of the CLIP whose embeddings of the pictures are given beside the captions, a name or a
+        file; needs an autoencoder, and ``net.image``. ``None``: none are.
+    embeddings_dropped : float, default 0.1
+        The share of embeddings that are left out, for guidance.
 
     Other parameters are those of `PictureTraining`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, or `embeddings` needs what is not there.
 
     Examples
     --------
@@ -205,11 +215,21 @@ class TextToImageTraining(PictureTraining):
     coloured: bool = False
     pool: int = 24_000
     tokeniser: str = ""
+    embeddings: str | None = None
+    embeddings_dropped: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_whole("pool", self.pool, least=1)
         check_number("dropped", self.dropped, least=0, most=1)
+        check_number("embeddings_dropped", self.embeddings_dropped, least=0, most=1)
+        if self.embeddings is not None and self.autoencoder is None:
+            raise ValueError("autoencoder is None; expected weights, as embeddings is not None")
+        if (self.embeddings is None) != (self.net.image == 0):
+            raise ValueError(
+                f"embeddings is {self.embeddings!r}; expected "
+                f"{'weights' if self.net.image else None}, as net.image is {self.net.image}"
+            )
 
     def network(self) -> TextToImage:
         return TextToImage(self.net)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from difffilter.ddpm.unet import UNetConfig
+from difffilter.generate.prior import PriorConfig
 from difffilter.generate.text import TextConfig
 from difffilter.generate.text_to_image import TextToImageConfig
 from difffilter.training.config import RunConfig
@@ -18,6 +19,7 @@ from difffilter.training.picture_configs import (
     TextToImageTraining,
     UpsamplerTraining,
 )
+from difffilter.training.prior_config import PriorTraining
 from difffilter.training.sound_config import SoundTraining
 
 __all__ = ["CONFIGS", "PRESETS"]
@@ -27,7 +29,7 @@ CONFIGS: dict[str, type[RunConfig]] = {
     for config in (
         *(TrainingConfig, LearnedConfig, ConvexConfig),
         *(AutoencoderTraining, CLIPTraining, TextToImageTraining, UpsamplerTraining),
-        *(JudgeTraining, SoundTraining),
+        *(PriorTraining, JudgeTraining, SoundTraining),
     )
 }
 
@@ -69,6 +71,17 @@ PRESETS: dict[str, RunConfig] = {
     "autoencoder": AutoencoderTraining(steps=8_000, batch=16),
     "clip": CLIPTraining(steps=8_000, batch=128),
     "latent": TextToImageTraining(autoencoder="autoencoder", steps=20_000, batch=64),
+    "decoder": TextToImageTraining(
+        net=TextToImageConfig(image=128),
+        autoencoder="autoencoder",
+        embeddings="clip",
+        dropped=0.5,
+        steps=5_000,
+        batch=64,
+        learning_rate=1.5e-3,
+    ),
+    "prior": PriorTraining(steps=6_000, batch=64),
+    "prior-regression": PriorTraining(net=PriorConfig(regression=True), steps=6_000, batch=64),
     "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
     "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
     "upsampler": UpsamplerTraining(steps=6_000, batch=16),

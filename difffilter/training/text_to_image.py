@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from difffilter.ddpm.process import shares
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.generate import weights
 from difffilter.generate.autoencoder import Autoencoder
+from difffilter.generate.clip import CLIP
 from difffilter.generate.colours import with_colours
 from difffilter.generate.grammar import caption
 from difffilter.generate.rendering import render
@@ -41,6 +43,14 @@ TOGETHER = 64
 VALIDATED = 256
 
 
+class Example(NamedTuple):
+    """A picture (C, S, S), or its latents, a caption, and the embedding (m,) if one is needed."""
+
+    picture: Tensor
+    text: str
+    embedding: Tensor | None = None
+
+
 @dataclass(frozen=True)
 class Latents:
     """Latents of pictures, computed once, with what their captions are drawn from.
@@ -53,21 +63,27 @@ class Latents:
     scenes : list of Scene
     of_scenes : Tensor (M, C, h, w)
         Latents of the scenes.
+    embeddings : Tensor (N + M, m) or None
+        What a CLIP makes of the pictures, and of the scenes.
     """
 
     pictures: Pictures
     of_folder: Tensor
     scenes: list[Scene]
     of_scenes: Tensor
+    embeddings: Tensor | None = None
 
-    def draw(self, rng: np.random.Generator) -> tuple[Tensor, str]:
-        """The latents (C, h, w) of a picture, and a caption."""
+    def draw(self, rng: np.random.Generator) -> Example:
+        """The latents of a picture, and a caption."""
         captioned = self.pictures.captioned
         if captioned is None or rng.random() < self.pictures.scenes:
-            index = int(rng.integers(len(self.scenes)))
-            return self.of_scenes[index], caption(self.scenes[index], rng).text
-        index = int(rng.integers(len(captioned)))
-        return self.of_folder[index], captioned.caption(index, rng)
+            index, before = int(rng.integers(len(self.scenes))), len(self.of_folder)
+            latents, text = self.of_scenes[index], caption(self.scenes[index], rng).text
+        else:
+            index, before = int(rng.integers(len(captioned))), 0
+            latents, text = self.of_folder[index], captioned.caption(index, rng)
+        embedding = None if self.embeddings is None else self.embeddings[before + index]
+        return Example(latents, text, embedding)
 
 
 @dataclass(frozen=True)
@@ -81,10 +97,10 @@ class Pixels:
 
     pictures: Pictures
 
-    def draw(self, rng: np.random.Generator) -> tuple[Tensor, str]:
-        """A picture (C, S, S) in [−1, 1], and a caption."""
+    def draw(self, rng: np.random.Generator) -> Example:
+        """A picture in [−1, 1], and a caption."""
         picture, text = self.pictures.draw(rng)
-        return stacked([picture])[0], text
+        return Example(stacked([picture])[0], text)
 
 
 def read(
@@ -102,10 +118,19 @@ def read(
     size *= net.config.factor
     pictures, held = read_pictures(folder, share, count, size, net.config.channels)
     pictures = coloured(pictures) if config.coloured else pictures
-    train = encoded(net, pictures, config.pool, [config.seed, 0])
+    embedder = None
+    if config.embeddings is not None:
+        embedder = cast(CLIP, weights.load(config.embeddings, "clip").net)
+        if (found := embedder.config.dimension) != config.net.image:
+            raise ValueError(
+                f"image is {config.net.image}; expected {found}, as the embeddings of "
+                f"{config.embeddings} have"
+            )
+    embed = None if embedder is None else embedder.embed_images
+    train = encoded(net.encode, pictures, config.pool, [config.seed, 0], embed)
     if held is None:
         return train, None
-    return train, encoded(net, held, min(VALIDATED, config.pool), [config.seed, 1])
+    return train, encoded(net.encode, held, min(VALIDATED, config.pool), [config.seed, 1], embed)
 
 
 def coloured(pictures: Pictures) -> Pictures:
@@ -115,14 +140,20 @@ def coloured(pictures: Pictures) -> Pictures:
     return replace(pictures, captioned=with_colours(pictures.captioned))
 
 
-def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -> Latents:
-    """The latents of the pictures of a folder, and of scenes that are drawn."""
+def encoded(
+    encode: Callable[[Tensor], Tensor],
+    pictures: Pictures,
+    count: int,
+    seed: list[int],
+    embed: Callable[[Tensor], Tensor] | None = None,
+) -> Latents:
+    """The latents of the pictures of a folder, and of scenes that are drawn, and their embeddings."""
     rng = np.random.default_rng(seed)
     captioned = pictures.captioned
     count = count if captioned is None or pictures.scenes > 0 else 0
     scenes = [draw_scene(rng) for _ in range(count)]
     number = 0 if captioned is None else len(captioned)
-    found = []
+    found, embeddings = [], []
     with tqdm(total=number + count, unit="picture", desc="encoding", disable=None) as bar:
         for start_ in range(0, number + count, TOGETHER):
             chosen = range(start_, min(start_ + TOGETHER, number + count))
@@ -133,10 +164,14 @@ def encoded(net: Autoencoder, pictures: Pictures, count: int, seed: list[int]) -
                 for i in chosen
             ]
             with torch.inference_mode():
-                found.append(net.encode(stacked(batch)))
+                x = stacked(batch)
+                found.append(encode(x))
+                if embed is not None:
+                    embeddings.append(embed(x))
             bar.update(len(batch))
     latents = torch.cat(found)  # outside of the inference mode, whose tensors cannot be trained on
-    return Latents(pictures, latents[:number], scenes, latents[number:])
+    embedded = torch.cat(embeddings) if embeddings else None
+    return Latents(pictures, latents[:number], scenes, latents[number:], embedded)
 
 
 class VelocityLoss(Loss[TextToImageTraining]):
@@ -151,11 +186,14 @@ class VelocityLoss(Loss[TextToImageTraining]):
 
     def __call__(self, step: int) -> Tensor:
         rng = np.random.default_rng([self.config.seed, step])
-        x0, ids, t, seed = examples(self.config, self.tokeniser, self.data, self.config.batch, rng)
+        x0, ids, embedding, t, seed = examples(
+            self.config, self.tokeniser, self.data, self.config.batch, rng
+        )
         eps = self.noise(x0.shape, seed)[self.share]
         x0, ids, t = x0[self.share].to(self.device), ids[self.share].to(self.device), t[self.share]
+        given = () if embedding is None else (embedding[self.share].to(self.device),)
         xt, v = along(x0, t, eps, self.config.schedule)
-        found = self.forward(xt, torch.from_numpy(t).float().to(self.device), ids)
+        found = self.forward(xt, torch.from_numpy(t).float().to(self.device), ids, *given)
         return (found.float() - v).square().mean()
 
 
@@ -171,22 +209,28 @@ def examples(
     data: Latents | Pixels,
     count: int,
     rng: np.random.Generator,
-) -> tuple[Tensor, Tensor, NDArray, int]:
-    """Pictures (B, C, S, S), tokens (B, L), steps t (B,), and a seed for the noise."""
+) -> tuple[Tensor, Tensor, Tensor | None, NDArray, int]:
+    """Pictures (B, C, S, S), tokens (B, L), embeddings (B, m), steps (B,), a seed for the noise."""
     drawn = [data.draw(rng) for _ in range(count)]
     dropped = rng.random(count) < config.dropped
-    texts = ["" if empty else text for (_, text), empty in zip(drawn, dropped, strict=True)]
+    texts = ["" if empty else each.text for each, empty in zip(drawn, dropped, strict=True)]
     t = rng.uniform(1, config.schedule.T, count)
     ids = trimmed(words.encode_all(texts))
-    return torch.stack([picture for picture, _ in drawn]), ids, t, int(rng.integers(2**63))
+    seed = int(rng.integers(2**63))
+    embedding = None
+    if config.embeddings is not None:
+        embedding = torch.stack([cast(Tensor, each.embedding) for each in drawn])
+        embedding[torch.from_numpy(rng.random(count) < config.embeddings_dropped)] = 0
+    return torch.stack([each.picture for each in drawn]), ids, embedding, t, seed
 
 
 def score(state: TrainingState, data: Latents | Pixels) -> float:
     """The mean square error of the velocity, on pictures that were set aside, with their captions."""
     net, config = cast(TextToImage, state.averaged), cast(TextToImageTraining, state.config)
     words = Tokeniser.from_json(config.tokeniser)
-    x0, ids, t, seed = examples(
-        replace(config, dropped=0.0), words, data, VALIDATED, np.random.default_rng(VALIDATION)
+    whole = replace(config, dropped=0.0, embeddings_dropped=0.0)
+    x0, ids, embedding, t, seed = examples(
+        whole, words, data, VALIDATED, np.random.default_rng(VALIDATION)
     )
     eps = torch.randn(x0.shape, generator=torch.Generator().manual_seed(seed))
     xt, v = along(x0, t, eps, config.schedule)
@@ -194,9 +238,15 @@ def score(state: TrainingState, data: Latents | Pixels) -> float:
     for part in torch.arange(len(x0)).split(TOGETHER):
         with torch.inference_mode():
             t_part = torch.from_numpy(t).float()[part]
-            found = net(xt[part].to(device), t_part.to(device), ids[part].to(device)).cpu()
+            given = () if embedding is None else (embedding[part].to(device),)
+            found = net(xt[part].to(device), t_part.to(device), ids[part].to(device), *given).cpu()
         total += float((found - v[part]).square().mean(dim=(1, 2, 3)).sum())
     return total / len(x0)
+
+
+def checksum(clip: str) -> str:
+    """The checksum of the weights of a CLIP."""
+    return weights.load_once(clip, "clip").sha256
 
 
 def write(state: TrainingState, path: str | PathLike) -> None:
@@ -212,6 +262,8 @@ def write(state: TrainingState, path: str | PathLike) -> None:
         config.schedule,
         config.autoencoder,
         latents,
+        clip=config.embeddings,
+        embeddings=None if config.embeddings is None else checksum(config.embeddings),
     )
     weights.save(path, model)
 

@@ -106,6 +106,7 @@ def test_generate_tells_words_that_the_model_never_saw(models):
         (["--model", "pixel.safetensors", "--size", "64"], "--size is for --pipeline; a model has one size"),
         (["--pipeline", "nowhere", "--gif", "a.gif"], "--gif is not for --pipeline"),
         (["--pipeline", "nowhere", "--model", "latent"], "--model is not for --pipeline"),
+        (["--pipeline", "nowhere", "--prior", "prior"], "--prior is not for --pipeline"),
         (["--model", "pixel.safetensors", "--gif", "a.mp4"], "a.mp4"),
         (["--guidance", "-1", "--model", "pixel.safetensors"], "guidance is -1.0; expected a finite number"),
     ],

@@ -71,6 +71,41 @@ def test_a_text_that_is_given_is_encoded_once():
     torch.testing.assert_close(eps_theta(x, t), expected)
 
 
+def with_image():
+    return randomised(TextToImage, replace(SMALL, image=5)).eval()
+
+
+def test_an_embedding_matters_unless_it_is_zero():
+    net, (x, t) = with_image(), inputs()
+    embedding = torch.nn.functional.normalize(torch.arange(15.0).reshape(3, 5), dim=1)
+    embedding[1] = 0
+    given, free = net(x, t, IDS, embedding), net(x, t, IDS)
+    torch.testing.assert_close(given[1], free[1])
+    assert (given - free).abs().amax(dim=(1, 2, 3))[[0, 2]].min() > 1e-3
+    eps_theta = net.given(IDS, NoiseSchedule(), embedding)
+    assert (eps_theta(x, t) - net.given(IDS, NoiseSchedule())(x, t)).abs().max() > 1e-4
+
+
+def test_a_fresh_network_says_the_same_of_all_embeddings():
+    torch.manual_seed(0)
+    net, (x, t) = TextToImage(replace(SMALL, image=5)), inputs()
+    one, other = (net(x, t, IDS, torch.full((3, 5), value)) for value in (1.0, -1.0))
+    torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (lambda: with_image(), "embedding has shape (3, 4); expected (3, 5)"),
+        (lambda: TextToImage(SMALL), "embedding has shape (3, 4); expected None"),
+    ],
+)
+def test_embeddings_of_another_size_are_refused(net, message):
+    x, t = inputs()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        net()(x, t, IDS, torch.ones(3, 4))
+
+
 def test_every_weight_matters():
     net, (x, t) = randomised(TextToImage, SMALL), inputs()
     net(x, t, IDS).square().mean().backward()

@@ -31,13 +31,14 @@ def tiny():
 @pytest.fixture(scope="module")
 def few_captions():
     """Fewer captions of scenes for a vocabulary, and fewer pictures for a score."""
-    from difffilter.training import autoencoder, clip, judge, pictures, text_to_image
+    from difffilter.training import autoencoder, clip, judge, pictures, prior, text_to_image
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pictures, "CAPTIONS", 100)
         patch.setattr(autoencoder, "VALIDATED", 4)
         patch.setattr(clip, "VALIDATED", 6)
         patch.setattr(text_to_image, "VALIDATED", 8)
+        patch.setattr(prior, "VALIDATED", 8)
         patch.setattr(judge, "VALIDATED", 24)
         yield
 
@@ -57,11 +58,16 @@ def picture_folders(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def picture_configs(tmp_path_factory):
-    """`picture_runs.CONFIGS`, with an autoencoder for the one that needs it."""
+    """`picture_runs.CONFIGS`, with an autoencoder and a CLIP for those that need them."""
     from dataclasses import replace
 
     from picture_runs import CONFIGS
-    from tiny_models import tiny_autoencoder
+    from tiny_models import tiny_autoencoder, tiny_clip
 
-    path = tiny_autoencoder(tmp_path_factory.mktemp("autoencoder"))
-    return CONFIGS | {"latent": replace(CONFIGS["latent"], autoencoder=str(path))}
+    folder = tmp_path_factory.mktemp("autoencoder")
+    autoencoder, clip = str(tiny_autoencoder(folder)), str(tiny_clip(folder, 64))
+    return CONFIGS | {
+        "latent": replace(CONFIGS["latent"], autoencoder=autoencoder),
+        "decoder": replace(CONFIGS["decoder"], autoencoder=autoencoder, embeddings=clip),
+        "prior": replace(CONFIGS["prior"], embeddings=clip),
+    }

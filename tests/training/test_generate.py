@@ -90,8 +90,13 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(name, finished, configs):
     if config.kind in ("clip", "text-to-image"):
         assert model.tokeniser == Tokeniser.from_json(state.config.tokeniser)
         assert len(model.tokeniser.vocabulary) == model.net.config.text.vocabulary <= 90
+    elif config.kind == "prior":
+        assert model.tokeniser == weights.load(config.embeddings).tokeniser
     else:
         assert model.tokeniser is None
+    assert model.clip == getattr(config, "embeddings", None)
+    if model.clip is not None:
+        assert model.embeddings == weights.load(model.clip).sha256
 
 
 @each
@@ -168,7 +173,7 @@ def test_processes_share_a_batch(name, folders, configs, monkeypatch):
 def test_settings_of_another_method_are_refused(config, tmp_path):
     message = (
         f"config is a {type(config).__name__}; expected AutoencoderTraining or CLIPTraining or "
-        "TextToImageTraining or UpsamplerTraining or JudgeTraining"
+        "TextToImageTraining or PriorTraining or UpsamplerTraining or JudgeTraining"
     )
     with refused(message, TypeError):
         fit_generate("scenes", tmp_path, config)

@@ -14,7 +14,7 @@ from difffilter.generate import weights
 from difffilter.generate.captioned import read_captioned
 from difffilter.generate.reading import QUESTIONS
 from difffilter.generate.tokens import END, Tokeniser
-from difffilter.training import autoencoder, clip, judge, pictures, text_to_image
+from difffilter.training import autoencoder, clip, judge, pictures, prior, text_to_image
 from difffilter.training.generate import METHODS
 from difffilter.training.log import METRICS, last_scores, plot_log
 from difffilter.training.pictures import VALIDATION, Pictures
@@ -111,7 +111,7 @@ class Even(text_to_image.Pixels):
     value = 0.5
 
     def draw(self, rng):
-        return torch.full((3, 32, 32), self.value), "a red square"
+        return text_to_image.Example(torch.full((3, 32, 32), self.value), "a red square")
 
 
 def velocity_of_even(config):
@@ -210,7 +210,8 @@ def test_some_captions_are_dropped(squares):
     for share in (0.0, 0.3, 1.0):
         changed = replace(config, dropped=share)
         rng = np.random.default_rng(0)
-        x0, ids, t, _ = text_to_image.examples(changed, words, data, 200, rng)
+        x0, ids, embedding, t, _ = text_to_image.examples(changed, words, data, 200, rng)
+        assert embedding is None
         assert x0.shape == (200, 3, 32, 32)
         assert (x0 >= -1).all()
         assert (x0 <= 1).all()
@@ -218,6 +219,42 @@ def test_some_captions_are_dropped(squares):
         assert found == pytest.approx(share, abs=0.1 * (0 < share < 1))
         assert 1 <= t.min() < 100
         assert 900 < t.max() <= config.schedule.T
+
+
+def test_captions_and_embeddings_are_dropped_apart(configs, picture_folders):
+    state, loss, _ = prepared(configs["decoder"], picture_folders["decoder"])
+    config = replace(state.config, dropped=0.5, embeddings_dropped=0.1)
+    _, ids, embedding, _, _ = text_to_image.examples(
+        config, loss.tokeniser, loss.data, 1000, np.random.default_rng(0)
+    )
+    empty, none = ids[:, 1] == END, (embedding == 0).all(dim=1)
+    for found, share in ((empty, 0.5), (none, 0.1), (empty & none, 0.05)):
+        assert found.double().mean().item() == pytest.approx(share, abs=0.03)
+    torch.testing.assert_close(embedding[~none].norm(dim=1), torch.ones(int((~none).sum())))
+
+
+def test_an_embedding_is_that_of_the_picture_whose_latents_are_drawn(configs, picture_folders):
+    config = configs["decoder"]
+    data, _ = text_to_image.read(picture_folders["decoder"], config)
+    of_prior, _ = prior.read(
+        picture_folders["prior"], replace(configs["prior"], embeddings=config.embeddings)
+    )
+    number = len(data.of_folder)
+    torch.testing.assert_close(data.embeddings[:number], of_prior.of_folder)
+    every, rng = torch.cat((data.of_folder, data.of_scenes)), np.random.default_rng(0)
+    for _ in range(20):
+        latents, _, embedding = data.draw(rng)
+        same = [torch.equal(each, latents) for each in every]
+        assert any(torch.equal(each, embedding) for each in data.embeddings[same])
+
+
+def test_the_prior_learns_the_embedding(configs, picture_folders):
+    """In units in which its numbers have a mean square of 1."""
+    state, loss, held = prepared(configs["prior"], picture_folders["prior"])
+    loss.model = lambda x, t, ids, text: torch.zeros_like(x)
+    assert loss(0).item() == pytest.approx(1, rel=1e-5)
+    told = state_of(state.config, forward=lambda x, t, ids, text: torch.zeros_like(x))
+    assert prior.score(told, held) == pytest.approx(1, rel=1e-5)
 
 
 def test_the_velocity_is_learned(configs, picture_folders, monkeypatch):
@@ -336,7 +373,7 @@ def test_latents_are_drawn_with_their_captions(latent, picture_folders):
     captioned = data.pictures.captioned
     rng, of_folder = np.random.default_rng(0), 0
     for _ in range(100):
-        latents, text = data.draw(rng)
+        latents, text, _ = data.draw(rng)
         found = [k for k, each in enumerate(data.of_folder) if torch.equal(each, latents)]
         if found:
             of_folder += 1
@@ -394,7 +431,8 @@ OF_GENERATE = {name: config for name, config in PRESETS.items() if config.method
 
 # Weights of each network at most, in thousands.
 SIZES = {
-    "autoencoder": 2200, "clip": 1600, "latent": 3400, "pixel": 1800, "fashion": 600, "upsampler": 850,
+    "autoencoder": 2200, "clip": 1600, "latent": 3400, "decoder": 3500,
+    "prior": 1200, "prior-regression": 1200, "pixel": 1800, "fashion": 600, "upsampler": 850,
     "judge-scenes": 350, "judge-groups": 350, "judge-fashion": 350,
 }  # fmt: skip
 

@@ -1,0 +1,95 @@
+"""unCLIP: the prior draws the embedding of an image from a text, for the decoder to draw the image."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from os import PathLike
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from difffilter.ddpm.process import NoisePredictor, pure_noise, reverse_path
+from difffilter.ddpm.schedule import NoiseSchedule
+from difffilter.generate import weights
+from difffilter.generate.clip import CLIP
+from difffilter.generate.guidance import classifier_free
+from difffilter.generate.neighbours import in_known_words
+from difffilter.generate.prior import Prior
+from difffilter.generate.text import trimmed
+from difffilter.generate.tokens import Tokeniser
+
+__all__ = ["draw_embeddings"]
+
+
+def draw_embeddings(
+    texts: Sequence[str],
+    negative: str,
+    generators: Sequence[torch.Generator],
+    *,
+    prior: str | PathLike = "prior",
+    guidance: float = 2.0,
+    steps: int = 30,
+    clip: str | None = None,
+    device: str = "cpu",
+) -> Tensor:
+    """Draw an embedding of an image for each text.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        B texts.
+    negative : str
+        A text of what the images should not show.
+    generators : sequence of torch.Generator
+        The source of the noise of each.
+    prior : str or Path, default "prior"
+        Weights: a name in `available`, or a file. Of a regression the answer is the same each time.
+    guidance : float, default 2
+        w of classifier-free guidance.
+    steps : int, default 30
+        Evaluations of the network.
+    clip : str, optional
+        Checksum of the CLIP whose embeddings are wanted; ``None``: any.
+    device : str, default "cpu"
+
+    Returns
+    -------
+    Tensor (B, m)
+        Unit vectors.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no such weights.
+    ValueError
+        If they are of another kind, or their CLIP was replaced, or is not the one that is wanted.
+    """
+    found = weights.load_once(prior, "prior", device)
+    of_clip = weights.load_once(cast(str, found.clip), "clip", device)
+    if of_clip.sha256 != found.embeddings or clip not in (None, found.embeddings):
+        raise ValueError(
+            f"prior is {str(prior)!r}, for embeddings of the CLIP {found.embeddings}; expected "
+            f"{clip or of_clip.sha256}"
+        )
+    net, words = cast(Prior, found.net), cast(Tokeniser, found.tokeniser)
+    schedule = cast(NoiseSchedule, found.schedule)
+
+    def predictor(of: Sequence[str]) -> NoisePredictor:
+        known = [in_known_words(text, words) for text in of]
+        ids = trimmed(words.encode_all(known)).to(device)
+        return net.given(ids, cast(CLIP, of_clip.net).embed_texts(ids), schedule)
+
+    eps_theta = predictor(texts)
+    if not net.config.regression:
+        free = predictor([negative] * len(texts))
+        eps_theta = classifier_free(eps_theta, free, guidance)
+    shape = (1, net.config.dimension)
+    y = torch.cat([pure_noise(shape, schedule, each) for each in generators]).to(device)
+    way = reverse_path(
+        eps_theta, y, float(schedule.sigma_tilde(schedule.T)), schedule,
+        steps=1 if net.config.regression else steps, eta=0.0, solver="dpm++",
+    )  # fmt: skip
+    return F.normalize(deque(way, maxlen=1).pop()[1], dim=1)
