@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter, laplace
 
 from difffilter.checks import check_number
 from difffilter.image import as_float, check_shape
@@ -61,6 +60,8 @@ def belhachmi_mask(
     >>> round(float(kept.mean()), 2), bool(kept[:, 12:20].mean() > 0.3)
     (0.1, True)
     """
+    from scipy.ndimage import gaussian_filter, laplace  # slow to import, and needed here alone
+
     array = np.asarray(image)
     check_shape(array.shape, channel_axis)
     check_number("share", share, above=0, most=1)

@@ -110,7 +110,17 @@ def test_every_text_argument_is_completed():
     }
     # They cannot be listed.
     assert without == {
-        *("axes", "colour", "data", "negative", "prompt", "scheduler", "sigmas", "texts")
+        *(
+            "axes",
+            "colour",
+            "data",
+            "negative",
+            "prompt",
+            "scheduler",
+            "sigmas",
+            "template",
+            "texts",
+        )
     }
 
 
