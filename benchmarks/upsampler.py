@@ -19,9 +19,9 @@ from scripting import describe, medians, table, write_report
 from skimage.transform import resize
 from torch.nn.functional import avg_pool2d
 
-import difffilter as df
 from difffilter.generate import load, read_captioned, upsample
 from difffilter.io.files import replacing
+from difffilter.metrics import gmsd, psnr, ssim
 
 SIDE = 256
 
@@ -69,7 +69,7 @@ def main():
         for method, enlarge in methods.items():
             found = enlarge(small)
             scores = [
-                [f(a, b, channel_axis=-1) for f in (df.psnr, df.ssim, df.gmsd)]
+                [f(a, b, channel_axis=-1) for f in (psnr, ssim, gmsd)]
                 for a, b in zip(large, found, strict=True)
             ]
             means = [f"{mean:.3f}" for mean in np.mean(scores, axis=0)]
