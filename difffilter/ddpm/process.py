@@ -20,7 +20,15 @@ from torch import Tensor
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm.schedule import NoiseSchedule
 
-__all__ = ["add_noise", "posterior_mean", "predict_noise", "pure_noise", "reverse", "reverse_path"]
+__all__ = [
+    "add_noise",
+    "from_velocity",
+    "posterior_mean",
+    "predict_noise",
+    "pure_noise",
+    "reverse",
+    "reverse_path",
+]
 
 # ε_θ(x_t, t)
 NoisePredictor = Callable[[Tensor, Tensor], Tensor]
@@ -72,6 +80,31 @@ def shares(t: ArrayLike, images: Tensor, schedule: NoiseSchedule) -> tuple[Tenso
     """√ᾱ_t and √(1 − ᾱ_t) of steps t (B,), as factors (B, 1, ...) of images (B, ...)."""
     alpha_bar = torch.as_tensor(schedule.alpha_bar(t)).reshape(-1, *[1] * (images.ndim - 1))
     return alpha_bar.sqrt().to(images), (1 - alpha_bar).sqrt().to(images)
+
+
+def from_velocity(velocity: NoisePredictor, schedule: NoiseSchedule) -> NoisePredictor:
+    """The noise predictor ε_θ(x, t) = √ᾱ_t v + √(1 − ᾱ_t) x of a predictor ``velocity(x, t)`` of v.
+
+    References
+    ----------
+    Salimans & Ho, "Progressive distillation for fast sampling of diffusion models", ICLR 2022.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from difffilter.ddpm.schedule import NoiseSchedule
+    >>> x0, eps, t = torch.zeros(1, 1), torch.ones(1, 1), torch.tensor([500.0])
+    >>> signal, noise = shares(t, x0, NoiseSchedule())
+    >>> eps_theta = from_velocity(lambda x, t: signal * eps - noise * x0, NoiseSchedule())
+    >>> eps_theta(signal * x0 + noise * eps, t)
+    tensor([[1.]])
+    """
+
+    def eps_theta(x: Tensor, t: Tensor) -> Tensor:
+        signal, noise = shares(t.cpu(), x, schedule)
+        return signal * velocity(x, t) + noise * x
+
+    return eps_theta
 
 
 def predict_noise(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from difffilter.checks import check_whole
-from difffilter.ddpm.process import NoisePredictor, shares
+from difffilter.ddpm.process import NoisePredictor, from_velocity
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import Context, UNet, UNetConfig, zero
 from difffilter.generate.text import TextConfig, TextEncoder
@@ -171,9 +171,4 @@ class TextToImage(nn.Module):
             ``eps_theta(x, t)``, as the functions of `difffilter.ddpm.process` take it.
         """
         context = self.context(ids, embedding)
-
-        def eps_theta(x: Tensor, t: Tensor) -> Tensor:
-            signal, noise = shares(t.cpu(), x, schedule)
-            return signal * self.unet(x, t, context) + noise * x
-
-        return eps_theta
+        return from_velocity(lambda x, t: self.unet(x, t, context), schedule)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from difffilter.checks import check_number, check_whole
-from difffilter.ddpm.process import NoisePredictor, shares
+from difffilter.ddpm.process import NoisePredictor, from_velocity
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
 
@@ -135,9 +135,4 @@ class Upsampler(nn.Module):
         callable
             ``eps_theta(x, t)``, as the functions of `difffilter.ddpm.process` take it.
         """
-
-        def eps_theta(x: Tensor, t: Tensor) -> Tensor:
-            signal, noise = shares(t.cpu(), x, schedule)
-            return signal * self(x, t, enlarged) + noise * x
-
-        return eps_theta
+        return from_velocity(lambda x, t: self(x, t, enlarged), schedule)
