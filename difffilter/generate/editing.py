@@ -1,4 +1,4 @@
-"""From a picture and words to another picture."""
+"""Editing pictures by text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from difffilter.ddpm.denoiser import keyed_generator
 from difffilter.ddpm.process import pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.devices import find_device
-from difffilter.generate.sampling import Callback, Painter, at_work
+from difffilter.generate.sampling import Callback
+from difffilter.generate.text_model import TextModel, inference
 from difffilter.image import as_float, check_boolean_mask
 
 __all__ = ["edit"]
@@ -101,41 +102,41 @@ def edit(
     check_number("strength", strength, least=0, most=1)
     check_whole("steps", steps, least=1)
     picture, own = in_colour(image), find_device(device)
-    painter = Painter.load(model, own)
-    if painter.colourless:
+    network = TextModel.load(model, own)
+    if network.grey:
         raise ValueError(f"model is {str(model)!r}, for grey pictures; expected one in colour")
-    eps_theta = painter.predictor(painter.texts(prompt, n), guidance, negative=negative)
+    eps_theta = network.predictor(network.texts(prompt, n), guidance, negative=negative)
     hole, (rows, columns) = None, (np.arange(extent) for extent in picture.shape[:2])
     if mask is not None:
         hole = check_boolean_mask("mask", mask, picture.shape[:2])
         if not hole.any():
             raise ValueError("mask is False everywhere; expected True where the picture may change")
-        rows, columns = window_around(hole, painter.side)
+        rows, columns = window_around(hole, network.side)
     elif len(rows) != len(columns):
         raise ValueError(
             f"image is {len(columns)}×{len(rows)} pixels; expected a square one, or a mask"
         )
 
-    x0 = painter.encode(resized(picture[np.ix_(rows, columns)], painter.side).to(own))
+    x0 = network.encode(resized(picture[np.ix_(rows, columns)], network.side).to(own))
     x0 = x0.repeat(n, 1, 1, 1)
     if hole is not None:
-        small = resized(hole[np.ix_(rows, columns)][..., None], painter.side)
+        small = resized(hole[np.ix_(rows, columns)][..., None], network.side)
         # (Latents of squares that the hole touches.)
-        free = max_pool2d((small > -0.99).float(), painter.side // x0.shape[2]) > 0
-        eps_theta = Conditional(eps_theta, x0, ~free.expand_as(x0).to(own), painter.schedule)
-    y, sigma_tilde = noisy(x0, strength, painter.schedule, seed)
+        free = max_pool2d((small > -0.99).float(), network.side // x0.shape[2]) > 0
+        eps_theta = Conditional(eps_theta, x0, ~free.expand_as(x0).to(own), network.schedule)
+    y, sigma_tilde = noisy(x0, strength, network.schedule, seed)
     how: dict[str, Any] = {"eta": 0.0, "solver": "dpm++"}
     if (
         hole is not None
     ):  # draws need noise in each step: without, holes and their borders do not fit
         how = {"eta": 1.0, "spacing": "log", "generator": keyed_generator(seed, n)}
-    way = reverse_path(eps_theta, y, sigma_tilde, painter.schedule, steps=steps, **how)
+    way = reverse_path(eps_theta, y, sigma_tilde, network.schedule, steps=steps, **how)
     for number in range(1, steps + 1):
-        with at_work():
+        with inference():
             _, y = next(way)
         if callback is not None:
             callback(number, steps)
-    made = painter.shown(y, 0.0)
+    made = network.shown(y, 0.0)
     if hole is None:
         return made
     results = np.repeat(picture[None], n, axis=0)

@@ -4,38 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from os import PathLike
 from typing import Any, cast
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from difffilter.checks import check_number, check_whole
+from difffilter.checks import check_whole
 from difffilter.ddpm.denoiser import keyed_generator
-from difffilter.ddpm.evolution import from_tensor
-from difffilter.ddpm.process import NoisePredictor, pure_noise, reverse_path
-from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.threads import one_thread
+from difffilter.ddpm.process import pure_noise, reverse_path
 from difffilter.devices import find_device
 from difffilter.generate import weights
-from difffilter.generate.autoencoder import Autoencoder
-from difffilter.generate.guidance import classifier_free
-from difffilter.generate.neighbours import in_known_words, nearest
-from difffilter.generate.text import trimmed
-from difffilter.generate.text_to_image import TextToImage
+from difffilter.generate.neighbours import nearest
+from difffilter.generate.text_model import TextModel, inference
 from difffilter.generate.tokens import Tokeniser
 from difffilter.generate.unclip import draw_embeddings
 
-__all__ = ["Painter", "images", "path", "unknown_words"]
+__all__ = ["images", "path", "unknown_words"]
 
 Callback = Callable[[int, int], Any]
-
-# unCLIP is the prior and the decoder; the name stands for the latter.
-UNCLIP = {"unclip": "decoder"}
 
 
 def images(
@@ -159,137 +147,30 @@ def path(
     """
     check_whole("steps", steps, least=1)
     own = find_device(device)
-    painter = Painter.load(UNCLIP.get(str(model), model), own)
-    texts, schedule = painter.texts(prompt, n), painter.schedule
+    network = TextModel.load(model, own)
+    texts, schedule = network.texts(prompt, n), network.schedule
     generators = [keyed_generator(seed, k) for k in range(len(texts))]
-    y = torch.cat([pure_noise(painter.shape, schedule, each) for each in generators]).to(own)
+    y = torch.cat([pure_noise(network.shape, schedule, each) for each in generators]).to(own)
     embedding = None
-    if painter.net.config.image and guidance > 0:
-        with at_work():
+    if network.net.config.image and guidance > 0:
+        with inference():
             embedding = draw_embeddings(
                 texts, negative, generators, prior=prior, guidance=guidance, steps=steps,
-                clip=painter.embeddings, device=str(own),
+                clip=network.embeddings, device=str(own),
             )  # fmt: skip
-    eps_theta = painter.predictor(texts, guidance, rescale, negative, embedding)
+    eps_theta = network.predictor(texts, guidance, rescale, negative, embedding)
     sigma_tilde = float(schedule.sigma_tilde(schedule.T))
-    yield partial(painter.shown, y, sigma_tilde)
+    yield partial(network.shown, y, sigma_tilde)
     way = reverse_path(
         eps_theta, y, sigma_tilde, schedule, steps=steps, eta=0.0, solver=solver,
-        clip=painter.autoencoder is None,
+        clip=network.autoencoder is None,
     )  # fmt: skip
     for number in range(1, steps + 1):
-        with at_work():
+        with inference():
             sigma_tilde, y = next(way)
         if callback is not None:
             callback(number, steps)
-        yield partial(painter.shown, y, sigma_tilde)
-
-
-@dataclass(frozen=True)
-class Painter:
-    """A network that makes pictures of texts, with all that it needs.
-
-    Attributes
-    ----------
-    net : TextToImage
-    words : Tokeniser
-    schedule : NoiseSchedule
-    autoencoder : Autoencoder or None
-        Of a network that works on latents.
-    embeddings : str or None
-        Of a decoder, the CLIP whose embeddings it listens to.
-    """
-
-    net: TextToImage
-    words: Tokeniser
-    schedule: NoiseSchedule
-    autoencoder: Autoencoder | None
-    embeddings: str | None
-
-    @classmethod
-    def load(cls, model: str | PathLike, device: torch.device) -> Painter:
-        """Read weights, a name or a file, once for as long as the file is not modified."""
-        found, autoencoder = weights.load_once(model, "text-to-image", str(device)), None
-        if found.autoencoder is not None:
-            of_latents = weights.load_once(found.autoencoder, "autoencoder", str(device))
-            if of_latents.sha256 != found.latents:
-                raise ValueError(
-                    f"autoencoder of {str(model)!r} is another {found.autoencoder!r} than the one whose "
-                    f"latents it was trained on; expected the checksum {found.latents}"
-                )
-            autoencoder = cast(Autoencoder, of_latents.net)
-        return cls(
-            cast(TextToImage, found.net),
-            cast(Tokeniser, found.tokeniser),
-            cast(NoiseSchedule, found.schedule),
-            autoencoder,
-            found.embeddings,
-        )
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """The shape (1, C, S, S) of a picture, or of its latents."""
-        channels, size = self.net.config.unet.channels, self.net.config.size
-        return 1, channels, size, size
-
-    @property
-    def side(self) -> int:
-        """The height and width of a picture in pixels."""
-        return self.net.config.size * (self.autoencoder.config.factor if self.autoencoder else 1)
-
-    @property
-    def colourless(self) -> bool:
-        """Whether pictures are grey."""
-        return self.autoencoder is None and self.net.config.unet.channels == 1
-
-    def encode(self, x: Tensor) -> Tensor:
-        """The latents of pictures (B, 3, S, S) in [−1, 1], or these themselves."""
-        with at_work():
-            return x if self.autoencoder is None else self.autoencoder.encode(x)
-
-    def shown(self, y: Tensor, sigma_tilde: float) -> NDArray:
-        """Pictures (B, S, S, 3) or (B, S, S) in [0, 1] of y = x_t/√ᾱ_t with noise of strength σ̃."""
-        # (x_t rather than y, whose noise is beyond all bounds in the beginning.)
-        x = y / (1 + sigma_tilde**2) ** 0.5
-        with at_work():
-            x = x if self.autoencoder is None else self.autoencoder.decode(x)
-        return from_tensor(x.float().cpu()).clip(0, 1)
-
-    def texts(self, prompt: str | Sequence[str], n: int) -> list[str]:
-        """The text of each picture: n times the first, then the second, and so on."""
-        check_whole("n", n, least=1)
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if not prompts:
-            raise ValueError(f"prompt is {prompt!r}; expected a text or several")
-        return [text for text in prompts for _ in range(n)]
-
-    def predictor(
-        self,
-        texts: Sequence[str],
-        guidance: float,
-        rescale: float = 0.0,
-        negative: str = "",
-        embedding: Tensor | None = None,
-    ) -> NoisePredictor:
-        """The guided noise predictor of pictures, given a text and perhaps an embedding of each."""
-        check_number("guidance", guidance, least=0)
-        device = next(self.net.parameters()).device
-
-        def given(texts: Sequence[str], embedding: Tensor | None = None) -> NoisePredictor:
-            known = [in_known_words(text, self.words) for text in texts]
-            ids = trimmed(self.words.encode_all(known)).to(device)
-            return self.net.given(ids, self.schedule, embedding)
-
-        with at_work():
-            without = given([negative] * len(texts))
-            return classifier_free(given(texts, embedding), without, guidance, rescale)
-
-
-@contextmanager
-def at_work() -> Iterator[None]:
-    """Within, networks are applied, on one thread: several would wait for each other at every layer."""
-    with torch.inference_mode(), one_thread():
-        yield
+        yield partial(network.shown, y, sigma_tilde)
 
 
 def unknown_words(prompt: str, model: str | PathLike = "latent") -> dict[str, str | None]:
@@ -317,6 +198,5 @@ def unknown_words(prompt: str, model: str | PathLike = "latent") -> dict[str, st
     >>> unknown_words("a huge red quark")
     {'huge': 'big', 'quark': None}
     """
-    model = UNCLIP.get(str(model), model)
     words = cast(Tokeniser, weights.load_once(model, "text-to-image").tokeniser)
     return {word: nearest(word, words.words) for word in words.unknown(prompt)}

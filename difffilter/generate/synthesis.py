@@ -17,7 +17,8 @@ from difffilter.checks import check_number, check_whole
 from difffilter.devices import find_device
 from difffilter.generate import weights
 from difffilter.generate.provenance import provenance
-from difffilter.generate.sampling import Callback, Painter, images
+from difffilter.generate.sampling import Callback, images
+from difffilter.generate.text_model import TextModel
 from difffilter.generate.zero_shot import similarity
 from difffilter.image import like
 from difffilter.io.files import replacing, write
@@ -101,7 +102,7 @@ def synthesize(
     check_number("keep", keep, above=0, most=1)
     if "{}" not in template:
         raise ValueError(f"template is {template!r}; expected {{}} in it, for the class")
-    if keep < 1 and Painter.load(model, find_device(device)).colourless:
+    if keep < 1 and TextModel.load(model, find_device(device)).grey:
         raise ValueError(
             f"keep is {keep:g}; expected 1: CLIP does not know the grey pictures of this model"
         )

@@ -1,4 +1,4 @@
-"""From small pictures to large ones."""
+"""Upsampling of pictures by a DDPM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from difffilter.ddpm.process import pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.devices import find_device
 from difffilter.generate import weights
-from difffilter.generate.sampling import Callback, at_work
+from difffilter.generate.sampling import Callback
+from difffilter.generate.text_model import inference
 from difffilter.generate.upsampler import Upsampler
 from difffilter.image import as_float
 
@@ -95,7 +96,7 @@ def upsample(
     large = []
     for number, picture in enumerate(pictures):  # one at a time, in the memory of one
         low = torch.from_numpy(2 * np.moveaxis(picture, -1, 0)[None] - 1).to(own)
-        with at_work():
+        with inference():
             enlarged = net.config.enlarged(low)
             height, width = enlarged.shape[2:]
             below, beside = (-extent % net.config.unet.multiple for extent in (height, width))
@@ -107,7 +108,7 @@ def upsample(
             steps=steps, eta=0.0, solver="dpm++",
         )  # fmt: skip
         for step in range(1, steps + 1):
-            with at_work():
+            with inference():
                 _, details = next(way)
             if callback is not None:
                 callback(number * steps + step, len(pictures) * steps)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["KINDS", "Model", "available", "card", "find", "load", "load_once", "save"]
 
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-generate-1")
-available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
+available, card = COLLECTION.available, COLLECTION.card
+
+# unCLIP is a prior and a decoder; its name stands for the latter, which takes the former along.
+ALIASES = {"unclip": "decoder"}
 
 KINDS = ("autoencoder", "clip", "text-to-image", "prior", "upsampler", "judge")
 
@@ -62,6 +65,11 @@ class Model:
     sha256: str = ""
     clip: str | None = None
     embeddings: str | None = None
+
+
+def find(name_or_path: str | PathLike) -> Path:
+    """The file of weights, by a name in `available`, "unclip" or its path."""
+    return COLLECTION.find(ALIASES.get(str(name_or_path), name_or_path))
 
 
 def save(path: str | PathLike, model: Model) -> None:

@@ -12,7 +12,17 @@ from tiny_models import tiny_clip, tiny_unclip
 
 from difffilter.ddpm.process import add_noise
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.generate import Prior, PriorConfig, TextConfig, images, load, save
+from difffilter.generate import (
+    Prior,
+    PriorConfig,
+    TextConfig,
+    edit,
+    images,
+    load,
+    save,
+    unknown_words,
+    weights,
+)
 from difffilter.generate.unclip import draw_embeddings
 from difffilter.generate.weights import network
 
@@ -125,16 +135,18 @@ def test_pictures_are_made_by_way_of_an_embedding(tmp_path, monkeypatch):
 
 
 def test_the_name_unclip_stands_for_the_decoder(tmp_path, monkeypatch):
-    from difffilter.generate import sampling
-
     decoder, prior = tiny_unclip(tmp_path)
-    monkeypatch.setitem(sampling.UNCLIP, "unclip", decoder)
+    monkeypatch.setitem(weights.ALIASES, "unclip", decoder)
     options = {"prior": prior, "steps": 1}
     np.testing.assert_array_equal(
         images("a red heart", model="unclip", **options),
         images("a red heart", model=decoder, **options),
     )
-    assert sampling.unknown_words("a red quark", "unclip") == {"quark": None}
+    assert unknown_words("a red quark", "unclip") == {"quark": None}
+    flat = np.full((64, 64, 3), 0.5)
+    np.testing.assert_array_equal(
+        *(edit(flat, "a red heart", model=model, steps=1) for model in ("unclip", decoder))
+    )
 
 
 def test_another_clip_is_refused(tmp_path):
