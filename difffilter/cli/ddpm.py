@@ -107,6 +107,7 @@ def sample(number, output, weights, size, steps, eta, seed, device, overwrite):
     import numpy as np
     from skimage.util import montage
 
+    from difffilter.generate.provenance import provenance
     from difffilter.image import like
     from difffilter.io.files import SUFFIXES, check_target, write
     from difffilter.io.picture import Picture
@@ -122,4 +123,5 @@ def sample(number, output, weights, size, steps, eta, seed, device, overwrite):
     channel_axis = -1 if images.ndim == 4 else None
     fill = 1.0 if channel_axis is None else (1.0,) * images.shape[-1]
     grid = montage(images, fill=fill, padding_width=2, channel_axis=channel_axis)
-    write(target, Picture(like(grid, np.uint8(0))[None]))
+    origin = provenance(model=weights, steps=steps, seed=seed)
+    write(target, Picture(like(grid, np.uint8(0))[None], meta=origin))

@@ -15,6 +15,8 @@ def test_sample_draws_a_grid(folder):
     assert grid.shape == (2 * 20 + 6, 2 * 20 + 6)  # frames of two pixels around each
     assert (grid[24:-2, 24:-2] == 255).all()  # the fourth place is empty
     assert not (grid[2:22, 2:22] == 255).all()
+    with Image.open(folder / "grid.png") as image:
+        assert "trainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
     invoke_ok("sample", *arguments, "-o", "again.png", cwd=folder)
     np.testing.assert_array_equal(grid, np.asarray(Image.open(folder / "again.png")))
     assert "grid.png exists already" in invoke_error("sample", "-o", "grid.png", cwd=folder)
