@@ -1,4 +1,4 @@
-"""What is gained on noisy sounds: the DDPM, the PDE filters, spectral gating and Wiener's filter.
+"""Gains on noisy sounds: the DDPM, the PDE filters, spectral gating and the Wiener filter.
 
     apt-get install sonic-pi-samples pocketsphinx-testdata
     pip install 'difffilter[sound,ddpm,peers]'
@@ -255,7 +255,7 @@ def main():
         f"`python benchmarks/sound.py`: {len(sounds)} sounds of Sonic Pi that were not trained on "
         f"and {len(voices[:: arguments.every])} utterances (nothing was trained on speech), "
         f"{SECONDS} s each, one channel. Every method estimates the noise from the noisy sound; "
-        "Wiener's filter with the estimate of difffilter, spectral gating (noisereduce) with its own "
+        "the Wiener filter with the estimate of difffilter, spectral gating (noisereduce) with its own "
         f"and its defaults, once from a sample of the noise. {about}; {date.today()}.",
         "",
         "## Sounds never heard in training: gain in SI-SDR / dB",

@@ -1,4 +1,4 @@
-"""What others do about the noise of sounds, from the noisy sound alone."""
+"""Other libraries' noise reduction for sound, given the noisy sound alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Wiener", "spectral_gating"]
 
 @dataclass(frozen=True, kw_only=True)
 class Wiener(SoundDenoiser):
-    """Wiener's filter with the decision-directed estimate of the signal-to-noise ratio.
+    """The Wiener filter with the decision-directed estimate of the signal-to-noise ratio.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a file of a generated picture says of its origin."""
+"""Provenance metadata in files of generated pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sounds as arrays, restored."""
+"""Removing noise from sounds held as arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What restores sounds, by name."""
+"""The catalog of sound denoisers: from a name to a SoundDenoiser."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def methods() -> list[str]:
 
 
 def make(name: str, **parameters: Any) -> SoundDenoiser:
-    """What restores sounds, from its name.
+    """Make a sound denoiser by its name.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The contract of what restores sounds."""
+"""The contract of sound denoisers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spectrum(NamedTuple):
 
 
 class SoundDenoiser(ABC):
-    """What restores the spectrograms of sounds; its fields are its parameters."""
+    """Base class of sound denoisers, which work on spectrograms; the fields are the parameters."""
 
     @abstractmethod
     def __call__(self, spectra: Sequence[Spectrum]) -> Iterator[NDArray]:

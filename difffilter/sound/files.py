@@ -1,4 +1,4 @@
-"""Sound files: restored in blocks, whole or not at all, in the format that they have."""
+"""Removing noise from sound files, block by block."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Restored:
     seconds, rate, channels
         Of the file.
     warnings : list of str
-        What its user should know: that it is silent, clipped or of 8 bits.
+        Lines that say that the file is silent, clipped or of 8 bits.
     """
 
     noise: Noise
@@ -123,7 +123,7 @@ def denoise_file(
 
 
 class Watch:
-    """What is noticed while a file is read."""
+    """Warnings collected while a file is read."""
 
     def __init__(self, name: str, subtype: str) -> None:
         self.name, self.subtype = name, subtype
@@ -147,7 +147,7 @@ class Watch:
         return block
 
     def warnings(self) -> list[str]:
-        """One line for each thing that its user should know."""
+        """The warnings, a line each."""
         found = []
         if self.peak == 0:
             found.append(f"{self.name} is silent; the result is silent, too")

@@ -1,4 +1,4 @@
-"""How close a sound is to another."""
+"""Quality measures for restored sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Diffusion run forward on the spectrogram of a sound: a PDE smooths it, and Wiener's gain follows."""
+"""Diffusion run forward on the spectrogram of a sound: a PDE smooths it, and the Wiener gain follows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILTERS: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class SoundPDE(SoundDenoiser):
-    """A PDE on the logarithm of the spectrogram, then Wiener's gain from the smoothed power.
+    """A PDE on the logarithm of the spectrogram, then the Wiener gain from the smoothed power.
 
     In units of its floor, the log power of noise has the same variance wherever it is, π²/6, whatever
     its colour: what the filters are for. With the smoothed power P, the gain is max(1 − β/P, 0.03).

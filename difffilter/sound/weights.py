@@ -17,7 +17,7 @@ __all__ = ["USUAL", "available", "card", "find", "load", "save"]
 COLLECTION = Collection(Path(__file__).with_name("weights"), "difffilter-sound-1")
 available, card, find = COLLECTION.available, COLLECTION.card, COLLECTION.find
 
-# The weights of who names none.
+# The default weights.
 USUAL = "sound"
 
 

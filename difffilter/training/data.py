@@ -75,7 +75,7 @@ def load_image(path: Path, channels: int) -> NDArray:
 
 
 def set_aside(images: list[Item], count: int) -> tuple[list[Item], list[Item]]:
-    """Split into what to train on and what to validate on, the latter evenly spaced in the list.
+    """Split items into those for training and those for validation, evenly spaced in the list.
 
     At most half of the images are set aside, so that a few are enough for a run.
     """

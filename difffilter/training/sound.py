@@ -40,7 +40,7 @@ VOICES = 6
 # The spectrum of a coloured noise: a slope, and waves about it, in dB.
 SLOPE, WAVES = 15.0, 4.0
 # Standard deviation, in dB, of the error of the noise floor that the network is told.
-MISTAKEN = 1.0
+FLOOR_ERROR = 1.0
 
 
 class Sound(NamedTuple):
@@ -173,7 +173,7 @@ def draw(sounds: list[Sound], config: SoundTraining, place: int) -> tuple[NDArra
     else:
         colour = coloured(transform.bins, rng) if rng.random() < 0.5 else np.ones(transform.bins)
         eps = transform(rng.standard_normal(n, dtype=np.float32)) * colour[:, None]
-        told = 10 ** (MISTAKEN * rng.standard_normal() / 20)
+        told = 10 ** (FLOOR_ERROR * rng.standard_normal() / 20)
     # The ratio of sound to noise, all frequencies together.
     ratio = 10 ** (-rng.uniform(*config.snr) / 20) / np.sqrt(np.mean(colour**2))
     loudness = 10 ** (rng.uniform(*LOUDNESS) / 20)

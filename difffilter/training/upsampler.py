@@ -27,8 +27,8 @@ __all__ = ["METHOD"]
 
 
 @dataclass(frozen=True)
-class Doubled:
-    """Large pictures, and what makes small ones of them.
+class LargePictures:
+    """Large pictures, and the autoencoder that some of their small versions go through.
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ class DetailLoss(Loss[UpsamplerTraining]):
         return (found.float() - v).square().mean()
 
 
-def score(state: TrainingState, data: Doubled) -> float:
+def score(state: TrainingState, data: LargePictures) -> float:
     """The mean square error of the velocity, on pictures that were set aside."""
     net, config = cast(Upsampler, state.averaged), cast(UpsamplerTraining, state.config)
     device, errors = next(net.parameters()).device, []
@@ -96,14 +96,16 @@ def score(state: TrainingState, data: Doubled) -> float:
     return float(np.mean(errors))
 
 
-def read(folder: str | PathLike, config: UpsamplerTraining) -> tuple[Doubled, Doubled | None]:
+def read(
+    folder: str | PathLike, config: UpsamplerTraining
+) -> tuple[LargePictures, LargePictures | None]:
     """The pictures to train on, and those set aside."""
     net = None
     if config.autoencoder is not None:
         net = cast(Autoencoder, weights.load(config.autoencoder, "autoencoder").net)
     channels = config.net.channels
     pictures, held = read_pictures(folder, config.scenes, config.validation, config.size, channels)
-    return Doubled(pictures, net), None if held is None else Doubled(held, net)
+    return LargePictures(pictures, net), None if held is None else LargePictures(held, net)
 
 
 def write(state: TrainingState, path: str | PathLike) -> None:

@@ -1,4 +1,4 @@
-"""What files of generated pictures say of their origin."""
+"""Provenance metadata in files of generated pictures."""
 
 import json
 from xml.etree import ElementTree

@@ -1,4 +1,4 @@
-"""What every method that restores sounds keeps to, and what it gains."""
+"""Laws that every sound denoiser keeps, and its gain."""
 
 import re
 
