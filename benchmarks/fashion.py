@@ -46,10 +46,11 @@ def frechet_distance(one, other):
 
 
 def answers(judge, pictures):
-    """The features (N, W) and the answers (N,) of a judge to pictures (N, H, W) in [0, 1]."""
+    """The features (N, W) and the answers (N,) of a judge to pictures (N, H, W[, 3]) in [0, 1]."""
     features, told = [], []
+    x = pictures[..., None] if pictures.ndim == 3 else pictures
     with torch.inference_mode():
-        for part in torch.from_numpy(2 * pictures - 1)[:, None].float().split(500):
+        for part in torch.from_numpy(2 * np.moveaxis(x, 3, 1) - 1).float().split(500):
             found = judge.features(part)
             features.append(found.numpy().astype(float))
             told += judge.answers[0](found).argmax(dim=1).tolist()
@@ -73,14 +74,18 @@ def made(classes, count, model, guidance, steps):
     return np.concatenate(pictures), tuple(labels)
 
 
-def classifier(pictures, labels, steps, seed=0):
-    """A judge of the same shape as the shipped one, trained on pictures (N, 32, 32) and their labels."""
-    bytes_ = (255 * pictures).round().astype(np.uint8)[..., None]
+def classifier(pictures, labels, steps, seed=0, preset="judge-fashion"):
+    """A judge of a preset's shape, trained on pictures (N, S, S) or (N, S, S, 3) and their labels."""
+    bytes_ = (255 * pictures).round().astype(np.uint8)
+    if bytes_.ndim == 3:
+        bytes_ = bytes_[..., None]
+    else:
+        bytes_ = np.pad(bytes_, [(0, 0)] * 3 + [(0, 1)], constant_values=255)  # nothing transparent
     captioned = Captioned(bytes_, labels, ((),) * len(labels), labels)
-    config = PRESETS["judge-fashion"]
-    net = replace(config.net, questions=(tuple(sorted(set(labels))),), channels=1)
+    config = PRESETS[preset]
+    net = replace(config.net, questions=(tuple(sorted(set(labels))),), channels=captioned.channels)
     state = TrainingState(replace(config, net=net, steps=steps, seed=seed), torch.device("cpu"))
-    loss = JudgeLoss(state, Pictures(captioned, 0.0, SIZE), 0, 1)
+    loss = JudgeLoss(state, Pictures(captioned, 0.0, bytes_.shape[1]), 0, 1)
     for _ in tqdm(training_steps(state, loss), total=steps, unit="step", disable=None):
         pass
     return state.averaged

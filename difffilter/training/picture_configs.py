@@ -183,6 +183,9 @@ class TextToImageTraining(PictureTraining):
     coloured : bool, default False
         Give some captions of the folder an article and the main colour of their picture, "frog" becoming
         "a green frog": for captions that are labels rather than sentences.
+    median : float, optional
+        Half of the steps of the diffusion that are trained on lie below this share of T; their log-odds
+        are normal, with a standard deviation of 1 (Esser et al., 2024). ``None``: uniform.
     pool : int, default 24 000
         Scenes that are drawn and encoded before the first step, if there is an autoencoder.
     tokeniser : str, default ""
@@ -213,6 +216,7 @@ class TextToImageTraining(PictureTraining):
     autoencoder: str | None = None
     dropped: float = 0.1
     coloured: bool = False
+    median: float | None = None
     pool: int = 24_000
     tokeniser: str = ""
     embeddings: str | None = None
@@ -223,6 +227,8 @@ class TextToImageTraining(PictureTraining):
         check_whole("pool", self.pool, least=1)
         check_number("dropped", self.dropped, least=0, most=1)
         check_number("embeddings_dropped", self.embeddings_dropped, least=0, most=1)
+        if self.median is not None:
+            check_number("median", self.median, above=0, most=0.99)
         if self.embeddings is not None and self.autoencoder is None:
             raise ValueError("autoencoder is None; expected weights, as embeddings is not None")
         if (self.embeddings is None) != (self.net.image == 0):

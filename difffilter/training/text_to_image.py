@@ -214,7 +214,7 @@ def examples(
     drawn = [data.draw(rng) for _ in range(count)]
     dropped = rng.random(count) < config.dropped
     texts = ["" if empty else each.text for each, empty in zip(drawn, dropped, strict=True)]
-    t = rng.uniform(1, config.schedule.T, count)
+    t = steps_of(config, count, rng)
     ids = trimmed(words.encode_all(texts))
     seed = int(rng.integers(2**63))
     embedding = None
@@ -222,6 +222,16 @@ def examples(
         embedding = torch.stack([cast(Tensor, each.embedding) for each in drawn])
         embedding[torch.from_numpy(rng.random(count) < config.embeddings_dropped)] = 0
     return torch.stack([each.picture for each in drawn]), ids, embedding, t, seed
+
+
+def steps_of(config: TextToImageTraining, count: int, rng: np.random.Generator) -> NDArray:
+    """Steps of the diffusion to train on, from 1 to T."""
+    if config.median is None:
+        share = rng.random(count)
+    else:
+        odds = config.median / (1 - config.median) * np.exp(rng.standard_normal(count))
+        share = odds / (1 + odds)
+    return 1 + (config.schedule.T - 1) * share
 
 
 def score(state: TrainingState, data: Latents | Pixels) -> float:

@@ -221,6 +221,17 @@ def test_some_captions_are_dropped(squares):
         assert 900 < t.max() <= config.schedule.T
 
 
+def test_half_of_the_steps_lie_below_the_median():
+    rng, config = np.random.default_rng(0), PRESETS["latent"]
+    last = config.schedule.T
+    for median, half in ((None, 0.5), (0.25, 0.25), (0.6, 0.6)):
+        share = text_to_image.steps_of(replace(config, median=median), 20_000, rng) / last
+        assert 1 / last <= share.min() < share.max() <= 1
+        assert np.mean(share < half) == pytest.approx(0.5, abs=0.015)
+        spread = np.log(share / (1 - share)).std()  # of a uniform distribution, π/√3
+        assert spread == pytest.approx(1.0 if median else np.pi / 3**0.5, rel=0.03)
+
+
 def test_captions_and_embeddings_are_dropped_apart(configs, picture_folders):
     state, loss, _ = prepared(configs["decoder"], picture_folders["decoder"])
     config = replace(state.config, dropped=0.5, embeddings_dropped=0.1)
