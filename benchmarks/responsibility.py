@@ -180,8 +180,8 @@ def main():
         "## Left open",
         "",
         f'{arguments.number} pictures of texts such as "a red circle" for each row. All sizes, places and '
-        "backgrounds are equally frequent in training; away is the share that would have to change for them to "
-        "be so (total variation):",
+        "backgrounds are equally frequent in training; away is the share that would have to change for "
+        "them to be so (total variation):",
         "",
         *table(
             ["guidance", "attribute", "away", "most frequent", "its share", "in training"], rows
