@@ -78,17 +78,21 @@ class Caption:
     background: str | None
 
 
-def caption(scene: Scene, rng: np.random.Generator, *, withheld: bool = False) -> Caption:
+def caption(
+    scene: Scene, rng: np.random.Generator, *, stated: float = 0.5, withheld: bool = False
+) -> Caption:
     """Describe a scene in a sentence drawn from the grammar.
 
     Colours, shapes and the relation are always stated. The size of a thing (medium as well as the
     others), the background and the place of a single thing are stated half the time; of two things,
-    the one named last has its place stated a quarter of the time, and the other never.
+    the one named last has its place stated half as often, and the other never.
 
     Parameters
     ----------
     scene : Scene
     rng : numpy.random.Generator
+    stated : float, default 0.5
+        How often these are stated, from 0 to 1.
     withheld : bool, default False
         False: only synonyms in `SYNONYMS`. True: those in `WITHHELD` for all that has one; nothing else
         changes, so that the same seed gives the same sentence but for these words.
@@ -112,13 +116,13 @@ def caption(scene: Scene, rng: np.random.Generator, *, withheld: bool = False) -
     """
     single, reverse = len(scene.things) == 1, rng.random() < 0.5
     things = [
-        Mention(thing.colour, thing.shape, thing.size if rng.random() < 0.5 else None, None)
+        Mention(thing.colour, thing.shape, thing.size if rng.random() < stated else None, None)
         for thing in scene.things
     ]
     last = 0 if single or reverse else 1  # the thing that is named last
-    if rng.random() < (0.5 if single else 0.25):
+    if rng.random() < (stated if single else stated / 2):
         things[last] = things[last]._replace(place=scene.things[last].place)
-    background = scene.background if rng.random() < 0.5 else None
+    background = scene.background if rng.random() < stated else None
     link, named = scene.relation, things
     if link is not None and reverse:
         link, named = CONVERSE[link], things[::-1]

@@ -8,7 +8,7 @@ training: a model that draws one of them has learned the parts and put them toge
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,6 +26,7 @@ __all__ = [
     "Scene",
     "Thing",
     "draw_scene",
+    "twin",
 ]
 
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown")
@@ -39,6 +40,8 @@ PLACES = (
 )
 BACKGROUNDS = ("plain", "striped", "checked", "dotted", "grainy")
 RELATIONS = ("above", "left of")
+
+VALUES = {"colour": COLOURS, "shape": SHAPES, "size": SIZES, "place": PLACES}
 
 # A fifth of the 48 pairs of colour and shape: 10, with no colour and no shape in more than two.
 HELD_OUT_PAIRS = frozenset((COLOURS[i % 8], SHAPES[i % 6]) for i in range(10))
@@ -223,3 +226,44 @@ def draw_places(rng: np.random.Generator) -> tuple[str, ...]:
 def pick(options: Sequence[str], rng: np.random.Generator) -> str:
     """One of several, at random, and much faster than ``rng.choice``."""
     return options[int(rng.integers(len(options)))]
+
+
+def twin(scene: Scene, rng: np.random.Generator) -> Scene:
+    """A scene for training that differs from another in one word of a full caption.
+
+    In the colour, shape or size of a thing, the place of a single thing, or the background; or two
+    things have exchanged their colours or their shapes.
+
+    Parameters
+    ----------
+    scene : Scene
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Scene
+
+    Examples
+    --------
+    >>> scene = Scene((Thing("pink", "ring", "small", "top"),), "plain")
+    >>> twin(scene, np.random.default_rng(0)).things
+    (Thing(colour='pink', shape='ring', size='small', place='right'),)
+    """
+    pair = len(scene.things) == 2
+    kinds = ("colour", "shape", "size", "background", "exchange" if pair else "place")
+    while True:
+        kind, things = pick(kinds, rng), list(scene.things)
+        if kind == "background":
+            found = replace(scene, background=pick(BACKGROUNDS, rng))
+        elif kind == "exchange":
+            name = pick(("colour", "shape"), rng)
+            one, other = (getattr(thing, name) for thing in things)
+            things = [replace(things[0], **{name: other}), replace(things[1], **{name: one})]
+            found = replace(scene, things=tuple(things))
+        else:
+            number, values = int(rng.integers(len(things))), VALUES[kind]
+            things[number] = replace(things[number], **{kind: pick(values, rng)})
+            found = replace(scene, things=tuple(things))
+        alike = pair and things[0].colour == things[1].colour and things[0].shape == things[1].shape
+        if found != scene and not alike and not found.held_out:
+            return found

@@ -8,10 +8,14 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from difffilter.generate import weights
 from difffilter.generate.clip import CLIP, contrastive_loss
+from difffilter.generate.grammar import caption
+from difffilter.generate.rendering import render
+from difffilter.generate.scenes import draw_scene, twin
 from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 from difffilter.training.autoencoder import stacked
@@ -42,15 +46,28 @@ class ContrastiveLoss(Loss[CLIPTraining]):
 
     def __call__(self, step: int) -> Tensor:
         rng = np.random.default_rng([self.config.seed, step])
-        pictures, captions = zip(
-            *(self.data.draw(rng, varied=True, turned=True) for _ in range(self.config.batch)),
-            strict=True,
-        )
+        pictures, captions = zip(*batch(self.data, self.config, rng), strict=True)
         x = stacked(list(pictures)).to(self.device, memory_format=torch.channels_last)
         ids = trimmed(self.tokeniser.encode_all(captions)).to(self.device)
         same = (ids[:, None] == ids[None]).all(dim=2)
         images, texts, steepness = self.forward(x, ids)
         return contrastive_loss(images, texts, steepness, same)
+
+
+def batch(
+    data: Pictures, config: CLIPTraining, rng: np.random.Generator
+) -> list[tuple[NDArray, str]]:
+    """Pictures (S, S, C) in [0, 1] and their captions."""
+    found: list[tuple[NDArray, str]] = []
+    while len(found) < config.batch:
+        if config.twins and rng.random() < config.twins:
+            scene = draw_scene(rng)
+            for each in (scene, twin(scene, rng)):
+                picture = render(each, rng, size=data.size) / np.float32(255)
+                found.append((picture, caption(each, rng, stated=1.0).text))
+        else:
+            found.append(data.draw(rng, varied=True, turned=True))
+    return found[: config.batch]
 
 
 def score(state: TrainingState, pictures: Pictures) -> float:

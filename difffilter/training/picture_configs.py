@@ -135,6 +135,10 @@ class CLIPTraining(PictureTraining):
     net : CLIPConfig
         The network; a run takes the size of its vocabulary and the length of its texts from
         `tokeniser`.
+    twins : float, default 0
+        How often, instead of a picture, two scenes are drawn which differ in one word of their captions
+        (Yuksekgonul et al., 2023): from 0 to 1. Any word tells most pictures apart, and only such pairs
+        make all of them count.
     tokeniser : str, default ""
         The vocabulary, as JSON (`Tokeniser.to_json`); empty: made from the captions, with as many
         tokens as `net` says at most; with `resume`, that of the run.
@@ -150,7 +154,12 @@ class CLIPTraining(PictureTraining):
     kind: ClassVar[str] = "clip"
 
     net: CLIPConfig = field(default_factory=CLIPConfig)
+    twins: float = 0.0
     tokeniser: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("twins", self.twins, least=0, most=1)
 
     def network(self) -> CLIP:
         return CLIP(self.net)

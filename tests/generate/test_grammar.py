@@ -189,6 +189,18 @@ def test_attributes_are_stated_as_often_as_documented():
     assert all(share == pytest.approx(0.5, abs=0.03) for share in shares.values()), shares
 
 
+def test_attributes_are_stated_always_or_never_on_request():
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(rng)
+        full, bare = (caption(scene, rng, stated=share) for share in (1.0, 0.0))
+        assert (full.background, bare.background) == (scene.background, None)
+        assert [thing.size for thing in full.things] == [thing.size for thing in scene.things]
+        assert {each for thing in bare.things for each in (thing.size, thing.place)} == {None}
+        if len(scene.things) == 1:
+            assert full.things[0].place == scene.things[0].place
+
+
 @given(SEEDS, st.booleans())
 def test_the_same_seed_says_the_same(seed, withheld):
     scene = draw_scene(np.random.default_rng(seed), unseen=None)

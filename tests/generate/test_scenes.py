@@ -20,6 +20,7 @@ from difffilter.generate.scenes import (
     Scene,
     Thing,
     draw_scene,
+    twin,
 )
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -164,6 +165,36 @@ def test_places_name_their_cells():
         row = next((rows[word] for word in words if word in rows), 1)
         column = next((columns[word] for word in words if word in columns), 1)
         assert thing(place).cell == (row, column)
+
+
+def test_twins_differ_in_one_word_or_have_exchanged_one():
+    kinds = Counter()
+    for seed in range(1500):
+        rng = np.random.default_rng(seed)
+        scene = draw_scene(rng)
+        other = twin(scene, rng)
+        assert not other.held_out
+        assert len(other.things) == len(scene.things)
+        assert len({(thing.colour, thing.shape) for thing in other.things}) == len(other.things)
+        pairs = list(zip(scene.things, other.things, strict=True))
+        new = [
+            (name, getattr(one, name), getattr(two, name))
+            for one, two in pairs
+            for name in ("colour", "shape", "size", "place")
+            if getattr(one, name) != getattr(two, name)
+        ]
+        if scene.background != other.background:
+            new.append(("background", scene.background, other.background))
+        if len(new) == 2:  # exchanged
+            (name, *before), (other_name, *after) = new
+            assert (name, before) == (other_name, after[::-1])
+            kinds["exchange"] += 1
+        else:
+            ((name, *_),) = new
+            kinds[name, len(pairs)] += 1
+    expected = {(name, n) for name in ("colour", "shape", "size", "background") for n in (1, 2)}
+    assert set(kinds) == expected | {("place", 1), "exchange"}
+    assert min(kinds.values()) > 80
 
 
 @pytest.mark.parametrize("unseen", [False, True, None])

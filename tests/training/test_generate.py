@@ -254,6 +254,7 @@ def test_another_vocabulary_contradicts_the_run_in_a_short_message(folders, conf
         (AutoencoderTraining, {"scenes": 1.5}, "scenes is 1.5; expected a finite number ≥ 0 and ≤ 1"),
         (CLIPTraining, {"validation": -1}, "validation is -1; expected a whole number ≥ 0"),
         (CLIPTraining, {"batch": 0}, "batch is 0; expected a whole number ≥ 1"),
+        (CLIPTraining, {"twins": 2}, "twins is 2; expected a finite number ≥ 0 and ≤ 1"),
         (TextToImageTraining, {"dropped": 2}, "dropped is 2; expected a finite number ≥ 0 and ≤ 1"),
         (TextToImageTraining, {"pool": 0}, "pool is 0; expected a whole number ≥ 1"),
         (TextToImageTraining, {"median": 1}, "median is 1; expected a finite number > 0 and ≤ 0.99"),

@@ -314,6 +314,22 @@ def test_errors_of_an_autoencoder_count_in_relation_to_the_contrast_around_them(
     assert loss(0).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_twins_stand_beside_each_other_in_a_batch(configs, picture_folders):
+    config = replace(configs["clip"], batch=60, scenes=0.0)
+    _, loss, _ = prepared(config, picture_folders["clip"])
+    labels = set(loss.data.captioned.labels)
+    rng = np.random.default_rng(0)
+    of_folder, twins = (
+        [text for _, text in clip.batch(loss.data, replace(config, twins=share), rng)]
+        for share in (0.0, 1.0)
+    )
+    assert len(of_folder) == len(twins) == 60
+    assert not any(" background" in text for text in of_folder)
+    assert labels.intersection(of_folder)
+    assert all(" background" in text for text in twins)  # which says everything
+    assert all(one != other for one, other in zip(twins[::2], twins[1::2], strict=True))
+
+
 def test_pictures_with_the_same_caption_belong_together(configs, picture_folders, monkeypatch):
     config = replace(configs["clip"], scenes=0.0)
     _, loss, _ = prepared(config, picture_folders["clip"])
