@@ -92,3 +92,14 @@ def tiny_upsampler(folder):
     net = random_weights(Upsampler(UpsamplerConfig(unet)))
     save(folder / "upsampler.safetensors", Model("upsampler", net, schedule=NoiseSchedule()))
     return folder / "upsampler.safetensors"
+
+
+def tiny_sounds(folder):
+    """The path of a network for spectrograms: grey pictures of 64×64."""
+    unet = UNetConfig(
+        channels=1, shuffle=8, widths=(8, 16), blocks=1, middle=1,
+        attention=(1,), heads=2, embedding=16, context=16,
+    )  # fmt: skip
+    net = random_weights(TextToImage(TextToImageConfig(unet, TEXT, 64)))
+    save(folder / "sounds.safetensors", Model("text-to-image", net, WORDS, NoiseSchedule()))
+    return folder / "sounds.safetensors"

@@ -22,6 +22,7 @@ from difffilter.cli import (
     smooth,
     synthesize,
     train,
+    vary,
 )
 from difffilter.cli.errors import errors_in_one_line
 
@@ -69,6 +70,7 @@ for command in (
     generate.generate,
     generate.similarity,
     edit.edit,
+    vary.vary,
     synthesize.synthesize,
     train.weights,
     train.train,

@@ -8,6 +8,7 @@ import click
 
 from difffilter.cli.completion import among, files, folders, weights_of
 from difffilter.cli.denoisers import require_torch
+from difffilter.cli.grid import grid, write_grid
 from difffilter.cli.options import device_option, overwrite_option, prompt_option, seed_option
 from difffilter.cli.progress import progress_of
 from difffilter.cli.types import Number
@@ -28,12 +29,12 @@ BAR = 40
 @click.command()
 @click.argument("prompt")
 @click.option("-n", "--number", type=click.IntRange(1), metavar="N", default=1, show_default=True,
-              help="Number of pictures, shown in a grid.")  # fmt: skip
+              help="Number of pictures, in a grid; of sounds, in FILE-1, FILE-2 and so on.")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
-              help="Where to write them.")  # fmt: skip
+              help="Where to write them; the name of a sound, such as x.wav, makes sounds.")  # fmt: skip
 @click.option("--model", metavar="NAME", shell_complete=weights_of("generate"),
-              help="latent, pixel or fashion, see 'difffilter weights', or a file. "
-                   "[default: latent]")  # fmt: skip
+              help="latent, fashion or sounds, see 'difffilter weights', or a file. "
+                   "[default: latent; for sounds, sounds]")  # fmt: skip
 @click.option("--prior", metavar="NAME", shell_complete=weights_of("generate"),
               help="Weights of the prior, for a model that is a decoder of unCLIP. "
                    "[default: prior]")  # fmt: skip
@@ -59,7 +60,7 @@ BAR = 40
 def generate(
     prompt, number, output, pipeline, enlarge, animation, tell_prompt, overwrite, **options
 ):
-    """Make pictures of a text.
+    """Make pictures of a text, or short sounds.
 
     The models that come with the package are small: they know coloured shapes and emoji, 64 pixels
     wide. With --pipeline, a folder of a large model is used, offline, through diffusers; one that
@@ -72,40 +73,92 @@ def generate(
       difffilter generate "a small red circle above a blue star" -o scene.png --gif scene.gif
       difffilter generate "a yellow star" --upsample -o star.png
       difffilter generate "a sneaker" --model fashion -n 16 -o sneakers.png
+      difffilter generate "snare drum" -o snare.wav
       difffilter generate "a lighthouse in fog" --pipeline stable-diffusion/ -o lighthouse.png
     """
     from difffilter.generate.provenance import provenance
     from difffilter.io.files import SUFFIXES, check_target
+    from difffilter.io.sounds import are_sounds
 
     require_torch()
+    target = Path(output)
+    if are_sounds([target]):
+        for name, given in {
+            "--pipeline": pipeline,
+            "--upsample": enlarge,
+            "--gif": animation,
+        }.items():
+            if given:
+                raise click.UsageError(f"{name} is for pictures, and {target.name} is a sound")
+        _generate_sounds(prompt, number, target, tell_prompt, overwrite, options)
+        return
     if enlarge and pipeline:
         raise click.UsageError("--upsample is not for --pipeline; --size sets its size")
-    target = Path(output)
     check_target(target, overwrite, SUFFIXES)
     if animation is not None:
         check_target(Path(animation), overwrite, {".gif": "GIF", ".webp": "WebP"})
     given = {name: value for name, value in options.items() if value is not None}
     origin = provenance(
-        prompt=prompt if tell_prompt else None, model=pipeline or given.get("model", "latent"),
-        **{name: given[name] for name in TOLD if name in given and (tell_prompt or name != "negative")},
-    )  # fmt: skip
+        **_told(prompt, tell_prompt, pipeline or given.get("model", "latent"), given)
+    )
     make = _by_pipeline if pipeline else _by_model
     frames = make(prompt, number, pipeline, animation is not None, given)
     pictures = _upsampled(frames[-1], options) if enlarge else frames[-1]
-    _write_grid(target, pictures, origin)
+    write_grid(target, pictures, origin)
     if animation is not None:
         _write_animation(Path(animation), frames, origin)
 
 
+def _told(prompt, tell_prompt, model, given):
+    """What metadata say of how pictures or sounds were made."""
+    told = {name: given[name] for name in TOLD if name in given}
+    if tell_prompt:
+        return {"prompt": prompt, "model": model, **told}
+    told.pop("negative", None)
+    return {"model": model, **told}
+
+
+def _generate_sounds(prompt, number, target, tell_prompt, overwrite, options):
+    """Make short sounds of a text."""
+    from difffilter.generate.provenance import provenance
+    from difffilter.inpainting.files import numbered
+    from difffilter.io.files import check_target
+    from difffilter.sound import generate as make
+    from difffilter.sound.generation import FORMATS, write_sound
+
+    targets = numbered(target, number if number > 1 else None)
+    for each in targets:
+        check_target(each, overwrite, FORMATS)
+    given = {"model": "sounds"} | {
+        name: value for name, value in options.items() if value is not None
+    }
+    for name in ("prior", "size", "solver"):
+        if name in given:
+            raise click.UsageError(f"--{name} is for pictures, and {target.name} is a sound")
+    _tell_unknown_words(prompt, given["model"])
+    with progress_of("step") as progress:
+        sounds = make(prompt, number, callback=progress, **given)
+    origin = provenance(**_told(prompt, tell_prompt, given["model"], given))
+    for each, samples in zip(targets, sounds, strict=True):
+        write_sound(each, samples, origin["comment"].decode())
+
+
+def _tell_unknown_words(prompt, model):
+    """Tell of words that are read as others."""
+    from difffilter.generate import unknown_words
+
+    for word, read in unknown_words(prompt, model).items():
+        instead = f"; reading {read!r} instead" if read else ""
+        click.echo(f"note: the model never saw the word {word!r}{instead}", err=True)
+
+
 def _by_model(prompt, number, _, every, options):
     """The pictures of a text by weights of ours: those of every step, or the last ones."""
-    from difffilter.generate import path, unknown_words
+    from difffilter.generate import path
 
     if "size" in options:
         raise click.UsageError("--size is for --pipeline; a model has one size")
-    for word, read in unknown_words(prompt, options.get("model", "latent")).items():
-        instead = f"; reading {read!r} instead" if read else ""
-        click.echo(f"note: the model never saw the word {word!r}{instead}", err=True)
+    _tell_unknown_words(prompt, options.get("model", "latent"))
     with progress_of("step") as progress:
         way = list(path(prompt, number, callback=progress, **options))
     return [made() for made in (way if every else way[-1:])]
@@ -141,27 +194,6 @@ def _upsampled(pictures, options):
         return upsample(pictures, seed=options["seed"], device=options["device"], callback=progress)
 
 
-def _write_grid(target, images, origin):
-    """Write pictures (n, H, W) or (n, H, W, 3) as one image, with metadata on their origin."""
-    import numpy as np
-
-    from difffilter.image import like
-    from difffilter.io.files import write
-    from difffilter.io.picture import Picture
-
-    write(target, Picture(like(_grid(images), np.empty(0, np.uint8))[None], meta=origin))
-
-
-def _grid(images):
-    from skimage.util import montage
-
-    channel_axis = -1 if images.ndim == 4 else None
-    if len(images) == 1:
-        return images[0]
-    fill = 1.0 if channel_axis is None else (1.0,) * images.shape[-1]
-    return montage(images, fill=fill, padding_width=2, channel_axis=channel_axis)
-
-
 def _write_animation(target, frames, origin):
     """Write the way from noise as an animation, small pictures enlarged."""
     import numpy as np
@@ -171,9 +203,8 @@ def _write_animation(target, frames, origin):
 
     drawn = []
     for images in frames:
-        grid = _grid(images)
         factor = max(1, SHOWN // images.shape[1])
-        pixels = Image.fromarray((255 * grid).round().astype(np.uint8))
+        pixels = Image.fromarray((255 * grid(images)).round().astype(np.uint8))
         size = [factor * extent for extent in pixels.size]
         drawn.append(pixels.resize(size, Image.Resampling.BICUBIC).convert("RGB"))
     durations = [FRAME] * (len(drawn) - 1) + [PAUSE]

@@ -49,8 +49,8 @@ def echo_card(name, about, size):
               help="For ddpm: gray-small, color-small, gray-real or color-real, for a CPU; gray-base "
                    "or color-base, for a GPU. For learned: deep-gray or deep-color; convex-gray or "
                    "convex-color, small and with one minimum. For generate: autoencoder, clip, latent, "
-                   "decoder, prior, prior-regression, pixel, fashion, upsampler, judge-scenes, "
-                   "judge-groups or judge-fashion. "
+                   "decoder, prior, prior-regression, pixel, fashion, sounds, upsampler, "
+                   "judge-scenes, judge-groups or judge-fashion. "
                    "[default: the first]")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="RUN", shell_complete=folders,
               help="Folder of the run.")  # fmt: skip

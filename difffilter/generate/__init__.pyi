@@ -26,6 +26,7 @@ from .tokens import Tokeniser as Tokeniser
 from .upsampler import Upsampler as Upsampler
 from .upsampler import UpsamplerConfig as UpsamplerConfig
 from .upsampling import upsample as upsample
+from .variations import vary as vary
 from .weights import Model as Model
 from .weights import available as available
 from .weights import card as card

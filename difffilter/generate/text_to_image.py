@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from difffilter.checks import check_whole
 from difffilter.ddpm.process import NoisePredictor, from_velocity
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.unet import Context, UNet, UNetConfig, zero
+from difffilter.ddpm.unet import Context, UNet, UNetConfig
 from difffilter.generate.text import TextConfig, TextEncoder
 
 __all__ = ["TextToImage", "TextToImageConfig"]
@@ -19,8 +19,8 @@ LATENT = UNetConfig(
     channels=4, shuffle=1, widths=(112, 160), blocks=2, middle=2, attention=(0, 1), context=128
 )
 
-# Tokens that the embedding of an image becomes: as in DALL·E 2.
-IMAGE_TOKENS = 4
+# Tokens that the embedding of an image becomes; DALL·E 2 has 4.
+IMAGE_TOKENS = 8
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TextToImageConfig:
 class TextToImage(nn.Module):
     """Predict the velocity v = √ᾱ_t ε − √(1 − ᾱ_t) x_0 of x_t, given a text.
 
-    With ``config.image``, given the embedding of an image as well: it becomes four tokens after those
+    With ``config.image``, given the embedding of an image as well: it becomes eight tokens after those
     of the text.
 
     Parameters
@@ -103,9 +103,11 @@ class TextToImage(nn.Module):
         self.unet = UNet(config.unet)
         self.image = None
         if config.image:
-            # At first the tokens say nothing, so that training can begin with a network of texts.
+            # At first the tokens say little, so that training can begin with a network of texts; but not
+            # nothing: tokens that begin alike have the same gradients, and stay alike.
             self.image = nn.Linear(config.image, IMAGE_TOKENS * config.text.width)
-            zero(self.image)
+            nn.init.normal_(self.image.weight, std=0.02)
+            nn.init.zeros_(self.image.bias)
 
     def forward(self, x: Tensor, t: Tensor, ids: Tensor, embedding: Tensor | None = None) -> Tensor:
         """Velocity of `x`.

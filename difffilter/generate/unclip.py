@@ -21,7 +21,7 @@ from difffilter.generate.prior import Prior
 from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 
-__all__ = ["draw_embeddings"]
+__all__ = ["clip_of", "draw_embeddings"]
 
 
 def draw_embeddings(
@@ -68,11 +68,10 @@ def draw_embeddings(
         If they are of another kind, or their CLIP was replaced, or is not the one that is wanted.
     """
     found = weights.load_once(prior, "prior", device)
-    of_clip = weights.load_once(cast(str, found.clip), "clip", device)
-    if of_clip.sha256 != found.embeddings or clip not in (None, found.embeddings):
+    of_clip = clip_of(found, "prior", prior, device)
+    if clip not in (None, found.embeddings):
         raise ValueError(
-            f"prior is {str(prior)!r}, for embeddings of the CLIP {found.embeddings}; expected "
-            f"{clip or of_clip.sha256}"
+            f"prior is {str(prior)!r}, for embeddings of the CLIP {found.embeddings}; expected {clip}"
         )
     net, words = cast(Prior, found.net), cast(Tokeniser, found.tokeniser)
     schedule = cast(NoiseSchedule, found.schedule)
@@ -93,3 +92,33 @@ def draw_embeddings(
         steps=1 if net.config.regression else steps, eta=0.0, solver="dpm++",
     )  # fmt: skip
     return F.normalize(deque(way, maxlen=1).pop()[1], dim=1)
+
+
+def clip_of(model: weights.Model, name: str, given: str | PathLike, device: str) -> weights.Model:
+    """The CLIP whose embeddings a network was trained on.
+
+    Parameters
+    ----------
+    model : Model
+    name, given : str, str or Path
+        The argument that named it, for errors.
+    device : str
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ValueError
+        If the network takes no embeddings, or that CLIP was replaced by another.
+    """
+    if model.clip is None:
+        raise ValueError(f"{name} is {str(given)!r}; expected weights that take embeddings")
+    found = weights.load_once(model.clip, "clip", device)
+    if found.sha256 != model.embeddings:
+        raise ValueError(
+            f"{name} is {str(given)!r}, for embeddings of the CLIP {model.embeddings}; expected "
+            f"{found.sha256}"
+        )
+    return found

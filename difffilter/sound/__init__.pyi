@@ -7,6 +7,10 @@ from .denoiser import SoundDenoiser as SoundDenoiser
 from .files import Restored as Restored
 from .files import denoise_file as denoise_file
 from .floor import Noise as Noise
+from .generation import generate as generate
+from .generation import spectrograms as spectrograms
+from .mel import from_mel as from_mel
+from .mel import mel_picture as mel_picture
 from .metrics import si_sdr as si_sdr
 from .pde import SoundPDE as SoundPDE
 from .weights import available as available

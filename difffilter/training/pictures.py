@@ -15,6 +15,7 @@ from difffilter.generate.grammar import caption
 from difffilter.generate.rendering import render
 from difffilter.generate.scenes import draw_scene
 from difffilter.generate.tokens import Tokeniser
+from difffilter.image import grey, like
 
 __all__ = [
     "SCENES",
@@ -165,7 +166,7 @@ def read_pictures(
     size : int, default 64
         Height and width.
     channels : int, default 3
-        Those of the network, which the pictures must have.
+        Those of the network, which the pictures must have; for 1, colours become grey.
 
     Returns
     -------
@@ -185,6 +186,8 @@ def read_pictures(
         check_channels(channels, 3, "scenes")
         return drawn, drawn
     captioned = read_captioned(folder, size)
+    if channels == 1 and captioned.channels == 3:
+        captioned = in_grey(captioned)
     check_channels(channels, captioned.channels, f"the pictures in {folder}")
     if scenes > 0 and captioned.channels != 3:
         raise ValueError(f"scenes is {scenes}; expected 0, as the pictures in {folder} are grey")
@@ -196,6 +199,13 @@ def read_pictures(
     if count == 0:
         return train, drawn if scenes > 0 else None
     return train, Pictures(held, scenes, size)
+
+
+def in_grey(captioned: Captioned) -> Captioned:
+    """Captioned pictures over white, without their colours."""
+    over = (captioned.over(index) for index in range(len(captioned)))
+    levels = [like(grey(picture), captioned.images[:0]) for picture in over]
+    return replace(captioned, images=np.stack(levels)[..., None])
 
 
 def check_channels(given: int, expected: int, source: str) -> None:

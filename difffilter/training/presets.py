@@ -54,6 +54,12 @@ FASHION = TextToImageConfig(
     TextConfig(vocabulary=128, length=8, width=32, layers=1),
     size=32,
 )
+# Spectrograms of 64×64; attention at the coarsest level of 8×8.
+SOUNDS = TextToImageConfig(
+    UNetConfig(channels=1, shuffle=2, widths=(48, 80, 96), middle=1, attention=(2,), context=64),
+    TextConfig(vocabulary=256, length=12, width=64, layers=1),
+    size=64,
+)
 
 PRESETS: dict[str, RunConfig] = {
     "gray-small": TrainingConfig(),
@@ -84,6 +90,7 @@ PRESETS: dict[str, RunConfig] = {
     "prior-regression": PriorTraining(net=PriorConfig(regression=True), steps=6_000, batch=64),
     "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
     "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
+    "sounds": TextToImageTraining(net=SOUNDS, steps=6_000, batch=32),
     "upsampler": UpsamplerTraining(steps=6_000, batch=16),
     "judge-scenes": JudgeTraining(steps=4_000, batch=64),
     "judge-groups": JudgeTraining(steps=4_000, subject="groups"),

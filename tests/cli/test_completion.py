@@ -115,6 +115,8 @@ def test_every_text_argument_is_completed():
             "colour",
             "data",
             "negative",
+            "away",
+            "toward",
             "prompt",
             "scheduler",
             "sigmas",

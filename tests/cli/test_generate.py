@@ -9,7 +9,7 @@ from command import invoke, invoke_error, invoke_ok
 from PIL import Image
 
 torch = pytest.importorskip("torch")
-from tiny_models import tiny_clip, tiny_model  # noqa: E402
+from tiny_models import tiny_clip, tiny_model, tiny_sounds  # noqa: E402
 
 from difffilter.generate import Pipeline  # noqa: E402
 
@@ -165,3 +165,29 @@ def test_similarity_draws_bars(models):
     assert [len(bar) for *_, bar in found] == [
         pytest.approx(max(0, 40 * value), abs=0.7) for value in values
     ]
+
+
+def test_the_name_of_a_sound_makes_sounds(tmp_path):
+    soundfile = pytest.importorskip("soundfile")
+    tiny_sounds(tmp_path)
+    how = ("--model", "sounds.safetensors", "--steps", 2)
+    invoke_ok("generate", "a red heart", "-o", "one.wav", *how, cwd=tmp_path)
+    invoke_ok(
+        "generate", "a red heart", "-n", 2, "--no-prompt", "-o", "two.flac", *how, cwd=tmp_path
+    )
+    with soundfile.SoundFile(tmp_path / "one.wav") as file:
+        assert (file.samplerate, file.channels, len(file)) == (16_000, 1, 20_000)
+        told = json.loads(file.comment)
+    assert told["prompt"] == "a red heart"
+    assert told["source"].endswith("trainedAlgorithmicMedia")
+    assert (tmp_path / "two-2.flac").exists()
+    assert b"heart" not in (tmp_path / "two-1.flac").read_bytes()
+    for arguments, message in (
+        (("--upsample",), "--upsample is for pictures, and x.wav is a sound"),
+        (("--gif", "x.gif"), "--gif is for pictures, and x.wav is a sound"),
+        (("--size", 64), "--size is for pictures, and x.wav is a sound"),
+        (("-o", "x.mp3"), "x.mp3"),
+        (("-o", "one.wav"), "one.wav exists already"),
+    ):
+        error = invoke_error("generate", "x", "-o", "x.wav", *how, *arguments, cwd=tmp_path)
+        assert message in error

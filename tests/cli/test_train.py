@@ -54,8 +54,8 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
          "deep-color, convex-gray, convex-color; did you mean 'deep-gray'?\n"),
         (["-m", "heat"], "method is 'heat'; expected one of ddpm, learned, generate, sound\n"),
         (["-m", "generate", "--preset", "deep-gray"], "preset is 'deep-gray'; expected one of "
-         "autoencoder, clip, latent, decoder, prior, prior-regression, pixel, fashion, upsampler, "
-         "judge-scenes, judge-groups, judge-fashion, or --method learned\n"),
+         "autoencoder, clip, latent, decoder, prior, prior-regression, pixel, fashion, sounds, "
+         "upsampler, judge-scenes, judge-groups, judge-fashion, or --method learned\n"),
         (["--preset", "clip"], "preset is 'clip'; expected one of gray-small, color-small, gray-real, "
          "color-real, gray-base, color-base, or --method generate\n"),
         (["-m", "generate"], "no captions.jsonl or captions.csv in .\n"),

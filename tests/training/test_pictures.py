@@ -270,8 +270,15 @@ def test_pictures_have_the_channels_of_the_network(squares, tmp_path_factory, rn
     assert train.draw(rng)[0].shape == (32, 32, 1)
     with refused(f"channels is 3; expected 1, those of the pictures in {fashion}"):
         read_pictures(fashion, 0.0, 1, 32)
-    with refused(f"channels is 1; expected 3, those of the pictures in {squares}"):
-        read_pictures(squares, 0.0, 1, channels=1)
+    in_colour, _ = read_pictures(squares, 0.0, 0)
+    in_grey, _ = read_pictures(squares, 0.0, 0, channels=1)
+    for index in range(len(in_colour.captioned)):
+        luminance = in_colour.captioned.over(index) @ np.array([0.299, 0.587, 0.114])
+        np.testing.assert_allclose(
+            in_grey.captioned.over(index)[..., 0], luminance, atol=0.51 / 255
+        )
+    with refused(f"scenes is 0.5; expected 0, as the pictures in {squares} are grey"):
+        read_pictures(squares, 0.5, 0, channels=1)
     with refused("channels is 1; expected 3, those of scenes"):
         read_pictures("scenes", 1.0, 1, channels=1)
     with refused(f"scenes is 0.5; expected 0, as the pictures in {fashion} are grey"):
