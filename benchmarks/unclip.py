@@ -80,7 +80,10 @@ def pictures(texts, **options):
     """A picture of each text, (N, H, W, 3)."""
     parts = range(0, len(texts), TOGETHER)
     return np.concatenate(
-        [images(texts[start : start + TOGETHER], seed=start, **options) for start in parts]
+        [
+            images(texts[start : start + TOGETHER], candidates=1, seed=start, **options)
+            for start in parts
+        ]
     )
 
 

@@ -33,7 +33,7 @@ PRESETS = {
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
     "generate": (
         *("autoencoder", "clip", "latent", "decoder", "prior", "prior-regression"),
-        *("pixel", "fashion", "upsampler"),
+        *("pixel", "fashion", "sounds", "upsampler"),
         *("judge-scenes", "judge-groups", "judge-fashion"),
     ),
     "sound": ("sound",),

@@ -20,7 +20,7 @@ FRAME, PAUSE = 80, 1500
 SHOWN = 192
 
 # Options that metadata name, beside prompt and model.
-TOLD = ("guidance", "negative", "steps", "solver", "seed")
+TOLD = ("candidates", "guidance", "negative", "steps", "solver", "seed")
 
 # Width of the longest bar.
 BAR = 40
@@ -42,6 +42,9 @@ BAR = 40
               help="A folder of diffusers, such as Stable Diffusion, instead of a model.")  # fmt: skip
 @click.option("--guidance", type=Number(), metavar="W",
               help="How closely to follow the text; 1: as learned. [default: 2]")  # fmt: skip
+@click.option("--candidates", type=click.IntRange(1), metavar="N",
+              help="Make N pictures for each, and keep the one that fits the text best, as CLIP sees it. "
+                   "[default: 4 with a model of the package for pictures in colour]")  # fmt: skip
 @click.option("--negative", metavar="TEXT", help="What not to show.")
 @click.option("--steps", type=click.IntRange(1), metavar="N",
               help="Number of denoising steps. [default: 30]")  # fmt: skip
@@ -132,7 +135,7 @@ def _generate_sounds(prompt, number, target, tell_prompt, overwrite, options):
     given = {"model": "sounds"} | {
         name: value for name, value in options.items() if value is not None
     }
-    for name in ("prior", "size", "solver"):
+    for name in ("candidates", "prior", "size", "solver"):
         if name in given:
             raise click.UsageError(f"--{name} is for pictures, and {target.name} is a sound")
     _tell_unknown_words(prompt, given["model"])
@@ -155,13 +158,20 @@ def _tell_unknown_words(prompt, model):
 def _by_model(prompt, number, _, every, options):
     """The pictures of a text by weights of ours: those of every step, or the last ones."""
     from difffilter.generate import path
+    from difffilter.generate.sampling import candidates_for
+    from difffilter.generate.zero_shot import best_of
 
     if "size" in options:
         raise click.UsageError("--size is for --pipeline; a model has one size")
-    _tell_unknown_words(prompt, options.get("model", "latent"))
+    model, guidance = options.get("model", "latent"), options.get("guidance", 2.0)
+    wanted, device = options.pop("candidates", None), options["device"]
+    count = candidates_for(wanted, model, prompt, guidance, device)
+    _tell_unknown_words(prompt, model)
     with progress_of("step") as progress:
-        way = list(path(prompt, number, callback=progress, **options))
-    return [made() for made in (way if every else way[-1:])]
+        way = list(path(prompt, number * count, callback=progress, **options))
+    made = way[-1]()
+    chosen = best_of(made, [prompt] * len(made), count)
+    return [each()[chosen] for each in way] if every else [made[chosen]]
 
 
 def _by_pipeline(prompt, number, folder, every, options):
@@ -171,6 +181,7 @@ def _by_pipeline(prompt, number, folder, every, options):
 
     for name, unusable in (("--gif", every), ("--model", "model" in options),
                            ("--prior", "prior" in options),
+                           ("--candidates", "candidates" in options),
                            ("--solver", "solver" in options)):  # fmt: skip
         if unusable:
             raise click.UsageError(f"{name} is not for --pipeline")

@@ -20,8 +20,12 @@ from difffilter.generate.neighbours import nearest
 from difffilter.generate.text_model import TextModel, inference
 from difffilter.generate.tokens import Tokeniser
 from difffilter.generate.unclip import draw_embeddings
+from difffilter.generate.zero_shot import best_of
 
-__all__ = ["images", "path", "unknown_words"]
+__all__ = ["candidates_for", "images", "path", "unknown_words"]
+
+# Pictures that compete to be one.
+CANDIDATES = 4
 
 Callback = Callable[[int, int], Any]
 
@@ -30,6 +34,7 @@ def images(
     prompt: str | Sequence[str],
     n: int = 1,
     *,
+    candidates: int | None = None,
     model: str | PathLike = "latent",
     prior: str | PathLike = "prior",
     guidance: float = 2.0,
@@ -50,8 +55,12 @@ def images(
         several, whose pictures are made together, in less time than one after the other. Words that
         the model does not know are replaced, see `unknown_words`.
     n : int, default 1
-        Number of pictures of each text. Each follows from `seed`, its number and its text alone, but
-        for rounding.
+        Number of pictures of each text. Each follows from `seed`, its number, its text and
+        `candidates` alone, but for rounding.
+    candidates : int, optional
+        Pictures that are made for each, of which the one is kept that CLIP finds most similar to the
+        text, as DALL·E did it. ``None``: 4 with models of the package for pictures in colour, whose
+        texts its CLIP knows, if there is a text; else 1.
     model : str or Path, default "latent"
         Weights: a name in `available`, or a file; ``"unclip"`` stands for ``"decoder"``.
     prior : str or Path, default "prior"
@@ -94,17 +103,43 @@ def images(
     Rombach, Blattmann, Lorenz, Esser & Ommer, "High-resolution image synthesis with latent diffusion
     models", CVPR 2022.
     Ho & Salimans, "Classifier-free diffusion guidance", 2022.
+    Ramesh et al., "Zero-shot text-to-image generation", ICML 2021, for candidates.
 
     Examples
     --------
     >>> images("a red heart", n=2, steps=3).shape
     (2, 64, 64, 3)
     """
+    check_whole("n", n, least=1)
+    count = candidates_for(candidates, model, prompt, guidance, device)
     way = path(
-        prompt, n, model=model, prior=prior, guidance=guidance, rescale=rescale, negative=negative,
+        prompt, n * count, model=model, prior=prior, guidance=guidance, rescale=rescale, negative=negative,
         steps=steps, solver=solver, seed=seed, device=device, callback=callback,
     )  # fmt: skip
-    return deque(way, maxlen=1).pop()()
+    made = deque(way, maxlen=1).pop()()
+    prompts = [prompt] if isinstance(prompt, str) else prompt
+    return made[best_of(made, [text for text in prompts for _ in range(n * count)], count)]
+
+
+def candidates_for(
+    candidates: int | None,
+    model: str | PathLike,
+    prompt: str | Sequence[str],
+    guidance: float,
+    device: str = "auto",
+) -> int:
+    """How many pictures compete to be one, as `images` takes it."""
+    grey = TextModel.load(model, find_device(device)).grey
+    if candidates is None:
+        known = str(model) in (*weights.available(), *weights.ALIASES)
+        said = any(prompt) and guidance > 0
+        return CANDIDATES if known and said and not grey else 1
+    check_whole("candidates", candidates, least=1)
+    if candidates > 1 and grey:
+        raise ValueError(
+            f"candidates is {candidates}; expected 1: CLIP does not know the grey pictures of this model"
+        )
+    return candidates
 
 
 def path(
@@ -122,7 +157,7 @@ def path(
     device: str = "auto",
     callback: Callback | None = None,
 ) -> Iterator[Callable[[], NDArray]]:
-    """The pictures of a text on their way from noise.
+    """The pictures of a text on their way from noise, all candidates.
 
     Parameters
     ----------

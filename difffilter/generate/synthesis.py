@@ -60,9 +60,9 @@ def synthesize(
     output : str or Path
         The folder, with a folder of PNG files for each class, and ``manifest.jsonl``: a JSON object for
         each picture, with its file, class, prompt, and, in colour, its similarity to the prompt. It is
-        number k of ``images(prompt, k + 1, seed=…)`` with the seed that it names. Classes that an
-        earlier call with the same arguments has finished are kept, and the result is the same as of
-        one call.
+        number k of ``images(prompt, k + 1, candidates=1, seed=…)`` with the seed that it names. Classes
+        that an earlier call with the same arguments has finished are kept, and the result is the same
+        as of one call.
     template : str, default "{}"
         The prompt, with ``{}`` in place of the class: ``"a {} on a plain background"``.
     keep : float, default 1
@@ -123,8 +123,9 @@ def synthesize(
             count = min(TOGETHER, each - start)
             own = int(np.random.SeedSequence([seed, start]).generate_state(1)[0])
             made = images(
-                prompt, count, model=model, guidance=guidance, steps=steps, seed=own, device=device
-            )
+                prompt, count, candidates=1, model=model, guidance=guidance, steps=steps, seed=own,
+                device=device,
+            )  # fmt: skip
             for k, picture in enumerate(made):
                 line = {"class": name, "prompt": prompt, "seed": own, "number": k}
                 lines.append(line | settings | _likeness(picture, prompt))

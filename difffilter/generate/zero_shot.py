@@ -18,7 +18,7 @@ from difffilter.generate.text import trimmed
 from difffilter.generate.tokens import Tokeniser
 from difffilter.image import as_float
 
-__all__ = ["similarity"]
+__all__ = ["best_of", "similarity"]
 
 
 def similarity(
@@ -68,6 +68,39 @@ def similarity(
         known = [in_known_words(text, words) for text in texts]
         of_texts = net.embed_texts(trimmed(words.encode_all(known)))
         return (of_texts @ of_image[0]).numpy()
+
+
+def best_of(
+    pictures: NDArray, texts: Sequence[str], candidates: int, *, model: str | PathLike = "clip"
+) -> NDArray:
+    """The numbers of the pictures that are most similar to their texts, one of each few.
+
+    Parameters
+    ----------
+    pictures : ndarray (N, H, W, 3)
+        In [0, 1]: candidates for a text, then those for the next, and so on.
+    texts : sequence of str
+        The text of each picture.
+    candidates : int
+        Pictures that compete; a divisor of N.
+    model : str or Path, default "clip"
+        Weights: a name in `available`, or a file.
+
+    Returns
+    -------
+    int ndarray (N / candidates,)
+    """
+    if candidates == 1:
+        return np.arange(len(pictures))
+    found = weights.load_once(model, "clip")
+    net, words = cast(CLIP, found.net), cast(Tokeniser, found.tokeniser)
+    known = {text: in_known_words(text, words) for text in texts}
+    with torch.inference_mode():
+        x = torch.cat([as_input(picture, net.config.size) for picture in pictures])
+        of_texts = net.embed_texts(trimmed(words.encode_all([known[text] for text in texts])))
+        cosines = (net.embed_images(x) * of_texts).sum(dim=1).numpy()
+    best = cosines.reshape(-1, candidates).argmax(axis=1)
+    return best + candidates * np.arange(len(best))
 
 
 def as_input(image: ArrayLike, size: int) -> Tensor:

@@ -24,7 +24,7 @@ from difffilter.generate.zero_shot import as_input
 rng = np.random.default_rng(0)
 texts = [f"a large {colour} {shape}" for shape in SHAPES for colour in rng.choice(COLOURS, 12)]
 labels = np.repeat(SHAPES, 12)
-pictures = images(texts, steps=20, seed=1)
+pictures = images(texts, candidates=1, steps=20, seed=1)
 
 # %%
 # Not all of them show what they should. CLIP tells how well each fits its text; the half that fits

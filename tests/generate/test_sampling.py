@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tiny_models import tiny_autoencoder, tiny_model
 
-from difffilter.generate import images, load, path, save, unknown_words
+from difffilter.generate import images, load, path, save, similarity, unknown_words
+from difffilter.generate.sampling import candidates_for
 
 
 @pytest.fixture(params=["latent", "pixel"])
@@ -44,6 +45,27 @@ def test_several_texts_are_drawn_together(tmp_path):
     hearts, fishes = made("a red heart", 4), made("a blue fish", 4)
     np.testing.assert_allclose(together, [*hearts[:2], *fishes[2:]], atol=1e-3)
     assert np.abs(hearts - fishes).max() > 0.01
+
+
+def test_of_candidates_the_one_is_kept_that_clip_finds_most_similar(tmp_path):
+    model, texts = tiny_model(tmp_path), ["a red heart", "a blue fish"]
+    kept = images(texts, 2, candidates=3, model=model, steps=2)
+    every = images(texts, 6, candidates=1, model=model, steps=2)
+    assert kept.shape == (4, 64, 64, 3)
+    for number, picture in enumerate(kept):
+        rivals = every[3 * number : 3 * number + 3]
+        best = max(rivals, key=lambda each: similarity(each, [texts[number // 2]])[0])
+        np.testing.assert_array_equal(picture, best)
+
+
+def test_models_of_the_package_have_candidates_if_there_is_a_text(tmp_path):
+    def count(model, prompt="a red heart", candidates=None, guidance=2.0):
+        return candidates_for(candidates, model, prompt, guidance)
+
+    assert count("latent") == count("unclip") == count("latent", ["", "a star"]) == 4
+    assert count("fashion") == count(tiny_model(tmp_path)) == 1
+    assert count("latent", "") == count("latent", ["", ""]) == count("latent", guidance=0) == 1
+    assert count("latent", candidates=2) == count(tiny_model(tmp_path), candidates=2) == 2
 
 
 def test_weights_that_were_trained_on_are_read_again(tmp_path):
@@ -107,6 +129,7 @@ def test_unknown_words_are_told(model):
     [
         ({"prompt": []}, "prompt is []; expected a text or several"),
         ({"n": 0}, "n is 0; expected a whole number ≥ 1"),
+        ({"candidates": 0}, "candidates is 0; expected a whole number ≥ 1"),
         ({"steps": 0}, "steps is 0; expected a whole number ≥ 1"),
         ({"guidance": -1}, "guidance is -1; expected a finite number ≥ 0"),
         ({"rescale": 2}, "rescale is 2; expected a finite number ≥ 0 and ≤ 1"),
@@ -139,3 +162,10 @@ def test_weights_of_another_kind(tmp_path):
         images("a red heart", model=model)
     with pytest.raises(FileNotFoundError, match=r"weights is 'lattent'; expected a file or one of"):
         images("a red heart", model="lattent")
+
+
+def test_clip_does_not_choose_among_grey_pictures(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"^candidates is 2; expected 1: CLIP does not know the grey"
+    ):
+        images("a red heart", candidates=2, model=tiny_model(tmp_path, "pixel"))
