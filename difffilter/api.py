@@ -15,6 +15,7 @@ from difffilter.catalog import for_noise, for_strength, make, spell, usual_metho
 from difffilter.denoiser import Denoiser, as_denoiser, known_noise
 from difffilter.devices import is_tensor
 from difffilter.image import DataRange, as_float, check_axis, scaled
+from difffilter.labels import keeps_labels, unlabelled
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.model import NoiseModel, Sigma, strength_of
 
@@ -43,8 +44,9 @@ def denoise(
 
     Parameters
     ----------
-    image : array_like or dask.array.Array
-        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. A dask
+    image : array_like, dask.array.Array, xarray.DataArray, SimpleITK.Image or pandas.DataFrame
+        ``(H, W)`` or ``(D, H, W)``, or either with channels; integers are scaled to [0, 1]. Labels
+        tell axes of channels and of time and the spacing, where these are not given. A dask
         array is filtered lazily: only the tiles that parameters are chosen on are computed at
         once, and none if σ and all parameters are given.
     sigma : float, array_like or NoiseModel, optional
@@ -83,7 +85,7 @@ def denoise(
     -------
     ndarray or dask.array.Array
         Same shape; float32, or float64 for float64 input, scaled as the image was. A dask array
-        for a dask array.
+        for a dask array, and for an image with labels one that has them.
     Parameters or list of Parameters
         Only with ``full_output``: what was chosen, as `estimate_parameters` returns it, for each
         frame of a series.
@@ -111,6 +113,17 @@ def denoise(
     >>> bool(denoise(photons.astype(float), noise="poisson").std() < 1)
     True
     """
+    labels = unlabelled(image)
+    if labels is not None:
+        own = {"channel_axis": channel_axis, "time_axis": time_axis, **parameters}
+        taken = {"channel_axis", "time_axis", *_parameters_of(method)}
+        result = denoise(
+            labels.array, sigma, method, noise=noise, strength=strength, chroma=chroma,
+            data_range=data_range, full_output=full_output, **(own | labels.options(taken, own)),
+        )  # fmt: skip
+        if full_output:
+            return labels.restored(result[0]), result[1]
+        return labels.restored(result)
     frames = [image]
     if time_axis is not None:
         time_axis, frames, channel_axis = _series(image, time_axis, channel_axis)
@@ -125,6 +138,13 @@ def denoise(
         return _denoised(frame, sigma, denoiser, channel_axis, full_output)
 
     return one(image) if time_axis is None else _each(one, frames, time_axis, full_output)
+
+
+def _parameters_of(method):
+    """The names of a method's parameters; none of a Denoiser, which is used as it is."""
+    if method is None:
+        return {"spacing"}
+    return make(method).parameters if isinstance(method, str) else {}
 
 
 def _denoised(image, sigma, denoiser, channel_axis, full_output):
@@ -277,6 +297,7 @@ class Parameters(Mapping):
         return spell(self.method)
 
 
+@keeps_labels
 def estimate_parameters(
     image: Any,
     sigma: Sigma | None = None,
@@ -346,6 +367,7 @@ def estimate_parameters(
     return _chosen(denoiser, image, sigma, channel_axis)[0]
 
 
+@keeps_labels
 def scale_space(
     image: ArrayLike,
     method: str | Denoiser,

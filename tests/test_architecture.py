@@ -14,13 +14,14 @@ PACKAGE = ROOT / "difffilter"
 
 # The layers: a module imports from lower layers, or from its own folder.
 FLOORS = [
-    {"checks", "devices", "docstring", "parallel", "relay", "search_space", "spelling"},
+    {"checks", "devices", "docstring", "labels", "parallel", "relay", "search_space", "spelling"},
     {"workers"},
     {"image"},
     {"io", "noise"},
     {"denoiser"},
     {"metrics", "pde", "ddpm"},
-    {"generate", "sound"},
+    {"generate"},
+    {"sound"},
     {"training", "catalog"},
     {"stabilized", "blend", "blocks"},
     {"api"},

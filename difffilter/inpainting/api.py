@@ -10,11 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from difffilter.docstring import shared
 from difffilter.inpainting.catalog import make_inpainter
 from difffilter.inpainting.inpainter import Callback, Inpainter
+from difffilter.labels import keeps_labels
 
 __all__ = ["inpaint"]
 
 
 @shared
+@keeps_labels
 def inpaint(
     image: ArrayLike,
     mask: ArrayLike | None = None,

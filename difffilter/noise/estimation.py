@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.checks import check_choice, check_number
 from difffilter.image import DataRange, as_float, check_data_range, scaled
+from difffilter.labels import keeps_labels
 from difffilter.noise.dct import FREQUENCY, LOWER_HALF, PATCH, cosines
 from difffilter.noise.padding import without_padding
 
@@ -100,6 +101,7 @@ def _range_of_its_own(image):
     return (1 << max(8, high.bit_length())) - 1  # such as 4095: detectors have whole bits
 
 
+@keeps_labels
 def estimate_sigma(
     image: ArrayLike,
     *,

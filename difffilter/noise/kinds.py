@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from difffilter.checks import check_choice, check_number, nearest
 from difffilter.image import as_float, check_axis
+from difffilter.labels import keeps_labels
 from difffilter.noise.estimation import check_sigma
 from difffilter.spelling import parse
 
@@ -123,6 +124,7 @@ KINDS = {
 PROCESSED = ("camera", "jpeg")
 
 
+@keeps_labels
 def add_noise(
     image: ArrayLike,
     sigma: float,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.image import DataRange, as_float, scaled
+from difffilter.labels import keeps_labels
 from difffilter.noise.dct import HIGH, LOWER_HALF, PATCH
 from difffilter.noise.estimation import estimate_sigma
 from difffilter.noise.model import NoiseModel, white_noise
@@ -54,6 +55,7 @@ STRONGER, MOST, TRUSTED = 1.7, 4.0, (0.3, 0.7)
 SAMPLE = 1 << 20
 
 
+@keeps_labels
 def estimate_noise(
     image: ArrayLike,
     *,

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import anisotropic as kernels
@@ -60,6 +61,7 @@ COHERENCE_CHOICES = {1.0: (0.05,), 1.6: (0.05,), 2.5: (0.05,)}
 
 
 @shared
+@keeps_labels
 def edge_enhancing(
     image: ArrayLike,
     time: float | None = None,
@@ -148,6 +150,7 @@ def edge_enhancing(
 
 
 @shared
+@keeps_labels
 def coherence_enhancing(
     image: ArrayLike,
     time: float | None = None,

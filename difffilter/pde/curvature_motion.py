@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import curvature_motion as kernels
@@ -22,6 +23,7 @@ EPSILON = 1e-4
 
 
 @shared
+@keeps_labels
 def curvature_motion(
     image: ArrayLike,
     time: float | None = None,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import forward_backward as kernels
@@ -25,6 +26,7 @@ MULTIPLES = (0.5, 0.3, 1.0, 1.5)
 
 
 @shared
+@keeps_labels
 def forward_backward(
     image: ArrayLike,
     time: float | None = None,

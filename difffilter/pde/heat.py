@@ -12,6 +12,7 @@ from difffilter.checks import check_choice
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
 from difffilter.image import as_float, spatial_shape, unmasked
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
 from difffilter.pde.problem import pose, with_ample_range
@@ -24,6 +25,7 @@ __all__ = ["Heat", "heat"]
 
 
 @shared
+@keeps_labels
 def heat(
     image: Any,
     time: float | None = None,

@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt
 
 from difffilter.checks import check_number
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import PDE, Callback, local_deviation
 from difffilter.pde.problem import arrays_only, pose, with_ample_range
@@ -24,6 +25,7 @@ GREY, COLOUR = "deep-gray", "deep-color"
 
 
 @shared
+@keeps_labels
 def learned(
     image: ArrayLike,
     time: float | None = None,

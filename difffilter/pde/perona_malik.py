@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from difffilter.checks import check_choice
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.choose.kappa import PEAKS, contrast
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
@@ -43,6 +44,7 @@ MULTIPLES = (0.5, 0.7, 1.0, 1.4, 2.0)
 
 
 @shared
+@keeps_labels
 def perona_malik(
     image: Any,
     time: float | None = None,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from difffilter.denoiser import rounded
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import forward_backward as flux_kernels
@@ -24,6 +25,7 @@ MULTIPLES = (0.3, 0.5, 0.7, 1.0)
 
 
 @shared
+@keeps_labels
 def srad(
     image: ArrayLike,
     time: float | None = None,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from difffilter.docstring import shared
+from difffilter.labels import keeps_labels
 from difffilter.noise.model import Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing
 from difffilter.pde.kernels import tv_flow as kernels
@@ -33,6 +34,7 @@ SPREAD = 300.0
 
 
 @shared
+@keeps_labels
 def tv_flow(
     image: ArrayLike,
     time: float | None = None,
