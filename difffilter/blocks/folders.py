@@ -7,7 +7,7 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,17 @@ from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
 from difffilter.image import DataRange, check_data_range, like, scaled
 from difffilter.io.arrays import ARRAYS, is_large, open_array, split_path
-from difffilter.io.files import RAW, READABLE, SUFFIXES, check_target, read, replacing, write
+from difffilter.io.files import (
+    RAW,
+    READABLE,
+    SUFFIXES,
+    check_target,
+    name_parts,
+    read,
+    replacing,
+    write,
+)
+from difffilter.labels import relative
 from difffilter.noise.estimation import check_sigma
 from difffilter.noise.model import NoiseModel, strength_of
 from difffilter.noise.trust import doubt
@@ -73,7 +83,8 @@ def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth")
             files = [
                 p
                 for p in names
-                if p.suffix.lower() in READABLE + ARRAYS and not re.search(f"{ending}$", p.stem)
+                if name_parts(p)[1].lower() in READABLE + ARRAYS
+                and not re.search(f"{ending}$", name_parts(p)[0])
             ]
             _warn_of_unread(names)
             if not files:
@@ -94,7 +105,9 @@ def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth")
 def _warn_of_unread(names: list[Path]) -> None:
     """Warn of files that are images by their name but cannot be read."""
     known = READABLE + ARRAYS
-    others = [p for p in names if p.suffix and p.suffix.lower() not in known and p.is_file()]
+    others = [
+        p for p in names if p.suffix and name_parts(p)[1].lower() not in known and p.is_file()
+    ]
     if not others:
         return
     from PIL import Image
@@ -110,7 +123,7 @@ def _warn_of_unread(names: list[Path]) -> None:
 
 
 # Images that Pillow does not know, and other kinds of files that it does.
-UNKNOWN = {".jxl", ".dcm", ".nii"}
+UNKNOWN = {".jxl"}
 NO_IMAGES = {".pdf", ".mpg", ".mpeg", ".h5", ".hdf", ".cur", ".eps", ".ps", ".emf", ".wmf"}
 
 
@@ -154,14 +167,14 @@ def plan_tasks(
     names = {source: _writable(split_path(source)[0]) for source in sources}
     many = many or len(sources) > 1
     if output is None:
-        tasks = [Task(s, n.with_name(f"{n.stem}{ending}{n.suffix}")) for s, n in names.items()]
+        tasks = [Task(s, n.with_name(ending.join(name_parts(n)))) for s, n in names.items()]
     else:
         folder = Path(output)
         array = folder.suffix.lower() in ARRAYS
         if array or not (folder.is_dir() or str(output).endswith(("/", os.sep))):
             if not many:
                 return [Task(sources[0], folder)]
-            if array or folder.exists() or folder.suffix.lower() in SUFFIXES:
+            if array or folder.exists() or name_parts(folder)[1].lower() in SUFFIXES:
                 count = "1 result" if len(sources) == 1 else f"{len(sources)} results"
                 raise ValueError(f"output is {folder}; expected a folder for {count}")
         tasks = [Task(s, folder / n.name) for s, n in names.items()]
@@ -177,7 +190,7 @@ def plan_tasks(
 
 def _writable(path: Path) -> Path:
     """The name, with another suffix if its own format can only be read: .tif for raw files, or .png."""
-    suffix = path.suffix.lower()
+    suffix = name_parts(path)[1].lower()
     if suffix in RAW:
         return path.with_suffix(".tif")
     return path.with_suffix(".png") if suffix in READABLE and suffix not in SUFFIXES else path
@@ -250,12 +263,13 @@ def smooth_file(
     pages = sum(len(image.pages) for image in images)
     for number, image in enumerate(images):
         stacks = image.volumes() if volume else image.pages
+        own = with_spacing(denoiser, image.meta.get("spacing")) if volume else denoiser
         results = np.empty_like(stacks)
         for k, stack in enumerate(stacks):
             noisy = scaled(stack, data_range)
             try:
                 result, settled, strength = choose_and_apply(
-                    denoiser, noisy, sigma, channel_axis=image.channel_axis
+                    own, noisy, sigma, channel_axis=image.channel_axis
                 )
             except (TypeError, ValueError) as error:
                 where = f"page {len(notes) + 1} of {task.source}" if pages > 1 else task.source
@@ -273,6 +287,14 @@ def smooth_file(
     if doubtful:
         warnings.warn(f"{task.source}: {doubtful}", stacklevel=2)
     return notes
+
+
+def with_spacing(denoiser: Denoiser, spacing: Sequence[float] | None) -> Denoiser:
+    """A Denoiser that is told the spacing of a file's volumes, unless it was told another."""
+    steps = relative(list(spacing or ()))
+    if steps is None or len(steps) != 3 or denoiser.parameters.get("spacing", 0) is not None:
+        return denoiser
+    return denoiser.replace(spacing=steps)
 
 
 def _note(sigma, denoiser):
@@ -317,7 +339,7 @@ def check_options(sources: list[Path], sigma: float | None, data_range: DataRang
         check_data_range(data_range)
         if sigma is not None:
             check_sigma(sigma, data_range=data_range)
-    floats = (".tif", ".tiff", *ARRAYS)
+    floats = (".tif", ".tiff", ".nii", ".gz", *ARRAYS)
     if sigma is not None and any(split_path(s)[0].suffix.lower() not in floats for s in sources):
         check_sigma(sigma)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from difffilter.io import medical
 from difffilter.io.rasters import HEIC_BRANDS, WRITABLE, encoded, read_raster
 from difffilter.io.rasters import READABLE as RASTERS
 from difffilter.io.raw import MAGIC as RAW_MAGIC
@@ -16,14 +17,27 @@ from difffilter.io.raw import is_raw, read_raw
 from difffilter.io.tiff import for_other_formats, read_tiff, write_tiff
 from difffilter.io.tiff_replace import CannotReplace, replace_pixels
 
-__all__ = ["RAW", "READABLE", "SUFFIXES", "check_target", "read", "replacing", "suffix_of", "write"]
+__all__ = [
+    *(
+        "RAW",
+        "READABLE",
+        "SUFFIXES",
+        "check_target",
+        "name_parts",
+        "read",
+        "replacing",
+        "suffix_of",
+    ),
+    "write",
+]
 
 TIFF = (".tif", ".tiff")
-SUFFIXES = (*WRITABLE, *TIFF)
-READABLE = (*RASTERS, *TIFF, *RAW)
+SUFFIXES = (*WRITABLE, *TIFF, *medical.SUFFIXES)
+READABLE = (*RASTERS, *TIFF, *medical.SUFFIXES, *RAW)
 
 # Bytes by which kinds of files are recognised: the position, the bytes and the suffix.
 MAGIC = (
+    (128, b"DICM", medical.DICOM),  # whose first 128 bytes may be those of a TIFF
     *RAW_MAGIC,
     *((0, start, ".tif") for start in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
     (0, b"\x89PNG", ".png"),
@@ -43,7 +57,7 @@ def read(path, max_pixels=None):
     ----------
     path : path-like
         A PNG, JPEG, WebP, AVIF, HEIC, BMP, GIF or TIFF file, recognised by its content rather
-        than its name, or a camera's raw file, which is developed.
+        than its name, or a camera's raw file, which is developed; or a DICOM or NIfTI file.
     max_pixels : int, optional
         Refuse larger files; ``None``: the default limits of `picture.check_size`.
 
@@ -62,15 +76,19 @@ def read(path, max_pixels=None):
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; expected an image file")
     with open(path, "rb") as file:
-        head = file.read(32)
+        head = file.read(132)
     if not head:
         raise ValueError(f"{path} is empty (0 bytes)")
     try:
         kind = suffix_of(head)
+        if kind == medical.DICOM:
+            return medical.read_dicom(path, max_pixels)
         if is_raw(path, head) or (kind is None and path.suffix.lower() in RAW):
             return read_raw(path, max_pixels)
         if kind in TIFF:
             return read_tiff(path, max_pixels)
+        if name_parts(path)[1].lower() in medical.NIFTI:
+            return medical.read_nifti(path, max_pixels)
         return read_raster(path, head, max_pixels)
     except (MemoryError, OSError):
         raise
@@ -120,9 +138,10 @@ def write(path, picture):
     """
     path = Path(path)
     try:
-        if _check_suffix(path, SUFFIXES) in TIFF:
+        suffix = _check_suffix(path, SUFFIXES)
+        if suffix in COPIES:
             with replacing(path) as temporary:
-                _write_tiff(temporary, picture)
+                COPIES[suffix](temporary, picture)
         else:
             data = encoded(_ready_for_raster(picture), path)
             with replacing(path) as temporary:
@@ -139,6 +158,13 @@ def _write_tiff(temporary, picture):
         with suppress(CannotReplace):
             return replace_pixels(temporary, picture)
     return write_tiff(temporary, picture)
+
+
+COPIES = {
+    **dict.fromkeys(TIFF, _write_tiff),
+    **dict.fromkeys(medical.NIFTI, medical.write_nifti),
+    medical.DICOM: medical.write_dicom,
+}
 
 
 def _ready_for_raster(picture):
@@ -178,10 +204,24 @@ def check_target(path, overwrite, suffixes=None):
 
 
 def _check_suffix(path, suffixes):
-    suffix = path.suffix.lower()
+    suffix = name_parts(path)[1].lower()
     if suffix not in suffixes:
         raise ValueError(f"{path} has suffix {suffix!r}; expected one of {', '.join(suffixes)}")
     return suffix
+
+
+def name_parts(path):
+    """The name of a file before its suffix, and the suffix, which may have two dots.
+
+    Examples
+    --------
+    >>> name_parts("scans/head.nii.gz"), name_parts("photo.small.png")
+    (('head', '.nii.gz'), ('photo.small', '.png'))
+    """
+    path = Path(path)
+    if path.name.lower().endswith(".nii.gz"):
+        return path.name[:-7], path.name[-7:]
+    return path.stem, path.suffix
 
 
 @contextmanager
@@ -206,7 +246,8 @@ def replacing(path):
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {path.parent} to write {path.name} in")
-    temporary = path.with_name(f".{path.stem[:100]}.{secrets.token_hex(4)}{path.suffix}")
+    stem, suffix = name_parts(path)
+    temporary = path.with_name(f".{stem[:100]}.{secrets.token_hex(4)}{suffix}")
     try:  # an interrupt may come as soon as the file is there
         try:
             open(temporary, "xb").close()
