@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from difffilter.catalog import for_noise, for_strength, make, spell, usual_method
 from difffilter.denoiser import Denoiser, as_denoiser, known_noise
 from difffilter.devices import is_tensor
+from difffilter.html import html_table
 from difffilter.image import DataRange, as_float, check_axis, scaled
 from difffilter.labels import keeps_labels, unlabelled
 from difffilter.noise.estimation import check_sigma
@@ -295,6 +296,18 @@ class Parameters(Mapping):
 
     def __str__(self):
         return spell(self.method)
+
+    def _repr_html_(self):
+        rows = [(name, _shown(value)) for name, value in self.items() if value is not None]
+        kind = "" if self.noise is None else f", {self.noise}"
+        return html_table(
+            ("parameter", "value"), rows, f"{spell(self.method)}, σ = {self.sigma:.4g}{kind}"
+        )
+
+
+def _shown(value):
+    """A value in a table: numbers to four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 @keeps_labels

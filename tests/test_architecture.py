@@ -14,7 +14,17 @@ PACKAGE = ROOT / "difffilter"
 
 # The layers: a module imports from lower layers, or from its own folder.
 FLOORS = [
-    {"checks", "devices", "docstring", "labels", "parallel", "relay", "search_space", "spelling"},
+    {
+        "checks",
+        "devices",
+        "docstring",
+        "html",
+        "labels",
+        "parallel",
+        "relay",
+        "search_space",
+        "spelling",
+    },
     {"workers"},
     {"image"},
     {"io", "noise"},

@@ -65,6 +65,9 @@ def echo_card(name, about, size):
 @click.option("--scenes", type=click.FloatRange(0, 1), metavar="X",
               help="For generate: the share of scenes that are drawn, beside the pictures of FOLDER. "
                    "[default: 0]")  # fmt: skip
+@click.option("--twins", type=click.FloatRange(0, 1), metavar="X",
+              help="For clip: how often two scenes are drawn that differ in one word. "
+                   "[default: 0]")  # fmt: skip
 @click.option("--coloured", is_flag=True, default=None,
               help='For latent and pixel: captions that are labels sometimes name the colour, "frog" '
                    'becoming "a green frog".')  # fmt: skip
@@ -169,7 +172,8 @@ def _check_resumed(run, saved, preset, given):
 
     check_unchanged(given, saved)
     # The settings of a preset that have an option.
-    optional = {"steps", "batch", "crop", "learning_rate", "scenes", "coloured", "autoencoder"}
+    optional = {"steps", "batch", "crop", "learning_rate", "scenes", "twins", "coloured"}
+    optional |= {"autoencoder"}
     expected = PRESETS.get(preset, saved)
     if expected.kind != saved.kind or any(
         value != getattr(saved, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import dataclass
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from difffilter.catalog import spell
 from difffilter.denoiser import Denoiser, as_denoiser, choose_and_apply
+from difffilter.html import html_png, html_table
 from difffilter.image import as_float
 from difffilter.metrics import psnr, ssim
 from difffilter.noise.estimation import check_sigma
 
-__all__ = ["Entry", "compare", "figure", "table"]
+__all__ = ["Comparison", "Entry", "compare", "figure", "table"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,45 @@ class Entry:
     ssim: float | None = None
 
 
+class Comparison(list):
+    """Results of several methods, which a notebook shows as a table and a figure.
+
+    Parameters
+    ----------
+    entries : list of Entry
+    noisy, sigma, clean, channel_axis
+        As for `compare`.
+    """
+
+    def __init__(self, entries, noisy, sigma=None, clean=None, channel_axis=None):
+        super().__init__(entries)
+        self.noisy, self.sigma, self.clean = noisy, sigma, clean
+        self.channel_axis = channel_axis
+
+    def _repr_html_(self):
+        if not self:
+            return ""
+        scored = self[0].psnr is not None
+        head = ["method", *(("PSNR (dB)", "SSIM") if scored else ()), "seconds", "parameters"]
+        rows = []
+        for e in self:
+            scores = (f"{e.psnr:.2f}", f"{e.ssim:.4f}") if scored else ()
+            rows.append((e.label, *scores, f"{e.seconds:.3f}", spell(e.denoiser)))
+        parts = [html_table(head, rows)]
+        if np.ndim(self.noisy) - (self.channel_axis is not None) == 2:
+            drawn = figure(
+                self.noisy,
+                self,
+                clean=self.clean,
+                sigma=self.sigma,
+                channel_axis=self.channel_axis,
+            )
+            with io.BytesIO() as file:
+                drawn.savefig(file, dpi=80)
+                parts.append(html_png(file.getvalue(), ", ".join(e.label for e in self)))
+        return "".join(parts)
+
+
 def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
     """Denoise one image by several methods.
 
@@ -60,8 +101,8 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
 
     Returns
     -------
-    list of Entry
-        In the order of `denoisers`.
+    Comparison
+        A list of `Entry` in the order of `denoisers`; a notebook shows it as a table and a figure.
 
     Examples
     --------
@@ -91,7 +132,7 @@ def compare(noisy, denoisers, sigma=None, *, clean=None, channel_axis=None):
                 "ssim": ssim(clean, result, channel_axis=channel_axis),
             }
         entries.append(Entry(label, settled, result, seconds, **scores))
-    return entries
+    return Comparison(entries, image, sigma, clean, channel_axis)
 
 
 def _warm_up(denoiser, image, channel_axis):
