@@ -221,6 +221,34 @@ def words():
     return figure
 
 
+def variations(count=6):
+    """Variations of a picture, the way between two, and ways by words; the pictures first."""
+    from difffilter import generate
+    from difffilter.generate.rendering import render
+    from difffilter.generate.scenes import Scene, Thing
+
+    rng = np.random.default_rng(0)
+    star = render(Scene((Thing("red", "star", "large", "centre"),), "plain"), rng)
+    ring = render(Scene((Thing("blue", "ring", "small", "top"),), "striped"), rng)
+    frog, fish = generate.images(["frog", "fish"], seed=1)
+    away = "a large red star"
+    ways = {
+        "variations": (frog, {}),
+        "to a fish": (frog, {"between": fish}),
+        "to a ring": (star, {"between": ring}),
+        "to blue": (star, {"toward": "a large blue star", "away": away}),
+        "to a heart": (star, {"toward": "a large red heart", "away": away}),
+    }
+    figure, axes = plt.subplots(len(ways), count + 1, figsize=(1.25 * (count + 1), 6.2))
+    for row, (name, (picture, how)) in zip(axes, ways.items(), strict=True):
+        row[0].set_ylabel(name, fontsize=9)
+        for axis, each in zip(row, [picture, *generate.vary(picture, count, **how)], strict=True):
+            axis.imshow(each)
+            axis.set(xticks=[], yticks=[])
+    figure.tight_layout(pad=0.3)
+    return figure
+
+
 def from_noise(path, scales=(1, 5), side=112):
     """Write an animation of pictures on their way from noise, a row for each scale of guidance."""
     from PIL import Image, ImageDraw
@@ -281,6 +309,7 @@ if __name__ == "__main__":
         "filters.png": filters,
         "photographs.jpg": photographs,
         "sound.png": sound,
+        "variations.png": variations,
         "words.png": words,
     }
     asked = sys.argv[1:] or [*pictures, "words.webp"]
