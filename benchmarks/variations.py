@@ -23,7 +23,7 @@ from difffilter.generate.scenes import COLOURS, SHAPES
 from difffilter.generate.zero_shot import as_input
 
 SCALES = (1.0, 2.0, 4.0)
-AMOUNTS = (0.2, 0.3, 0.4, 0.5, 0.6)
+AMOUNTS = (0.3, 0.4, 0.5, 0.6)
 ATTRIBUTES = ("colour", "shape", "size", "place")
 
 
@@ -138,7 +138,7 @@ def main():
             emoji.append([name, f"{guidance:g}", *(f"{x:.3f}" for x in shares)])
             print(emoji[-1], flush=True)
     words = []
-    for guidance in SCALES[1:]:
+    for guidance in SCALES[:2]:
         for amount in AMOUNTS:
             shares = by_words(judge, model, count, amount, guidance)
             words.append([f"{guidance:g}", f"{amount:g}", *(f"{share:.3f}" for share in shares)])
