@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 
 import hypothesis
 import numpy as np
@@ -50,7 +51,17 @@ def pytest_xdist_setupnodes(config, specs):
 
 # What compiles little or nothing. While one worker begins with these, the other begins with the
 # kernels, and neither compiles what the other is compiling.
-UNCOMPILED = ("ddpm", "generate", "sound", "training", "io", "benchmark", "figures", "cli")
+UNCOMPILED = (
+    "ddpm",
+    "generate",
+    "integrations",
+    "sound",
+    "training",
+    "io",
+    "benchmark",
+    "figures",
+    "cli",
+)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -105,3 +116,18 @@ def torch_threads():
     With several, the order of a sum may differ from call to call, too.
     """
     pytest.importorskip("torch").set_num_threads(1)
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Any use of the network fails the test, even if a library goes on without it."""
+    used = []
+
+    def refuse(*arguments, **_):
+        used.append(arguments)
+        raise OSError("there is no network")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, refuse)
+    yield
+    assert not used

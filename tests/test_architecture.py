@@ -33,7 +33,7 @@ FLOORS = [
     {"generate"},
     {"sound"},
     {"training", "catalog"},
-    {"stabilized", "blend", "blocks"},
+    {"stabilized", "blend", "blocks", "integrations"},
     {"api"},
     {"inpainting"},
     {"figures", "benchmark"},
@@ -144,7 +144,9 @@ def test_only_ddpm_imports_torch():
     """Training, the PDEs on tensors and filling in by a DDPM aside; two metrics and the search for a
     device do so when they are called."""
     for path in set(PACKAGE.rglob("*.py")) - {PACKAGE / "inpainting" / "ddpm.py"}:
-        if not {"ddpm", "generate", "sound", "training", "backends"} & set(path.parts):
+        if not {"ddpm", "generate", "sound", "training", "backends", "integrations"} & set(
+            path.parts
+        ):
             when_called = path.stem in ("devices", "metrics")
             anywhere = r"^(import|from) torch" if when_called else r"^\s*(import|from) torch"
             executed = re.sub(

@@ -137,7 +137,7 @@ class DDPM(Denoiser):
 
     def __post_init__(self) -> None:
         if self.weights is not None:
-            weight_files.find(self.weights)
+            self.check_weights(self.weights)
         check_choice("mode", self.mode, MODES)
         check_choice("dtype", self.dtype, ("auto", *DTYPES))
         for name, least in (("samples", 1), ("seed", 0)):
@@ -224,6 +224,14 @@ class DDPM(Denoiser):
         """Load the weights, those for grey if none are set."""
         self._trained(1)
 
+    def check_weights(self, weights: str | PathLike) -> None:
+        """Raise an error unless there are such weights; a class of other weights overrides it."""
+        weight_files.find(weights)
+
+    def load_weights(self, weights: str | PathLike) -> Weights:
+        """The network of weights, on the device; a class of other weights overrides it."""
+        return load(weights, self.device)
+
     def _check_blocks(self) -> None:
         if self.mode != "mmse":
             raise ValueError(
@@ -232,7 +240,7 @@ class DDPM(Denoiser):
             )
 
     def _trained(self, channels: int) -> Weights:
-        return load(self.weights or default_weights(channels), self.device)
+        return self.load_weights(self.weights or default_weights(channels))
 
     def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
         image = as_float(noisy, channel_axis)
@@ -271,7 +279,7 @@ class DDPM(Denoiser):
             noise = check_noise_given(given, image, channel_axis, noisy)
         real = noise.model is not None and not noise.model.plain and self.mode == "mmse"
         weights = self.weights or default_weights(channels, real=real)
-        trained = load(weights, self.device)
+        trained = self.load_weights(weights)
         sigma, deviation = noise.sigma, noise.map
         if deviation is not None and self.mode != "mmse":
             raise ValueError(f"sigma is not a number; expected one for mode={self.mode!r}")

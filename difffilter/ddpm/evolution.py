@@ -18,7 +18,7 @@ from difffilter.ddpm.tiles import TiledNetwork
 from difffilter.ddpm.weights import Weights
 from difffilter.image import as_float
 
-__all__ = ["evolve", "generate"]
+__all__ = ["evolve", "from_noise", "generate"]
 
 
 def generate(
@@ -69,14 +69,28 @@ def generate(
     >>> generate(2, (32, 48), steps=3).shape
     (2, 32, 48)
     """
-    check_whole("n", n, least=1)
     trained = load(weights, device)
     check_reversible(trained, weights)
+    return from_noise(trained, n, shape, steps=steps, eta=eta, seed=seed)
+
+
+def from_noise(
+    trained: Weights,
+    n: int,
+    shape: tuple[int, int],
+    *,
+    steps: int,
+    eta: float,
+    seed: int,
+    tile: int | None = None,
+) -> NDArray:
+    """Images of a trained network from pure noise, in tiles of a side, as `generate` returns them."""
+    check_whole("n", n, least=1)
     generator = keyed_generator(seed)
     schedule = trained.schedule
     y = pure_noise((n, trained.net.config.channels, *shape), schedule, generator)
     sigma_tilde = float(schedule.sigma_tilde(schedule.T))
-    with TiledNetwork(trained.net, torch.float32, calls=steps) as eps_theta:
+    with TiledNetwork(trained.net, torch.float32, tile=tile, calls=steps) as eps_theta:
         x0 = reverse(
             eps_theta,
             y,

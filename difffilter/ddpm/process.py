@@ -23,6 +23,7 @@ from difffilter.ddpm.schedule import NoiseSchedule
 __all__ = [
     "add_noise",
     "from_velocity",
+    "from_x0",
     "posterior_mean",
     "predict_noise",
     "pure_noise",
@@ -103,6 +104,27 @@ def from_velocity(velocity: NoisePredictor, schedule: NoiseSchedule) -> NoisePre
     def eps_theta(x: Tensor, t: Tensor) -> Tensor:
         signal, noise = shares(t.cpu(), x, schedule)
         return signal * velocity(x, t) + noise * x
+
+    return eps_theta
+
+
+def from_x0(x0_theta: NoisePredictor, schedule: NoiseSchedule) -> NoisePredictor:
+    """The noise predictor ε_θ(x, t) = (x − √ᾱ x̂_0)/√(1 − ᾱ) of a predictor ``x0_theta(x, t)`` of x_0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from difffilter.ddpm.schedule import NoiseSchedule
+    >>> x0, eps, t = torch.zeros(1, 1), torch.ones(1, 1), torch.tensor([500.0])
+    >>> signal, noise = shares(t, x0, NoiseSchedule())
+    >>> eps_theta = from_x0(lambda x, t: x0, NoiseSchedule())
+    >>> eps_theta(signal * x0 + noise * eps, t)
+    tensor([[1.]])
+    """
+
+    def eps_theta(x: Tensor, t: Tensor) -> Tensor:
+        signal, noise = shares(t.cpu(), x, schedule)
+        return (x - signal * x0_theta(x, t)) / noise
 
     return eps_theta
 

@@ -6,7 +6,7 @@ float64 NumPy, for t real as well as integer.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +17,7 @@ from difffilter.checks import check_choice, check_number, check_whole
 
 __all__ = ["NoiseSchedule"]
 
-KINDS = ("linear", "cosine")
+KINDS = ("linear", "cosine", "explicit")
 
 
 @dataclass(frozen=True)
@@ -26,19 +26,22 @@ class NoiseSchedule:
 
     Parameters
     ----------
-    kind : {"linear", "cosine"}, default "linear"
+    kind : {"linear", "cosine", "explicit"}, default "linear"
         ``"linear"`` is β_t = linspace(beta_min, beta_max, T) of Ho et al.; ``"cosine"`` is ᾱ_t =
         cos²((t/T + s)/(1 + s)·π/2), normalised at t = 0, s = 0.008 and β_t ≤ 0.999, of Nichol &
-        Dhariwal, which ignores `beta_min` and `beta_max`.
+        Dhariwal, which ignores `beta_min` and `beta_max`; ``"explicit"`` is β_t = `betas`.
     T : int, default 1000
-        Number of steps.
+        Number of steps. Of an explicit schedule it is the number of `betas`, whatever is given.
     beta_min, beta_max : float, default 1e-4 and 0.02
         First and last β of the linear schedule.
+    betas : tuple of float, optional
+        β_1 ... β_T of an explicit schedule, between 0 and 1. ``None``: for the other kinds.
 
     Raises
     ------
     ValueError
-        If `kind` is unknown, `T` is below 1, or 0 < `beta_min` ≤ `beta_max` < 1 does not hold.
+        If `kind` is unknown, `T` is below 1, 0 < `beta_min` ≤ `beta_max` < 1 does not hold, `betas` are
+        missing or superfluous, or one of them is not between 0 and 1.
 
     Notes
     -----
@@ -57,15 +60,29 @@ class NoiseSchedule:
     >>> schedule = NoiseSchedule()
     >>> [round(float(schedule.step_of(2 * sigma / 255))) for sigma in (15, 25, 50)]
     [33, 57, 115]
+    >>> NoiseSchedule("explicit", betas=[0.19, 0.36]).alpha_bar([1, 2]).round(4)
+    array([0.81  , 0.5184])
     """
 
     kind: str = "linear"
     T: int = 1000
     beta_min: float = 1e-4
     beta_max: float = 0.02
+    betas: tuple[float, ...] | None = field(default=None, repr=False)  # a thousand numbers
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, KINDS)
+        if (self.kind == "explicit") != (self.betas is not None):
+            given = "None" if self.betas is None else "given"
+            expected = "numbers" if self.betas is None else "None"
+            raise ValueError(f"betas is {given}; expected {expected} for kind={self.kind!r}")
+        if self.betas is not None:
+            betas = tuple(float(beta) for beta in self.betas)
+            if wrong := [beta for beta in betas if not 0 < beta < 1]:
+                raise ValueError(f"betas has {wrong[0]}; expected numbers > 0 and < 1")
+            # A tuple can be compared and hashed; a config read from JSON has lists.
+            object.__setattr__(self, "betas", betas)
+            object.__setattr__(self, "T", len(betas))
         check_whole("T", self.T, least=1)
         if not 0 < self.beta_min <= self.beta_max < 1:
             raise ValueError(
@@ -76,6 +93,8 @@ class NoiseSchedule:
     @cached_property
     def beta(self) -> NDArray:
         """ndarray (T,): β_1 ... β_T, the variance added at each step."""
+        if self.betas is not None:
+            return np.array(self.betas, np.float64)
         if self.kind == "linear":
             return np.linspace(self.beta_min, self.beta_max, self.T)
         s = 0.008

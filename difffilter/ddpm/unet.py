@@ -278,7 +278,8 @@ class UNet(nn.Module):
                 f"tokens of size {n}" if n else "None" for n in (size, self.config.context)
             )
             raise ValueError(f"context is {given}; expected {needed}")
-        time = self.time(sinusoidal(t, self.config.embedding))  # (B, E)
+        # (The steps are float32 in any precision of the layers, since float16 would round them.)
+        time = self.time(sinusoidal(t, self.config.embedding).to(x.dtype))  # (B, E)
         if self.context is not None and context is not None:
             time = time + self.context(context.mean())
         h = self.head(self.unshuffle(x))

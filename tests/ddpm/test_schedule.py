@@ -1,7 +1,9 @@
 """The noise schedule against the formulas of the papers, evaluated plainly."""
 
+import json
 import math
 import re
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -97,6 +99,32 @@ def test_noises_outside_the_schedule_are_refused(sigma):
 )
 def test_schedules_that_make_no_sense_are_refused(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
+        NoiseSchedule(**fields)
+
+
+def test_explicit_betas_are_any_schedule():
+    for schedule in (LINEAR, COSINE):
+        explicit = NoiseSchedule("explicit", betas=schedule.beta)
+        t = np.linspace(0, 1000, 57)
+        np.testing.assert_array_equal(explicit.sigma_tilde(t), schedule.sigma_tilde(t))
+    short = NoiseSchedule("explicit", betas=[0.1, 0.5])
+    assert (short.T, short.betas) == (2, (0.1, 0.5))
+    assert short == NoiseSchedule(**json.loads(json.dumps(asdict(short))))
+    assert hash(short) == hash(NoiseSchedule("explicit", betas=(0.1, 0.5)))
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "explicit"}, "betas is None; expected numbers for kind='explicit'"),
+        ({"betas": [0.1]}, "betas is given; expected None for kind='linear'"),
+        ({"kind": "explicit", "betas": [0.1, 1]}, "betas has 1.0; expected numbers > 0 and < 1"),
+        ({"kind": "explicit", "betas": [math.nan]}, "betas has nan; expected numbers > 0 and < 1"),
+        ({"kind": "explicit", "betas": []}, "T is 0; expected a whole number ≥ 1"),
+    ],
+)
+def test_explicit_betas_that_make_no_sense_are_refused(fields, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         NoiseSchedule(**fields)
 
 

@@ -1,24 +1,8 @@
-"""Tiny pipelines of diffusers, for the tests of those; a network that is not there."""
+"""Tiny pipelines of diffusers, for the tests of those."""
 
 import shutil
-import socket
 
 import pytest
-
-
-@pytest.fixture
-def no_network(monkeypatch):
-    """Any use of the network fails the test, even if a library goes on without it."""
-    used = []
-
-    def refuse(*arguments, **_):
-        used.append(arguments)
-        raise OSError("there is no network")
-
-    for name in ("socket", "create_connection", "getaddrinfo"):
-        monkeypatch.setattr(socket, name, refuse)
-    yield
-    assert not used
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,1 @@
+"""Bridges to the models of other libraries."""
