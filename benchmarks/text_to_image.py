@@ -236,8 +236,8 @@ def main():
             *table(head, [row(*each) for each in shares.items()]),
             "",
             f"Emoji: the group is right for {right:.3f} of held-out labels, the best of {MORE} (for the",
-            f"real pictures the judge is right in {judged:.3f}); with one candidate, CLIP finds {found:.3f} of",
-            "the pictures of seen labels among 100.",
+            f"real pictures the judge is right in {judged:.3f}); with one candidate, CLIP finds",
+            f"{found:.3f} of the pictures of seen labels among 100.",
             f"A picture takes {taken[1]:.2f} s, the best of {MORE} {taken[MORE]:.2f} s.",
         ]
     write_report(lines, arguments.output)
