@@ -333,7 +333,8 @@ def test_progress_is_shown_on_a_terminal(folder, monkeypatch):
         (["colour.png", "--mask-color", "pink"], "colour is 'pink'; expected red, green and "
          "blue in [0, 1], or hexadecimal digits such as 'ff00ff'"),
         (["grey.png", "--mask", "mask.png", "-o", "out.gif"], "out.gif has suffix '.gif'; expected one of "
-         ".png, .jpg, .jpeg, .jpe, .jfif, .webp, .avif, .heic, .heif, .bmp, .tif, .tiff"),
+         ".png, .jpg, .jpeg, .jpe, .jfif, .webp, .avif, .heic, .heif, .bmp, .tif, .tiff, "
+         ".dcm, .nii, .nii.gz"),
         (["several.tif", "--mask", "mask.png"],
          "several.tif has images of 2 kinds; expected one with a mask"),
     ],

@@ -219,7 +219,7 @@ def test_a_dry_run_lists_everything_and_writes_nothing(folder):
         (["missing.png"], "there is no file missing.png; check the path"),
         (["none*.png"], "no file matches none*.png"),
         (["nothing"], "there is no image (.png, .jpg, .jpeg, .jpe, .jfif, .webp, .avif, .heic, .heif, "
-         ".bmp, .gif, .tif, .tiff, or a raw file) in the folder nothing"),
+         ".bmp, .gif, .tif, .tiff, .dcm, .nii, .nii.gz, or a raw file) in the folder nothing"),
         (["empty.png"], "empty.png is empty (0 bytes)"),
         (["text.png"], "text.png is not an image that can be read"),
         (["cut.jpg"], "cut.jpg is damaged or truncated"),
