@@ -76,7 +76,7 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "autoencoder": AutoencoderTraining(steps=8_000, batch=16),
     "clip": CLIPTraining(steps=8_000, batch=128),
-    "latent": TextToImageTraining(autoencoder="autoencoder", steps=20_000, batch=64),
+    "latent": TextToImageTraining(autoencoder="autoencoder", median=0.25, steps=20_000, batch=64),
     "decoder": TextToImageTraining(
         net=TextToImageConfig(image=128),
         autoencoder="autoencoder",
