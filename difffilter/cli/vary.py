@@ -27,12 +27,13 @@ from difffilter.cli.types import Number
               help="With --toward, what IMG shows in the same words, such as "
                    "\"a blue star\" for \"a red star\".")  # fmt: skip
 @click.option("--amount", type=Number(), metavar="X",
-              help="How far to go toward the text, from 0 to 1. [default: 0.5]")  # fmt: skip
+              help="How far to go toward the text, from 0 to 1. [default: 0.4]")  # fmt: skip
 @click.option("--model", metavar="NAME", shell_complete=weights_of("generate"),
               help="Weights of a decoder, see 'difffilter weights', or a file. "
                    "[default: decoder]")  # fmt: skip
 @click.option("--guidance", type=Number(), metavar="W",
-              help="How closely to follow the picture's embedding. [default: 2]")  # fmt: skip
+              help="How closely to follow the picture's embedding. "
+                   "[default: 2; 1 with --between or --toward]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(1), metavar="N",
               help="Number of denoising steps. [default: 30]")  # fmt: skip
 @prompt_option

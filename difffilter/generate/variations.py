@@ -37,9 +37,9 @@ def vary(
     between: ArrayLike | None = None,
     toward: str | None = None,
     away: str = "",
-    amount: float = 0.5,
+    amount: float = 0.4,
     model: str | PathLike = "decoder",
-    guidance: float = 2.0,
+    guidance: float | None = None,
     steps: int = 30,
     seed: int = 0,
     device: str = "auto",
@@ -66,12 +66,13 @@ def vary(
         less. The noise is that of `image`, so that all else stays.
     away : str, default ""
         A text of what `image` shows, such as "a blue star" where `toward` is "a red star".
-    amount : float, default 0.5
+    amount : float, default 0.4
         0 stays at `image`; 1 goes all the way to the direction of the text, and forgets the image.
     model : str or Path, default "decoder"
         Weights of a decoder of unCLIP: a name in `available`, or a file.
-    guidance : float, default 2
-        w of classifier-free guidance: how closely to follow the embedding.
+    guidance : float, optional
+        w of classifier-free guidance: how closely to follow the embedding. ``None``: 2 for
+        variations, and 1 with `between` or `toward`, where more would exaggerate what is new.
     steps, seed, device, callback
         As for `images`; with `between` or `toward`, `steps` more lead from the picture to its noise.
 
@@ -104,6 +105,8 @@ def vary(
     check_whole("n", n, least=1)
     check_whole("steps", steps, least=1)
     check_number("amount", amount, least=0, most=1)
+    if guidance is None:
+        guidance = 2.0 if between is None and toward is None else 1.0
     own = find_device(device)
     network = TextModel.load(model, own)
     of_clip = clip_of(weights.load_once(model, "text-to-image", str(own)), "model", model, str(own))

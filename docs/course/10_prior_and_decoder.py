@@ -73,7 +73,7 @@ show(way, ["one", "", "", "", "", "other"])
 # changes in what the texts differ in; the noise that leads to the picture, found by running the
 # probability flow backward, keeps the rest.
 
-changed = vary(pictures[0], 5, toward="a large blue star", away="a large red star", amount=0.5)
+changed = vary(pictures[0], 5, toward="a large blue star", away="a large red star")
 show([pictures[0], *changed], ["red", *("",) * 4, "blue"])
 
 # %%
