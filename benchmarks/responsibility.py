@@ -130,21 +130,16 @@ def memory(folder, model):
 
 
 def plot(shares, path):
-    """The places that things have, by guidance."""
-    figure, axes = plt.subplots(
-        1, len(shares), figsize=(2 * len(shares) + 1, 2.3), layout="constrained"
-    )
-    for axis, (guidance, of_one) in zip(axes, shares.items(), strict=True):
-        places = np.reshape([of_one["place"][place] for place in PLACES], (3, 3))
-        shown = axis.imshow(
-            places, vmin=0, vmax=max(max(s["place"].values()) for s in shares.values())
-        )
-        for (y, x), share in np.ndenumerate(places):
-            axis.text(
-                x, y, f"{100 * share:.0f}", ha="center", va="center", color="white", fontsize=8
-            )
-        axis.set(title=f"guidance {guidance:g}", xticks=[], yticks=[])
-    figure.colorbar(shown, ax=axes, format=lambda value, _: f"{100 * value:.0f} %")
+    """How often things of each size are seen, by guidance."""
+    figure, axis = plt.subplots(figsize=(5.5, 2.6), layout="constrained")
+    place = np.arange(len(shares))
+    for shift, size in zip((-0.27, 0, 0.27), SIZES, strict=True):
+        heights = [100 * found["size"][size] for found in shares.values()]
+        axis.bar(place + shift, heights, 0.25, label=size)
+    axis.axhline(100 / len(SIZES), color="black", linewidth=0.8, linestyle="--")
+    axis.set(xticks=place, xticklabels=[f"{scale:g}" for scale in shares])
+    axis.set(xlabel="guidance scale", ylabel="%")
+    axis.legend(title="size")
     figure.savefig(path, dpi=110)
 
 
@@ -152,7 +147,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--output", type=Path)
-    parser.add_argument("--plot", type=Path, help="a picture of the places, by guidance")
+    parser.add_argument("--plot", type=Path, help="a picture of the sizes, by guidance")
     parser.add_argument("--model", default="latent")
     parser.add_argument(
         "-n", "--number", type=int, default=300, help="pictures of what is left open"
