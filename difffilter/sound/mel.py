@@ -66,7 +66,7 @@ def mel_picture(samples: ArrayLike, rate: float = RATE) -> NDArray:
     >>> tone = np.sin(2 * np.pi * 440 / RATE * np.arange(LENGTH))
     >>> picture = mel_picture(tone)
     >>> picture.shape, int(63 - picture[:, 30].argmax())  # of 440 Hz
-    ((64, 64), 11)
+    ((64, 64), 10)
     """
     check_rate(rate)
     sound = np.asarray(samples, np.float64)
