@@ -8,9 +8,6 @@ from .api import (
 from .api import (
     estimate_parameters as estimate_parameters,
 )
-from .api import (
-    scale_space as scale_space,
-)
 from .blend import Blended as Blended
 from .catalog import make as make
 from .catalog import methods as methods
@@ -54,4 +51,5 @@ from .pde.srad import SRAD as SRAD
 from .pde.srad import srad as srad
 from .pde.tv_flow import TVFlow as TVFlow
 from .pde.tv_flow import tv_flow as tv_flow
+from .scale_spaces import scale_space as scale_space
 from .stabilized import Stabilized as Stabilized

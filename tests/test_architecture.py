@@ -34,7 +34,7 @@ FLOORS = [
     {"sound"},
     {"training", "catalog"},
     {"stabilized", "blend", "blocks", "integrations"},
-    {"api"},
+    {"api", "scale_spaces"},
     {"inpainting"},
     {"figures", "benchmark"},
     {"cli"},

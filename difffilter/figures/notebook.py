@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from difffilter.api import scale_space
 from difffilter.checks import check_whole
 from difffilter.denoiser import Denoiser
 from difffilter.image import as_float
+from difffilter.scale_spaces import scale_space
 
 __all__ = ["time_slider"]
 

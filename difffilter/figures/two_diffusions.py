@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from difffilter.api import VISIBLE, pde_for, scale_space
 from difffilter.catalog import make, spell
 from difffilter.checks import check_choice, check_whole
 from difffilter.denoiser import as_denoiser
 from difffilter.image import as_float
 from difffilter.pde.heat import Heat, heat
+from difffilter.scale_spaces import VISIBLE, pde_for, scale_space
 
 __all__ = ["ANIMATED", "Way", "animate", "draw", "two_diffusions"]
 
