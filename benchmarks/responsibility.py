@@ -1,4 +1,4 @@
-"""What the model adds to what it is asked for, and what it remembers of its training.
+"""Bias and memorisation of the text-to-image model.
 
     python benchmarks/responsibility.py EMOJI -o benchmarks/results/responsibility.md --plot docs/bias.png
 
@@ -29,7 +29,7 @@ OPEN = {"size": SIZES, "place": PLACES, "background": BACKGROUNDS}
 
 
 def left_open(judge, model, guidance, count):
-    """How often each size, place and background is seen in pictures of "a red circle" and the like."""
+    """Shares of each size, place and background in pictures of texts such as "a red circle"."""
     rng = np.random.default_rng(0)
     pairs = [(c, s) for c in COLOURS for s in SHAPES if (c, s) not in HELD_OUT_PAIRS]
     chosen = [pairs[k] for k in rng.integers(len(pairs), size=count)]
@@ -130,7 +130,7 @@ def memory(folder, model):
 
 
 def plot(shares, path):
-    """How often things of each size are seen, by guidance."""
+    """Draw the share of each size by guidance scale."""
     figure, axis = plt.subplots(figsize=(5.5, 2.6), layout="constrained")
     place = np.arange(len(shares))
     for shift, size in zip((-0.27, 0, 0.27), SIZES, strict=True):

@@ -40,6 +40,6 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[Any]], caption: str 
 
 
 def html_png(data: bytes, text: str) -> str:
-    """A PNG picture within the page, with a text for who cannot see it."""
+    """A PNG picture embedded in the page, with alternative text."""
     encoded = base64.b64encode(data).decode()
     return f'<img src="data:image/png;base64,{encoded}" alt="{escape(text)}">'

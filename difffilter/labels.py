@@ -1,4 +1,4 @@
-"""Images that know more than their pixels: arrays of xarray, images of SimpleITK and ITK, tables of pandas.
+"""Images with labels: arrays of xarray, images of SimpleITK and ITK, tables of pandas.
 
 None of these packages is imported: an object tells by its type's module what it is.
 """
@@ -49,7 +49,7 @@ class Labelled:
     spacing: tuple[float, ...] | None = None
 
     def options(self, taken: Any, given: dict[str, Any]) -> dict[str, Any]:
-        """What the image says of the options that are taken and were not given."""
+        """Options that the labels supply, of those that are accepted and were not given."""
         found = {
             "channel_axis": self.channel_axis,
             "time_axis": self.time_axis,

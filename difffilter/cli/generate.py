@@ -113,7 +113,7 @@ def generate(
 
 
 def _told(prompt, tell_prompt, model, given):
-    """What metadata say of how pictures or sounds were made."""
+    """Metadata fields that record how pictures or sounds were made."""
     told = {name: given[name] for name in TOLD if name in given}
     if tell_prompt:
         return {"prompt": prompt, "model": model, **told}

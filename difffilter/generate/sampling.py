@@ -24,7 +24,7 @@ from difffilter.generate.zero_shot import best_of
 
 __all__ = ["candidates_for", "images", "path", "unknown_words"]
 
-# Pictures that compete to be one.
+# Candidates for each picture.
 CANDIDATES = 4
 
 Callback = Callable[[int, int], Any]
@@ -128,7 +128,7 @@ def candidates_for(
     guidance: float,
     device: str = "auto",
 ) -> int:
-    """How many pictures compete to be one, as `images` takes it."""
+    """Number of candidates for each picture, as `images` takes it."""
     grey = TextModel.load(model, find_device(device)).grey
     if candidates is None:
         known = str(model) in (*weights.available(), *weights.ALIASES)

@@ -1,4 +1,4 @@
-"""What CLIP's embeddings allow: variations of a picture, pictures between two, and changes by words."""
+"""Variations of a picture, interpolation between two, and changes by text, through CLIP embeddings."""
 
 from __future__ import annotations
 

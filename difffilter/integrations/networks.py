@@ -32,7 +32,7 @@ PREDICTIONS: dict[str, Callable] = {
 
 @dataclass(frozen=True)
 class NoiseUNetConfig:
-    """What the tiles have to know of a network: its channels, and the divisor of height and width."""
+    """Settings of a network that tiling needs: its channels, and the divisor of height and width."""
 
     channels: int
     multiple: int
