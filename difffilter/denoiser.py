@@ -45,6 +45,8 @@ class Denoiser:
         The kind of noise it removes, of `difffilter.noise.estimation.EXPONENTS`; σ is its strength.
     takes_models : bool, default False
         Whether σ may be a map or a `NoiseModel`; if not, it is told the root mean square.
+    takes_tensors : bool, default False
+        Whether the image may be a `torch.Tensor`, whose result is one on the same device.
     blocks_at_once : int or None, default None
         How many blocks of a large image to filter at the same time; ``None``: one for each core.
     SEARCH, SEARCH_COLOUR : dict of str to Range or Choice, default {}
@@ -66,6 +68,7 @@ class Denoiser:
 
     noise: str = "gaussian"
     takes_models: ClassVar[bool] = False
+    takes_tensors: ClassVar[bool] = False
     blocks_at_once: ClassVar[int | None] = None
     SEARCH: ClassVar[dict] = {}
     SEARCH_COLOUR: ClassVar[dict] = {}
@@ -86,6 +89,35 @@ class Denoiser:
         %(denoised)s
         """
         raise NotImplementedError(f"{type(self).__name__} must define __call__")
+
+    def with_gradient(
+        self, noisy: Any, sigma: Sigma | None = None, *, channel_axis: int | None = None
+    ) -> Any:
+        """Denoise a tensor so that PyTorch can differentiate the result with respect to it.
+
+        What is chosen from the image, and σ, count as constants.
+
+        Parameters
+        ----------
+        noisy : Tensor
+            Floating point, ``(H, W)``, or with channels.
+        sigma, channel_axis
+            As for the call.
+
+        Returns
+        -------
+        Tensor
+            Same shape and device; float32, or float64 for float64 input.
+
+        Raises
+        ------
+        TypeError
+            If the method has no derivative, or none that PyTorch can take.
+        """
+        raise TypeError(
+            f"method is {type(self).__name__}, which has no gradient; expected heat, perona_malik or "
+            "ddpm, or an image that requires none: x.detach()"
+        )
 
     def choose(
         self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None

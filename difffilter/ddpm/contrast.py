@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 from difffilter.checks import check_number
 
-__all__ = ["check_levels", "levels", "limited"]
+__all__ = ["check_levels", "levels", "limited", "limits"]
 
 # The side of the squares over which extremes are averaged, in pixels; the multiple of σ by which noise
 # still exceeds them; and the largest noise that the network is to see.
@@ -73,6 +75,12 @@ def limited(image: NDArray, sigma: float, black: float, white: float, least: flo
     >>> limited(np.array([0.5, 12.5]), 0.1, 0, 1, 0.005)
     array([ 0.5, 12.5])
     """
+    low, high = limits(sigma, black, white, least)
+    return image if low == -math.inf else np.clip(image, low, high)
+
+
+def limits(sigma: float, black: float, white: float, least: float) -> tuple[float, float]:
+    """Between which intensities `limited` clips an image; infinite if σ is not small."""
     if sigma > 1.01 * ENOUGH * least * (white - black):
-        return image
-    return np.clip(image, black - MARGIN * sigma, white + MARGIN * sigma)
+        return -math.inf, math.inf
+    return black - MARGIN * sigma, white + MARGIN * sigma

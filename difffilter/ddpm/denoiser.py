@@ -17,7 +17,7 @@ from torch import Tensor
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
-from difffilter.ddpm.contrast import check_levels, levels, limited
+from difffilter.ddpm.contrast import check_levels, levels, limited, limits
 from difffilter.ddpm.maps import by_levels
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import posterior_mean, reverse
@@ -175,6 +175,20 @@ class DDPM(Denoiser):
         image = as_float(noisy, channel_axis)
         settled, deviation = self._settled(image, sigma, channel_axis, noisy)
         return settled._apply(image, channel_axis, deviation=deviation)
+
+    def with_gradient(
+        self, noisy: Tensor, sigma: Sigma | None = None, *, channel_axis: int | None = None
+    ) -> Tensor:
+        """Denoise a tensor so that PyTorch can differentiate the result with respect to it.
+
+        Parameters and errors are those of `Denoiser.with_gradient`.
+        """
+        given = noisy.detach().cpu().numpy()
+        image = as_float(given, channel_axis)
+        settled, deviation = self._settled(image, sigma, channel_axis, given)
+        if deviation is not None:
+            raise ValueError("sigma differs between pixels; expected a number for a gradient")
+        return settled._differentiated(noisy, channel_axis)
 
     def choose(
         self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
@@ -359,6 +373,24 @@ class DDPM(Denoiser):
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
         return np.ascontiguousarray(last if seen is image else last + (image - seen))
 
+    def _differentiated(self, noisy: Tensor, channel_axis: int | None) -> Tensor:
+        """`_apply` with tensors throughout."""
+        if self.sigma == 0:
+            return noisy.clone()
+        sigma, black, white = (cast(float, each) for each in (self.sigma, self.black, self.white))
+        trained = self._trained(1 if channel_axis is None else noisy.shape[channel_axis])
+        seen = noisy.clamp(*limits(sigma, black, white, least_of(trained)))
+        last = seen[..., None] if channel_axis is None else seen.movedim(channel_axis, -1)
+        stack = last.reshape(-1, *last.shape[-3:]).movedim(3, 1).cpu()  # (B, C, H, W)
+        y = 2 * ((stack - black) / (white - black)) - 1
+
+        with memory_errors(), one_thread():
+            x0 = self._restore(y, None)
+
+        last = black + (white - black) / 2 * (x0.to(noisy).movedim(1, 3).reshape(last.shape) + 1)
+        last = last[..., 0] if channel_axis is None else last.movedim(-1, channel_axis)
+        return last + (noisy - seen)
+
     def _restore(self, y: Tensor, layout: Layout | None) -> Tensor:
         """x_0 for noisy images y (B, C, H, W) in [−1, 1], for any number of channels."""
         black, white = cast(float, self.black), cast(float, self.white)
@@ -465,6 +497,8 @@ def load_once(path: Path, modified: int, device: torch.device) -> Weights:
     """Weights on a device, read once for as long as the file is not modified."""
     with one_thread():
         trained = weight_files.load(path)
+        # A gradient may be taken with respect to an image, but the weights stay as they are.
+        trained.net.requires_grad_(False)
         trained.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return trained
 

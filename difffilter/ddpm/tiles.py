@@ -89,14 +89,18 @@ class TiledNetwork:
         self.bar.close()
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
-        """Noise in `x` (B, C, H, W), any H and W, at steps `t` (B,), as float32 on the CPU."""
+        """Noise in `x` (B, C, H, W), any H and W, at steps `t` (B,), as float32 on the CPU.
+
+        The gradient is recorded if `x` requires one.
+        """
+        recorded = x.requires_grad and torch.is_grad_enabled()
 
         def of_tiles(stack: Tensor, indices: Tensor) -> Tensor:
             stack = stack.float().to(self.device, memory_format=torch.channels_last)
             autocast = torch.autocast(
                 self.device.type, self.dtype, enabled=self.dtype != torch.float32
             )
-            with torch.inference_mode(), autocast:
+            with torch.inference_mode(not recorded), autocast:
                 return self.net(stack, t[indices].to(self.device)).float().cpu()
 
         while True:
@@ -263,6 +267,9 @@ def mirrored(x: Tensor, below: int, right: int) -> Tensor:
     """`x` (B, C, H, W) with more rows and columns, mirrored as often as it takes."""
     if not below and not right:
         return x
-    # NumPy's padding, unlike PyTorch's, may exceed the image.
-    padding = ((0, 0), (0, 0), (0, below), (0, right))
-    return torch.from_numpy(np.pad(x.numpy(), padding, mode="reflect"))
+    # NumPy's padding, unlike PyTorch's, may exceed the image. Of indices, it can be differentiated.
+    rows, columns = (
+        torch.from_numpy(np.pad(np.arange(extent), (0, more), mode="reflect"))
+        for extent, more in zip(x.shape[2:], (below, right), strict=True)
+    )
+    return x[:, :, rows[:, None], columns]

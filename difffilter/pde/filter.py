@@ -183,6 +183,15 @@ class PDEFilter(PDE):
         # A plane will do: its kernels are the volumes' as well, or compile quickly.
         replace(self, time=0.1, spacing=None)(np.eye(16, dtype=dtype), 0.1)
 
+    def _differentiated(self, noisy, sigma, channel_axis):
+        """`with_gradient` of filters that take tensors: only the evolution is recorded."""
+        problem = self._pose(noisy.detach(), sigma, channel_axis)
+        with threads_for(problem.size):
+            chosen, evolution = self._settle(problem)
+        problem = problem.with_gradient(noisy)
+        problem.backend.check(chosen.parameters["scheme"], fidelity=chosen.fidelity)
+        return chosen._solution(problem, evolution, None)[0]
+
     # --- from an image to its solution ----------------------------------------------------------
 
     def _solution(self, problem, evolution, callback):

@@ -134,6 +134,7 @@ class Heat(PDEFilter):
     step: float | None = None
     device: str | None = None
 
+    takes_tensors: ClassVar[bool] = True
     SEARCH: ClassVar = {"time": Range(1e-3, 1e3)}
 
     def __post_init__(self):
@@ -143,6 +144,9 @@ class Heat(PDEFilter):
             raise ValueError(
                 f"step is {self.step}, which goes with scheme='explicit'; expected None"
             )
+
+    def with_gradient(self, noisy, sigma=None, *, channel_axis=None):
+        return self._differentiated(noisy, sigma, channel_axis)
 
     def choose_on(self, tiles, sigma=None, *, channel_axis=None):
         # Linear, so that tiles may pass for channels, which leaves no seams between them.

@@ -215,6 +215,7 @@ class PeronaMalik(PDEFilter):
     tol: float | None = None
     device: str | None = None
 
+    takes_tensors: ClassVar[bool] = True
     CHOSEN: ClassVar = ("kappa", "diffusivity", "presmooth")
     SEARCH: ClassVar = {
         "diffusivity": Choice(tuple(DIFFUSIVITIES)),
@@ -230,6 +231,9 @@ class PeronaMalik(PDEFilter):
         check_choice("scheme", self.scheme, SCHEMES)
         if not isinstance(self.coupled, bool | np.bool_):
             raise TypeError(f"coupled is {self.coupled!r}; expected True or False")
+
+    def with_gradient(self, noisy, sigma=None, *, channel_axis=None):
+        return self._differentiated(noisy, sigma, channel_axis)
 
     def choose(self, noisy, sigma=None, *, channel_axis=None):
         return self._chosen(self._pose(noisy, sigma, channel_axis))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from difffilter.devices import as_array, is_tensor
 from difffilter.image import spatial_shape
 from difffilter.noise.estimation import estimate_sigma
 from difffilter.noise.model import NoiseModel, Sigma, check_noise_given
-from difffilter.pde.backends import backend_of
+from difffilter.pde.backends import backend_of, differentiable
 from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.solve.state import as_state, check_mask, check_spacing
 
@@ -136,6 +136,12 @@ class Problem:
                     noise=self.noise,
                 )
         return self.sigma
+
+    def with_gradient(self, image: Any) -> Problem:
+        """The same problem of a tensor, whose solution PyTorch can differentiate."""
+        backend = differentiable(image)
+        image = backend.as_float(image, self.channel_axis, axes=None)
+        return replace(self, image=image, backend=backend, dtype=None)
 
     def as_state(self, array: NDArray | None) -> NDArray | None:
         """An array of the image's shape as a state."""

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from difffilter.devices import find_device, is_tensor
 from difffilter.pde.backends.arrays import Arrays
 
-__all__ = ["backend_of"]
+__all__ = ["backend_of", "differentiable"]
 
 
 def backend_of(image, device=None):
@@ -47,3 +47,10 @@ def backend_of(image, device=None):
 
     found = back if device is None else find_device(device)
     return HostTensors(back) if found.type == "cpu" else Tensors(found, back)
+
+
+def differentiable(image):
+    """The backend that filters a tensor on its device so that PyTorch can differentiate the result."""
+    from difffilter.pde.backends.tensors import Differentiable
+
+    return Differentiable(image.device, image.device)

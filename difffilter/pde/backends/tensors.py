@@ -13,7 +13,7 @@ from difffilter.pde.backends.arrays import Arrays
 from difffilter.pde.backends.torch_schemes import evolve
 from difffilter.pde.solve.tiles import sample
 
-__all__ = ["HostTensors", "Tensors"]
+__all__ = ["Differentiable", "HostTensors", "Tensors"]
 
 # States of at most this many pixels, the largest sample that any choice takes, are copied whole to
 # the CPU.
@@ -167,6 +167,23 @@ class Tensors:
 
     def _returned(self, image):
         return image.cpu().numpy() if self.back is None else image.to(self.back)
+
+
+@dataclass(frozen=True)
+class Differentiable(Tensors):
+    """Tensors whose gradient PyTorch records, for an evolution with nothing left to choose."""
+
+    def check(self, scheme="explicit", kappa=None, fidelity=0.0):
+        if scheme == "aos":
+            raise ValueError(
+                "scheme is 'aos', which has no gradient; expected auto, explicit or fsi"
+            )
+        if fidelity:
+            raise ValueError(f"fidelity is {fidelity}, which has no gradient; expected 0")
+
+    def as_float(self, image, channel_axis=None, *, axes=(2, 3)):
+        super().as_float(image, channel_axis, axes=axes)  # which checks it
+        return image if image.dtype == torch.float64 else image.float()
 
 
 class _OnDevice:

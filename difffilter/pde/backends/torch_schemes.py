@@ -17,7 +17,7 @@ __all__ = ["evolve"]
 
 
 def evolve(diffusion, u, time):
-    """Evolve a state on its device.
+    """Evolve a state on its device, and record the gradient if the state requires one.
 
     Parameters
     ----------
@@ -37,13 +37,17 @@ def evolve(diffusion, u, time):
         cycle = cycle_steps(size, stability_bound(u.shape[2:], diffusion.spacing))
         alpha, size = cycle_weights(cycle, size)
         count *= cycle
-    with torch.no_grad(), torch.cuda.device_of(u):
+    gradient = u.requires_grad and torch.is_grad_enabled()
+    with torch.set_grad_enabled(gradient), torch.cuda.device_of(u):
         return _evolve(u, diffusion, count, alpha, size)
 
 
 def implementation(u):
-    """The module with the steps: `triton_steps` on CUDA if Triton is installed, else `torch_steps`."""
-    if u.is_cuda and find_spec("triton"):
+    """The module with the steps: `triton_steps` on CUDA if Triton is installed, else `torch_steps`.
+
+    Only the latter can be differentiated.
+    """
+    if u.is_cuda and not u.requires_grad and find_spec("triton"):
         return import_module("difffilter.pde.backends.triton_steps")
     return torch_steps
 

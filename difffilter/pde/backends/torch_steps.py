@@ -43,13 +43,11 @@ def step(u, v, row, kind, g, mask, extrapolate):
         if mask is not None:
             weight = weight * _open(mask[:, None], axis)
         flux = rate * weight * d
-        into, out_of = _neighbours(change, axis)
-        into += flux
-        out_of -= flux
+        _add(change, axis, flux, -flux)
     if extrapolate:
         v.mul_(beta).add_(alpha * u).add_(change)
     else:
-        torch.add(u, change, out=v)
+        v.copy_(u).add_(change)  # which, unlike an output argument, can be differentiated
 
 
 def pixel_diffusivity(u, row, kind, mask):
@@ -65,9 +63,7 @@ def pixel_diffusivity(u, row, kind, mask):
         if mask is not None:
             d = d * _open(mask[:, None], axis)
         twice = torch.zeros_like(u)  # the sum of the differences across both faces
-        before, after = _neighbours(twice, axis)
-        before += d
-        after += d
+        _add(twice, axis, d, d)
         q += twice * twice * (inverse / 4)
     return diffusivity(kind, q.sum(dim=1))
 
@@ -82,13 +78,22 @@ def diffusivity(kind, q):
         return 1 / torch.sqrt(1 + q)
     if kind == kernels.TUKEY:
         return torch.clamp(1 - q, min=0) ** 2
-    return 1 - torch.exp(-kernels.WEICKERT_C / q**4)
+    # (At the limit g is 1 to the last digit; without it the derivative at 0 would be NaN.)
+    return 1 - torch.exp(-kernels.WEICKERT_C / q.clamp(min=0.1) ** 4)
 
 
 def _neighbours(a, axis):
     """All pixels but the last along an axis, and the next neighbour of each."""
     faces = a.shape[axis] - 1
     return a.narrow(axis, 0, faces), a.narrow(axis, 1, faces)
+
+
+def _add(a, axis, near, far):
+    """Add something to both pixels of each face along an axis, in place."""
+    faces = a.shape[axis] - 1
+    # (Of two views made before both additions, PyTorch could not differentiate the second.)
+    a.narrow(axis, 0, faces).add_(near)
+    a.narrow(axis, 1, faces).add_(far)
 
 
 def _open(mask, axis):
