@@ -27,7 +27,7 @@ extensions = [
     "filters",
     "offline",
 ]
-exclude_patterns = ["_build", "course", "examples", "filters/_template.md"]
+exclude_patterns = ["_build", "course", "examples", "tools", "filters/_template.md"]
 default_role = "py:obj"
 smartquotes = False  # they would make a dash of --sigma
 html_math_renderer = "mathml"
@@ -48,8 +48,8 @@ plot_rcparams = {"savefig.bbox": "tight"}
 plot_apply_rcparams = True
 
 sphinx_gallery_conf = {
-    "examples_dirs": ["examples", "course"],
-    "gallery_dirs": ["gallery", "lessons"],
+    "examples_dirs": ["examples", "course", "tools"],
+    "gallery_dirs": ["gallery", "lessons", "integrations"],
     "filename_pattern": "/",  # each of them is executed
     "run_stale_examples": True,  # the package may have changed
     "abort_on_example_error": True,

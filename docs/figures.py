@@ -131,6 +131,36 @@ def compare():
     return side_by_side(width=1.5, **{name: image[detail] for name, image in images.items()})
 
 
+def deepinverse():
+    """What the guide's plug-and-play deblurring gives, with two methods as the prior."""
+    import deepinv
+    import torch
+
+    from difffilter.integrations.deepinv import to_deepinv
+
+    clean, _ = photograph()
+    photo = torch.from_numpy(clean)[None, None]
+    physics = deepinv.physics.BlurFFT(
+        img_size=(1, *clean.shape),
+        filter=deepinv.physics.functional.gaussian_blur(sigma=1.5),
+        noise_model=deepinv.physics.GaussianNoise(0.01, rng=torch.Generator().manual_seed(0)),
+    )
+    blurred = physics(photo)
+    images = {"clean": clean, "blurred, with noise": blurred[0, 0].numpy()}
+    for method in ("perona_malik", "ddpm"):
+        model = deepinv.optim.HQS(
+            data_fidelity=deepinv.optim.L2(),
+            prior=deepinv.optim.PnP(to_deepinv(method)),
+            stepsize=10.0,
+            sigma_denoiser=np.geomspace(0.2, 0.01, 8).tolist(),
+            max_iter=8,
+        )
+        with torch.no_grad():
+            images[f"{method} as the prior"] = model(blurred, physics)[0, 0].numpy()
+    detail = slice(35, 145), slice(60, 170)
+    return side_by_side(**{name: image[detail] for name, image in images.items()})
+
+
 def filters():
     """The PDEs for Gaussian noise, on the same photograph."""
     clean, noisy = photograph()
@@ -306,6 +336,7 @@ def sound(name="guit_e_slide", snr=5):
 if __name__ == "__main__":
     pictures = {
         "compare.png": compare,
+        "deepinverse.png": deepinverse,
         "filters.png": filters,
         "photographs.jpg": photographs,
         "sound.png": sound,

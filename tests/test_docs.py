@@ -16,6 +16,7 @@ import pytest
 import reliability
 from PIL import Image
 from scipy.ndimage import binary_dilation
+from torchvision_operators import imported
 
 import difffilter as df
 from difffilter import ddpm, generate, sound, training
@@ -28,7 +29,7 @@ README = ROOT / "README.md"
 PAGES = [
     path
     for path in sorted(DOCS.rglob("*.md"))
-    if not {"_build", "gallery"} & set(path.parts) and path.name != "_template.md"
+    if not {"_build", "gallery", "integrations"} & set(path.parts) and path.name != "_template.md"
 ]
 TEXTS = {path: path.read_text("utf-8") for path in [README, *PAGES]}
 
@@ -117,6 +118,8 @@ def test_an_option_that_does_not_exist_would_be_found():
 )
 def test_code_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    if page.name == "deepinverse.md":
+        imported("deepinv")
     for block in blocks(page):
         assert "figures" not in block, "code for readers needs nothing of docs/"
         exec(compile(block, page.name, "exec"), {"__name__": page.stem})

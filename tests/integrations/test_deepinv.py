@@ -287,3 +287,18 @@ def test_there_and_back(noisy):
     expected = df.denoise(noisy[0].numpy(), 0.1, "heat(time=1)", channel_axis=0)
     assert_allclose(denoiser(noisy[0].numpy(), 0.1, channel_axis=0), expected, atol=1e-5)
     assert repr(denoiser) == "from_deepinv(DifffilterDenoiser(), black=0, white=1)"
+
+
+@pytest.mark.filterwarnings("ignore:.torch_dtype. is deprecated:FutureWarning")  # DeepInverse's
+def test_a_folder_of_diffusers_that_we_wrote(photo, tmp_path):
+    """DeepInverse denoises with the DDPM's weights, as a pipeline of diffusers."""
+    bridge = pytest.importorskip("difffilter.integrations.diffusers", exc_type=ImportError)
+    bridge.save_diffusers("natural-gray", tmp_path / "folder")
+    wrapper = deepinv.models.DiffusersDenoiserWrapper(mode_id=str(tmp_path / "folder"), device="cpu")
+    x = torch.from_numpy(photo[:64, :64]).float()[None, None]
+    y = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = wrapper(y, 0.1)
+    ours = df.denoise(y[0, 0].numpy(), 0.1, method="ddpm(black=0, white=1)")
+    assert psnr(theirs, x) > psnr(y, x) + 6
+    assert psnr(theirs, x) == pytest.approx(psnr(torch.from_numpy(ours), x[0, 0]), abs=0.02)

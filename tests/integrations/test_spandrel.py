@@ -76,6 +76,24 @@ def test_a_blind_network(name, suffix, noisy, tmp_path):
     assert not takes_sigma(denoiser._found())
 
 
+def test_an_architecture_of_the_other_package(noisy, tmp_path):
+    extra = pytest.importorskip(
+        "spandrel_extra_arches", reason="spandrel_extra_arches is not installed"
+    )
+    extra.install(ignore_duplicates=True)
+    torch.manual_seed(0)
+    module = import_module("spandrel_extra_arches.architectures.Restormer")
+    net = module.Restormer(
+        dim=8, num_blocks=[1] * 4, num_refinement_blocks=1, heads=[1, 2, 4, 8]
+    ).eval()
+    path = saved(net, tmp_path / "restormer.pth")
+    image = noisy[:40, :48].clip(0.1, 0.9)  # sides that it takes as they are
+    result = df.denoise(image, 0.1, from_file(path, **UNIT), channel_axis=-1)
+    with torch.inference_mode():
+        expected = net(as_batch(image)).clamp(0, 1)
+    assert_allclose(as_batch(result), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sigma_goes_to_a_network_that_takes_it(channels, noisy, tmp_path):
     net = small("DRUNet", channels)
