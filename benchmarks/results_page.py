@@ -360,7 +360,7 @@ def page():
         "## Filling in",
         "",
         f"PSNR in the holes, means over the {len(Results('inpainting').about['images'])} images of Set12 "
-        f"and the first {len(Results('inpainting-random').about['images'])} of BSD68.",
+        f"and the {len(Results('inpainting-random').about['images'])} of BSD68.",
         "",
         *filled(Set12="inpainting", BSD68="inpainting-random"),
         "",

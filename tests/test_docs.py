@@ -204,7 +204,9 @@ def test_references_to_the_network_are_found(tag, found):
 
 @pytest.mark.parametrize(
     "path",
-    sorted((*(DOCS / "examples").glob("*.py"), *(DOCS / "course").glob("*.py"))),
+    sorted(
+        path for folder in ("examples", "course", "tools") for path in (DOCS / folder).glob("*.py")
+    ),
     ids=lambda path: path.stem,
 )
 def test_example(path):

@@ -294,7 +294,9 @@ def test_a_folder_of_diffusers_that_we_wrote(photo, tmp_path):
     """DeepInverse denoises with the DDPM's weights, as a pipeline of diffusers."""
     bridge = pytest.importorskip("difffilter.integrations.diffusers", exc_type=ImportError)
     bridge.save_diffusers("natural-gray", tmp_path / "folder")
-    wrapper = deepinv.models.DiffusersDenoiserWrapper(mode_id=str(tmp_path / "folder"), device="cpu")
+    wrapper = deepinv.models.DiffusersDenoiserWrapper(
+        mode_id=str(tmp_path / "folder"), device="cpu"
+    )
     x = torch.from_numpy(photo[:64, :64]).float()[None, None]
     y = x + 0.1 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
