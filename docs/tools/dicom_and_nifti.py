@@ -58,18 +58,22 @@ series, result = (nibabel.load(folder / name) for name in ("series.nii.gz", "ser
 np.testing.assert_array_equal(result.affine, series.affine)
 assert result.shape == series.shape
 
-figure, axes = plt.subplots(1, 4, figsize=(9.2, 3), layout="constrained")
 middle = series.shape[2] // 2
-images = {
-    "CT": before.pixel_array,
-    "CT, smoothed": after.pixel_array,
-    "MRI": np.rot90(series.get_fdata()[:, :, middle, 0]),
-    "MRI, smoothed": np.rot90(result.get_fdata()[:, :, middle, 0]),
+pairs = {
+    "CT": (before.pixel_array, after.pixel_array),
+    "MRI": [np.rot90(each.get_fdata()[:, :, middle, 0]) for each in (series, result)],
 }
-for axis, (title, image) in zip(axes, images.items(), strict=True):
-    low, high = np.percentile(image, [2, 99.5])
-    axis.imshow(image, cmap="gray", vmin=low, vmax=high)
-    axis.set_title(title, fontsize=9)
-    axis.set_axis_off()
+figure, axes = plt.subplots(2, 3, figsize=(8, 5.2), layout="constrained")
+for row, (name, (image, smoothed)) in zip(axes, pairs.items(), strict=True):
+    image, smoothed = np.float32(image), np.float32(smoothed)
+    window = dict(zip(("vmin", "vmax"), np.percentile(image, [2, 99.5]), strict=True))
+    removed, most = image - smoothed, 4 * (image - smoothed).std()
+    row[0].imshow(image, cmap="gray", **window)
+    row[1].imshow(smoothed, cmap="gray", **window)
+    row[2].imshow(removed, cmap="gray", vmin=-most, vmax=most)
+    titles = (name, "smoothed", f"removed, from −{most:.0f} to {most:.0f}")
+    for axis, title in zip(row, titles, strict=True):
+        axis.set_title(title, fontsize=9)
+        axis.set_axis_off()
 
 shutil.rmtree(folder)

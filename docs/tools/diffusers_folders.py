@@ -28,7 +28,7 @@ save_diffusers("natural-gray", folder)
 pipeline = DDPMPipeline.from_pretrained(folder)
 pipeline.set_progress_bar_config(disable=True)
 made = pipeline(
-    generator=torch.Generator().manual_seed(0), num_inference_steps=30, output_type="np"
+    generator=torch.Generator().manual_seed(2), num_inference_steps=30, output_type="np"
 ).images[0]
 assert np.isfinite(made).all()
 

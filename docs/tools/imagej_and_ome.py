@@ -23,7 +23,7 @@ import difffilter as df
 # A hyperstack as ImageJ writes it: two time points, three planes and two channels of cells, as photon
 # counts in 16 bits, 0.2 µm a pixel and planes 1 µm apart.
 
-cell = data.cell()[60:316, 120:376] / 255
+cell = data.cell()[244:500, 293:549] / 255
 clean = np.stack([[[cell * f, 1 - cell * f] for f in (0.7, 1.0, 0.8)]] * 2)
 counts = np.random.default_rng(0).poisson(40 * clean).astype(np.uint16)
 
