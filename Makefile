@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench faults
+.PHONY: help demo test lint docs package bench faults
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -24,6 +24,9 @@ lint: $(READY)  ## check style and types
 
 docs: $(READY)  ## build the documentation: docs/_build/html/index.html
 	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --quiet
+
+package: $(READY)  ## build the wheel and the sdist, and try each in a clean environment
+	$(BIN)/python -m pytest -m slow tests/test_package.py
 
 bench: $(READY)  ## measure speed against other libraries
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[peers]'
