@@ -77,7 +77,16 @@ def test_a_clean_environment_smooths_a_photograph(installed, tmp_path):
     )  # fmt: skip
     assert run(installed / "difffilter", "--version").startswith("difffilter")
     run(installed / "difffilter", "smooth", "photo.png", cwd=tmp_path)
-    run(installed / "difffilter", "smooth", "photo.png", "-m", "learned", "-o", "l.png", cwd=tmp_path)
+    run(
+        installed / "difffilter",
+        "smooth",
+        "photo.png",
+        "-m",
+        "learned",
+        "-o",
+        "l.png",
+        cwd=tmp_path,
+    )
     run(installed / "difffilter", "compare", "photo.png", "--sigma", "25/255", cwd=tmp_path)
     assert (tmp_path / "photo_smooth.png").stat().st_size > 1000
     assert (tmp_path / "l.png").stat().st_size > 1000
