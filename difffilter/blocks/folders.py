@@ -24,6 +24,7 @@ from difffilter.io.files import (
     READABLE,
     SUFFIXES,
     check_target,
+    format_suffix,
     name_parts,
     read,
     replacing,
@@ -83,7 +84,7 @@ def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth")
             files = [
                 p
                 for p in names
-                if name_parts(p)[1].lower() in READABLE + ARRAYS
+                if format_suffix(p) in READABLE + ARRAYS
                 and not re.search(f"{ending}$", name_parts(p)[0])
             ]
             _warn_of_unread(names)
@@ -105,9 +106,7 @@ def find_images(arguments: Iterable[str | os.PathLike], ending: str = "_smooth")
 def _warn_of_unread(names: list[Path]) -> None:
     """Warn of files that are images by their name but cannot be read."""
     known = READABLE + ARRAYS
-    others = [
-        p for p in names if p.suffix and name_parts(p)[1].lower() not in known and p.is_file()
-    ]
+    others = [p for p in names if p.suffix and format_suffix(p) not in known and p.is_file()]
     if not others:
         return
     from PIL import Image
@@ -174,7 +173,7 @@ def plan_tasks(
         if array or not (folder.is_dir() or str(output).endswith(("/", os.sep))):
             if not many:
                 return [Task(sources[0], folder)]
-            if array or folder.exists() or name_parts(folder)[1].lower() in SUFFIXES:
+            if array or folder.exists() or format_suffix(folder) in SUFFIXES:
                 count = "1 result" if len(sources) == 1 else f"{len(sources)} results"
                 raise ValueError(f"output is {folder}; expected a folder for {count}")
         tasks = [Task(s, folder / n.name) for s, n in names.items()]
@@ -190,7 +189,7 @@ def plan_tasks(
 
 def _writable(path: Path) -> Path:
     """The name, with another suffix if its own format can only be read: .tif for raw files, or .png."""
-    suffix = name_parts(path)[1].lower()
+    suffix = format_suffix(path)
     if suffix in RAW:
         return path.with_suffix(".tif")
     return path.with_suffix(".png") if suffix in READABLE and suffix not in SUFFIXES else path

@@ -23,6 +23,7 @@ __all__ = [
         "READABLE",
         "SUFFIXES",
         "check_target",
+        "format_suffix",
         "name_parts",
         "read",
         "replacing",
@@ -87,7 +88,7 @@ def read(path, max_pixels=None):
             return read_raw(path, max_pixels)
         if kind in TIFF:
             return read_tiff(path, max_pixels)
-        if name_parts(path)[1].lower() in medical.NIFTI:
+        if format_suffix(path) in medical.NIFTI:
             return medical.read_nifti(path, max_pixels)
         return read_raster(path, head, max_pixels)
     except (MemoryError, OSError):
@@ -204,7 +205,7 @@ def check_target(path, overwrite, suffixes=None):
 
 
 def _check_suffix(path, suffixes):
-    suffix = name_parts(path)[1].lower()
+    suffix = format_suffix(path)
     if suffix not in suffixes:
         raise ValueError(f"{path} has suffix {suffix!r}; expected one of {', '.join(suffixes)}")
     return suffix
@@ -215,13 +216,26 @@ def name_parts(path):
 
     Examples
     --------
-    >>> name_parts("scans/head.nii.gz"), name_parts("photo.small.png")
-    (('head', '.nii.gz'), ('photo.small', '.png'))
+    >>> name_parts("scans/head.nii.gz"), name_parts("cells.ome.tif"), name_parts("photo.small.png")
+    (('head', '.nii.gz'), ('cells', '.ome.tif'), ('photo.small', '.png'))
     """
     path = Path(path)
-    if path.name.lower().endswith(".nii.gz"):
-        return path.name[:-7], path.name[-7:]
+    stem, _, last = path.name.rpartition(".")
+    if path.name.lower().endswith((".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")):
+        stem, _, first = stem.rpartition(".")
+        return stem, f".{first}.{last}"
     return path.stem, path.suffix
+
+
+def format_suffix(path):
+    """The suffix that tells the format of a file, in lower case.
+
+    Examples
+    --------
+    >>> format_suffix("head.NII.gz"), format_suffix("cells.ome.tif"), format_suffix("cells")
+    ('.nii.gz', '.tif', '')
+    """
+    return name_parts(path)[1].lower().removeprefix(".ome")
 
 
 @contextmanager
