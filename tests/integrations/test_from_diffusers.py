@@ -1,68 +1,33 @@
-"""The bridge to diffusers: one estimate and one process through both libraries, and clear refusals."""
+"""DDPMs of diffusers as Denoisers: one estimate through both libraries, and clear refusals."""
 
 import json
 import pickle
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from networks import random_weights, randomised
 from numpy.testing import assert_allclose, assert_array_equal
+from tiny_ddpms import SCHEDULES, UNIT, save_pipeline, tiny_model
 
 import difffilter as df
 from difffilter.catalog import spell
-from difffilter.ddpm import weights as weight_files
-from difffilter.ddpm.denoiser import DDPM, keyed_generator
-from difffilter.ddpm.evolution import generate
+from difffilter.ddpm.denoiser import keyed_generator
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.unet import UNet, UNetConfig
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
 
 from difffilter.integrations.diffusers import (  # noqa: E402
     DiffusersDDPM,
-    as_scheduler,
-    as_unet2d,
     from_diffusers,
-    save_diffusers,
 )
 from difffilter.integrations.networks import PREDICTIONS  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("torch_threads", "no_network")
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
-SCHEDULES = {
-    "linear": {},
-    "scaled_linear": {"beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012},
-    "cosine": {"beta_schedule": "squaredcos_cap_v2"},
-    "pure noise at T": {"rescale_betas_zero_snr": True},
-    "given": {"trained_betas": [0.001, 0.01, 0.1, 0.3], "num_train_timesteps": 4},
-}
-# The network sees the image as it is.
-UNIT = {"black": 0.0, "white": 1.0, "device": "cpu"}
-
-
-def tiny_model(**options):
-    """A UNet2DModel of 8×8 pixels with random weights, none of them zero."""
-    torch.manual_seed(0)
-    settings = {
-        "sample_size": 8, "layers_per_block": 1, "block_out_channels": (8, 8), "norm_num_groups": 4,
-        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "attention_head_dim": 4,
-        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
-    }  # fmt: skip
-    return diffusers.UNet2DModel(**settings | options).eval()
-
-
-def save_pipeline(folder, kind="DDPM", model=None, **settings):
-    """A pipeline in a folder: its scheduler is of a kind and has some settings."""
-    scheduler = getattr(diffusers, f"{kind}Scheduler")(**settings)
-    pipeline = getattr(diffusers, f"{kind}Pipeline")
-    pipeline(model or tiny_model(), scheduler).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +39,6 @@ def theirs(tmp_path_factory):
 def copy(theirs, tmp_path):
     """A copy to change."""
     return shutil.copytree(theirs, tmp_path / "copy")
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory):
-    return random_weights(tmp_path_factory.mktemp("ours") / "ours.safetensors", 3)
 
 
 @pytest.fixture
@@ -99,9 +59,6 @@ def estimate_by_diffusers(folder, kind, image, step):
     x0 = scheduler.step(output, step, x).pred_original_sample
     sigma = float(((1 - alpha_bar) / alpha_bar).sqrt()) / 2
     return (np.moveaxis(x0[0].numpy(), 0, -1) + 1) / 2, sigma
-
-
-# --- theirs as a Denoiser -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["DDPM", "DDIM"])
@@ -366,169 +323,3 @@ def test_without_diffusers_it_says_what_to_install():
     assert said.stdout == (
         "difffilter.integrations.diffusers needs diffusers: pip install 'difffilter[diffusers]'\n"
     )
-
-
-# --- ours in diffusers ----------------------------------------------------------------------
-
-
-def generated(pipeline, steps=3, seed=0):
-    pipeline.set_progress_bar_config(disable=True)
-    generator = torch.Generator().manual_seed(seed)
-    return pipeline(num_inference_steps=steps, generator=generator, output_type="np").images
-
-
-def load_pipeline(folder, **options):
-    return diffusers.DDPMPipeline.from_pretrained(folder, low_cpu_mem_usage=False, **options)
-
-
-def test_the_steps_of_diffusers_are_one_less(ours):
-    net, bridge = weight_files.load(ours).net, as_unet2d(ours, size=16)
-    assert (bridge.config.sample_size, bridge.config.in_channels) == (16, 3)
-    assert (bridge.dtype, bridge.device) == (torch.float32, torch.device("cpu"))
-    x = torch.randn(2, 3, 16, 16, generator=keyed_generator(0))
-    for t in (0, 57, torch.tensor(57), torch.tensor([57, 999])):
-        expected = net(x, torch.as_tensor(t).expand(2).float() + 1)
-        assert_array_equal(bridge(x, t).sample.numpy(), expected.numpy())
-        assert_array_equal(bridge(x, t, return_dict=False)[0].numpy(), expected.numpy())
-
-
-def test_the_pipeline_from_the_folder_generates_what_the_network_does(ours, tmp_path):
-    save_diffusers(ours, tmp_path / "saved", size=16)
-    assert not list((tmp_path / "saved").rglob("*.py"))
-    pipeline = diffusers.DDPMPipeline(as_unet2d(ours, size=16), as_scheduler(ours))
-    expected = generated(pipeline)
-    assert expected.shape == (1, 16, 16, 3)
-    assert_allclose(generated(load_pipeline(tmp_path / "saved")), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("steps", [2, 5, 8])
-def test_the_pipeline_generates_the_images_of_ours(steps, ours, tmp_path):
-    """To rounding, from a generator in the same state: both draw the same noises in the same order."""
-    save_diffusers(ours, tmp_path / "saved", size=16)
-    pipeline = load_pipeline(tmp_path / "saved")
-    pipeline.set_progress_bar_config(disable=True)
-    images = pipeline(
-        batch_size=2,
-        generator=keyed_generator(3),
-        num_inference_steps=steps,
-        output_type="np",
-    ).images
-    expected = generate(2, (16, 16), weights=ours, steps=steps, seed=3, device="cpu")
-    # (The first estimate is 157 times the rounding of the network.)
-    assert_allclose(images, expected, atol=1e-4)
-    denoise = from_diffusers(tmp_path / "saved", steps=steps, seed=3, device="cpu")
-    assert_allclose(denoise.generate(2), expected, atol=1e-4)
-
-
-def test_a_fresh_process_needs_but_one_import(ours, tmp_path):
-    save_diffusers(ours, tmp_path / "saved", size=16)
-    code = (
-        "import diffusers, difffilter.integrations.diffusers\n"
-        f"pipe = diffusers.DDPMPipeline.from_pretrained({str(tmp_path / 'saved')!r}, local_files_only=True)\n"
-        "print(pipe(num_inference_steps=2, output_type='np').images.shape)"
-    )
-    said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert said.stdout == "(1, 16, 16, 3)\n"
-
-
-def test_both_libraries_take_the_same_way_back(ours, tmp_path):
-    save_diffusers(ours, tmp_path / "saved", size=16)
-    denoise = from_diffusers(tmp_path / "saved", steps=5, eta=0, device="cpu")
-    net = as_unet2d(ours, size=16)
-    scheduler = diffusers.DDIMScheduler.from_config(as_scheduler(ours).config)
-    scheduler.set_timesteps(5)
-    x = torch.randn((1, 3, 16, 16), generator=keyed_generator(0))
-    for t in scheduler.timesteps:
-        x = scheduler.step(net(x, t).sample, t, x, use_clipped_model_output=True).prev_sample
-    expected = np.moveaxis((x.numpy() + 1) / 2, 1, -1).clip(0, 1)
-    assert_allclose(denoise.generate(1), expected, atol=1e-5)
-
-
-def test_there_and_back_it_denoises_as_before(ours, tmp_path, noisy):
-    save_diffusers(ours, tmp_path / "saved", size=(16, 32))
-    before = DDPM(weights=ours, dtype="float32", **UNIT)
-    after = from_diffusers(tmp_path / "saved", **UNIT)
-    result = after(noisy, 0.1, channel_axis=-1)
-    assert_allclose(result, before(noisy, 0.1, channel_axis=-1), atol=1e-6)
-    with pytest.warns(UserWarning, match=r"sigma=0\.9 is outside the range 0\.01 \.\.\. 0\.5"):
-        after(noisy, 0.9, channel_axis=-1)
-    sample = replace(after, mode="sample", steps=3)(noisy, 0.1, channel_axis=-1)
-    expected = replace(before, mode="sample", steps=3)(noisy, 0.1, channel_axis=-1)
-    assert_allclose(sample, expected, atol=1e-5)
-
-
-def test_a_denoiser_stands_for_its_weights(ours):
-    bridge = as_unet2d(DDPM(weights=ours), size=16)
-    expected = as_unet2d(ours, size=16).state_dict()
-    assert all(torch.equal(value, expected[key]) for key, value in bridge.state_dict().items())
-    assert as_scheduler(DDPM(weights=ours)).config == as_scheduler(ours).config
-
-
-def test_the_network_of_the_bridge_is_a_copy(ours):
-    bridge = as_unet2d(ours, size=16)
-    bridge.to(torch.float64)
-    assert as_unet2d(ours, size=16).dtype == torch.float32
-
-
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_pipelines_in_half_precision(dtype, ours, tmp_path):
-    save_diffusers(ours, tmp_path / "saved", size=16)
-    pipeline = load_pipeline(tmp_path / "saved", dtype=dtype)
-    assert pipeline.unet.dtype == dtype
-    x = torch.randn((1, 3, 16, 16), generator=keyed_generator(0)).to(dtype)
-    expected = as_unet2d(ours, size=16)(x.float(), 500).sample
-    assert_allclose(pipeline.unet(x, 500).sample.float().detach(), expected, atol=0.1)
-
-
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        NoiseSchedule(),
-        NoiseSchedule("linear", 50, 0.001, 0.2),
-        NoiseSchedule("cosine"),
-        NoiseSchedule("explicit", betas=(0.1, 0.2, 0.3)),
-    ],
-    ids=lambda schedule: schedule.kind,
-)
-def test_every_schedule_has_its_scheduler(schedule, tmp_path):
-    config = UNetConfig(widths=(8,), blocks=1, middle=1, attention=(), groups=4, embedding=8)
-    weights = tmp_path / "own.safetensors"
-    weight_files.save(weights, randomised(UNet, config), schedule, (0.01, 0.5))
-    scheduler = as_scheduler(weights)
-    assert_allclose(scheduler.betas, schedule.beta, rtol=2e-5)
-    save_diffusers(weights, tmp_path / "saved", size=8)
-    denoise = from_diffusers(tmp_path / "saved", device="cpu")
-    read = denoise.load_weights(denoise.weights)
-    assert_allclose(read.schedule.beta, schedule.beta, rtol=2e-5)
-    assert read.sigma_range == (0.01, 0.5)
-    assert generated(load_pipeline(tmp_path / "saved"), steps=2).shape == (1, 8, 8, 1)
-
-
-@pytest.mark.parametrize(
-    ("weights", "options", "kind", "message"),
-    [
-        ("natural-gry", {}, FileNotFoundError, r"weights is 'natural-gry'; expected a file or one of"),
-        ("natural-color-real", {}, ValueError, r"weights is 'natural-color-real', for real noise; expected"),
-        (3, {}, TypeError, r"weights is 3; expected a name such as 'natural-gray', a file, or a DDPM"),
-        (DDPM(), {}, TypeError, r"weights is DDPM\(weights=None, .*; expected a name such as"),
-        ("natural-gray", {"size": 40}, ValueError, r"size is 40; expected a multiple of 16"),
-        ("natural-gray", {"size": (32, 0)}, ValueError, r"size is 0; expected a whole number"),
-        ("natural-gray", {"size": "64"}, ValueError, r"size is '64'; expected a whole number"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_saved_is_refused(weights, options, kind, message, tmp_path):
-    with pytest.raises(kind, match=f"^{message}"):
-        save_diffusers(weights, tmp_path / "new", **options)
-    assert not (tmp_path / "new").exists()
-
-
-def test_no_folder_is_written_over(ours, tmp_path):
-    (tmp_path / "file").touch()
-    for folder in (tmp_path, tmp_path / "file"):
-        with pytest.raises(ValueError, match=r"which is not empty; expected a new folder$"):
-            save_diffusers(ours, folder)
-
-
-def test_a_foreign_network_is_not_saved_as_ours(theirs, tmp_path):
-    with pytest.raises(FileNotFoundError, match="expected a file or one of"):
-        save_diffusers(from_diffusers(theirs, device="cpu"), tmp_path / "new")
