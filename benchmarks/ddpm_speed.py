@@ -17,7 +17,7 @@ from scripting import describe, table, write_report
 from skimage import data
 
 from difffilter.ddpm import DDPM
-from difffilter.ddpm.denoiser import load
+from difffilter.ddpm.loading import load
 from difffilter.metrics import psnr
 from difffilter.noise.kinds import add_noise
 

@@ -20,7 +20,7 @@ import torch
 from scripting import describe, table, write_report
 from text_to_image import captions_of, score
 
-from difffilter.ddpm.denoiser import keyed_generator
+from difffilter.ddpm.process import keyed_generator
 from difffilter.generate import images, load
 from difffilter.generate.grammar import caption
 from difffilter.generate.rendering import render

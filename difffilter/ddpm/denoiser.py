@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -18,9 +16,10 @@ from torch import Tensor
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.contrast import check_levels, levels, limited, limits
+from difffilter.ddpm.loading import check_reversible, clamped, default_weights, least_of, load
 from difffilter.ddpm.maps import by_levels
 from difffilter.ddpm.memory import memory_errors
-from difffilter.ddpm.process import posterior_mean, reverse
+from difffilter.ddpm.process import keyed_generator, posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut, overlap_of
 from difffilter.ddpm.weights import Weights
@@ -469,52 +468,3 @@ class DDPMTiles(Denoiser):
 
     def is_settled(self, sigma: Sigma | None = None) -> bool:
         return self.ddpm.is_settled(sigma)
-
-
-def default_weights(channels: int, *, real: bool = False) -> str:
-    """Name of the weights for an image of so many channels, with white noise or any other."""
-    name = "natural-color" if channels == 3 else "natural-gray"
-    return f"{name}-real" if real and f"{name}-real" in weight_files.available() else name
-
-
-def load(weights: str | PathLike, device: str) -> Weights:
-    """The weights of a name or file, with their network on a device."""
-    path = weight_files.find(weights)
-    return load_once(path, path.stat().st_mtime_ns, find_device(device))
-
-
-def check_reversible(trained: Weights, name: str | PathLike | None) -> None:
-    """Raise ValueError for weights for real noise, which know no reverse process."""
-    if trained.blind is not None:
-        raise ValueError(
-            f"weights is {str(name)!r}, for real noise; expected weights for white noise, from which "
-            "the reverse process starts"
-        )
-
-
-@lru_cache(maxsize=4)
-def load_once(path: Path, modified: int, device: torch.device) -> Weights:
-    """Weights on a device, read once for as long as the file is not modified."""
-    with one_thread():
-        trained = weight_files.load(path)
-        # A gradient may be taken with respect to an image, but the weights stay as they are.
-        trained.net.requires_grad_(False)
-        trained.net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return trained
-
-
-def least_of(trained: Weights) -> float:
-    """The least noise that the weights know, as a share of the range that the network sees."""
-    return trained.sigma_range[0] if trained.blind is None else 0.0
-
-
-def clamped(sigma: float, trained: Weights) -> float:
-    """σ within the range of the weights."""
-    low, high = trained.sigma_range
-    return min(max(sigma, low), high)
-
-
-def keyed_generator(*key: int) -> torch.Generator:
-    """A torch.Generator seeded by all of the integers given."""
-    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)
-    return torch.Generator().manual_seed(int(seed[0]))

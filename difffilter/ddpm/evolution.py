@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from difffilter.checks import check_whole
-from difffilter.ddpm.denoiser import check_reversible, keyed_generator, load
-from difffilter.ddpm.process import add_noise, pure_noise, reverse, reverse_path
+from difffilter.ddpm.loading import check_reversible, load
+from difffilter.ddpm.process import add_noise, keyed_generator, pure_noise, reverse, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import TiledNetwork
 from difffilter.ddpm.weights import Weights

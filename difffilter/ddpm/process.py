@@ -24,6 +24,7 @@ __all__ = [
     "add_noise",
     "from_velocity",
     "from_x0",
+    "keyed_generator",
     "posterior_mean",
     "predict_noise",
     "pure_noise",
@@ -385,3 +386,9 @@ def white_noise(y: Tensor, generator: torch.Generator | None) -> Tensor:
     """z ~ N(0, I), shaped like y and on its device, drawn on the device of the generator."""
     device = y.device if generator is None else generator.device
     return torch.randn(y.shape, generator=generator, dtype=y.dtype, device=device).to(y.device)
+
+
+def keyed_generator(*key: int) -> torch.Generator:
+    """A torch.Generator seeded by all of the integers given."""
+    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(seed[0]))

@@ -118,8 +118,8 @@ def two_diffusions(
     >>> blur.captions, noise.captions
     (['T = 0', 'T = 0.0876', 'T = 54.2'], ['t = 0', 't = 250', 't = 1000'])
     """
-    from difffilter.ddpm.denoiser import default_weights
     from difffilter.ddpm.evolution import evolve
+    from difffilter.ddpm.loading import default_weights
     from difffilter.ddpm.schedule import NoiseSchedule
 
     schedule = NoiseSchedule()

@@ -15,8 +15,7 @@ from torch.nn.functional import max_pool2d
 
 from difffilter.checks import check_number, check_whole
 from difffilter.ddpm.conditional import Conditional
-from difffilter.ddpm.denoiser import keyed_generator
-from difffilter.ddpm.process import pure_noise, reverse_path
+from difffilter.ddpm.process import keyed_generator, pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.devices import find_device
 from difffilter.generate.sampling import Callback

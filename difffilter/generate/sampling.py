@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from difffilter.checks import check_whole
-from difffilter.ddpm.denoiser import keyed_generator
-from difffilter.ddpm.process import pure_noise, reverse_path
+from difffilter.ddpm.process import keyed_generator, pure_noise, reverse_path
 from difffilter.devices import find_device
 from difffilter.generate import weights
 from difffilter.generate.neighbours import nearest

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch.nn import functional as F
 
 from difffilter.checks import check_number, check_whole
-from difffilter.ddpm.denoiser import keyed_generator
 from difffilter.ddpm.evolution import from_tensor
-from difffilter.ddpm.process import pure_noise, reverse_path
+from difffilter.ddpm.process import keyed_generator, pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.devices import find_device
 from difffilter.generate import weights

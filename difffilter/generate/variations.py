@@ -12,8 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from difffilter.checks import check_number, check_whole
-from difffilter.ddpm.denoiser import keyed_generator
-from difffilter.ddpm.process import NoisePredictor, pure_noise, reverse_path
+from difffilter.ddpm.process import NoisePredictor, keyed_generator, pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.score import probability_flow
 from difffilter.devices import find_device

@@ -17,15 +17,10 @@ from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.conditional import Turning, draw, most_probable
 from difffilter.ddpm.contrast import check_levels, levels
-from difffilter.ddpm.denoiser import (
-    DTYPES,
-    SIDE_BY_SIDE,
-    check_reversible,
-    default_weights,
-    keyed_generator,
-    load,
-)
+from difffilter.ddpm.denoiser import DTYPES, SIDE_BY_SIDE
+from difffilter.ddpm.loading import check_reversible, default_weights, load
 from difffilter.ddpm.memory import memory_errors
+from difffilter.ddpm.process import keyed_generator
 from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import TiledNetwork
 from difffilter.ddpm.weights import Weights

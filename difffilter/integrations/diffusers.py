@@ -19,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from difffilter.checks import check_whole
-from difffilter.ddpm.denoiser import DDPM, check_reversible, load
+from difffilter.ddpm.denoiser import DDPM
 from difffilter.ddpm.evolution import from_noise
+from difffilter.ddpm.loading import check_reversible, load
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.threads import one_thread

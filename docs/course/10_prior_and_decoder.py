@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from difffilter.ddpm.denoiser import keyed_generator
+from difffilter.ddpm.process import keyed_generator
 from difffilter.generate import images, load, vary
 from difffilter.generate.rendering import render
 from difffilter.generate.scenes import Scene, Thing

@@ -12,8 +12,9 @@ from networks import random_weights
 from numpy.testing import assert_allclose, assert_array_equal
 
 from difffilter.ddpm import weights
-from difffilter.ddpm.denoiser import DDPM, load_once
+from difffilter.ddpm.denoiser import DDPM
 from difffilter.ddpm.evolution import evolve, generate
+from difffilter.ddpm.loading import load_once
 from difffilter.ddpm.process import posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.tiles import cut

@@ -14,7 +14,7 @@ from tiny_ddpms import SCHEDULES, UNIT, save_pipeline, tiny_model
 
 import difffilter as df
 from difffilter.catalog import spell
-from difffilter.ddpm.denoiser import keyed_generator
+from difffilter.ddpm.process import keyed_generator
 from difffilter.ddpm.schedule import NoiseSchedule
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")

@@ -12,8 +12,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tiny_ddpms import UNIT, save_pipeline
 
 from difffilter.ddpm import weights as weight_files
-from difffilter.ddpm.denoiser import DDPM, keyed_generator
+from difffilter.ddpm.denoiser import DDPM
 from difffilter.ddpm.evolution import generate
+from difffilter.ddpm.process import keyed_generator
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNet, UNetConfig
 
