@@ -161,6 +161,42 @@ def deepinverse():
     return side_by_side(**{name: image[detail] for name, image in images.items()})
 
 
+def weight_files(steps=600):
+    """A photograph, and what a DnCNN from a file makes of it that is trained here for minutes."""
+    import tempfile
+
+    import torch
+    from skimage.util import view_as_windows
+    from spandrel.architectures.DnCNN import DnCNN
+
+    from difffilter.integrations.spandrel import from_file
+
+    pictures = [data.coins(), data.moon(), data.brick(), data.grass(), data.page()]
+    windows = [view_as_windows(p, (48, 48), 24).reshape(-1, 48, 48) for p in pictures]
+    patches = torch.from_numpy(np.concatenate(windows) / np.float32(255))[:, None]
+    torch.manual_seed(0)
+    net = DnCNN(in_nc=1, out_nc=1, nc=32, nb=8, act_mode="R")
+    optimiser = torch.optim.Adam(net.parameters(), 2e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, steps)
+    for _ in range(steps):
+        clean = patches[torch.randint(len(patches), (16,))]
+        noisy = clean + 25 / 255 * torch.randn(clean.shape)
+        optimiser.zero_grad()
+        torch.nn.functional.mse_loss(net(noisy), clean).backward()
+        optimiser.step()
+        schedule.step()
+    clean, noisy = photograph()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dncnn.pth"
+        torch.save(net.state_dict(), path)
+        network = from_file(path, black=0, white=1)
+        images = {"DnCNN from a file": df.denoise(noisy, 25 / 255, network)}
+    images |= {"perona_malik": df.denoise(noisy, 25 / 255, "perona_malik")}
+    detail = slice(35, 145), slice(60, 170)
+    images = {"noisy": noisy, **images}
+    return side_by_side(clean=clean[detail], **{name: u[detail] for name, u in images.items()})
+
+
 def filters():
     """The PDEs for Gaussian noise, on the same photograph."""
     clean, noisy = photograph()
@@ -341,6 +377,7 @@ if __name__ == "__main__":
         "photographs.jpg": photographs,
         "sound.png": sound,
         "variations.png": variations,
+        "weight-files.png": weight_files,
         "words.png": words,
     }
     asked = sys.argv[1:] or [*pictures, "words.webp"]

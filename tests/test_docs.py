@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import reliability
 from PIL import Image
+from published_networks import save_small
 from scipy.ndimage import binary_dilation
 from torchvision_operators import imported
 
@@ -120,6 +121,9 @@ def test_code_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     if page.name == "deepinverse.md":
         imported("deepinv")
+    elif page.name == "weight-files.md":
+        imported("spandrel")
+        save_small("NAFNet", tmp_path / "nafnet.pth")
     for block in blocks(page):
         assert "figures" not in block, "code for readers needs nothing of docs/"
         exec(compile(block, page.name, "exec"), {"__name__": page.stem})
