@@ -29,6 +29,8 @@ from difffilter.generate.unclip import draw_embeddings
 from difffilter.generate.zero_shot import as_input
 
 SCALES = (1.0, 2.0)
+# Candidates, and the guidance scale.
+WAYS = ((1, 1.0), (1, 2.0), (4, 2.0))
 KINDS = (("seen", False), ("unseen", True))
 TOGETHER = 32
 
@@ -80,10 +82,7 @@ def pictures(texts, **options):
     """A picture of each text, (N, H, W, 3)."""
     parts = range(0, len(texts), TOGETHER)
     return np.concatenate(
-        [
-            images(texts[start : start + TOGETHER], candidates=1, seed=start, **options)
-            for start in parts
-        ]
+        [images(texts[start : start + TOGETHER], seed=start, **options) for start in parts]
     )
 
 
@@ -95,13 +94,16 @@ def accuracies(priors, decoder, count):
         f"{name} and decoder": {"model": decoder, "prior": prior} for name, prior in priors.items()
     }
     for name, options in ways.items():
-        for guidance in SCALES:
+        for candidates, guidance in WAYS:
             shares = []
             for _, unseen in KINDS:
                 said = captions_of(count, unseen, seed=1)
-                made = pictures([each.text for each in said], guidance=guidance, **options)
+                made = pictures(
+                    [each.text for each in said],
+                    candidates=candidates, guidance=guidance, **options,
+                )  # fmt: skip
                 shares.append(f"{score(judge, said, made)['joint']:.3f}")
-            rows.append([name, f"{guidance:g}", *shares])
+            rows.append([name, str(candidates), f"{guidance:g}", *shares])
             print(*rows[-1], flush=True)
     return rows
 
@@ -134,7 +136,7 @@ def main():
         "The share of pictures that show all that the caption states:",
         "",
         *table(
-            ["pictures of", "guidance", "seen", "unseen"],
+            ["pictures of", "candidates", "guidance", "seen", "unseen"],
             accuracies(priors, arguments.decoder, arguments.number),
         ),
     ]

