@@ -11,14 +11,48 @@ from difffilter.cli.completion import TRAINED, among, files, folders, presets, w
 from difffilter.cli.denoisers import quoted, require_torch
 
 
-@click.command()
-def weights():
-    """List the installed weights.
+@click.group(invoke_without_command=True)
+@click.pass_context
+def weights(context):
+    """List the installed weights, or export some.
+
+    \b
+    Examples:
+      difffilter weights
+      difffilter weights export natural-gray -o gray.onnx
+    """
+    if context.invoked_subcommand is None:
+        show_weights()
+
+
+@weights.command("export")
+@click.argument("name", metavar="NAME", shell_complete=weights_of("ddpm"))
+@click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
+              help="An ONNX file: its name ends with .onnx.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Write over an existing file.")
+def export_weights(name, output, overwrite):
+    """Write weights of the DDPM as an ONNX file, for programs without Python.
+
+    The file takes noisy images (batch, channels, height, width) from 0 to 1 and the noise level sigma
+    of each, and gives denoised ones. It needs 'difffilter[onnx]'.
 
     \b
     Example:
-      difffilter weights
+      difffilter weights export natural-gray -o gray.onnx
     """
+    require_torch()
+    from difffilter.ddpm.export import export_onnx
+    from difffilter.io.files import check_target
+
+    check_target(output, overwrite, (".onnx",))
+    try:
+        click.echo(export_onnx(name, output))
+    except ModuleNotFoundError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def show_weights():
+    """Print what weights there are."""
     from difffilter.ddpm import weights as ddpm
     from difffilter.generate import weights as generate
     from difffilter.pde import weights as learned

@@ -1,6 +1,7 @@
 from .denoiser import DDPM as DDPM
 from .evolution import evolve as evolve
 from .evolution import generate as generate
+from .export import export_onnx as export_onnx
 from .process import (
     add_noise as add_noise,
 )
