@@ -64,8 +64,14 @@ def view(image, method, sigma, noise, strength, chroma, data_range, output, max_
     session = Session(image, data_range, max_pixels)
     session.check(setting)
 
+    from difffilter.spelling import parse
+    from difffilter.view.controls import choices
     from difffilter.view.page import Page
     from difffilter.view.worker import Worker
+
+    # Imports and conversions that would hold up the server.
+    choices(parse(setting.method)[0])
+    session.display(0)
 
     worker, target = Worker(), None if output is None else Path(output)
 

@@ -58,6 +58,7 @@ def strength_figure(model):
     axes = result.subplots()
     _draw_strength(axes, model, factor, unit)
     axes.set_title("")
+    axes.set_ylabel("σ of the noise" + (" (1/255)" if unit else ""))  # which fits
     return result
 
 

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import Any
 
 from difffilter.catalog import MissingExtra, describe, make, methods
@@ -58,6 +59,7 @@ class Control:
         return value / 16, value * 16
 
 
+@cache
 def choices(given: str = "") -> dict[str, str]:
     """The methods to pick from, with a line about each.
 
@@ -130,7 +132,7 @@ def _documented(name, denoiser):
         text = inspect.getdoc(getattr(sys.modules.get(module), attribute, None)) or ""
         for each in re.finditer(r"^(\w+) : (.+)\n((?:    .+\n?)+)", text, re.M):
             about = re.sub(r" \[\d+\]_|``?", "", " ".join(each[3].split()))
-            found[each[1]] = each[2], re.split(r"(?<=[.;:]) ", about)[0].rstrip(":;")
+            found[each[1]] = each[2], re.split(r"(?<=\.) (?=[A-Z\d\"(])", about)[0]
     return found
 
 
@@ -177,7 +179,9 @@ def spelled(name: str, values: Mapping[str, Any], controls: list[Control]) -> st
 def inner(method: Denoiser) -> Denoiser:
     """The method between a variance-stabilising transform and its inverse, or the method itself."""
     wrapped = method.parameters.get("method")
-    return method if wrapped is None or isinstance(wrapped, str) else wrapped
+    if wrapped is None:
+        return method
+    return make(wrapped) if isinstance(wrapped, str) else wrapped
 
 
 def shown(value: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
+from difffilter.catalog import spell
 from difffilter.noise.estimation import EXPONENTS
 from difffilter.noise.model import strength_of
 from difffilter.spelling import parse, parse_number
@@ -119,8 +120,6 @@ class Form:
         await self._report()
 
     def _named(self, method):
-        from difffilter.catalog import spell
-
         name, values = parse(spell(method))
         return (name, values) if name in self.summaries else (self.method.value, {})
 
@@ -128,6 +127,7 @@ class Form:
         """Tell what the form says."""
         if self.quiet:
             return
+        self.keep.disable()  # until what is shown is what the form says
         self.share.text = f"strength {self.strength.value:.2f}"
         try:
             setting = self.setting()
@@ -181,17 +181,32 @@ class Form:
     def show(self, chosen: Chosen) -> None:
         """Show what was chosen for the parameters that are not given."""
         self.chosen = chosen
+        self.keep.enable()
         method = inner(chosen.method)
         name = self._named(method)[0]
         parts = "" if not chosen.on_tiles else (
             " Parameters were chosen on parts of the image; saving chooses on all of it, unless you "
             "keep these values."
         )  # fmt: skip
-        self.winner.text = (f"Chosen: {name}." if name != self.method.value else "") + parts
+        self.winner.text = (f"Chosen: {spell(method)}." if name != self.method.value else "") + parts
         for key, field in self.fields.items():
             field.show(method.parameters.get(key))
         sigma = strength_of(chosen.sigma)
-        self.sigma.props(f'placeholder="estimated: {sigma:.4g} ({255 * sigma:.3g}/255)"')
+        _invite(self.sigma, f"estimated: {sigma:.4g} ({255 * sigma:.3g}/255)")
+
+
+def usual(control: Control, value: Any = None) -> str:
+    """The text of an empty control: its default, or the value that was chosen."""
+    if control.default is not None:
+        return f"{shown(control.default)} (the default)"
+    return AUTOMATIC if value is None else f"{AUTOMATIC}: {shown(value)}"
+
+
+def _invite(element, text):
+    """Set the text that an empty field shows."""
+    if element.props.get("placeholder") != text:
+        element.props["placeholder"] = text
+        element.update()
 
 
 class Field:
@@ -215,7 +230,7 @@ class Field:
                 ).props("outlined dense options-dense")  # fmt: skip
             else:
                 self.input = ui.input(
-                    name, value=shown(value), placeholder=shown(control.default) or AUTOMATIC,
+                    name, value=shown(value), placeholder=usual(control),
                     on_change=self._changed,
                 ).props("outlined dense clearable debounce=300 stack-label")  # fmt: skip
             self.slider = None
@@ -224,8 +239,7 @@ class Field:
                 self.slider.props(f'aria-label="{name}, from a 16th to 16 times"').classes("thin")
                 self.slider.set_visibility(False)
             if control.about:
-                self.input.props("bottom-slots")
-                ui.label(control.about).classes("muted about")
+                ui.label(control.about).classes("muted about").tooltip(control.about)
 
     async def _changed(self, event):
         if not self.quiet:
@@ -249,8 +263,7 @@ class Field:
             if self.input.options != words:
                 self.input.set_options(words)
         elif self.control.kind in ("number", "text") and not given:
-            text = shown(value)
-            self.input.props(f'placeholder="{AUTOMATIC}{f": {text}" if text else ""}"')
+            _invite(self.input, usual(self.control, value))
         if self.slider is None or isinstance(value, str | None):
             return
         if not given or self.base is None:

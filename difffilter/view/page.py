@@ -64,7 +64,6 @@ class Page:
         self.whole: Box = ((0, height), (0, width))
         self.box = self.whole
         ui.add_css(files("difffilter.view").joinpath("page.css").read_text("utf-8"))
-        ui.colors(primary="#0b5cc4")
         with ui.element("main").classes("page"):
             with ui.element("header"):
                 ui.html(f"<h1>{escape(session.path.name)}</h1>", sanitize=False)
@@ -76,13 +75,13 @@ class Page:
                 self.error = ui.label("").classes("error").props('role="alert"')
                 if session.count > 1:
                     self._page_slider()
-                with ui.element("section").classes("noise"):
-                    ui.html("<h2>Noise</h2>", sanitize=False)
-                    self.noise = ui.label("measuring …").classes("noise-words")
-                    self.curve = ui.html("", sanitize=False).classes("curve")
             with ui.element("div").classes("right"):
                 self.form = Form(setting, self.changed)
                 self.saving = Saving(session, lambda: self.setting, target, max_pixels)
+            with ui.element("section").classes("noise"):
+                ui.html("<h2>Noise</h2>", sanitize=False)
+                self.noise = ui.label("measuring …").classes("noise-words")
+                self.curve = ui.html("", sanitize=False).classes("curve")
         ui.timer(0.25, self._tick)
         ui.timer(0, self._begin, once=True)
 
@@ -145,8 +144,15 @@ class Page:
 
     async def changed(self, setting: Setting | None, error: str = "") -> None:
         """Filter by what the form says, or say why that cannot be."""
+        try:
+            if setting is not None:
+                self.session.check(setting)
+        except REFUSALS as refusal:
+            setting, error = None, one_line(refusal)
+        self.saving.allowed = setting is not None
         if setting is None:
             self.error.text = error
+            self.saving.update()
             return
         self.setting = replace(setting, page=self.setting.page)
         self.saving.update()
@@ -189,11 +195,12 @@ class Page:
         """The result of a call in the other thread; None after an error, and if a newer call came."""
         future = self.worker.submit((id(self), kind), call)
         try:
-            return await asyncio.wrap_future(future)
+            result = await asyncio.wrap_future(future)
+            return None if self.stage.is_deleted else result  # the page may be closed by now
         except Superseded:
             return None
         except asyncio.CancelledError:
-            if not future.cancelled():  # the page is closed
+            if not future.cancelled():  # but this task
                 raise
             return None
         except Exception as error:
@@ -210,10 +217,8 @@ class Page:
 
     def _show_noise(self, model: NoiseModel):
         sigma = strength_of(model)
-        kind = "white: as strong everywhere, and independent from pixel to pixel" if model.white else (
-            "not white: stronger in some places than in others, or alike in neighbouring pixels"
-        )  # fmt: skip
-        self.noise.text = f"σ = {sigma:.4g} ({255 * sigma:.3g}/255), {kind}"
+        kind = str(model).splitlines()[0].partition(", sigma")[0]
+        self.noise.text = f"σ = {sigma:.4g} ({255 * sigma:.3g}/255), {kind}."
         self.curve.content = strength_svg(model)
 
 

@@ -38,6 +38,7 @@ class Saving:
         max_pixels: int | None,
     ):  # fmt: skip
         self.session, self.setting, self.max_pixels = session, setting, max_pixels
+        self.allowed = True  # whether the form says something that can be done
         self.process: asyncio.subprocess.Process | None = None
         ui.html("<h2>Save</h2>", sanitize=False)
         first = str(target or default_target(session.path))
@@ -70,7 +71,8 @@ class Saving:
         """Show the command for what the form says now, and ask before a file is replaced."""
         exists = self.exists()
         self.replace.set_visibility(exists)
-        self.button.set_enabled(self.process is None and (not exists or bool(self.replace.value)))
+        ready = self.allowed and self.process is None
+        self.button.set_enabled(ready and (not exists or bool(self.replace.value)))
         self.command.text = shown(self.words())
 
     async def copy(self) -> None:
