@@ -72,8 +72,8 @@ class Form:
             self.technical = ui.element("div").classes("parameters")
         ui.html("<h2>Noise and strength</h2>", sanitize=False)
         self.sigma = ui.input(
-            "σ, such as 25/255", value=shown(setting.sigma), placeholder="estimated",
-            on_change=self._report,
+            "σ, such as 25/255", value="" if setting.sigma is None else str(setting.sigma),
+            placeholder="estimated", on_change=self._report,
         ).props("outlined dense clearable debounce=300 stack-label").classes("wide")  # fmt: skip
         kinds = {"": "the method's own kind of noise"} | {kind: kind for kind in EXPONENTS}
         self.noise = ui.select(
@@ -214,7 +214,7 @@ class Field:
 
     def __init__(self, control: Control, value: Any, on_change: Callable[..., Awaitable[None]]):
         self.control, self.on_change, self.quiet = control, on_change, False
-        self.base: float | None = None
+        self.base: float | None = None  # the value in the middle of the slider
         name = control.name
         with ui.element("div").classes("field").mark(f"parameter-{name}"):
             self.input: Any
@@ -247,7 +247,9 @@ class Field:
 
     async def _slid(self, event):
         if not self.quiet and self.base:
-            value = float(f"{self.base * 2 ** float(event.value):.4g}")
+            value: float = float(f"{self.base * 2 ** float(event.value):.4g}")
+            if isinstance(self.base, int):
+                value = max(1, round(value))
             self._set(shown(value))
             await self.on_change(self.control, value)
 
@@ -267,7 +269,7 @@ class Field:
         if self.slider is None or isinstance(value, str | None):
             return
         if not given or self.base is None:
-            self.base = float(value)
+            self.base = value
         usable = bool(self.base) and self.base > 0
         self.slider.set_visibility(usable)
         if usable and value > 0:

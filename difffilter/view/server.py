@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -127,6 +128,9 @@ def serve(
     token = secrets.token_urlsafe(32)
     connection = listening(port)
     url = address(connection, token)
+
+    # NiceGUI looks for its server among all objects, of which one of PyTorch's warns when it is touched.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.reduce_op`", FutureWarning)
 
     class Server(uvicorn.Server):
         """A server that says when it answers."""

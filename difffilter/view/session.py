@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from difffilter.blocks.filter import BlockFilter, choose_on_tiles, sample_boxes
+from difffilter.blocks.folders import check_options
 from difffilter.catalog import for_noise, for_strength, make
 from difffilter.denoiser import Box, Denoiser, known_noise
 from difffilter.image import DataRange, as_float, check_data_range, scaled
 from difffilter.io.files import read
-from difffilter.noise.estimation import check_sigma
 from difffilter.noise.measure import estimate_noise
 from difffilter.noise.model import NoiseModel, Sigma
 from difffilter.view.display import Display, display_of
@@ -162,8 +162,7 @@ class Session:
         """
         denoiser = for_noise(make(setting.method), setting.noise)
         for_strength(denoiser, setting.strength, setting.chroma)
-        if setting.sigma is not None and self.data_range is not None:
-            check_sigma(setting.sigma, data_range=self.data_range)
+        check_options([self.path], setting.sigma, self.data_range)
         return denoiser
 
     def chosen(self, setting: Setting, report: Report = silent) -> Chosen:
