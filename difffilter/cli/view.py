@@ -33,7 +33,9 @@ from difffilter.cli.options import (
 @click.option("--port", type=click.IntRange(0, 65535), metavar="N", default=0,
               help="Port on this machine. [default: a free one]")  # fmt: skip
 @click.option("--no-open", is_flag=True, help="Print the address and open no browser.")
-def view(image, method, sigma, noise, strength, chroma, data_range, output, max_pixels, port, no_open):
+def view(
+    image, method, sigma, noise, strength, chroma, data_range, output, max_pixels, port, no_open
+):
     """Try methods on an image in the browser.
 
     A page on this machine shows IMG before and after, with every method and parameter, and the noise.
@@ -66,7 +68,7 @@ def view(image, method, sigma, noise, strength, chroma, data_range, output, max_
 
     from difffilter.spelling import parse
     from difffilter.view.controls import choices
-    from difffilter.view.page import Page
+    from difffilter.view.elements.page import Page
     from difffilter.view.worker import Worker
 
     # Imports and conversions that would hold up the server.

@@ -16,18 +16,40 @@ from difffilter.denoiser import Denoiser
 from difffilter.search_space import Choice
 from difffilter.spelling import parse, parse_number
 
-__all__ = ["AUTOMATIC", "Control", "choices", "controls_of", "inner", "shown", "spelled", "value_of"]
+__all__ = [
+    "AUTOMATIC",
+    "Control",
+    "choices",
+    "controls_of",
+    "inner",
+    "shown",
+    "spelled",
+    "value_of",
+]
 
 # The text of a parameter that is chosen from the image.
 AUTOMATIC = "chosen automatically"
 
 # Parameters that say how to compute rather than what, and are shown on request.
 TECHNICAL = frozenset(
-    ("spacing", "scheme", "step", "tol", "device", "dtype", "tile", "batch", "black", "white", "seed")
+    (
+        "spacing",
+        "scheme",
+        "step",
+        "tol",
+        "device",
+        "dtype",
+        "tile",
+        "batch",
+        "black",
+        "white",
+        "seed",
+    )
 )
 
 # Methods that work on another method's result; the page has a kind of noise and a strength instead.
 WRAPPERS = ("blended", "stabilized")
+
 
 @dataclass(frozen=True)
 class Control:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from difffilter.benchmark.report.svg import inline
 from difffilter.figures.noise import strength_figure
 from difffilter.noise.model import NoiseModel
@@ -29,7 +31,7 @@ def strength_svg(model: NoiseModel) -> str:
     from matplotlib import rc_context
 
     names = ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color")
-    look = dict.fromkeys(names, INK) | {"grid.color": LINE, "font.size": 11}
+    look: dict[Any, Any] = dict.fromkeys(names, INK) | {"grid.color": LINE, "font.size": 11}
     look |= {"axes.facecolor": "none", "figure.facecolor": "none", "legend.facecolor": "none"}
     with rc_context(look):
         figure = strength_figure(model)

@@ -80,8 +80,8 @@ def png(pixels: NDArray, longest: int | None = None) -> bytes:
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     if longest is not None and max(picture.size) > longest:
         scale = longest / max(picture.size)
-        size = tuple(max(1, round(scale * n)) for n in picture.size)
-        picture = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        width, height = (max(1, round(scale * n)) for n in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

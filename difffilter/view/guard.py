@@ -53,10 +53,10 @@ class Guard:
         host = headers.get("host", "")
         if host not in self.hosts or not self._own_origin(headers, host):
             await _refuse(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "GET" and self._in_address(scope):
+            await self._welcome(send)
         elif self._same(self._from_cookie(headers)) and _from_the_page(headers):
             await self.app(scope, receive, self._hardened(send, host))
-        elif scope["type"] == "http" and scope["method"] == "GET" and self._in_address(scope):
-            await self._welcome(scope, send)
         else:
             await _refuse(scope, receive, send)
 
@@ -78,7 +78,7 @@ class Guard:
     def _own_origin(headers: dict[str, str], host: str) -> bool:
         return headers.get("origin", f"http://{host}") == f"http://{host}"
 
-    async def _welcome(self, scope: dict[str, Any], send: Any) -> None:
+    async def _welcome(self, send: Any) -> None:
         cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Strict"
         headers = {"location": "/", "set-cookie": cookie, "cache-control": "no-store",
                    "referrer-policy": "no-referrer"}  # fmt: skip

@@ -175,7 +175,8 @@ class Session:
             return self._chosen[key]
         denoiser = self.check(setting)
         report("choosing parameters")
-        page, sigma = self.page(setting.page), setting.sigma
+        page = self.page(setting.page)
+        sigma: Sigma | None = setting.sigma
         boxes = [box for _, box in sample_boxes(self.shape)]
         if sigma is not None:
             sigma = known_noise(denoiser, sigma, page, self.channel_axis, page)
@@ -220,13 +221,14 @@ class Session:
         result = np.empty_like(page[_slices(box)])
         tiles = list(_tiles(box))
         for done, tile in enumerate(tiles):
-            report("filtering" if len(tiles) == 1 else f"filtering, part {done + 1} of {len(tiles)}")
+            report(
+                "filtering" if len(tiles) == 1 else f"filtering, part {done + 1} of {len(tiles)}"
+            )
             inside = tuple((a - lo, b - lo) for (a, b), (lo, _) in zip(tile, box, strict=True))
             result[_slices(inside)] = blocks(page[_slices(blocks.with_halo(tile))], tile)
         if box == whole:
             self._whole = setting, result
         return result
-
 
 
 def _slices(box):

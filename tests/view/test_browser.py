@@ -76,7 +76,9 @@ def small(folder):
 
 @pytest.fixture(scope="module")
 def large(folder):
-    yield from server(folder, "large.png", "-m", "perona_malik(time=2, kappa=0.1)", "--sigma", "0.1")
+    yield from server(
+        folder, "large.png", "-m", "perona_malik(time=2, kappa=0.1)", "--sigma", "0.1"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +104,11 @@ def visit(browser):
     yield go
     assert browser.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    asked = [
+        m["params"]["request"]["url"]
+        for m in messages
+        if m["method"] == "Network.requestWillBeSent"
+    ]
     asked += [m["params"]["url"] for m in messages if m["method"] == "Network.webSocketCreated"]
     assert asked
     allowed = ("http://127.0.0.1:", "ws://127.0.0.1:", "data:")
@@ -247,6 +253,7 @@ def test_one_to_one_is_a_part_that_moves(visit, large, folder):
         "const b = document.querySelector(p).getBoundingClientRect();"
         "return [b.x - v.x, b.y - v.y, b.width, b.height]"
     )
+
     def shown():
         left, top, *_ = page.execute_script(place, ".view > img")
         x, y, width, height = page.execute_script(place, ".after img")
@@ -271,10 +278,8 @@ def test_one_to_one_is_a_part_that_moves(visit, large, folder):
 
 def test_the_whole_of_a_large_image(visit, large):
     page = visit(large)
-    before = after(page)
     click(page, "Whole")
-    wait(page, lambda: after(page) not in (None, before) and settled(page))
-    assert pixels(page).shape == (768, 1152)
+    wait(page, lambda: settled(page) and pixels(page).shape == (768, 1152))
     assert page.find_elements("css selector", ".map") == []
     click(page, "4:1")
     assert page.find_elements("css selector", ".map") != []
@@ -336,10 +341,8 @@ def test_chosen_values_can_be_kept(visit, small):
 
 
 def test_another_method(visit, small):
-    from selenium.webdriver.common.keys import Keys
-
     page = visit(small)
-    page.find_element("css selector", "[aria-label='Method']").send_keys(Keys.ARROW_DOWN)
+    page.find_element("xpath", "//label[.//div[.='method']]//input").send_keys(" ")
     options = wait(page, lambda: page.find_elements("css selector", ".q-item[role=option]"))
     lines = [option.text.split("\n") for option in options]
     assert ["tv_flow", df.catalog.describe("tv_flow")[0].rstrip(".")] in lines
@@ -383,7 +386,17 @@ def test_saving_writes_the_very_file_of_smooth(visit, request, folder, name):
     click(page, "Save")
     wait(page, lambda: text(page, ".saved") == f"saved: saved-{name}")
     expected = folder / f"expected-{name}"
-    command = [sys.executable, "-m", "difffilter", "smooth", name, "-m", "heat(time=2.5)", "-o", expected]
+    command = [
+        sys.executable,
+        "-m",
+        "difffilter",
+        "smooth",
+        name,
+        "-m",
+        "heat(time=2.5)",
+        "-o",
+        expected,
+    ]
     subprocess.run(command, cwd=folder, check=True)
     assert out.read_bytes() == expected.read_bytes()
     # Now the file exists, and is replaced only if the user says so.
@@ -434,21 +447,24 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit, large):
             "const styles = [e, e.querySelector('i'), e.closest('.q-field__control'), e.closest('.q-slider'),"
             " e.querySelector('.q-focus-helper'), e.querySelector('.q-slider__focus-ring')]"
             ".filter(x => x).map(x => getComputedStyle(x));"
-            "return [(named && named.ariaLabel) || e.textContent.trim(),"
+            "return [e.ariaLabel || e.textContent.trim() || (named || e.closest('label') || e).ariaLabel"
+            " || e.closest('label').textContent,"
             " styles.some(s => s.outlineStyle !== 'none' || parseFloat(s.opacity) < 1)]"
         )
-        if name in seen and len(seen) > 12:
+        if "Copy the command" in seen:
             break
         seen.append(name)
         if not visible:
             invisible.append(name)
-    for name in ("1:1", "Line between before and after", "Image; arrow keys move it", "Method", "time",
+    for name in ("1:1", "Line between before and after", "Image; arrow keys move it", "time",
                  "Choose for me", "Strength", "file", "Save", "Copy the command"):  # fmt: skip
-        assert name in seen, seen
-    assert invisible == []
+        assert name in seen, " | ".join(seen)
+    assert invisible == [], invisible
 
 
-@pytest.mark.parametrize(("dark", "paper"), [(True, "rgb(20, 23, 27)"), (False, "rgb(255, 255, 255)")])
+@pytest.mark.parametrize(
+    ("dark", "paper"), [(True, "rgb(20, 23, 27)"), (False, "rgb(255, 255, 255)")]
+)
 def test_light_and_dark_follow_the_system(visit, small, dark, paper):
     page = visit(small, dark=dark)
     assert page.execute_script("return getComputedStyle(document.body).backgroundColor") == paper

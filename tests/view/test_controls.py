@@ -65,4 +65,10 @@ def test_the_method_within_a_transform_is_shown():
 
 
 def test_numbers_are_short():
-    assert [shown(x) for x in (0.123456, 5, "mad", None, (1, 2))] == ["0.1235", "5", "mad", "", "(1, 2)"]
+    assert [shown(x) for x in (0.123456, 5, "mad", None, (1, 2))] == [
+        "0.1235",
+        "5",
+        "mad",
+        "",
+        "(1, 2)",
+    ]

@@ -43,7 +43,13 @@ def status(*arguments, **options):
     return ask(*arguments, **options)[0]["status"]
 
 
-PATHS = ["/", "/pictures/1.png", "/_nicegui/3/static/nicegui.css", "/_nicegui_ws/socket.io/", "/docs"]
+PATHS = [
+    "/",
+    "/pictures/1.png",
+    "/_nicegui/3/static/nicegui.css",
+    "/_nicegui_ws/socket.io/",
+    "/docs",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -56,7 +62,8 @@ def test_nothing_without_the_token(path, query):
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
-    "cookie", ["", f"difffilter-view-{PORT}=wrong", f"difffilter-view-1={TOKEN}", f"a={TOKEN}", "§§"]
+    "cookie",
+    ["", f"difffilter-view-{PORT}=wrong", f"difffilter-view-1={TOKEN}", f"a={TOKEN}", "§§"],
 )
 def test_nothing_with_a_wrong_cookie(path, cookie):
     assert status(path, cookie=cookie) == 403

@@ -60,7 +60,8 @@ def test_the_token_is_long_and_new(server, file):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/?token=wrong", "/pictures/1.png", "/_nicegui/client/x", "/openapi.json", "/missing"]
+    "path",
+    ["/", "/?token=wrong", "/pictures/1.png", "/_nicegui/client/x", "/openapi.json", "/missing"],
 )
 def test_nothing_is_answered_without_the_token(server, path):
     with pytest.raises(urllib.error.HTTPError) as caught:

@@ -114,7 +114,7 @@ def test_what_smooth_refuses_is_refused(file):
     session = Session(file)
     for setting in (Setting("haet"), Setting("heat(time=-1)"), Setting("srad", noise="poisson"),
                     Setting(strength=2.0)):  # fmt: skip
-        with pytest.raises(ValueError, match="expected|unknown|for speckle"):
+        with pytest.raises(ValueError, match=r"expected|unknown|for speckle"):
             session.check(setting)
     with pytest.raises(ValueError, match="data_range is"):
         Session(file, data_range=(1, 1))

@@ -11,7 +11,7 @@ from difffilter.view.worker import Superseded, Worker
 
 def test_the_newest_task_of_a_kind_wins():
     worker, go = Worker(), threading.Event()
-    first = worker.submit("a", lambda task: go.wait(20) and task.report("on") or "first")
+    first = worker.submit("a", lambda task: (go.wait(20) and task.report("on")) or "first")
     while worker.current is None:
         time.sleep(0.001)
     second = worker.submit("a", lambda task: "second")

@@ -56,8 +56,9 @@ class Form:
         self.fields: dict[str, Field] = {}
         self.quiet = False  # while the form itself is filled in
         ui.html("<h2>Method</h2>", sanitize=False)
-        self.method = ui.select(list(self.summaries), value=name, on_change=self._other_method)
-        self.method.props('aria-label="Method" outlined dense options-dense').classes("wide")
+        self.method = ui.select(
+            list(self.summaries), label="method", value=name, on_change=self._other_method
+        ).props("outlined dense options-dense").classes("wide")  # fmt: skip
         # (JSON within a template: quotes and angle brackets must not end it.)
         texts = json.dumps(self.summaries).replace('"', "&quot;").replace("<", "&lt;")
         self.method.add_slot("option", OPTION % texts)
@@ -90,18 +91,23 @@ class Form:
 
     # --- changes -----------------------------------------------------------------------
 
-    async def _other_method(self, event):
+    # (Handlers of changes are called at once and return what is to be awaited, so that `quiet` is
+    # asked while the form fills itself in.)
+
+    def _other_method(self, event):
+        if self.quiet:
+            return None
         self.values = {}
         self.summary.text = self.summaries[event.value]
         self._fill()
-        await self._report()
+        return self._report()
 
     async def _automatic(self):
         self.values = {}
         self.quiet = True
         self.sigma.value, self.quiet = "", False
         self._fill()
-        await self._report()
+        await self._reported()
 
     async def _keep(self):
         """Turn what was chosen into what is given; of ``auto``, the method that won."""
@@ -117,16 +123,17 @@ class Form:
             self.quiet = True
             self.sigma.value, self.quiet = f"{strength_of(self.chosen.sigma):.4g}", False
         self._fill()
-        await self._report()
+        await self._reported()
 
     def _named(self, method):
         name, values = parse(spell(method))
         return (name, values) if name in self.summaries else (self.method.value, {})
 
-    async def _report(self, *_):
-        """Tell what the form says."""
-        if self.quiet:
-            return
+    def _report(self, *_):
+        """Tell what the form says, unless the form itself is filled in."""
+        return None if self.quiet else self._reported()
+
+    async def _reported(self):
         self.keep.disable()  # until what is shown is what the form says
         self.share.text = f"strength {self.strength.value:.2f}"
         try:
@@ -176,7 +183,7 @@ class Form:
             self.values.pop(control.name, None)
         else:
             self.values[control.name] = value
-        await self._report()
+        await self._reported()
 
     def show(self, chosen: Chosen) -> None:
         """Show what was chosen for the parameters that are not given."""
@@ -188,7 +195,9 @@ class Form:
             " Parameters were chosen on parts of the image; saving chooses on all of it, unless you "
             "keep these values."
         )  # fmt: skip
-        self.winner.text = (f"Chosen: {spell(method)}." if name != self.method.value else "") + parts
+        self.winner.text = (
+            f"Chosen: {spell(method)}." if name != self.method.value else ""
+        ) + parts
         for key, field in self.fields.items():
             field.show(method.parameters.get(key))
         sigma = strength_of(chosen.sigma)
@@ -241,17 +250,19 @@ class Field:
             if control.about:
                 ui.label(control.about).classes("muted about").tooltip(control.about)
 
-    async def _changed(self, event):
-        if not self.quiet:
-            await self.on_change(self.control, value_of(self.control, event.value))
+    def _changed(self, event):
+        if self.quiet:
+            return None
+        return self.on_change(self.control, value_of(self.control, event.value))
 
-    async def _slid(self, event):
+    def _slid(self, event):
         if not self.quiet and self.base:
             value: float = float(f"{self.base * 2 ** float(event.value):.4g}")
             if isinstance(self.base, int):
                 value = max(1, round(value))
             self._set(shown(value))
-            await self.on_change(self.control, value)
+            return self.on_change(self.control, value)
+        return None
 
     def _set(self, text):
         self.quiet = True

@@ -13,7 +13,7 @@ __all__ = ["Layer", "Stage"]
 Layer = tuple[str, tuple[int, int, int, int]]
 
 
-class Stage(ui.element, component="stage.js"):
+class Stage(ui.element, component="stage.js"):  # type: ignore[call-arg]
     """The image before and after, divided by a line that the mouse, a finger or the keyboard moves.
 
     Parameters

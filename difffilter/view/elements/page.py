@@ -16,11 +16,11 @@ from difffilter.denoiser import Box
 from difffilter.noise.model import NoiseModel, strength_of
 from difffilter.view.curve import strength_svg
 from difffilter.view.display import LONGEST, png
-from difffilter.view.form import Form
-from difffilter.view.saving import Saving
+from difffilter.view.elements.form import Form
+from difffilter.view.elements.saving import Saving
+from difffilter.view.elements.stage import Stage
 from difffilter.view.server import Pictures
 from difffilter.view.session import Chosen, Session, Setting
-from difffilter.view.stage import Stage
 from difffilter.view.worker import Superseded, Task, Worker
 
 __all__ = ["Page", "one_line"]
@@ -63,7 +63,7 @@ class Page:
         height, width = session.shape
         self.whole: Box = ((0, height), (0, width))
         self.box = self.whole
-        ui.add_css(files("difffilter.view").joinpath("page.css").read_text("utf-8"))
+        ui.add_css(files("difffilter.view.elements").joinpath("page.css").read_text("utf-8"))
         with ui.element("main").classes("page"):
             with ui.element("header"):
                 ui.html(f"<h1>{escape(session.path.name)}</h1>", sanitize=False)
@@ -130,12 +130,12 @@ class Page:
     async def look(self, event: Any) -> None:
         """Show another part of the image, or show it in another size."""
         left, top, width, height = (int(x) for x in event.args["box"])
-        if event.args["zoom"] == "fit" or self.session.small:
-            box = self.whole
-        else:
-            near = (top - MARGIN, top + height + MARGIN), (left - MARGIN, left + width + MARGIN)
-            box = tuple(
-                (max(0, a), min(n, b)) for (a, b), (_, n) in zip(near, self.whole, strict=True)
+        box = self.whole
+        if event.args["zoom"] != "fit" and not self.session.small:
+            (_, rows), (_, columns) = self.whole
+            box = (
+                (max(0, top - MARGIN), min(rows, top + height + MARGIN)),
+                (max(0, left - MARGIN), min(columns, left + width + MARGIN)),
             )
         if box != self.box:
             self.box = box

@@ -65,7 +65,9 @@ class Saving:
 
     def exists(self) -> bool:
         """Whether something would be replaced."""
-        return (Path(self.target.value) if self.target.value else default_target(self.session.path)).exists()
+        return (
+            Path(self.target.value) if self.target.value else default_target(self.session.path)
+        ).exists()
 
     def update(self, *_) -> None:
         """Show the command for what the form says now, and ask before a file is replaced."""
