@@ -154,7 +154,9 @@ def _documented(name, denoiser):
         text = inspect.getdoc(getattr(sys.modules.get(module), attribute, None)) or ""
         for each in re.finditer(r"^(\w+) : (.+)\n((?:    .+\n?)+)", text, re.M):
             about = re.sub(r" \[\d+\]_|``?", "", " ".join(each[3].split()))
-            found[each[1]] = each[2], re.split(r"(?<=\.) (?=[A-Z\d\"(])", about)[0]
+            about = re.split(r"(?<=\.) (?=[A-Z\d\"(])", about)[0]
+            # (The page says by itself what is chosen automatically.)
+            found[each[1]] = each[2], re.sub(r"; None: .*", ".", about)
     return found
 
 

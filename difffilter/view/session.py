@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from difffilter.blocks.filter import BlockFilter, choose_on_tiles, sample_boxes
+from difffilter.blocks.filter import BlockFilter, sample_boxes
 from difffilter.blocks.folders import check_options
 from difffilter.catalog import for_noise, for_strength, make
 from difffilter.denoiser import Box, Denoiser, known_noise
@@ -180,13 +180,13 @@ class Session:
         boxes = [box for _, box in sample_boxes(self.shape)]
         if sigma is not None:
             sigma = known_noise(denoiser, sigma, page, self.channel_axis, page)
+        else:  # from the whole page, as `smooth` does
+            sigma = denoiser.estimate_noise(page, channel_axis=self.channel_axis)
         if len(boxes) == 1:
-            if sigma is None:
-                sigma = denoiser.estimate_noise(page, channel_axis=self.channel_axis)
             method = denoiser.choose(page, sigma, channel_axis=self.channel_axis)
         else:
             tiles = np.stack([page[_slices(box)] for box in boxes])
-            method, sigma = choose_on_tiles(denoiser, sigma, tiles, self.channel_axis)
+            method = denoiser.choose_on(tiles, sigma, channel_axis=self.channel_axis)
         while len(self._chosen) >= 256:
             del self._chosen[next(iter(self._chosen))]
         self._chosen[key] = Chosen(method, sigma, len(boxes) > 1)

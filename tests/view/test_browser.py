@@ -362,6 +362,13 @@ def test_an_error_is_one_line_and_nothing_can_be_saved(visit, small):
     assert page.find_element("xpath", save).is_enabled()
 
 
+def test_a_result_that_hardly_differs_is_pointed_out(visit, small):
+    page = visit(small)
+    assert text(page, ".note") == ""
+    fill(page, "time", "1e-9")
+    wait(page, lambda: text(page, ".note").startswith("The result hardly differs"))
+
+
 def test_strength_and_sigma_are_options(visit, large):
     from selenium.webdriver.common.keys import Keys
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 import difffilter as df
 from difffilter.image import as_float, like
+from difffilter.noise.model import strength_of
 from difffilter.view import session as sessions
 from difffilter.view.session import Session, Setting
 
@@ -69,7 +70,13 @@ def test_large_images_are_chosen_on_by_tiles(file, monkeypatch):
 
     monkeypatch.setattr(blocks, "SAMPLE_PIXELS", 1 << 12)
     monkeypatch.setattr(blocks, "TILE", {2: (32, 32)})
-    assert Session(file).chosen(Setting("heat")).on_tiles
+    session = Session(file)
+    for method in ("heat", "perona_malik", "auto"):
+        chosen = session.chosen(Setting(method))
+        assert chosen.on_tiles
+        # The noise is that of the whole, as `smooth` takes it.
+        expected = df.estimate_parameters(pixels(file), method=method, channel_axis=-1)
+        assert strength_of(chosen.sigma) == expected.sigma
 
 
 def test_work_can_be_given_up(file, monkeypatch):

@@ -64,9 +64,9 @@ class Form:
         self.method.add_slot("option", OPTION % texts)
         self.summary = ui.label(self.summaries[name]).classes("muted")
         with ui.element("div").classes("buttons"):
-            ui.button("Choose for me", on_click=self._automatic).props("no-caps outline dense")
+            ui.button("Choose for me", on_click=self._automatic).props("no-caps outline")
             self.keep = ui.button("Keep these values", on_click=self._keep)
-            self.keep.props("no-caps outline dense")
+            self.keep.props("no-caps outline")
         self.winner = ui.label("").classes("chosen")
         self.parameters = ui.element("div").classes("parameters")
         with ui.expansion("More parameters").classes("wide more") as self.more:

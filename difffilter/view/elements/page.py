@@ -14,6 +14,7 @@ from nicegui import ui
 
 from difffilter.denoiser import Box
 from difffilter.noise.model import NoiseModel, strength_of
+from difffilter.noise.trust import hardly_differs
 from difffilter.view.curve import strength_svg
 from difffilter.view.display import LONGEST, png
 from difffilter.view.elements.form import Form
@@ -27,6 +28,8 @@ __all__ = ["Page", "one_line"]
 
 # Pixels around the part that is looked at, so that a small movement shows nothing unfiltered.
 MARGIN = 64
+
+SAME = "The result hardly differs from the image. A larger σ or time changes more."
 
 # What the library refuses; anything else is a fault, and is shown, too.
 REFUSALS = (OSError, TypeError, ValueError, MemoryError)
@@ -62,7 +65,7 @@ class Page:
         self.setting = setting
         height, width = session.shape
         self.whole: Box = ((0, height), (0, width))
-        self.box = self.whole
+        self.box: Box = self.whole
         ui.add_css(files("difffilter.view.elements").joinpath("page.css").read_text("utf-8"))
         with ui.element("main").classes("page"):
             with ui.element("header"):
@@ -73,6 +76,7 @@ class Page:
                 self.stage = Stage((width, height), start, self.look)
                 self.busy = ui.label("").classes("busy").props('role="status"')
                 self.error = ui.label("").classes("error").props('role="alert"')
+                self.note = ui.label("").classes("note")
                 if session.count > 1:
                     self._page_slider()
             with ui.element("div").classes("right"):
@@ -130,7 +134,7 @@ class Page:
     async def look(self, event: Any) -> None:
         """Show another part of the image, or show it in another size."""
         left, top, width, height = (int(x) for x in event.args["box"])
-        box = self.whole
+        box: Box = self.whole
         if event.args["zoom"] != "fit" and not self.session.small:
             (_, rows), (_, columns) = self.whole
             box = (
@@ -164,15 +168,18 @@ class Page:
         """Filter what is looked at, and show it with what was chosen."""
         setting, box = self.setting, self.box
 
-        def work(task: Task) -> tuple[Chosen, bytes]:
+        def work(task: Task) -> tuple[Chosen, bytes, bool]:
             chosen = self.session.chosen(setting, task.report)
             result = self.session.filtered(setting, box, task.report)
-            return chosen, png(self.session.display(setting.page)(result), LONGEST)
+            page = self.session.page(setting.page)[tuple(slice(a, b) for a, b in box)]
+            picture = png(self.session.display(setting.page)(result), LONGEST)
+            return chosen, picture, hardly_differs(page, result)
 
         done = await self._work("filter", work)
         if done is not None:
-            chosen, data = done
+            chosen, data, same = done
             self.error.text = ""
+            self.note.text = SAME if same and setting.method != "identity" else ""
             self.stage.show(after=[(self.pictures.add(data), _placed(box))])
             self.form.show(chosen)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from nicegui import app, ui
@@ -65,9 +66,11 @@ class Saving:
 
     def exists(self) -> bool:
         """Whether something would be replaced."""
-        return (
-            Path(self.target.value) if self.target.value else default_target(self.session.path)
-        ).exists()
+        return self.file().exists()
+
+    def file(self) -> Path:
+        """The file to write."""
+        return Path(self.target.value or default_target(self.session.path))
 
     def update(self, *_) -> None:
         """Show the command for what the form says now, and ask before a file is replaced."""
@@ -84,8 +87,7 @@ class Saving:
 
     async def save(self) -> None:
         """Run the command."""
-        words = self.words()
-        target = Path(self.target.value or default_target(self.session.path))
+        words, target = self.words(), self.file()
         # As this process was started, perhaps from a checkout.
         home = str(Path(difffilter.__file__).parent.parent)
         paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
@@ -109,5 +111,8 @@ class Saving:
 
     async def stop(self) -> None:
         """End the command, which leaves no file half written."""
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
+        process = self.process
+        if process is not None and process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
