@@ -115,13 +115,14 @@ def controls_of(name: str) -> list[Control]:
     ['time', 'epsilon', 'fidelity']
     """
     denoiser = make(name)
+    parameters = denoiser.parameters
     if not is_dataclass(denoiser):
         return []
     documented = _documented(name, denoiser)
     return [
         _control(field, denoiser, *documented.get(field.name, ("", "")))
         for field in fields(denoiser)
-        if field.name != "sigma"
+        if field.name != "sigma" and field.name in parameters
     ]
 
 

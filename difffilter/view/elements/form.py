@@ -126,8 +126,12 @@ class Form:
         await self._reported()
 
     def _named(self, method):
-        name, values = parse(spell(method))
-        return (name, values) if name in self.summaries else (self.method.value, {})
+        """The name and the parameters of a method; of one that has none, those of the form."""
+        try:
+            name, values = parse(spell(method))
+        except ValueError:  # of the user's own
+            name, values = "", {}
+        return (name, values) if name in self.summaries else (self.method.value, self.values)
 
     def _report(self, *_):
         """Tell what the form says, unless the form itself is filled in."""

@@ -40,6 +40,7 @@ class Saving:
     ):  # fmt: skip
         self.session, self.setting, self.max_pixels = session, setting, max_pixels
         self.allowed = True  # whether the form says something that can be done
+        self.cancelled = False
         self.process: asyncio.subprocess.Process | None = None
         ui.html("<h2>Save</h2>", sanitize=False)
         first = str(target or default_target(session.path))
@@ -48,7 +49,7 @@ class Saving:
         self.replace = ui.checkbox("This file exists: replace it", on_change=self.update)
         with ui.element("div").classes("buttons"):
             self.button = ui.button("Save", on_click=self.save).props("no-caps unelevated")
-            self.cancel = ui.button("Cancel", on_click=self.stop).props("no-caps outline")
+            self.cancel = ui.button("Cancel", on_click=self.give_up).props("no-caps outline")
             ui.button("Copy the command", on_click=self.copy).props("no-caps outline")
         self.state = ui.label("").classes("saved").props('role="status"')
         self.command = ui.label("").classes("command").props("tabindex=0")
@@ -91,7 +92,7 @@ class Saving:
         # As this process was started, perhaps from a checkout.
         home = str(Path(difffilter.__file__).parent.parent)
         paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-        self.state.text = "saving …"
+        self.state.text, self.cancelled = "saving …", False
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "difffilter", *words, env=os.environ | {"PYTHONPATH": paths},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
@@ -100,14 +101,22 @@ class Saving:
         self.cancel.set_visibility(True)
         self.update()
         _, messages = await self.process.communicate()
-        failed, self.process = self.process.returncode != 0, None
+        failed, cancelled = self.process.returncode != 0, self.cancelled
+        self.process, self.cancelled = None, False
         last = [line for line in messages.decode("utf-8", "replace").splitlines() if line.strip()]
         self.state.text = f"saved: {target}" if not failed else (last or ["error: not saved"])[-1]
+        if failed and cancelled:
+            self.state.text = "cancelled"
         if not failed and last and last[-1].startswith("warning"):
             self.state.text += f" ({last[-1]})"
         self.replace.value = False
         self.cancel.set_visibility(False)
         self.update()
+
+    async def give_up(self) -> None:
+        """End the command because the user says so; it finishes its current step."""
+        self.state.text, self.cancelled = "cancelling …", True
+        await self.stop()
 
     async def stop(self) -> None:
         """End the command, which leaves no file half written."""

@@ -24,7 +24,7 @@ export default {
             alt="" draggable="false">
         </div>
         <span class="side" v-show="split > 12">before</span>
-        <span class="side right" v-show="split < 88">after</span>
+        <span class="side end" v-show="split < 88">after</span>
         <div ref="line" class="line" role="slider" tabindex="0" aria-label="Line between before and after"
           aria-valuemin="0" aria-valuemax="100" :aria-valuenow="Math.round(split)"
           :aria-valuetext="Math.round(split) + ' % before'" :style="{ left: split + '%' }"
