@@ -303,7 +303,7 @@ def sound(name="guit_e_slide", snr=5):
     return figure
 
 
-def page(path, width=1280, height=1070):
+def page(path, width=1280, height=1110):
     """A screenshot of `difffilter view` in Chromium, for a photograph with noise of a camera."""
     import io
     import shutil
