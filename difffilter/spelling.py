@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from typing import Any
 
-__all__ = ["parse", "parse_number"]
+__all__ = ["parse", "parse_number", "quoted"]
 
 # "module:" before the name of a class.
 MODULE = re.compile(r"\s*([A-Za-z_][\w.]*:)(?=[A-Za-z_])")
@@ -77,3 +78,18 @@ def parse_number(text: Any) -> float:
         return float(above) / float(below) if slash else float(above)
     except (ValueError, ZeroDivisionError):
         raise ValueError(f"{text!r} is not a number; write 0.098 or 25/255") from None
+
+
+def quoted(text: str) -> str:
+    """A text such as that of a method, quoted for a shell.
+
+    Examples
+    --------
+    >>> print(quoted("ddpm(weights='my.safetensors')"))
+    "ddpm(weights='my.safetensors')"
+    """
+    # Double quotes read better around single ones, where they are as good.
+    if set(text) & set("$`\\!"):
+        return shlex.quote(text)
+    escaped = text.replace('"', '\\"')
+    return f'"{escaped}"'

@@ -369,6 +369,48 @@ def sound(name="guit_e_slide", snr=5):
     return figure
 
 
+def page(path, width=1280, height=1110):
+    """A screenshot of `difffilter view` in Chromium, for a photograph with noise of a camera."""
+    import io
+    import shutil
+    import subprocess
+    import tempfile
+    import time
+
+    from PIL import Image
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    folder = Path(tempfile.mkdtemp())
+    noisy = df.add_noise(data.coffee(), 0.09, "camera(quality=90)", channel_axis=-1)
+    Image.fromarray((255 * np.clip(noisy, 0, 1)).astype(np.uint8)).save(folder / "photo.png")
+    command = ["view", "photo.png", "-m", "edge_enhancing", "--no-open"]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "difffilter", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options, Service(shutil.which("chromedriver")))
+    try:
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get(server.stdout.readline().strip())
+        while not browser.find_elements("css selector", ".curve svg"):
+            time.sleep(0.1)
+        time.sleep(1)
+        Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB").save(
+            path, quality=60
+        )
+    finally:
+        browser.quit()
+        server.terminate()
+        server.wait()
+
+
 if __name__ == "__main__":
     pictures = {
         "compare.png": compare,
@@ -380,9 +422,11 @@ if __name__ == "__main__":
         "weight-files.png": weight_files,
         "words.png": words,
     }
-    asked = sys.argv[1:] or [*pictures, "words.webp"]
+    asked = sys.argv[1:] or [*pictures, "words.webp", "view.webp"]
     for name in asked:
         if name == "words.webp":
             from_noise(HERE / name)
+        elif name == "view.webp":
+            page(HERE / name)
         else:
             pictures[name]().savefig(HERE / name, dpi=DPI, bbox_inches="tight")

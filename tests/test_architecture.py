@@ -37,6 +37,7 @@ FLOORS = [
     {"api", "scale_spaces"},
     {"inpainting"},
     {"figures", "benchmark"},
+    {"view"},
     {"cli"},
     {"__init__", "__main__"},
 ]

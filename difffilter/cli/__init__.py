@@ -23,6 +23,7 @@ from difffilter.cli import (
     synthesize,
     train,
     vary,
+    view,
 )
 from difffilter.cli.errors import errors_in_one_line
 
@@ -60,6 +61,7 @@ def cli():
 
 for command in (
     smooth.smooth,
+    view.view,
     inpaint.inpaint,
     estimate.estimate,
     compare.compare,

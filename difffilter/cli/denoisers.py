@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import threading
 
 import click
 
-__all__ = ["make_denoiser", "quoted", "require_torch", "search_current_folder", "warm_up"]
+__all__ = ["make_denoiser", "require_torch", "search_current_folder", "warm_up"]
 
 
 def search_current_folder():
@@ -31,21 +30,6 @@ def require_torch():
     from difffilter.catalog import make
 
     make("ddpm")
-
-
-def quoted(method):
-    """The text of a method, quoted for a shell.
-
-    Examples
-    --------
-    >>> print(quoted("ddpm(weights='my.safetensors')"))
-    "ddpm(weights='my.safetensors')"
-    """
-    # Double quotes read better around single ones, where they are as good.
-    if set(method) & set("$`\\!"):
-        return shlex.quote(method)
-    escaped = method.replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def warm_up(denoisers):

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from difffilter.cli.completion import files
-from difffilter.cli.denoisers import quoted, search_current_folder
+from difffilter.cli.denoisers import search_current_folder
 from difffilter.cli.options import (
     KINDS_ESTIMATED,
     NOISE_ASSUMED,
@@ -20,6 +20,7 @@ from difffilter.cli.options import (
     strength_options,
     volume_option,
 )
+from difffilter.spelling import quoted
 
 
 @click.command()

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from difffilter.cli.completion import TRAINED, among, files, folders, presets, weights_of
-from difffilter.cli.denoisers import quoted, require_torch
+from difffilter.cli.denoisers import require_torch
+from difffilter.spelling import quoted
 
 
 @click.group(invoke_without_command=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from difffilter.noise.describe import channel_names, unit_of
 
-__all__ = ["figure"]
+__all__ = ["figure", "strength_figure"]
 
 # The farthest lag shown, in pixels.
 FARTHEST = 3
@@ -36,6 +36,29 @@ def figure(model):
     _draw_correlation(right, model)
     kind = "White noise" if model.white else "Noise that is not white"
     result.suptitle(f"{kind}: σ = {factor * model.sigma:.3g}{unit} (root mean square)")
+    return result
+
+
+def strength_figure(model):
+    """Draw the standard deviation against intensity alone, in a small figure.
+
+    Parameters
+    ----------
+    model : NoiseModel
+        What `estimate_noise` returns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib.figure import Figure
+
+    factor, unit = unit_of(model)
+    result = Figure(figsize=(5, 3.2), layout="constrained")
+    axes = result.subplots()
+    _draw_strength(axes, model, factor, unit)
+    axes.set_title("")
+    axes.set_ylabel("σ of the noise" + (" (1/255)" if unit else ""))  # which fits
     return result
 
 

@@ -9,7 +9,7 @@ from difffilter.image import as_float
 from difffilter.noise.measure import assumed_noise
 from difffilter.noise.model import NoiseModel, Sigma, strength_of
 
-__all__ = ["doubt"]
+__all__ = ["doubt", "hardly_differs"]
 
 # How many times as strong as assumed noise that is not white must be for a warning.
 STRONGER = 1.5
@@ -57,9 +57,21 @@ def doubt(
     extent = float(np.ptp(image))
     if sigma > SMALL * extent:
         return None
-    if np.sqrt(np.mean(np.square(result - image), dtype=np.float64)) <= UNCHANGED * extent:
+    if hardly_differs(image, result):
         return (
             "the result hardly differs from the image: sigma was estimated as "
             f"{sigma:.2g}; give a larger one"
         )
     return None
+
+
+def hardly_differs(image: NDArray, result: NDArray) -> bool:
+    """Whether a result is the image for all practical purposes.
+
+    Parameters
+    ----------
+    image, result : ndarray
+        Floating point, of one shape.
+    """
+    change = np.sqrt(np.mean(np.square(result - image), dtype=np.float64))
+    return bool(change <= UNCHANGED * float(np.ptp(image)))

@@ -13,7 +13,7 @@ from difffilter.denoiser import rounded
 from difffilter.docstring import shared
 from difffilter.image import as_float, spatial_shape, unmasked
 from difffilter.labels import keeps_labels
-from difffilter.noise.model import Sigma
+from difffilter.noise.model import NoiseModel, Sigma
 from difffilter.pde.filter import Callback, PDEFilter, Spacing, least_risk_of
 from difffilter.pde.problem import pose, with_ample_range
 from difffilter.pde.solve.halo import heat_halo
@@ -149,6 +149,8 @@ class Heat(PDEFilter):
         return self._differentiated(noisy, sigma, channel_axis)
 
     def choose_on(self, tiles, sigma=None, *, channel_axis=None):
+        if isinstance(sigma, NoiseModel):  # which is one of the image's own channels
+            return super().choose_on(tiles, sigma, channel_axis=channel_axis)
         # Linear, so that tiles may pass for channels, which leaves no seams between them.
         last = np.moveaxis(tiles, 0, -1)
         spatial = tiles.shape[1:] if channel_axis is None else tiles.shape[1:-1]

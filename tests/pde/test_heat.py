@@ -114,6 +114,18 @@ def test_chosen_parameters_are_reported(photo):
     assert df.Heat(time=2.0).choose(photo).time == 2.0
 
 
+@pytest.mark.parametrize("channel_axis", [None, -1])
+def test_is_chosen_on_tiles_with_noise_that_is_not_white(photo, colour_photo, channel_axis):
+    """The model has the channels of the image, and the tiles pass for more."""
+    image = photo[:96] if channel_axis is None else colour_photo
+    noisy = df.add_noise(image, 0.1, "camera(quality=90)", channel_axis=channel_axis)
+    model = df.estimate_noise(noisy, channel_axis=channel_axis)
+    tiles = np.stack([noisy[:48, :64], noisy[48:, :64], noisy[:48, 64:], noisy[48:, 64:]])
+    chosen = df.Heat().choose_on(tiles, model, channel_axis=channel_axis)
+    whole = df.Heat().choose(noisy, model, channel_axis=channel_axis)
+    assert chosen.time == pytest.approx(whole.time, rel=0.5)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

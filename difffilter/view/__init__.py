@@ -1,0 +1,1 @@
+"""A local page for one image: methods and parameters, before and after."""
