@@ -11,6 +11,8 @@ what another caption states. Emoji: the judge tells the group, and CLIP finds th
 from __future__ import annotations
 
 import argparse
+import time
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,10 @@ from difffilter.generate.grammar import caption
 from difffilter.generate.reading import reading_of, verdict, windows
 from difffilter.generate.scenes import PLACES, draw_scene
 from difffilter.generate.zero_shot import as_input
+from difffilter.training.loop import training_steps
+from difffilter.training.presets import PRESETS
+from difffilter.training.state import TrainingState
+from difffilter.training.text_to_image import VelocityLoss, read
 
 SCALES = (0.0, 1.0, 2.0, 4.0, 8.0)
 USUAL = 2.0
@@ -153,6 +159,19 @@ def emoji(folder, model, count):
     return right, judged, found.mean()
 
 
+def seconds_of_an_epoch(folder, preset, pictures=24_000, steps=12):
+    """How long a preset trains on so many pictures, by the median of some steps after the first two."""
+    tokeniser = load("latent").tokeniser.to_json()
+    config = replace(PRESETS[preset], scenes=0.6, pool=256, steps=steps, tokeniser=tokeniser)
+    state = TrainingState(config, torch.device("cpu"))
+    loss = VelocityLoss(state, read(folder, config)[0], 0, 1)
+    seconds, start = [], time.perf_counter()
+    for _ in training_steps(state, loss):
+        seconds.append(time.perf_counter() - start)
+        start = time.perf_counter()
+    return np.median(seconds[2:]) * pictures / config.batch
+
+
 def memory(folder, model, path, count=5):
     """Pictures of seen and of held-out labels, each above the nearest ones of the training."""
     seen, held = read_captioned(folder), read_captioned(folder, split="test")
@@ -240,6 +259,9 @@ def main():
             f"{found:.3f} of the pictures of seen labels among 100.",
             f"A picture takes {taken[1]:.2f} s, the best of {MORE} {taken[MORE]:.2f} s.",
         ]
+        if model in PRESETS:
+            seconds = seconds_of_an_epoch(arguments.folder, model)
+            lines.append(f"Training takes {seconds:.0f} s for 24 000 pictures.")
     write_report(lines, arguments.output)
     if arguments.plot:
         plot(of_models, arguments.plot)
