@@ -33,10 +33,10 @@ FLOORS = [
     {"generate"},
     {"sound"},
     {"training", "catalog"},
-    {"stabilized", "blend", "blocks", "integrations"},
+    {"stabilized", "blend", "blocks"},
     {"api", "scale_spaces"},
     {"inpainting"},
-    {"figures", "benchmark"},
+    {"figures", "benchmark", "integrations"},
     {"cli"},
     {"__init__", "__main__"},
 ]
