@@ -132,5 +132,6 @@ def _spacing(layer, space):
     scale = [abs(float(layer.scale[axis])) for axis in space]
     units = [layer.units[axis] for axis in space]
     if all(unit.is_compatible_with(units[0]) for unit in units):
-        scale = [h * float((1 * unit).to(units[0]).magnitude) for h, unit in zip(scale, units)]
+        sizes = [float((1 * unit).to(units[0]).magnitude) for unit in units]
+        scale = [h * size for h, size in zip(scale, sizes, strict=True)]
     return relative(scale)

@@ -12,10 +12,12 @@ from typing import Any, get_args, get_type_hints
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget, Widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QGroupBox, QSizePolicy, QWidget
 
 from difffilter.catalog import make
 
-__all__ = ["OrAutomatic", "ParameterFields", "number"]
+__all__ = ["AUTOMATIC", "OrAutomatic", "ParameterFields", "Text", "form_in", "number"]
 
 # Fields that other parts of the widget stand for.
 ELSEWHERE = ("sigma", "spacing")
@@ -26,6 +28,7 @@ AUTOMATIC = "automatic"
 # The limits of numbers: the method says itself which it accepts.
 LARGEST = 1e9
 DECIMALS = 6
+NARROW = 90  # pixels
 
 
 class OrAutomatic(Container):
@@ -36,7 +39,7 @@ class OrAutomatic(Container):
     inner : ValueWidget
         The widget for the number.
     **options
-        Those of every widget: name, label, tooltip.
+        Those of every widget: name, tooltip.
     """
 
     def __init__(self, inner: ValueWidget, **options: Any) -> None:
@@ -46,6 +49,8 @@ class OrAutomatic(Container):
             widgets=[inner, self._automatic], layout="horizontal", labels=False, **options
         )
         self.margins = (0, 0, 0, 0)
+        fixed = QSizePolicy.Policy.Fixed
+        self._automatic.native.setSizePolicy(fixed, fixed)  # the number takes the rest
         inner.tooltip = self.tooltip
         inner.enabled = False
         self._automatic.changed.connect(self._toggle)
@@ -88,45 +93,63 @@ class Text(LineEdit):
         super().set_value("" if value is None else str(value))
 
 
-class ParameterFields(Container):
+class ParameterFields(QGroupBox):
     """The parameters of a method as widgets.
 
-    Parameters
+    Attributes
     ----------
-    method : str
-        A name of the catalog.
+    changed : Signal
+        Emitted when the user changes one.
+    widgets : dict of str to Widget
+        By the name of the parameter.
     """
 
-    def __init__(self, method: str, **options: Any) -> None:
-        super().__init__(**options)
-        self.margins = (0, 0, 0, 0)
-        self.show(method)
+    changed = Signal()
 
-    def show(self, method: str, given: dict[str, Any] | None = None) -> None:
-        """Show the parameters of a method, with those that are given and else the defaults."""
+    def __init__(self) -> None:
+        super().__init__("parameters")
+        self._form = form_in(self)
+        self._defaults: dict[str, Any] = {}
+        self.widgets: dict[str, Any] = {}
+
+    def show_method(self, method: str) -> None:
+        """Show the parameters of a method of the catalog, at their defaults."""
         made = make(method)
         texts, hints = descriptions(method), get_type_hints(made.__class__)
-        self.clear()
-        self._defaults = {}
+        while self._form.rowCount():
+            self._form.removeRow(0)
+        self.widgets, self._defaults = {}, {}
         for field in fields(made):
             if field.name not in ELSEWHERE:
-                self._defaults[field.name] = default_of(field)
-                search = made.SEARCH.get(field.name)
-                self.append(
-                    widget_for(field, hints[field.name], *texts.get(field.name, ("", "")), search)
+                kind, text = texts.get(field.name, ("", ""))
+                widget = widget_for(
+                    field, hints[field.name], kind, text, made.SEARCH.get(field.name)
                 )
-        self.fill(given or {})
+                widget.changed.connect(lambda _: self.changed.emit())
+                self._form.addRow(field.name, widget.native)
+                self._form.labelForField(widget.native).setToolTip(widget.tooltip)
+                self.widgets[field.name] = widget
+                self._defaults[field.name] = default_of(field)
+        self.setVisible(bool(self.widgets))
 
     def fill(self, given: dict[str, Any]) -> None:
         """Set the parameters that are given, and the others to their defaults."""
-        for name, default in self._defaults.items():
-            self[name].value = given.get(name, default)
+        for name, widget in self.widgets.items():
+            widget.value = given.get(name, self._defaults[name])
 
     @property
     def given(self) -> dict[str, Any]:
         """The parameters that are not at their defaults."""
-        values = {name: self[name].value for name in self._defaults}
+        values = {name: widget.value for name, widget in self.widgets.items()}
         return {name: v for name, v in values.items() if v != self._defaults[name]}
+
+
+def form_in(widget: QWidget) -> QFormLayout:
+    """A form within a widget, whose fields grow with it."""
+    form = QFormLayout(widget)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    form.setContentsMargins(4, 4, 4, 4)
+    return form
 
 
 def widget_for(field: Field, hint: Any, kind: str, text: str, search: Any = None) -> Widget:
@@ -143,7 +166,7 @@ def widget_for(field: Field, hint: Any, kind: str, text: str, search: Any = None
         The search space, whose words are those to choose from if the docstring does not list them.
     """
     default = default_of(field)
-    options = {"name": field.name, "label": field.name.replace("_", " "), "tooltip": text}
+    options = {"name": field.name, "tooltip": text}
     types = set(get_args(hint) or (hint,))
     optional = type(None) in types
     types -= {type(None)}
@@ -167,9 +190,13 @@ def widget_for(field: Field, hint: Any, kind: str, text: str, search: Any = None
 def number(kind: type, **options: Any) -> ValueWidget:
     """A widget for a number, without limits."""
     if kind is int:
-        return SpinBox(value=1, min=0, max=2**31 - 1, **options)
-    made = FloatSpinBox(value=0, min=-LARGEST, max=LARGEST, **options)
-    made.native.setDecimals(DECIMALS)
+        made = SpinBox(value=1, min=0, max=2**31 - 1, **options)
+    else:
+        made = FloatSpinBox(value=0, min=-LARGEST, max=LARGEST, **options)
+        made.native.setDecimals(DECIMALS)
+    # Else it is as wide as the largest number.
+    made.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.native.setMinimumWidth(NARROW)
     return made
 
 

@@ -70,25 +70,26 @@ def filtered(data: Any, axes: Axes, recipe: Recipe) -> Generator[float, None, Fi
     -------
     Filtered
     """
-    result, found, slices = None, [], axes.slices()
+    shape = (*axes.shape, axes.colours) if axes.colours else axes.shape
+    double = data.dtype.kind == "f" and data.dtype.itemsize >= 8
+    result = np.empty(shape, np.float64 if double else np.float32)
+    found, slices = [], axes.slices()
     for number, index in enumerate(slices):
         try:
             part = chosen_for(data, axes, recipe, index)
             box = tuple((0, n) for n in part.image.shape[: len(axes.space)])
+            target = result[index][..., :3] if axes.colours else result[index]
             for block, pixels, share in blocks(part, axes, box):
-                if result is None:
-                    shape = (*axes.shape, axes.colours) if axes.colours else axes.shape
-                    result = np.empty(shape, pixels.dtype)
-                target = result[index][..., :3] if axes.colours else result[index]
                 target[spans(block)] = pixels
                 yield (number + share) / len(slices)
         except (TypeError, ValueError) as error:
             if len(slices) > 1:
-                where = ", ".join(f"{axis}: {index[axis]}" for axis in axes.others)
-                error.add_note(f"This is the slice at {where} (axis: position, from 0).")
+                where = ", ".join(f"{index[axis]} of axis {axis}" for axis in axes.others)
+                error.add_note(f"This is the slice at {where}, counted from 0.")
             raise
-        if axes.colours == 4:
-            result[index][..., 3] = as_float(np.asarray(data[index])[..., 3])
+        if axes.colours == 4:  # alpha stays
+            whole = np.asarray(data[index])
+            result[index][..., 3:] = as_float(whole, channel_axis=-1)[..., 3:]
         found.append((index, part.chosen))
     return Filtered(result, found)
 
@@ -135,9 +136,7 @@ def blocks(
             (start, min(start + n, stop))
             for start, n, (_, stop) in zip(corner, side, region, strict=True)
         )
-        for corner in product(
-            *(range(*span, n) for span, n in zip(region, side, strict=True))
-        )
+        for corner in product(*(range(*span, n) for span, n in zip(region, side, strict=True)))
     ]
     if middle_first:
         boxes.sort(key=lambda box: _distance(box, region))
@@ -155,6 +154,4 @@ def spans(box: Box) -> tuple[slice, ...]:
 
 def _distance(box, region):
     """The squared distance of the middle of a box from that of a region, times 4."""
-    return sum(
-        (sum(span) - sum(whole)) ** 2 for span, whole in zip(box, region, strict=True)
-    )
+    return sum((sum(span) - sum(whole)) ** 2 for span, whole in zip(box, region, strict=True))

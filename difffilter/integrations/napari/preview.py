@@ -86,6 +86,12 @@ class Preview:
             with suppress(ValueError):  # the user has removed it
                 self._viewer.layers.remove(layer)
 
+    def end(self) -> None:
+        """Remove the preview, and report nothing from now on."""
+        self.task.end()
+        if self.active:
+            self.stop()
+
     def request(self, event: Any = None) -> None:
         """Make the preview anew, once nothing has changed for a moment."""
         if self.active:

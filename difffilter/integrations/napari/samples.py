@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from difffilter.noise.kinds import add_noise
@@ -43,13 +42,13 @@ def noisy_volume() -> list[LayerData]:
 def noisy_series() -> list[LayerData]:
     """Photon counts of moving spots: 10 times, 2 channels, 128×128 pixels."""
     rng, series = _rng(), np.zeros((10, 2, 128, 128))
-    places, moves = rng.uniform(0, 128, (2, 60, 2)), rng.normal(0, 1.5, (2, 60, 2))
+    places, moves = rng.uniform(0, 128, (2, 40, 2)), rng.normal(0, 1.5, (2, 40, 2))
+    y, x = np.mgrid[:128, :128]
     for t, c in np.ndindex(10, 2):
-        y, x = ((places[c] + t * moves[c]) % 128).astype(int).T
-        np.add.at(series[t, c], (y, x), 1.0)
-        series[t, c] = gaussian_filter(series[t, c], 2.0, mode="wrap") * (150 + 250 * c)
+        for v, u in places[c] + t * moves[c]:
+            series[t, c] += np.exp(-((y - v) ** 2 + (x - u) ** 2) / (2 * (3 - c) ** 2))
     labels = {"axis_labels": ("t", "c", "y", "x")}
-    return [_layer(rng.poisson(1 + series).astype(np.uint16), "photon counts", **labels)]
+    return [_layer(rng.poisson(1 + 12 * series).astype(np.uint16), "photon counts", **labels)]
 
 
 def _rng():

@@ -21,11 +21,11 @@ class Task:
 
     Parameters
     ----------
-    changed : callable, optional
+    changed : callable
         Called when it begins and when it ends.
     """
 
-    def __init__(self, changed: Callable[[], Any] = lambda: None) -> None:
+    def __init__(self, changed: Callable[[], Any]) -> None:
         self._changed = changed
         self._worker: Any = None
         self._next: tuple | None = None
@@ -54,6 +54,11 @@ class Task:
         self._next = None
         if self.running:
             self._worker.quit()
+
+    def end(self) -> None:
+        """Stop, and report nothing from now on, not even the end."""
+        self.stop()
+        self._changed = _nothing
 
     def _begin(self) -> None:
         assert self._next is not None
@@ -85,6 +90,10 @@ class Task:
             self._changed()
         else:
             self._begin()
+
+
+def _nothing() -> None:
+    pass
 
 
 class _Failed:

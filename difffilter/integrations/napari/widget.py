@@ -5,19 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from magicgui.widgets import (
-    CheckBox,
-    ComboBox,
-    Container,
-    FloatSlider,
-    Label,
-    ProgressBar,
-    PushButton,
-)
+from magicgui.widgets import CheckBox, ComboBox, FloatSlider, ProgressBar, PushButton
 from napari.layers import Image
 from napari.utils import progress
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QWidget
 
 from difffilter.api import Parameters
 from difffilter.catalog import describe
@@ -28,6 +22,7 @@ from difffilter.integrations.napari.fields import (
     OrAutomatic,
     ParameterFields,
     Text,
+    form_in,
     number,
 )
 from difffilter.integrations.napari.filtering import Filtered, chosen_for, filtered
@@ -42,9 +37,10 @@ __all__ = ["DenoiseWidget"]
 
 SLICES, VOLUME = "2-D slices", "3-D volume"
 STEPS = 1000  # of a progress bar
+WIDTH = 330  # the least, in pixels
 
 
-class DenoiseWidget(Container):
+class DenoiseWidget(QScrollArea):
     """Filters an image layer of napari.
 
     Parameters
@@ -53,80 +49,103 @@ class DenoiseWidget(Container):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
         self._viewer = napari_viewer
         self._bar: progress | None = None
-        self._layer = ComboBox(
-            name="layer", choices=self._image_layers, tooltip="The image layer to filter"
-        )
-        self._method = ComboBox(name="method", choices=offered(), value="auto")
-        self._about = Label(name="about", label=" ")
-        self._about.native.setWordWrap(True)
-        self._space = ComboBox(
-            name="space", choices=[SLICES, VOLUME], value=SLICES,
+        self.layer = ComboBox(choices=self._image_layers, tooltip="The image layer to filter")
+        self.space = ComboBox(
+            choices=[SLICES, VOLUME], value=SLICES,
             tooltip="Whether each plane is filtered by itself, or all planes as one volume. Times and "
             "channels are always filtered apart.",
         )  # fmt: skip
-        self._spacing = Label(
-            name="spacing", tooltip="Distance of pixels along the axes of space, by the layer's scale"
-        )
-        self._sigma = OrAutomatic(
-            number(float), name="sigma", label="noise σ",
+        self._spacing = QLabel()
+        self._spacing.setToolTip("Distances of pixels, by the scale and the units of the layer")
+        self.method = ComboBox(choices=offered(), value="auto")
+        self._about = QLabel()
+        self.parameters = ParameterFields()
+        self.sigma = OrAutomatic(
+            number(float),
             tooltip="Standard deviation of the noise where the range of intensities is [0, 1]",
-        )  # fmt: skip
-        self._noise = ComboBox(
-            name="noise", label="noise kind", value=None,
-            choices=[(AUTOMATIC, None), *((kind, kind) for kind in EXPONENTS)],
+        )
+        self.noise = ComboBox(
+            value=None, choices=[(AUTOMATIC, None), *((kind, kind) for kind in EXPONENTS)],
             tooltip="poisson: photon counts, 0 meaning no light; speckle: proportional to the image",
         )  # fmt: skip
-        self._strength = FloatSlider(
-            name="strength", value=1, min=0, max=1, step=0.01,
-            tooltip="The share of the change that is made",
-        )  # fmt: skip
-        self._data_range = Text(
-            name="data_range", label="data range",
+        self.strength = FloatSlider(
+            value=1, min=0, max=1, step=0.01, tooltip="The share of the change that is made"
+        )
+        self.data_range = Text(
             tooltip="The intensity that is white, such as 4095 for 12 bits, or (black, white). "
             "Automatic: the range of integers; floats as they are.",
-        )  # fmt: skip
-        self._fields = ParameterFields("auto", name="parameters", label=" ")
-        self._choose = PushButton(
+        )
+        self.choose_button = PushButton(
             text="Choose for me", tooltip="Fill in the parameters, chosen for the current slice"
         )
-        self._preview = CheckBox(
-            name="preview", text="Preview", tooltip="Filter what is on the canvas, as a layer for now"
+        self.preview_box = CheckBox(
+            text="Preview", tooltip="Filter what is on the canvas, as a layer for now"
         )
-        self._run = PushButton(text="Run", tooltip="Filter the whole layer, as a new layer")
-        self._cancel = PushButton(text="Cancel", enabled=False)
-        self._progress = ProgressBar(label=" ", min=0, max=STEPS, value=0)
-        super().__init__(
-            scrollable=True,
-            widgets=[
-                self._layer, self._space, self._spacing, self._method, self._about, self._fields,
-                self._sigma, self._noise, self._strength, self._data_range,
-                _row(self._choose, self._preview), _row(self._run, self._cancel), self._progress,
-            ],
-        )  # fmt: skip
+        self.run_button = PushButton(text="Run", tooltip="Filter the whole layer, as a new layer")
+        self.cancel_button = PushButton(text="Cancel", enabled=False)
+        self._progress = ProgressBar(min=0, max=STEPS, value=0)
         self.task = Task(self._show_state)
-        self.preview = Preview(napari_viewer, self._previewed, self._show_state)
+        self.preview = Preview(napari_viewer, self._set, self._show_state)
+        self._lay_out()
         self._connect()
+        self._show_method(self.method.value)
         self._show_layer()
-        self._show_method(self._method.value)
+
+    def _lay_out(self):
+        content = QWidget()
+        form = form_in(content)
+        for label in (self._spacing, self._about):
+            label.setWordWrap(True)
+        form.addRow("layer", self.layer.native)
+        form.addRow("space", self.space.native)
+        form.addRow("spacing", self._spacing)
+        form.addRow("method", self.method.native)
+        form.addRow(self._about)
+        form.addRow(self.parameters)
+        form.addRow("noise σ", self.sigma.native)
+        form.addRow("noise kind", self.noise.native)
+        form.addRow("strength", self.strength.native)
+        form.addRow("data range", self.data_range.native)
+        form.addRow(_row(self.choose_button, self.preview_box))
+        form.addRow(_row(self.run_button, self.cancel_button))
+        form.addRow(self._progress.native)
+        self.setWidget(content)
+        self.setWidgetResizable(True)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setMinimumWidth(WIDTH)
 
     def _connect(self):
-        self._layer.changed.connect(self._show_layer)
-        self._space.changed.connect(self._show_spacing)
-        self._method.changed.connect(self._show_method)
-        for part in (
-            self._space, self._fields, self._sigma, self._noise, self._strength, self._data_range,
-        ):  # fmt: skip
+        self.layer.changed.connect(self._show_layer)
+        self.space.changed.connect(self._show_spacing)
+        self.method.changed.connect(self._show_method)
+        self.parameters.changed.connect(self.preview.request)
+        for part in (self.space, self.sigma, self.noise, self.strength, self.data_range):
             part.changed.connect(self.preview.request)
-        self._preview.changed.connect(self._switch_preview)
-        self._choose.clicked.connect(self.choose)
-        self._run.clicked.connect(self.run)
-        self._cancel.clicked.connect(self.cancel)
-        self._viewer.layers.events.removed.connect(self._removed)
-        self._viewer.dims.events.order.connect(self._show_spacing)
-        self._viewer.dims.events.ndisplay.connect(self._show_spacing)
-        self.native.destroyed.connect(self.close_down)
+        self.preview_box.changed.connect(self._switch_preview)
+        self.choose_button.clicked.connect(self.choose)
+        self.run_button.clicked.connect(self.run)
+        self.cancel_button.clicked.connect(self.cancel)
+        events = self._viewer.dims.events
+        pairs = [
+            (self._viewer.layers.events.removed, self._removed),
+            (events.order, self._show_spacing),
+            (events.ndisplay, self._show_spacing),
+        ]
+        for event, slot in pairs:
+            event.connect(slot)
+        task, preview = self.task, self.preview
+
+        def end():
+            for event, slot in pairs:
+                event.disconnect(slot)
+            task.end()
+            preview.end()
+
+        self.destroyed.connect(end)  # (a method of its own would be gone by then)
 
     # --- what is set --------------------------------------------------------------------------
 
@@ -134,14 +153,14 @@ class DenoiseWidget(Container):
     def recipe(self) -> Recipe:
         """The settings."""
         return Recipe(
-            self._method.value, self._fields.given, self._sigma.value, self._noise.value,
-            self._strength.value, self._data_range.value,
+            self.method.value, self.parameters.given, self.sigma.value, self.noise.value,
+            self.strength.value, self.data_range.value,
         )  # fmt: skip
 
     def axes(self, layer: Any) -> Axes:
         """The axes of a layer."""
         displayed = displayed_axes(self._viewer, layer)
-        return axes_of(layer, self._space.value == VOLUME, displayed)
+        return axes_of(layer, self.space.value == VOLUME, displayed)
 
     @property
     def busy(self) -> bool:
@@ -155,8 +174,8 @@ class DenoiseWidget(Container):
             if isinstance(layer, Image) and not is_preview(layer)
         ]
 
-    def _previewed(self):
-        layer = self._layer.value
+    def _set(self):
+        layer = self.layer.value
         if layer is None:
             return None
         try:
@@ -169,11 +188,11 @@ class DenoiseWidget(Container):
 
     def run(self) -> None:
         """Filter the whole layer in a thread; the result becomes a new layer."""
-        found = self._previewed()
+        found = self._set()
         if found is None:
             return
         layer, axes, recipe = found
-        self._preview.value = False
+        self.preview_box.value = False
         attributes = {**place_of(layer), **appearance(layer, recipe.data_range)}
 
         def add(result: Filtered) -> None:
@@ -192,7 +211,7 @@ class DenoiseWidget(Container):
 
     def choose(self) -> None:
         """Choose the parameters on the current slice in a thread, and fill them in."""
-        found = self._previewed()
+        found = self._set()
         if found is None:
             return
         layer, axes, recipe = found
@@ -205,37 +224,31 @@ class DenoiseWidget(Container):
     def cancel(self) -> None:
         """Stop what runs; nothing of it is kept."""
         self.task.stop()
-        self._cancel.enabled = False
+        self.cancel_button.enabled = False
 
     def fill(self, chosen: Parameters) -> None:
         """Show parameters that were chosen, and the method that ``auto`` has chosen."""
         method, parameters = recipe_from(chosen)
-        with self._fields.changed.blocked():
-            self._method.value = method
-            self._fields.fill(parameters)
-        self._sigma.value = rounded(chosen.sigma)
-        self.preview.request()
+        self.method.value = method
+        self.parameters.fill(parameters)
+        self.sigma.value = rounded(chosen.sigma)
 
-    def close_down(self) -> None:
-        """Stop the threads and remove the preview."""
-        self._viewer.layers.events.removed.disconnect(self._removed)
-        self._viewer.dims.events.order.disconnect(self._show_spacing)
-        self._viewer.dims.events.ndisplay.disconnect(self._show_spacing)
-        self.task.stop()
-        self.preview.stop()
+    def reset_choices(self, event: Any = None) -> None:
+        """Offer the image layers that there are now; napari calls it when they change."""
+        self.layer.reset_choices()
 
     # --- what is shown ------------------------------------------------------------------------
 
     def _show_layer(self, _=None):
-        layer = self._layer.value
+        layer = self.layer.value
         if layer is not None:
-            self._space.value = VOLUME if is_volume(layer) else SLICES
+            self.space.value = VOLUME if is_volume(layer) else SLICES
         self._show_spacing()
         self._show_state()
         self.preview.forget()
 
     def _show_spacing(self, _=None):
-        layer, text = self._layer.value, "–"
+        layer, text = self.layer.value, "–"
         if layer is not None:
             try:
                 axes = self.axes(layer)
@@ -244,19 +257,19 @@ class DenoiseWidget(Container):
                 text += f" along {', '.join(layer.axis_labels[axis] for axis in axes.space)}"
             except ValueError as error:
                 text = str(error)
-        self._spacing.value = text
+        self._spacing.setText(text)
 
     def _show_method(self, method):
-        self._fields.show(method)
-        self._about.value = describe(method)[0]
+        self.parameters.show_method(method)
+        self._about.setText(describe(method)[0])
         self.preview.request()
 
     def _show_state(self):
-        running, layer = self.task.running, self._layer.value is not None
-        for button in (self._run, self._choose):
+        running, layer = self.task.running, self.layer.value is not None
+        for button in (self.run_button, self.choose_button):
             button.enabled = layer and not running
-        self._preview.enabled = layer
-        self._cancel.enabled = running
+        self.preview_box.enabled = layer
+        self.cancel_button.enabled = running
         if not running and self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -264,9 +277,9 @@ class DenoiseWidget(Container):
 
     def _show_progress(self, share):
         done = round(STEPS * share)
-        if self._bar is not None:
-            self._bar.update(done - self._progress.value)
-        self._progress.value = done
+        more, self._progress.value = done - self._progress.value, done
+        if self._bar is not None:  # last, as napari goes on with other events meanwhile
+            self._bar.update(more)
 
     def _switch_preview(self, on):
         if on:
@@ -276,7 +289,7 @@ class DenoiseWidget(Container):
 
     def _removed(self, event):
         if event.value is self.preview.layer:
-            self._preview.value = False
+            self.preview_box.value = False
         self._show_state()
 
 
@@ -286,6 +299,9 @@ def _choose(data, axes, recipe, index) -> Generator[None, None, Parameters]:
 
 
 def _row(*widgets):
-    row = Container(widgets=widgets, layout="horizontal", labels=False, label=" ")
-    row.margins = (0, 0, 0, 0)
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget.native)
     return row
