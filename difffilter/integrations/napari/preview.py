@@ -53,6 +53,7 @@ class Preview:
         self._viewer, self._settings = viewer, settings
         self.task = Task(changed)
         self.layer: Any = None
+        self.source: Any = None
         self.active = False
         self._key: Any = None  # of the slice whose parameters are known
         self._slice: Slice | None = None
@@ -80,7 +81,7 @@ class Preview:
             event.disconnect(self.request)
         self._timer.stop()
         self.task.stop()
-        self._key = self._slice = None
+        self._key = self._slice = self.source = None
         layer, self.layer = self.layer, None
         if layer is not None:
             with suppress(ValueError):  # the user has removed it
@@ -104,9 +105,10 @@ class Preview:
 
     def _events(self):
         viewer = self._viewer
+        camera = getattr(viewer, "scene", viewer).camera  # where it is since napari 0.9
         return (
-            viewer.camera.events.center,
-            viewer.camera.events.zoom,
+            camera.events.center,
+            camera.events.zoom,
             viewer.dims.events.current_step,
             viewer.dims.events.ndisplay,
             viewer.dims.events.order,
@@ -120,6 +122,7 @@ class Preview:
                 self.layer.visible = False
             return
         layer, axes, recipe = found
+        self.source = layer
         region = visible_region(self._viewer, layer, axes)
         index = axes.slice_at(current_place(self._viewer, layer, axes))
         corner = [

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from difffilter.api import Parameters, estimate_parameters
 from difffilter.catalog import CATALOG, MissingExtra, describe
-from difffilter.denoiser import rounded
 from difffilter.image import DataRange
 from difffilter.integrations.napari.axes import Axes
 from difffilter.spelling import parse
@@ -55,15 +54,13 @@ class Recipe:
 def recipe_from(chosen: Parameters) -> tuple[str, dict[str, Any]]:
     """The method that was chosen and its parameters, without what is around it.
 
-    Numbers have four digits. The spacing, which is the layer's, and σ are left out.
+    The spacing, which is the layer's, and σ are left out.
     """
     method, parameters = parse(str(chosen))
     while method in WRAPPERS:
         method, parameters = parse(parameters.get("method", describe(method)[1]["method"]))
     return method, {
-        name: rounded(value) if isinstance(value, float) else value
-        for name, value in parameters.items()
-        if name not in ("sigma", "spacing")
+        name: value for name, value in parameters.items() if name not in ("sigma", "spacing")
     }
 
 

@@ -15,7 +15,6 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QWidget
 
 from difffilter.api import Parameters
 from difffilter.catalog import describe
-from difffilter.denoiser import rounded
 from difffilter.integrations.napari.axes import Axes, axes_of, full_resolution, is_volume
 from difffilter.integrations.napari.fields import (
     AUTOMATIC,
@@ -231,11 +230,12 @@ class DenoiseWidget(QScrollArea):
         method, parameters = recipe_from(chosen)
         self.method.value = method
         self.parameters.fill(parameters)
-        self.sigma.value = rounded(chosen.sigma)
+        self.sigma.value = chosen.sigma
 
     def reset_choices(self, event: Any = None) -> None:
         """Offer the image layers that there are now; napari calls it when they change."""
         self.layer.reset_choices()
+        self._show_state()
 
     # --- what is shown ------------------------------------------------------------------------
 
@@ -288,9 +288,8 @@ class DenoiseWidget(QScrollArea):
             self.preview.stop()
 
     def _removed(self, event):
-        if event.value is self.preview.layer:
+        if event.value is self.preview.layer or event.value is self.preview.source:
             self.preview_box.value = False
-        self._show_state()
 
 
 def _choose(data, axes, recipe, index) -> Generator[None, None, Parameters]:
