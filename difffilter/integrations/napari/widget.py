@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any
+from weakref import WeakMethod, ref
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, ProgressBar, PushButton
 from napari.layers import Image
 from napari.utils import progress
 from napari.utils.notifications import show_error
 from napari.viewer import Viewer
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QWidget
 
 from difffilter.api import Parameters
@@ -86,8 +87,8 @@ class DenoiseWidget(QScrollArea):
         self.run_button = PushButton(text="Run", tooltip="Filter the whole layer, as a new layer")
         self.cancel_button = PushButton(text="Cancel", enabled=False)
         self._progress = ProgressBar(min=0, max=STEPS, value=0)
-        self.task = Task(self._show_state)
-        self.preview = Preview(napari_viewer, self._set, self._show_state)
+        self.task = Task(_weakly(self._show_state))
+        self.preview = Preview(napari_viewer, _weakly(self._set), _weakly(self._show_state))
         self._lay_out()
         self._connect()
         self._show_method(self.method.value)
@@ -128,23 +129,32 @@ class DenoiseWidget(QScrollArea):
         self.choose_button.clicked.connect(self.choose)
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
-        events = self._viewer.dims.events
-        pairs = [
-            (self._viewer.layers.events.removed, self._removed),
-            (events.order, self._show_spacing),
-            (events.ndisplay, self._show_spacing),
-        ]
-        for event, slot in pairs:
+        for event, slot in self._events():
             event.connect(slot)
-        task, preview = self.task, self.preview
+        me, task, preview = ref(self), self.task, self.preview
 
         def end():
-            for event, slot in pairs:
+            for event, slot in me()._events() if me() else ():
                 event.disconnect(slot)
             task.end()
             preview.end()
 
-        self.destroyed.connect(end)  # (a method of its own would be gone by then)
+        self.destroyed.connect(end)  # (a method would be gone by then)
+
+    def _events(self):
+        dims = self._viewer.dims.events
+        return (
+            (self._viewer.layers.events.removed, self._removed),
+            (dims.order, self._show_spacing),
+            (dims.ndisplay, self._show_spacing),
+        )
+
+    def event(self, event: QEvent) -> bool:
+        """Stop when the panel is closed, which leaves the widget without a parent."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.task.stop()
+            self.preview_box.value = False
+        return super().event(event)
 
     # --- what is set --------------------------------------------------------------------------
 
@@ -295,6 +305,17 @@ class DenoiseWidget(QScrollArea):
 def _choose(data, axes, recipe, index) -> Generator[None, None, Parameters]:
     yield
     return chosen_for(data, axes, recipe, index).chosen
+
+
+def _weakly(method):
+    """A method to call for as long as its object lives, which this does not prolong."""
+    known = WeakMethod(method)
+
+    def call():
+        found = known()
+        return None if found is None else found()
+
+    return call
 
 
 def _row(*widgets):

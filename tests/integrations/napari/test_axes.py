@@ -5,9 +5,9 @@ import pytest
 
 pytest.importorskip("napari", reason="napari is not installed")
 
-from napari.layers import Image  # noqa: E402
+from napari.layers import Image
 
-from difffilter.integrations.napari.axes import axes_of, is_volume  # noqa: E402
+from difffilter.integrations.napari.axes import axes_of, is_volume
 
 
 def axes(shape, displayed=None, volume=False, **attributes):

@@ -7,17 +7,17 @@ import pytest
 pytest.importorskip("napari", reason="napari is not installed")
 pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 
-from magicgui.widgets import CheckBox, ComboBox, SpinBox  # noqa: E402
+from magicgui.widgets import CheckBox, ComboBox, SpinBox
 
-import difffilter as df  # noqa: E402
-from difffilter.integrations.napari.fields import (  # noqa: E402
+import difffilter as df
+from difffilter.integrations.napari.fields import (
     OrAutomatic,
     ParameterFields,
     Text,
     described,
     words_in,
 )
-from difffilter.integrations.napari.recipe import WRAPPERS, Recipe, offered, recipe_from  # noqa: E402
+from difffilter.integrations.napari.recipe import WRAPPERS, Recipe, offered, recipe_from
 
 OFFERED = [name for name in df.methods() if name not in ("identity", *WRAPPERS)]
 

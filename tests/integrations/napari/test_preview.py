@@ -9,8 +9,8 @@ import difffilter as df
 pytest.importorskip("napari", reason="napari is not installed")
 pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 
-from difffilter.integrations.napari import filtering  # noqa: E402
-from difffilter.integrations.napari.preview import is_preview  # noqa: E402
+from difffilter.integrations.napari import filtering
+from difffilter.integrations.napari.preview import is_preview
 
 
 @pytest.fixture

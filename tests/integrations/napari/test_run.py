@@ -1,6 +1,7 @@
 """A run gives what `difffilter.denoise` gives, as a layer like the one that was filtered."""
 
 import gc
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ import difffilter as df
 pytest.importorskip("napari", reason="napari is not installed")
 pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 
-from napari.layers import Labels  # noqa: E402
+from napari.layers import Labels
 
-from difffilter.integrations.napari import filtering  # noqa: E402
+from difffilter.integrations.napari import filtering
 
 
 @pytest.fixture
@@ -282,7 +283,7 @@ def test_bad_parameters_become_one_line(method, given, message, noisy, opened, w
 
 
 def test_too_few_axes_of_space_become_one_line(noisy, opened, told):
-    viewer, widget = opened(noisy(30, 40), name="flat")
+    _, widget = opened(noisy(30, 40), name="flat")
     widget.space.value = "3-D volume"
     widget.run()
     assert told == ["layer 'flat' has 2 axes of space; expected 3 at least"]
@@ -300,16 +301,50 @@ def test_only_image_layers_are_offered(noisy, opened):
     assert not widget.run_button.enabled
 
 
-def test_threads_end_with_the_viewer(noisy, opened, qtbot):
+@pytest.fixture
+def long_run(noisy, opened, qtbot):
+    """A viewer, the widget and what it does, in the midst of a run that takes long."""
     viewer, widget = opened(np.repeat(noisy(1, 40, 50), 2000, 0))
     widget.method.value = "perona_malik"
-    task, preview = widget.task, widget.preview
+    task, preview, bar = widget.task, widget.preview, widget._progress
     widget.run()
-    qtbot.waitUntil(lambda: widget._progress.value > 0, timeout=60_000)
+    qtbot.waitUntil(lambda: bar.value > 0, timeout=60_000)
     widget.preview_box.value = True
+    return viewer, widget, task, preview
+
+
+def test_it_ends_with_its_panel(long_run, qtbot):
+    viewer, widget, task, preview = long_run
     viewer.window.remove_dock_widget("all")
-    widget.deleteLater()
-    del widget
-    gc.collect()
+    assert not widget.preview_box.value
     qtbot.waitUntil(lambda: not (task.running or preview.pending), timeout=20_000)
     assert len(viewer.layers) == 1
+
+
+def test_nothing_keeps_a_closed_widget(noisy, make_napari_viewer, qtbot):
+    from difffilter.integrations.napari.widget import DenoiseWidget
+
+    viewer = make_napari_viewer()
+    viewer.add_image(noisy(40, 50))
+    widget = DenoiseWidget(viewer)
+    known = ref(widget)
+    viewer.window.add_dock_widget(widget, name="difffilter")
+    viewer.window.remove_dock_widget("all")
+    del widget
+    qtbot.wait(50)
+    gc.collect()
+    assert known() is None
+
+
+def test_it_ends_with_its_window(long_run, qtbot):
+    viewer, widget, task, preview = long_run
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: not (task.running or preview.pending), timeout=20_000)
+    assert len(viewer.layers) == 1
+    viewer.dims.ndisplay = 3  # which it followed
+
+
+def test_threads_end_with_the_viewer(long_run, qtbot):
+    viewer, _, task, preview = long_run
+    viewer.close()
+    qtbot.waitUntil(lambda: not (task.running or preview.pending), timeout=20_000)
