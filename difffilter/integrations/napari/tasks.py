@@ -23,10 +23,16 @@ class Task:
     ----------
     changed : callable
         Called when it begins and when it ends.
+
+    Attributes
+    ----------
+    ended : bool
+        Whether nothing is reported any more.
     """
 
     def __init__(self, changed: Callable[[], Any]) -> None:
         self._changed = changed
+        self.ended = False
         self._worker: Any = None
         self._next: tuple | None = None
 
@@ -58,7 +64,7 @@ class Task:
     def end(self) -> None:
         """Stop, and report nothing from now on, not even the end."""
         self.stop()
-        self._changed = _nothing
+        self.ended = True
 
     def _begin(self) -> None:
         assert self._next is not None
@@ -86,14 +92,10 @@ class Task:
 
     def _end(self) -> None:
         self._worker = None
-        if self._next is None:
-            self._changed()
-        else:
+        if self._next is not None:
             self._begin()
-
-
-def _nothing() -> None:
-    pass
+        elif not self.ended:
+            self._changed()
 
 
 class _Failed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any
-from weakref import WeakMethod, ref
+from weakref import WeakMethod
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, ProgressBar, PushButton
 from napari.layers import Image
@@ -129,25 +129,24 @@ class DenoiseWidget(QScrollArea):
         self.choose_button.clicked.connect(self.choose)
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
-        for event, slot in self._events():
+        dims, removed = self._viewer.dims.events, self._viewer.layers.events.removed
+        show_spacing = _weakly(self._show_spacing)
+        slots = (
+            (removed, _weakly(self._removed)),
+            (dims.order, show_spacing),
+            (dims.ndisplay, show_spacing),
+        )
+        for event, slot in slots:
             event.connect(slot)
-        me, task, preview = ref(self), self.task, self.preview
+        task, preview = self.task, self.preview
 
         def end():
-            for event, slot in me()._events() if me() else ():
+            for event, slot in slots:
                 event.disconnect(slot)
             task.end()
             preview.end()
 
         self.destroyed.connect(end)  # (a method would be gone by then)
-
-    def _events(self):
-        dims = self._viewer.dims.events
-        return (
-            (self._viewer.layers.events.removed, self._removed),
-            (dims.order, self._show_spacing),
-            (dims.ndisplay, self._show_spacing),
-        )
 
     def event(self, event: QEvent) -> bool:
         """Stop when the panel is closed, which leaves the widget without a parent."""
@@ -244,8 +243,9 @@ class DenoiseWidget(QScrollArea):
 
     def reset_choices(self, event: Any = None) -> None:
         """Offer the image layers that there are now; napari calls it when they change."""
-        self.layer.reset_choices()
-        self._show_state()
+        if not self.task.ended:
+            self.layer.reset_choices()
+            self._show_state()
 
     # --- what is shown ------------------------------------------------------------------------
 
@@ -311,9 +311,11 @@ def _weakly(method):
     """A method to call for as long as its object lives, which this does not prolong."""
     known = WeakMethod(method)
 
-    def call():
+    def call(event=None):
         found = known()
-        return None if found is None else found()
+        if found is None:
+            return None
+        return found() if event is None else found(event)
 
     return call
 

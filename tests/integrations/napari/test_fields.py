@@ -1,6 +1,7 @@
 """Widgets for the parameters of every method, and what they read and show."""
 
 from dataclasses import fields
+from importlib.util import find_spec
 
 import pytest
 
@@ -20,6 +21,8 @@ from difffilter.integrations.napari.fields import (
 from difffilter.integrations.napari.recipe import WRAPPERS, Recipe, offered, recipe_from
 
 OFFERED = [name for name in df.methods() if name not in ("identity", *WRAPPERS)]
+if find_spec("torch") is None:
+    OFFERED.remove("ddpm")
 
 # Values that are not the defaults.
 OTHER = {
@@ -80,8 +83,13 @@ def test_kinds_of_widgets(panel):
     assert kinds["scheme"] is kinds["diffusivity"] is ComboBox
     assert panel.widgets["scheme"].choices == ("auto", "explicit", "fsi", "aos")
     assert panel.widgets["diffusivity"].choices[:2] == (None, "exponential")
+
+
+def test_whole_numbers(panel):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
     panel.show_method("ddpm")
     assert isinstance(panel.widgets["samples"], SpinBox)
+    assert isinstance(panel.widgets["steps"], OrAutomatic)
 
 
 @pytest.mark.parametrize(
