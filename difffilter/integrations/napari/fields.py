@@ -44,6 +44,7 @@ class OrAutomatic(Container):
 
     def __init__(self, inner: ValueWidget, **options: Any) -> None:
         self._inner = inner
+        self._shown: tuple[Any, Any] = (None, None)
         self._automatic = CheckBox(text="auto", value=True, tooltip="Chosen from the image")
         super().__init__(
             widgets=[inner, self._automatic], layout="horizontal", labels=False, **options
@@ -57,14 +58,22 @@ class OrAutomatic(Container):
 
     @property
     def value(self) -> Any:
-        """The number; ``None``: to be chosen."""
-        return None if self._automatic.value else self._inner.value
+        """The number; ``None``: to be chosen.
+
+        A number that was set is kept in full, while five digits of it are shown.
+        """
+        if self._automatic.value:
+            return None
+        shown, exact = self._shown
+        return exact if self._inner.value == shown else self._inner.value
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._automatic.value = value is None
         if value is not None:
-            show_number(self._inner, value)
+            shown = float(f"{value:.5g}") if isinstance(value, float) else value
+            self._shown = shown, value
+            show_number(self._inner, shown)
+        self._automatic.value = value is None
 
     def _toggle(self, automatic: bool) -> None:
         self._inner.enabled = not automatic

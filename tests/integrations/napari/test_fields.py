@@ -16,6 +16,7 @@ from difffilter.integrations.napari.fields import (
     ParameterFields,
     Text,
     described,
+    number,
     words_in,
 )
 from difffilter.integrations.napari.recipe import WRAPPERS, Recipe, offered, recipe_from
@@ -83,6 +84,22 @@ def test_kinds_of_widgets(panel):
     assert kinds["scheme"] is kinds["diffusivity"] is ComboBox
     assert panel.widgets["scheme"].choices == ("auto", "explicit", "fsi", "aos")
     assert panel.widgets["diffusivity"].choices[:2] == (None, "exponential")
+
+
+def test_a_long_number_is_kept_in_full_until_the_user_changes_it(qtbot):
+    widget = OrAutomatic(number(float))
+    qtbot.addWidget(widget.native)
+    assert widget.value is None
+    widget.value = 2.8228571428571425
+    assert widget.value == 2.8228571428571425
+    assert widget[0].native.text() == "2.822900"
+    widget[0].native.stepUp()
+    assert widget.value == pytest.approx(2.9229)
+    widget.value = 1.23456789e-9
+    assert widget.value == 1.23456789e-9
+    assert float(widget[0].native.text()) == 1.2346e-9
+    widget.value = None
+    assert widget.value is None
 
 
 def test_whole_numbers(panel):

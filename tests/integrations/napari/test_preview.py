@@ -58,7 +58,7 @@ def test_only_what_is_on_the_canvas_as_in_the_whole(method, noisy, opened, previ
     layer = preview_of(viewer, widget)
     expected = part_of(df.denoise(image, method=method), layer, viewer.layers[0])
     assert 0 < layer.data.size < 0.25 * image.size
-    assert_allclose(layer.data, expected, rtol=0, atol=2e-3 if method == "edge_enhancing" else 1e-4)
+    assert_allclose(layer.data, expected, rtol=0, atol=1e-6)
     assert_array_equal(layer.scale, (2, 2))
 
 
@@ -85,7 +85,7 @@ def test_a_plane_of_a_volume_with_its_neighbours(noisy, opened, preview_of):
     viewer.dims.current_step = (4, 0, 0)
     layer = preview_of(viewer, widget)
     expected = df.denoise(volume, method="perona_malik", spacing=(2, 1, 1))[4:5]
-    assert_allclose(layer.data, expected, rtol=0, atol=1e-4)
+    assert_allclose(layer.data, expected, rtol=0, atol=1e-6)
     alone = df.denoise(volume[4], method="perona_malik")
     assert not np.allclose(layer.data[0], alone, atol=1e-3)
 
@@ -105,7 +105,7 @@ def test_the_finest_of_several_resolutions(noisy, opened, preview_of):
     layer = preview_of(viewer, widget)
     expected = part_of(df.denoise(image, method="perona_malik"), layer, viewer.layers[0])
     assert layer.data.size > 0.5 * image.size
-    assert_allclose(layer.data, expected, rtol=0, atol=1e-4)
+    assert_allclose(layer.data, expected, rtol=0, atol=1e-6)
 
 
 def test_blocks_appear_from_the_middle(noisy, monkeypatch):
