@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 from difffilter.denoiser import Box
 from difffilter.image import as_float
 from difffilter.integrations.napari.axes import Axes, full_resolution
+from difffilter.integrations.napari.events import Connections
 from difffilter.integrations.napari.filtering import Slice, blocks, chosen_for, spans
 from difffilter.integrations.napari.layers import appearance, placed
 from difffilter.integrations.napari.recipe import Recipe
@@ -57,6 +58,7 @@ class Preview:
         self.active = False
         self._key: Any = None  # of the slice whose parameters are known
         self._slice: Slice | None = None
+        self._connections = Connections()
         self._timer = QTimer()
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY)
@@ -70,15 +72,16 @@ class Preview:
     def start(self) -> None:
         """Show the preview."""
         self.active = True
-        for event in self._events():
-            event.connect(self.request)
+        dims = self._viewer.dims.events
+        camera = getattr(self._viewer, "scene", self._viewer).camera.events  # so since napari 0.9
+        for event in (camera.center, camera.zoom, dims.current_step, dims.ndisplay, dims.order):
+            self._connections.make(event, self.request)
         self._timer.start(0)
 
     def stop(self) -> None:
         """Remove the preview."""
         self.active = False
-        for event in self._events():
-            event.disconnect(self.request)
+        self._connections.cut()
         self._timer.stop()
         self.task.stop()
         self._key = self._slice = self.source = None
@@ -102,17 +105,6 @@ class Preview:
         """Make the preview anew, of pixels that have changed."""
         self._key = None
         self.request()
-
-    def _events(self):
-        viewer = self._viewer
-        camera = getattr(viewer, "scene", viewer).camera  # where it is since napari 0.9
-        return (
-            camera.events.center,
-            camera.events.zoom,
-            viewer.dims.events.current_step,
-            viewer.dims.events.ndisplay,
-            viewer.dims.events.order,
-        )
 
     def _begin(self):
         found = self._settings()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from typing import Any
-from weakref import WeakMethod
 
 from magicgui.widgets import CheckBox, ComboBox, FloatSlider, ProgressBar, PushButton
 from napari.layers import Image
@@ -17,6 +16,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QScrollArea, QWidget
 from difffilter.api import Parameters
 from difffilter.catalog import describe
 from difffilter.integrations.napari.axes import Axes, axes_of, full_resolution, is_volume
+from difffilter.integrations.napari.events import Connections, weakly
 from difffilter.integrations.napari.fields import (
     AUTOMATIC,
     OrAutomatic,
@@ -52,6 +52,7 @@ class DenoiseWidget(QScrollArea):
         super().__init__()
         self._viewer = napari_viewer
         self._bar: progress | None = None
+        self._connections, self._followed = Connections(), Connections()
         self.layer = ComboBox(choices=self._image_layers, tooltip="The image layer to filter")
         self.space = ComboBox(
             choices=[SLICES, VOLUME], value=SLICES,
@@ -87,8 +88,8 @@ class DenoiseWidget(QScrollArea):
         self.run_button = PushButton(text="Run", tooltip="Filter the whole layer, as a new layer")
         self.cancel_button = PushButton(text="Cancel", enabled=False)
         self._progress = ProgressBar(min=0, max=STEPS, value=0)
-        self.task = Task(_weakly(self._show_state))
-        self.preview = Preview(napari_viewer, _weakly(self._set), _weakly(self._show_state))
+        self.task = Task(weakly(self._show_state))
+        self.preview = Preview(napari_viewer, weakly(self._set), weakly(self._show_state))
         self._lay_out()
         self._connect()
         self._show_method(self.method.value)
@@ -129,20 +130,15 @@ class DenoiseWidget(QScrollArea):
         self.choose_button.clicked.connect(self.choose)
         self.run_button.clicked.connect(self.run)
         self.cancel_button.clicked.connect(self.cancel)
-        dims, removed = self._viewer.dims.events, self._viewer.layers.events.removed
-        show_spacing = _weakly(self._show_spacing)
-        slots = (
-            (removed, _weakly(self._removed)),
-            (dims.order, show_spacing),
-            (dims.ndisplay, show_spacing),
-        )
-        for event, slot in slots:
-            event.connect(slot)
-        task, preview = self.task, self.preview
+        dims, connections = self._viewer.dims.events, self._connections
+        connections.make(self._viewer.layers.events.removed, self._removed)
+        connections.make(dims.order, self._show_spacing)
+        connections.make(dims.ndisplay, self._show_spacing)
+        task, preview, followed = self.task, self.preview, self._followed
 
         def end():
-            for event, slot in slots:
-                event.disconnect(slot)
+            connections.cut()
+            followed.cut()
             task.end()
             preview.end()
 
@@ -250,12 +246,31 @@ class DenoiseWidget(QScrollArea):
     # --- what is shown ------------------------------------------------------------------------
 
     def _show_layer(self, _=None):
+        self._follow(self.layer.value)
+        self._show_axes()
+        self._show_state()
+
+    def _follow(self, layer):
+        """Notice changes of a layer, and no longer those of another."""
+        self._followed.cut()
+        changes = {
+            "axis_labels": self._show_axes,
+            "units": self._show_axes,
+            "scale": self._show_spacing,
+            "data": self.preview.forget,
+            "contrast_limits": self.preview.request,
+            "colormap": self.preview.request,
+            "gamma": self.preview.request,
+        }
+        events = {} if layer is None else layer.events.emitters
+        for name in changes.keys() & events.keys():
+            self._followed.make(events[name], changes[name])
+
+    def _show_axes(self, _=None):
         layer = self.layer.value
         if layer is not None:
             self.space.value = VOLUME if is_volume(layer) else SLICES
         self._show_spacing()
-        self._show_state()
-        self.preview.forget()
 
     def _show_spacing(self, _=None):
         layer, text = self.layer.value, "–"
@@ -268,6 +283,7 @@ class DenoiseWidget(QScrollArea):
             except ValueError as error:
                 text = str(error)
         self._spacing.setText(text)
+        self.preview.request()
 
     def _show_method(self, method):
         self.parameters.show_method(method)
@@ -305,19 +321,6 @@ class DenoiseWidget(QScrollArea):
 def _choose(data, axes, recipe, index) -> Generator[None, None, Parameters]:
     yield
     return chosen_for(data, axes, recipe, index).chosen
-
-
-def _weakly(method):
-    """A method to call for as long as its object lives, which this does not prolong."""
-    known = WeakMethod(method)
-
-    def call(event=None):
-        found = known()
-        if found is None:
-            return None
-        return found() if event is None else found(event)
-
-    return call
 
 
 def _row(*widgets):

@@ -78,6 +78,20 @@ def test_it_follows_the_canvas_and_the_settings(noisy, opened, preview_of):
     assert_allclose(layer.data[0], df.denoise(series[2], method="heat", time=3.0), atol=1e-6)
 
 
+def test_it_follows_the_layer(noisy, opened, preview_of):
+    viewer, widget = opened(noisy(40, 50))
+    source, layer = viewer.layers[0], preview_of(viewer, widget)
+    source.data = source.data[::-1].copy()
+    layer = preview_of(viewer, widget)
+    assert_array_equal(layer.data, df.denoise(source.data))
+    source.contrast_limits, source.colormap, source.scale = (0.2, 0.9), "magma", (2, 1)
+    layer = preview_of(viewer, widget)
+    assert (layer.contrast_limits, layer.colormap.name) == ([0.2, 0.9], "magma")
+    assert_array_equal(layer.scale, (2, 1))
+    expected = df.denoise(source.data, spacing=(2, 1))
+    assert_allclose(layer.data, part_of(expected, layer, source), rtol=0, atol=1e-6)
+
+
 def test_a_plane_of_a_volume_with_its_neighbours(noisy, opened, preview_of):
     volume = noisy(9, 30, 40)
     viewer, widget = opened(volume, scale=(2, 1, 1), axis_labels=("z", "y", "x"))

@@ -290,6 +290,23 @@ def test_too_few_axes_of_space_become_one_line(noisy, opened, told):
     assert not widget.task.running
 
 
+def test_labels_scale_and_the_layer_are_followed(noisy, opened):
+    viewer, widget = opened(noisy(6, 30, 40), name="stack")
+    layer = viewer.layers[0]
+    assert widget.space.value == "2-D slices"
+    layer.axis_labels = ("z", "y", "x")
+    assert widget.space.value == "3-D volume"
+    layer.scale = (4, 1, 1)
+    assert widget._spacing.text() == "4 × 1 × 1 along z, y, x"
+    viewer.add_image(noisy(30, 40), name="flat")
+    widget.layer.value = viewer.layers["flat"]
+    assert widget._spacing.text() == "1 × 1 along -2, -1"
+    layer.scale = (5, 1, 1)
+    layer.units = ("um", "um", "um")
+    assert widget._spacing.text() == "1 × 1 along -2, -1"
+    assert widget.space.value == "2-D slices"
+
+
 def test_only_image_layers_are_offered(noisy, opened):
     viewer, widget = opened(noisy(30, 40), name="one")
     viewer.add_labels(np.ones((30, 40), int))
