@@ -112,14 +112,20 @@ def test_colours(noisy, opened, preview_of):
     assert_array_equal(layer.data, df.denoise(colour, channel_axis=-1))
 
 
-def test_the_finest_of_several_resolutions(noisy, opened, preview_of):
-    image = noisy(256, 320)
-    viewer, widget = opened([image, image[::2, ::2], image[::4, ::4]], multiscale=True, show=True)
-    widget.method.value = "perona_malik"
+@pytest.mark.parametrize("zoom", [1, 6])
+def test_the_finest_of_several_resolutions(zoom, noisy, opened, preview_of):
+    image = noisy(1500, 1600)
+    levels = [image[::step, ::step] for step in (1, 2, 4, 8)]
+    viewer, widget = opened(levels, multiscale=True, show=True)
+    widget.method.value = "heat"
+    widget.parameters.widgets["time"].value = 0.5
+    getattr(viewer, "scene", viewer).camera.zoom *= zoom
     layer = preview_of(viewer, widget)
-    expected = part_of(df.denoise(image, method="perona_malik"), layer, viewer.layers[0])
-    assert layer.data.size > 0.5 * image.size
-    assert_allclose(layer.data, expected, rtol=0, atol=1e-6)
+    assert (viewer.layers[0].data_level > 0) is (zoom == 1)
+    expected = part_of(df.denoise(image, method="heat", time=0.5), layer, viewer.layers[0])
+    assert_allclose(layer.data, expected, rtol=0, atol=1e-5)
+    assert (layer.data.size > 0.9 * image.size) is (zoom == 1)
+    assert layer.data.size > 100**2
 
 
 def test_blocks_appear_from_the_middle(noisy, monkeypatch):

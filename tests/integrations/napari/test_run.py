@@ -1,6 +1,7 @@
 """A run gives what `difffilter.denoise` gives, as a layer like the one that was filtered."""
 
 import gc
+from threading import Event
 from weakref import ref
 
 import numpy as np
@@ -15,6 +16,7 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 from napari.layers import Labels
 
 from difffilter.integrations.napari import filtering
+from difffilter.integrations.napari.tasks import Task
 
 
 @pytest.fixture
@@ -248,6 +250,24 @@ def test_cancel_leaves_no_layer(noisy, opened, wait_for, qtbot):
     assert widget._progress.value == 0
 
 
+def test_the_newest_task_wins(qtbot, told):
+    def work(name, count):
+        for number in range(count):
+            yield name, number
+            started.set()
+            go.wait(20)
+        return name
+
+    started, go, seen = Event(), Event(), []
+    task = Task(lambda: seen.append("begins" if task.running else "ends"))
+    for name, count in (("old", 3), ("skipped", 1), ("new", 2)):
+        task.start(work, name, count, yielded=seen.append, returned=seen.append)
+        assert started.wait(20)
+    go.set()
+    qtbot.waitUntil(lambda: not task.running, timeout=20_000)
+    assert seen == ["begins", "begins", ("new", 0), ("new", 1), "new", "ends"]
+
+
 def test_errors_become_one_line(noisy, opened, wait_for, told):
     image = noisy(2, 30, 40)
     image[1, 3, 4] = np.nan
@@ -298,13 +318,12 @@ def test_labels_scale_and_the_layer_are_followed(noisy, opened):
     assert widget.space.value == "3-D volume"
     layer.scale = (4, 1, 1)
     assert widget._spacing.text() == "4 × 1 × 1 along z, y, x"
-    viewer.add_image(noisy(30, 40), name="flat")
-    widget.layer.value = viewer.layers["flat"]
+    viewer.add_image(noisy(6, 30, 40), name="other")
+    widget.layer.value = viewer.layers["other"]
     assert widget._spacing.text() == "1 × 1 along -2, -1"
-    layer.scale = (5, 1, 1)
-    layer.units = ("um", "um", "um")
-    assert widget._spacing.text() == "1 × 1 along -2, -1"
-    assert widget.space.value == "2-D slices"
+    widget.space.value = "3-D volume"
+    layer.units = ("s", "um", "um")  # of the first, which no longer matters
+    assert widget.space.value == "3-D volume"
 
 
 def test_only_image_layers_are_offered(noisy, opened):
