@@ -55,7 +55,9 @@ class Preview:
         self.task = Task(changed)
         self.layer: Any = None
         self.source: Any = None
+        self._shown: Any = None  # the source of the layer
         self.active = False
+        self._hidden = False  # not by the user
         self._key: Any = None  # of the slice whose parameters are known
         self._slice: Slice | None = None
         self._connections = Connections()
@@ -85,10 +87,7 @@ class Preview:
         self._timer.stop()
         self.task.stop()
         self._key = self._slice = self.source = None
-        layer, self.layer = self.layer, None
-        if layer is not None:
-            with suppress(ValueError):  # the user has removed it
-                self._viewer.layers.remove(layer)
+        self._remove()
 
     def end(self) -> None:
         """Remove the preview, and report nothing from now on."""
@@ -110,8 +109,8 @@ class Preview:
         found = self._settings()
         if found is None or self._viewer.dims.ndisplay != 2:
             self.task.stop()
-            if self.layer is not None:
-                self.layer.visible = False
+            if self.layer is not None and self.layer.visible:
+                self.layer.visible, self._hidden = False, True
             return
         layer, axes, recipe = found
         self.source = layer
@@ -137,28 +136,34 @@ class Preview:
         self._key, self._slice = key, part
         looks = {**appearance(source, recipe.data_range), **placed(source, corner)}
         rgb, layer = looks.pop("rgb"), self.layer
-        alike = layer is not None and (layer.ndim, layer.rgb) == (source.ndim, rgb)
-        if not alike or layer not in self._viewer.layers:
+        if self._shown is not source or (layer.ndim, layer.rgb) != (source.ndim, rgb):
             self._replace(pixels, source, {**looks, "rgb": rgb})
             return
         layer.data = pixels
-        layer.visible = True
         for name, value in looks.items():
-            if name not in ("units", "axis_labels"):
-                setattr(layer, name, value)
+            setattr(layer, name, value)
+        if self._hidden:
+            layer.visible, self._hidden = True, False
 
     def _replace(self, pixels, source, attributes):
         """Put a new layer above that which is filtered; the selection stays."""
         layers = self._viewer.layers
-        if self.layer is not None and self.layer in layers:
-            layers.remove(self.layer)
         selected, active = set(layers.selection), layers.selection.active
+        self._remove()
         self.layer = self._viewer.add_image(
             pixels, name=f"{source.name} (preview)", metadata={KEY: True}, **attributes
         )
+        self._shown = source
         layers.move(len(layers) - 1, layers.index(source) + 1)
-        layers.selection = selected
-        layers.selection.active = active
+        layers.selection = selected & set(layers)
+        layers.selection.active = active if active in layers else None
+
+    def _remove(self):
+        """Remove the layer, which is forgotten first: it is not the user who does so."""
+        layer, self.layer, self._shown = self.layer, None, None
+        if layer is not None:
+            with suppress(ValueError):  # the user has
+                self._viewer.layers.remove(layer)
 
 
 def preview(

@@ -92,6 +92,33 @@ def test_it_follows_the_layer(noisy, opened, preview_of):
     assert_allclose(layer.data, part_of(expected, layer, source), rtol=0, atol=1e-6)
 
 
+def test_it_moves_to_the_layer_that_is_picked(noisy, opened, preview_of):
+    viewer, widget = opened(noisy(40, 50), name="one")
+    colour = noisy(30, 3, 40).swapaxes(1, 2).clip(0, 1)
+    viewer.add_image(colour, rgb=True, name="two")
+    viewer.add_image(noisy(20, 30), name="three")
+    preview_of(viewer, widget)
+    for name in ("two", "three", "one"):
+        widget.layer.value = viewer.layers[name]
+        layer = preview_of(viewer, widget)
+        assert widget.preview_box.value
+        assert layer.name == f"{name} (preview)"
+        assert viewer.layers.index(layer) == viewer.layers.index(name) + 1
+        image = viewer.layers[name].data
+        expected = df.denoise(image, channel_axis=-1 if name == "two" else None)
+        assert_allclose(layer.data, part_of(expected, layer, viewer.layers[name]), atol=1e-6)
+    assert viewer.layers.selection.active.name == "three"
+
+
+def test_it_stays_hidden_if_the_user_hides_it(noisy, opened, preview_of):
+    viewer, widget = opened(noisy(40, 50))
+    preview_of(viewer, widget).visible = False
+    widget.strength.value = 0.5
+    layer = preview_of(viewer, widget)
+    assert_array_equal(layer.data, df.denoise(viewer.layers[0].data, strength=0.5))
+    assert not layer.visible
+
+
 def test_a_plane_of_a_volume_with_its_neighbours(noisy, opened, preview_of):
     volume = noisy(9, 30, 40)
     viewer, widget = opened(volume, scale=(2, 1, 1), axis_labels=("z", "y", "x"))
