@@ -28,6 +28,11 @@ AUTOMATIC = "automatic"
 # The limits of numbers: the method says itself which it accepts.
 LARGEST = 1e9
 DECIMALS = 6
+
+# The number with which a user begins who does not leave it to be chosen.
+START = 0.1
+STARTS = {"time": 1.0}
+
 NARROW = 90  # pixels
 
 
@@ -188,20 +193,23 @@ def widget_for(field: Field, hint: Any, kind: str, text: str, search: Any = None
     if types == {bool}:
         return CheckBox(value=default, text=" ", **options)
     if types in ({float}, {int}):
+        of = int if types == {int} else float
         if optional:
-            return OrAutomatic(number(next(iter(types))), **options)
-        made = number(next(iter(types)), **options)
+            return OrAutomatic(number(of, STARTS.get(field.name, START)), **options)
+        # (Steps that adapt to the number are tiny at 0.)
+        made = number(of, default, step=None if default or of is int else START, **options)
         show_number(made, default)
         return made
     return Text(default, **options)
 
 
-def number(kind: type, **options: Any) -> ValueWidget:
-    """A widget for a number, without limits."""
+def number(kind: type, start: float, **options: Any) -> ValueWidget:
+    """A widget for a number that begins at one, without limits."""
+    made: ValueWidget
     if kind is int:
-        made = SpinBox(value=1, min=0, max=2**31 - 1, **options)
+        made = SpinBox(value=max(1, round(start)), min=0, max=2**31 - 1, **options)
     else:
-        made = FloatSpinBox(value=0, min=-LARGEST, max=LARGEST, **options)
+        made = FloatSpinBox(value=start, min=-LARGEST, max=LARGEST, **options)
         made.native.setDecimals(DECIMALS)
     # Else it is as wide as the largest number.
     made.native.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

@@ -65,7 +65,7 @@ class DenoiseWidget(QScrollArea):
         self._about = QLabel()
         self.parameters = ParameterFields()
         self.sigma = OrAutomatic(
-            number(float),
+            number(float, 0.1),
             tooltip="Standard deviation of the noise where the range of intensities is [0, 1]",
         )
         self.noise = ComboBox(

@@ -86,8 +86,21 @@ def test_kinds_of_widgets(panel):
     assert panel.widgets["diffusivity"].choices[:2] == (None, "exponential")
 
 
+def test_a_number_begins_where_its_steps_are_useful(panel):
+    panel.show_method("perona_malik")
+    for name, before, after in (("time", 1, 1.1), ("presmooth", 0.1, 0.11), ("fidelity", 0, 0.1)):
+        widget = panel.widgets[name]
+        inner = widget
+        if name != "fidelity":
+            widget[1].value = False  # no longer automatic
+            inner = widget[0]
+        assert widget.value == pytest.approx(before)
+        inner.native.stepUp()
+        assert widget.value == pytest.approx(after)
+
+
 def test_a_long_number_is_kept_in_full_until_the_user_changes_it(qtbot):
-    widget = OrAutomatic(number(float))
+    widget = OrAutomatic(number(float, 0.1))
     qtbot.addWidget(widget.native)
     assert widget.value is None
     widget.value = 2.8228571428571425
