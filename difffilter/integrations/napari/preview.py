@@ -139,11 +139,11 @@ class Preview:
         if self._shown is not source or (layer.ndim, layer.rgb) != (source.ndim, rgb):
             self._replace(pixels, source, {**looks, "rgb": rgb})
             return
+        if self._hidden:
+            layer.visible, self._hidden = True, False
         layer.data = pixels
         for name, value in looks.items():
             setattr(layer, name, value)
-        if self._hidden:
-            layer.visible, self._hidden = True, False
 
     def _replace(self, pixels, source, attributes):
         """Put a new layer above that which is filtered; the selection stays."""

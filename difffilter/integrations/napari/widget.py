@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import Any
 
@@ -36,6 +37,7 @@ from difffilter.noise.estimation import EXPONENTS
 __all__ = ["DenoiseWidget"]
 
 SLICES, VOLUME = "2-D slices", "3-D volume"
+UNNAMED = r"(axis )?-\d+"  # napari's label of an axis that has none
 STEPS = 1000  # of a progress bar
 WIDTH = 330  # the least, in pixels
 
@@ -279,7 +281,9 @@ class DenoiseWidget(QScrollArea):
                 axes = self.axes(layer)
                 spacing = axes.spacing or (1.0,) * len(axes.space)
                 text = " × ".join(f"{h:.4g}" for h in spacing)
-                text += f" along {', '.join(layer.axis_labels[axis] for axis in axes.space)}"
+                labels = [layer.axis_labels[axis] for axis in axes.space]
+                if not any(re.fullmatch(UNNAMED, label) for label in labels):
+                    text += f" along {', '.join(labels)}"
             except ValueError as error:
                 text = str(error)
         self._spacing.setText(text)
