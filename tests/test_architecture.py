@@ -34,7 +34,7 @@ FLOORS = [
     {"sound"},
     {"training", "catalog"},
     {"stabilized", "blend", "blocks"},
-    {"api", "scale_spaces"},
+    {"api", "scale_spaces", "parameter_docs"},
     {"inpainting"},
     {"figures", "benchmark", "integrations"},
     {"view"},

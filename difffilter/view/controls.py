@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -13,6 +11,7 @@ from typing import Any
 
 from difffilter.catalog import MissingExtra, describe, make, methods
 from difffilter.denoiser import Denoiser
+from difffilter.parameter_docs import parameter_docs, words_in
 from difffilter.search_space import Choice
 from difffilter.spelling import parse, parse_number
 
@@ -118,7 +117,7 @@ def controls_of(name: str) -> list[Control]:
     parameters = denoiser.parameters
     if not is_dataclass(denoiser):
         return []
-    documented = _documented(name, denoiser)
+    documented = parameter_docs(name)
     return [
         _control(field, denoiser, *documented.get(field.name, ("", "")))
         for field in fields(denoiser)
@@ -133,32 +132,29 @@ def _control(field, denoiser, documented, about):
     search = {**denoiser.SEARCH, **denoiser.SEARCH_COLOUR}.get(field.name)
     if isinstance(search, Choice) and all(isinstance(value, str) for value in search.values):
         words = search.values
-    elif documented.startswith("{"):
-        words = tuple(re.findall(r'"([^"]+)"', documented.partition("}")[0]))
+    else:
+        words = words_in(documented)
     if words:
         kind = "words"
     elif text == "bool":
         kind = "switch"
     elif text.startswith(("float", "int")):
         kind = "number"
-    return Control(field.name, kind, field.default, words, field.name in TECHNICAL, about)
+    return Control(
+        field.name, kind, field.default, words, field.name in TECHNICAL, first_sentence(about)
+    )
 
 
-def _documented(name, denoiser):
-    """The types of parameters and the first sentences about them, by their names.
+def first_sentence(text: str) -> str:
+    """The first sentence of a description, without marks of citation and code.
 
-    They stand in the docstring of the method's function, or else of its class.
+    Examples
+    --------
+    >>> first_sentence("The ``time`` of [1]_. It is long.")
+    'The time of.'
     """
-    module, _, its_class = (denoiser.home or ":").partition(":")
-    found = {}
-    for attribute in (its_class, name):
-        text = inspect.getdoc(getattr(sys.modules.get(module), attribute, None)) or ""
-        for each in re.finditer(r"^(\w+) : (.+)\n((?:    .+\n?)+)", text, re.M):
-            about = re.sub(r" \[\d+\]_|``?", "", " ".join(each[3].split()))
-            about = re.split(r"(?<=\.) (?=[A-Z\d\"(])", about)[0]
-            # (The page says by itself what is chosen automatically.)
-            found[each[1]] = each[2], re.sub(r"; None: .*", ".", about)
-    return found
+    plain = re.sub(r" \[\d+\]_|``?", "", text)
+    return re.split(r"(?<=\.) (?=[A-Z\d\"(])", plain)[0]
 
 
 def value_of(control: Control, text: Any) -> Any:

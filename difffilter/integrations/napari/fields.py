@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import re
 from dataclasses import MISSING, Field, fields
 from decimal import Decimal
-from importlib import import_module
 from typing import Any, get_args, get_type_hints
 
 from magicgui.widgets import CheckBox, ComboBox, Container, FloatSpinBox, LineEdit, SpinBox
@@ -16,6 +13,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QGroupBox, QSizePolicy, QWidget
 
 from difffilter.catalog import make
+from difffilter.parameter_docs import parameter_docs, words_in
 
 __all__ = ["AUTOMATIC", "OrAutomatic", "ParameterFields", "Text", "form_in", "number"]
 
@@ -129,7 +127,7 @@ class ParameterFields(QGroupBox):
     def show_method(self, method: str) -> None:
         """Show the parameters of a method of the catalog, at their defaults."""
         made = make(method)
-        texts, hints = descriptions(method), get_type_hints(made.__class__)
+        texts, hints = parameter_docs(method), get_type_hints(made.__class__)
         while self._form.rowCount():
             self._form.removeRow(0)
         self.widgets, self._defaults = {}, {}
@@ -228,39 +226,3 @@ def show_number(widget: Any, value: float) -> None:
 def default_of(field: Field) -> Any:
     """The default of a field; ``None`` if it has none."""
     return None if field.default is MISSING else field.default
-
-
-def words_in(kind: str) -> tuple[str, ...]:
-    """The words that a docstring lists as the values of a parameter.
-
-    Examples
-    --------
-    >>> words_in('{"exact", "explicit"}, default "exact"')
-    ('exact', 'explicit')
-    """
-    listed = re.match(r"\{(.*)\}", kind)
-    return tuple(re.findall(r'"([^"]+)"', listed[1])) if listed else ()
-
-
-def descriptions(method: str) -> dict[str, tuple[str, str]]:
-    """The type and the description of each parameter of a method.
-
-    They are those of its class's docstring, or of its function's, to which the class refers.
-    """
-    made = make(method)
-    module = import_module((made.home or ":").partition(":")[0])
-    texts = [inspect.getdoc(getattr(module, method, None)), inspect.getdoc(made.__class__)]
-    return {name: found for text in texts for name, found in described(text or "").items()}
-
-
-def described(docstring: str) -> dict[str, tuple[str, str]]:
-    """The type and the description of each parameter in a docstring in numpydoc's format."""
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n---|\Z)", docstring, re.M | re.S)
-    if not section:
-        return {}
-    entries = re.findall(r"^(\w[\w, ]*) : (.*)\n((?:^(?: .*)?\n?)*)", section[1], re.M)
-    return {
-        name: (kind, " ".join(text.split()))
-        for names, kind, text in entries
-        for name in names.split(", ")
-    }

@@ -15,9 +15,7 @@ from difffilter.integrations.napari.fields import (
     OrAutomatic,
     ParameterFields,
     Text,
-    described,
     number,
-    words_in,
 )
 from difffilter.integrations.napari.recipe import WRAPPERS, Recipe, offered, recipe_from
 
@@ -140,14 +138,6 @@ def test_a_change_by_the_user_is_reported(panel, qtbot):
         panel.widgets["time"].value = 3.0
     with qtbot.waitSignal(panel.changed):
         panel.widgets["scheme"].value = "explicit"
-
-
-def test_descriptions_are_those_of_the_docstring():
-    found = described(df.heat.__doc__.replace("\n    ", "\n"))
-    assert found["scheme"][0] == '{"exact", "explicit"}'
-    assert found["time"][1].startswith("How long to diffuse")
-    assert "Returns" not in found
-    assert words_in('float or {"mad", "quantile"}') == ()
 
 
 def test_what_auto_and_a_wrapper_chose_is_told_by_the_method_inside(noisy):
