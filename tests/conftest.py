@@ -18,6 +18,10 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("default")
 
+# Triton reads it when it is imported, which PyTorch does as soon as anything is compiled or exported.
+if not os.path.exists("/dev/nvidia0"):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 
 # A shell's background job ignores SIGINT, and under nohup SIGHUP; so would all processes that the tests
 # send them to.

@@ -208,6 +208,7 @@ def test_a_context_that_does_not_fit_is_refused(config, context, message):
 
 
 @torch.no_grad()
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 def test_compiled_it_is_the_same():
     """One graph, with the check of the context in front of it."""
     torch.compiler.reset()
