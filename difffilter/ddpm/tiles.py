@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from difffilter.ddpm.threads import in_threads
 from difffilter.ddpm.unet import UNet

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from difffilter.ddpm.memory import memory_errors
 from difffilter.training.config import RunConfig, check_init, check_unchanged

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from difffilter.ddpm.process import shares
 from difffilter.ddpm.schedule import NoiseSchedule

@@ -3,7 +3,7 @@ Notebooks
 =========
 
 What was chosen, and how methods compare, show themselves as tables; ``time_slider`` moves through the scale
-space. It needs ``pip install 'difffilter[notebook]'``.
+space. Progress bars are widgets. It needs ``pip install 'difffilter[notebook]'``.
 """
 
 from io import BytesIO
