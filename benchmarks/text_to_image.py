@@ -160,7 +160,7 @@ def emoji(folder, model, count):
 
 
 def seconds_of_an_epoch(folder, preset, pictures=24_000, steps=12):
-    """How long a preset trains on so many pictures, by the median of some steps after the first two."""
+    """Seconds of training on so many pictures, from the median step; the first two do not count."""
     tokeniser = load("latent").tokeniser.to_json()
     config = replace(PRESETS[preset], scenes=0.6, pool=256, steps=steps, tokeniser=tokeniser)
     state = TrainingState(config, torch.device("cpu"))

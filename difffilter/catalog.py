@@ -12,7 +12,7 @@ from difffilter.denoiser import Denoiser, as_denoiser, can_be_called
 from difffilter.noise.estimation import check_noise
 from difffilter.spelling import parse
 
-__all__ = ["describe", "imported", "make", "methods", "spell"]
+__all__ = ["WRAPPERS", "describe", "imported", "make", "methods", "spell", "unwrapped"]
 
 # Where each Denoiser lives; it is imported when it is made.
 CATALOG = {
@@ -31,6 +31,10 @@ CATALOG = {
     "blended": "difffilter.blend:Blended",
     "stabilized": "difffilter.stabilized:Stabilized",
 }
+
+
+# Methods that work on the result of another, for a kind of noise or a strength.
+WRAPPERS = ("stabilized", "blended")
 
 
 class MissingExtra(ValueError):
@@ -257,6 +261,20 @@ def spell(denoiser: Denoiser) -> str:
     name = next((name for name, known in CATALOG.items() if known == home), home)
     given = [f"{key}={value!r}" for key, value in denoiser.changed.items()]
     return f"{name}({', '.join(given)})" if given else name
+
+
+def unwrapped(denoiser: Denoiser) -> Denoiser:
+    """The method within wrappers, or the method itself.
+
+    Examples
+    --------
+    >>> spell(unwrapped(make("blended", method=make("stabilized", method="heat(time=2.0)"))))
+    'heat(time=2.0)'
+    """
+    while denoiser.home in [CATALOG[name] for name in WRAPPERS]:
+        method = denoiser.parameters["method"]
+        denoiser = make(method) if isinstance(method, str) else method
+    return denoiser
 
 
 def as_text(method: str | Denoiser) -> str | Denoiser:

@@ -95,7 +95,7 @@ class Denoiser:
     ) -> Any:
         """Denoise a tensor so that PyTorch can differentiate the result with respect to it.
 
-        What is chosen from the image, and σ, count as constants.
+        Parameters chosen from the image, and σ, count as constants.
 
         Parameters
         ----------

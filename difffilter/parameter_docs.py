@@ -1,4 +1,4 @@
-"""What the documentation says of a method's parameters, for forms."""
+"""Descriptions of a method's parameters, from its docstring, for forms."""
 
 from __future__ import annotations
 

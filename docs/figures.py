@@ -132,7 +132,7 @@ def compare():
 
 
 def deepinverse():
-    """What the guide's plug-and-play deblurring gives, with two methods as the prior."""
+    """The guide's plug-and-play deblurring, with two methods as the prior."""
     import deepinv
     import torch
 
@@ -162,7 +162,7 @@ def deepinverse():
 
 
 def weight_files(steps=600):
-    """A photograph, and what a DnCNN from a file makes of it that is trained here for minutes."""
+    """A photograph denoised by a DnCNN from a file, which is first trained for a few minutes."""
     import tempfile
 
     import torch

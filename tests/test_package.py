@@ -1,4 +1,4 @@
-"""What is published, built and installed into environments of its own. (`make package`; minutes.)"""
+"""The published files, built and installed into clean environments. (`make package`; minutes.)"""
 
 import os
 import subprocess

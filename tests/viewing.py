@@ -105,19 +105,3 @@ def fill(page, label, content):
 
 def click(page, label):
     page.find_element("xpath", f"//button[normalize-space(.)='{label}']").click()
-
-
-def drag(page, x, y, by_x, by_y=0):
-    """Drag with the mouse, from a place given in shares of the viewport's size."""
-    box = page.execute_script(
-        "const e = document.querySelector('.view'); e.scrollIntoView({block: 'center'});"
-        "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]"
-    )
-    at = {"x": box[0] + x * box[2], "y": box[1] + y * box[3]}
-    to = {"x": at["x"] + by_x * box[2], "y": at["y"] + by_y * box[3]}
-    for kind, place, buttons in (
-        ("mouseMoved", at, 0), ("mousePressed", at, 1), ("mouseMoved", to, 1),
-        ("mouseReleased", to, 0),
-    ):  # fmt: skip
-        event = {"type": kind, "button": "left", "buttons": buttons, "clickCount": 1, **place}
-        page.execute_cdp_cmd("Input.dispatchMouseEvent", event)

@@ -11,14 +11,12 @@ from functools import cache
 from typing import Any
 
 import torch
-from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from difffilter.catalog import make, spell
-from difffilter.checks import check_number
-from difffilter.denoiser import Denoiser, as_denoiser, prepare
-from difffilter.docstring import shared
-from difffilter.integrations.unit_range import check_options, denoised
+from difffilter.checks import check_number, check_whole
+from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.integrations.unit_range import Network, UnitRangeDenoiser
 
 __all__ = ["FromDeepinv", "from_deepinv", "to_deepinv"]
 
@@ -178,7 +176,7 @@ def from_deepinv(model: nn.Module, **options: Any) -> FromDeepinv:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class FromDeepinv(Denoiser):
+class FromDeepinv(UnitRangeDenoiser):
     """A model of DeepInverse, or any module with ``forward(x, sigma)``, as a Denoiser.
 
     Parameters
@@ -210,47 +208,26 @@ class FromDeepinv(Denoiser):
            [0., 1.]])
     """
 
-    # A network takes all cores for one block.
-    blocks_at_once = 1
-
     model: nn.Module
     channels: int | None = None
-    black: float | None = None
-    white: float | None = None
-    tile: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, nn.Module):
             raise TypeError(
                 f"model is {self.model!r}; expected a torch.nn.Module with forward(x, sigma)"
             )
-        check_options(self.black, self.white, self.tile, self.channels)
+        if self.channels is not None:
+            check_whole("channels", self.channels, least=1)
+        super().__post_init__()
         self.model.eval()
 
-    @shared
-    def __call__(
-        self, noisy: ArrayLike, sigma: Any = None, *, channel_axis: int | None = None
-    ) -> NDArray:
-        """Denoise an image or, slice by slice, a volume.
+    def _network(self) -> tuple[Network, int | None]:
+        def network(x: Tensor, sigma: float) -> Tensor:
+            like = next(self.model.parameters(), x)
+            with torch.no_grad():
+                return self.model(x.to(like), sigma)
 
-        Parameters
-        ----------
-        %(noisy)s
-
-        Returns
-        -------
-        %(denoised)s
-        """
-        image, sigma = prepare(noisy, sigma, channel_axis)
-        return denoised(
-            self._network, image, sigma, channel_axis, channels=self.channels,
-            black=self.black, white=self.white, tile=self.tile,
-        )  # fmt: skip
-
-    def _network(self, x: Tensor, sigma: float) -> Tensor:
-        like = next(self.model.parameters(), x)
-        with torch.no_grad():
-            return self.model(x.to(like), sigma)
+        return network, self.channels
 
     @property
     def home(self) -> None:

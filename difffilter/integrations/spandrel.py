@@ -16,13 +16,10 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from numpy.typing import ArrayLike, NDArray
 
 from difffilter.ddpm.tiles import mirrored
-from difffilter.denoiser import Denoiser, prepare
 from difffilter.devices import find_device
-from difffilter.docstring import shared
-from difffilter.integrations.unit_range import check_options, denoised
+from difffilter.integrations.unit_range import Network, UnitRangeDenoiser
 
 __all__ = ["FromFile", "from_file"]
 
@@ -68,7 +65,7 @@ def from_file(path: str | PathLike, **options: Any) -> FromFile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FromFile(Denoiser):
+class FromFile(UnitRangeDenoiser):
     """The network of a weight file as a Denoiser; σ is passed on to networks that take it.
 
     Those are DRUNet and FDnCNN. Other networks do not see σ, which only helps to find black and white.
@@ -104,47 +101,25 @@ class FromFile(Denoiser):
     True
     """
 
-    # A network takes all cores for one block.
-    blocks_at_once = 1
     PACKAGES = ("spandrel",)
 
     path: str | PathLike
     device: str = "auto"
-    black: float | None = None
-    white: float | None = None
-    tile: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.path, str | PathLike):
             raise TypeError(f"path is {self.path!r}; expected the path of a weight file")
-        check_options(self.black, self.white, self.tile)
+        super().__post_init__()
         find_device(self.device)
 
-    @shared
-    def __call__(
-        self, noisy: ArrayLike, sigma: Any = None, *, channel_axis: int | None = None
-    ) -> NDArray:
-        """Denoise an image or, slice by slice, a volume.
-
-        Parameters
-        ----------
-        %(noisy)s
-
-        Returns
-        -------
-        %(denoised)s
-        """
-        image, sigma = prepare(noisy, sigma, channel_axis)
+    def _network(self) -> tuple[Network, int | None]:
         found = self._found()
 
         def network(x, sigma):
             x = x.to(found.device)
             return _with_sigma(found, x, sigma) if takes_sigma(found) else _without(found, x)
 
-        return denoised(
-            network, image, sigma, channel_axis, channels=found.input_channels,
-            black=self.black, white=self.white, tile=self.tile,
-        )  # fmt: skip
+        return network, found.input_channels
 
     def warm_up(self, dtype: Any = None) -> None:
         """Read the file."""

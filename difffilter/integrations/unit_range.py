@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from difffilter.checks import check_whole
 from difffilter.ddpm.contrast import check_levels, levels, limited
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.tiles import SMALLEST_TILE, in_tiles, overlap_of
+from difffilter.denoiser import Denoiser, prepare
+from difffilter.docstring import shared
 
-__all__ = ["Network", "check_options", "denoised"]
+__all__ = ["Network", "UnitRangeDenoiser", "denoised"]
 
 # network(images (B, C, H, W), σ)
 Network = Callable[[Tensor, float], Tensor]
@@ -24,15 +28,61 @@ Network = Callable[[Tensor, float], Tensor]
 MULTIPLE = 16
 
 
-def check_options(
-    black: float | None, white: float | None, tile: int | None, channels: int | None = None
-) -> None:
-    """Raise TypeError or ValueError unless the options of `denoised` are as described there."""
-    check_levels(black, white)
-    if tile is not None:
-        check_whole("tile", tile, least=SMALLEST_TILE)
-    if channels is not None:
-        check_whole("channels", channels, least=1)
+@dataclass(frozen=True, kw_only=True)
+class UnitRangeDenoiser(Denoiser):
+    """A network for images in [0, 1] as a Denoiser; a subclass says which.
+
+    Parameters
+    ----------
+    black, white : float, optional
+        Intensities that the network sees as 0 and 1. ``None``: about the range of the image without
+        its noise, whatever its unit. What is far beyond them stays as it is.
+    tile : int, optional
+        Largest side of a tile in pixels, at least 64; larger images are cut into tiles that overlap
+        and are blended. ``None``: the image is not cut.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is not as described above.
+    """
+
+    # A network takes all cores for one block.
+    blocks_at_once = 1
+
+    black: float | None = None
+    white: float | None = None
+    tile: int | None = None
+
+    def __post_init__(self) -> None:
+        check_levels(self.black, self.white)
+        if self.tile is not None:
+            check_whole("tile", self.tile, least=SMALLEST_TILE)
+
+    @shared
+    def __call__(
+        self, noisy: ArrayLike, sigma: Any = None, *, channel_axis: int | None = None
+    ) -> NDArray:
+        """Denoise an image or, slice by slice, a volume.
+
+        Parameters
+        ----------
+        %(noisy)s
+
+        Returns
+        -------
+        %(denoised)s
+        """
+        image, sigma = prepare(noisy, sigma, channel_axis)
+        network, channels = self._network()
+        return denoised(
+            network, image, sigma, channel_axis, channels=channels,
+            black=self.black, white=self.white, tile=self.tile,
+        )  # fmt: skip
+
+    def _network(self) -> tuple[Network, int | None]:
+        """The network, and the number of channels that it takes; ``None``: any."""
+        raise NotImplementedError(f"{type(self).__name__} must define _network")
 
 
 def denoised(

@@ -17,7 +17,7 @@ __all__ = ["arguments", "default_target", "shown"]
 
 
 def default_target(source: str | Path) -> Path:
-    """Where ``difffilter smooth`` writes the result if it is not told."""
+    """The default path of the result of ``difffilter smooth``."""
     [task] = plan_tasks([Path(source)])
     return task.target
 
@@ -31,7 +31,7 @@ def arguments(
     max_pixels: int | None = None,
     overwrite: bool = False,
 ) -> list[str]:
-    """What follows ``difffilter`` on the command line.
+    """The arguments of ``difffilter`` on the command line.
 
     Parameters
     ----------

@@ -9,8 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from difffilter.catalog import MissingExtra, describe, make, methods
-from difffilter.denoiser import Denoiser
+from difffilter.catalog import WRAPPERS, MissingExtra, describe, make, methods
 from difffilter.parameter_docs import parameter_docs, words_in
 from difffilter.search_space import Choice
 from difffilter.spelling import parse, parse_number
@@ -20,7 +19,6 @@ __all__ = [
     "Control",
     "choices",
     "controls_of",
-    "inner",
     "shown",
     "spelled",
     "value_of",
@@ -45,9 +43,6 @@ TECHNICAL = frozenset(
         "seed",
     )
 )
-
-# Methods that work on another method's result; the page has a kind of noise and a strength instead.
-WRAPPERS = ("blended", "stabilized")
 
 
 @dataclass(frozen=True)
@@ -195,14 +190,6 @@ def spelled(name: str, values: Mapping[str, Any], controls: list[Control]) -> st
     defaults = {control.name: control.default for control in controls}
     given = [f"{key}={value!r}" for key, value in values.items() if value != defaults.get(key)]
     return f"{name}({', '.join(given)})" if given else name
-
-
-def inner(method: Denoiser) -> Denoiser:
-    """The method between a variance-stabilising transform and its inverse, or the method itself."""
-    wrapped = method.parameters.get("method")
-    if wrapped is None:
-        return method
-    return make(wrapped) if isinstance(wrapped, str) else wrapped
 
 
 def shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Who may talk to the local page: whoever has the token, from the page itself."""
+"""Access control of the local page: requests need the token, and must come from the page itself."""
 
 from __future__ import annotations
 

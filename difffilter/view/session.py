@@ -65,7 +65,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What was chosen for a page.
+    """The method and the noise of a page, with every parameter chosen.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Session:
     Parameters
     ----------
     path : path-like
-        What `difffilter.io.files.read` reads.
+        A file that `difffilter.io.files.read` can read.
     data_range : float or (float, float), optional
         As for `denoise`.
     max_pixels : int, optional

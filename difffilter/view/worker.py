@@ -29,7 +29,7 @@ class Task:
     future : Future
         Of the call's result; cancelled if the task is superseded.
     doing : str
-        What the call is doing, for the user.
+        The present stage of the call, for the user.
     since : float
         When the task came, by `time.monotonic`.
     """

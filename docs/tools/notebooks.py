@@ -2,7 +2,7 @@
 Notebooks
 =========
 
-What was chosen, and how methods compare, show themselves as tables; ``time_slider`` moves through the scale
+Chosen parameters and comparisons of methods are shown as tables; ``time_slider`` moves through the scale
 space. Progress bars are widgets. It needs ``pip install 'difffilter[notebook]'``.
 """
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import tifffile
+from mouse import drag
 from PIL import Image
-from viewing import after, click, drag, fill, pixels, press, settled, split, text, wait
+from viewing import after, click, fill, pixels, press, settled, split, text, wait
 
 import difffilter as df
 from difffilter.image import like
@@ -36,7 +37,7 @@ def test_the_keyboard_moves_the_line(visit, small):
 
 def test_the_mouse_moves_the_line(visit, small):
     page = visit(small)
-    drag(page, 0.5, 0.3, by_x=0.25)
+    drag(page, ".view", 0.5, 0.3, by_x=0.25)
     assert split(page) == pytest.approx(75, abs=1)
 
 
@@ -71,7 +72,7 @@ def test_one_to_one_is_a_part_that_moves(visit, large, folder):
 
     first = shown()
     assert first[2:] < (1152, 768)
-    for move in (lambda: drag(page, 0.2, 0.5, by_x=0.15, by_y=0.1),
+    for move in (lambda: drag(page, ".view", 0.2, 0.5, by_x=0.15, by_y=0.1),
                  lambda: page.find_element("css selector", ".view").send_keys(Keys.ARROW_DOWN)):  # fmt: skip
         before = after(page)
         move()

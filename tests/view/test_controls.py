@@ -3,7 +3,8 @@
 import pytest
 
 import difffilter as df
-from difffilter.view.controls import choices, controls_of, inner, shown, spelled, value_of
+from difffilter.catalog import unwrapped
+from difffilter.view.controls import choices, controls_of, shown, spelled, value_of
 
 
 def names():
@@ -59,9 +60,9 @@ def test_only_what_is_changed_is_spelled():
 
 def test_the_method_within_a_transform_is_shown():
     heat = df.make("heat(time=1)")
-    assert inner(df.make("stabilized", method=heat)) == heat
-    assert inner(df.make("blended", method=heat)) == heat
-    assert inner(heat) is heat
+    assert unwrapped(df.make("stabilized", method=heat)) == heat
+    assert unwrapped(df.make("blended", method=heat)) == heat
+    assert unwrapped(heat) is heat
 
 
 def test_numbers_are_short():

@@ -1,4 +1,4 @@
-"""Who may talk to the page: the token, the cookie, the host and the origin."""
+"""Access to the page: the token, the cookie, the host and the origin."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def page(scope, receive, send):
 
 
 def ask(path="/", query="", kind="http", method="GET", **headers):
-    """What the guarded page sends back."""
+    """The response of the guarded page."""
     headers = {"host": HOST} | {name.replace("_", "-"): value for name, value in headers.items()}
     scope = {
         "type": kind, "method": method, "path": path, "query_string": query.encode(),

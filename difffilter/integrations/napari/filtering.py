@@ -62,7 +62,7 @@ def filtered(data: Any, axes: Axes, recipe: Recipe) -> Generator[float, None, Fi
     Parameters
     ----------
     data : array
-        What gives a NumPy array for an `Index`.
+        Indexed by an `Index`, it gives a NumPy array.
     axes : Axes
     recipe : Recipe
 

@@ -22,7 +22,7 @@ PLACES = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labe
 
 
 def appearance(layer: Any, data_range: DataRange) -> dict[str, Any]:
-    """How a layer looks, as the attributes of one whose intensities are those of the result."""
+    """Display attributes of a layer, such as its colormap, for a layer of results."""
     looks: dict[str, Any] = {name: getattr(layer, name) for name in LOOKS}
     looks["iso_threshold"], *limits = as_result(
         full_resolution(layer).dtype, data_range, (layer.iso_threshold, *layer.contrast_limits)
@@ -42,12 +42,12 @@ def as_result(dtype: Any, data_range: DataRange, values: Sequence[float]) -> lis
 
 
 def place_of(layer: Any) -> dict[str, Any]:
-    """Where a layer is, as attributes of one of the same shape."""
+    """Attributes that put another layer of the same shape in the same place."""
     return {name: getattr(layer, name) for name in PLACES}
 
 
 def placed(layer: Any, corner: Sequence[int]) -> dict[str, Any]:
-    """Where a part of a layer is whose first pixel is at a corner."""
+    """Attributes that put a part of a layer, by its first pixel, in its place."""
     translate = layer.affine.inverse(layer.data_to_world(corner))
     return {**place_of(layer), "translate": translate}
 

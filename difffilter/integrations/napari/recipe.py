@@ -8,15 +8,12 @@ from typing import Any
 from numpy.typing import NDArray
 
 from difffilter.api import Parameters, estimate_parameters
-from difffilter.catalog import CATALOG, MissingExtra, describe
+from difffilter.catalog import CATALOG, WRAPPERS, MissingExtra, describe, spell, unwrapped
 from difffilter.image import DataRange
 from difffilter.integrations.napari.axes import Axes
 from difffilter.spelling import parse
 
 __all__ = ["Recipe", "offered", "recipe_from"]
-
-# Methods that work on another one's result, which the widget's noise and strength stand for.
-WRAPPERS = ("stabilized", "blended")
 
 
 @dataclass(frozen=True)
@@ -56,16 +53,17 @@ def recipe_from(chosen: Parameters) -> tuple[str, dict[str, Any]]:
 
     The spacing, which is the layer's, and σ are left out.
     """
-    method, parameters = parse(str(chosen))
-    while method in WRAPPERS:
-        method, parameters = parse(parameters.get("method", describe(method)[1]["method"]))
+    method, parameters = parse(spell(unwrapped(chosen.method)))
     return method, {
         name: value for name, value in parameters.items() if name not in ("sigma", "spacing")
     }
 
 
 def offered() -> list[str]:
-    """The methods that can be made here, in the order of the catalog and the default first."""
+    """The methods that can be made here, in the order of the catalog and the default first.
+
+    The widget's noise and strength stand for those that wrap another.
+    """
     return sorted(filter(_can_be_made, CATALOG), key=lambda name: name != "auto")
 
 

@@ -1,4 +1,4 @@
-"""What of a layer is on the canvas: its displayed axes, the current slice and the field of view."""
+"""The visible part of a layer: its displayed axes, the current slice and the field of view."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nicegui import ui
 
-from difffilter.catalog import spell
+from difffilter.catalog import spell, unwrapped
 from difffilter.noise.estimation import EXPONENTS
 from difffilter.noise.model import strength_of
 from difffilter.spelling import parse, parse_number
@@ -18,7 +18,6 @@ from difffilter.view.controls import (
     Control,
     choices,
     controls_of,
-    inner,
     shown,
     spelled,
     value_of,
@@ -37,12 +36,12 @@ OPTION = """
 
 
 class Form:
-    """The controls, and what they hold.
+    """The controls and their values.
 
     Parameters
     ----------
     setting : Setting
-        What they hold at first.
+        The initial values.
     on_change : callable
         Called with the new setting, or with None and the reason why there is none.
     """
@@ -113,7 +112,7 @@ class Form:
         """Turn what was chosen into what is given; of ``auto``, the method that won."""
         if self.chosen is None:
             return
-        method = inner(self.chosen.method)
+        method = unwrapped(self.chosen.method)
         name, values = self._named(method)
         self.quiet = True
         self.method.value, self.quiet = name, False
@@ -148,7 +147,7 @@ class Form:
         await self.on_change(setting)
 
     def setting(self) -> Setting:
-        """What the controls say.
+        """The values of the controls, as a setting.
 
         Raises
         ------
@@ -193,7 +192,7 @@ class Form:
         """Show what was chosen for the parameters that are not given."""
         self.chosen = chosen
         self.keep.enable()
-        method = inner(chosen.method)
+        method = unwrapped(chosen.method)
         name = self._named(method)[0]
         parts = "" if not chosen.on_tiles else (
             " Parameters were chosen on parts of the image; saving chooses on all of it, unless you "

@@ -31,7 +31,7 @@ MARGIN = 64
 
 SAME = "The result hardly differs from the image. A larger σ or time changes more."
 
-# What the library refuses; anything else is a fault, and is shown, too.
+# Errors for bad input; any other is a fault, and is shown, too.
 REFUSALS = (OSError, TypeError, ValueError, MemoryError)
 
 
@@ -50,7 +50,7 @@ class Page:
     worker : Worker
     pictures : Pictures
     setting : Setting
-        What to begin with.
+        The initial setting.
     target : Path or None
         Where to save; ``None``: the default of ``difffilter smooth``.
     max_pixels : int or None

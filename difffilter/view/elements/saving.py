@@ -58,7 +58,7 @@ class Saving:
         self.update()
 
     def words(self) -> list[str]:
-        """What follows ``difffilter``."""
+        """The arguments of ``difffilter``."""
         return arguments(
             self.session.path, self.setting(), self.target.value or None,
             data_range=self.session.data_range, max_pixels=self.max_pixels,

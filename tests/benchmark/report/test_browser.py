@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from mouse import drag
 from synthetic import METHODS, write_results
 
 from difffilter.benchmark import report
@@ -91,22 +92,6 @@ def wait(page, condition):
     WebDriverWait(page, 5).until(lambda _: condition())
 
 
-def drag(page, x, y, by_x, by_y=0):
-    """Drag with the mouse, from a place given in shares of the slider's size."""
-    box = page.execute_script(
-        "const e = document.getElementById('slider'); e.scrollIntoView({behavior: 'instant'});"
-        "const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height]"
-    )
-    at = {"x": box[0] + x * box[2], "y": box[1] + y * box[3]}
-    to = {"x": at["x"] + by_x * box[2], "y": at["y"] + by_y * box[3]}
-    for kind, place, buttons in (
-        ("mouseMoved", at, 0), ("mousePressed", at, 1), ("mouseMoved", to, 1),
-        ("mouseReleased", to, 0),
-    ):  # fmt: skip
-        event = {"type": kind, "button": "left", "buttons": buttons, "clickCount": 1, **place}
-        page.execute_cdp_cmd("Input.dispatchMouseEvent", event)
-
-
 def test_a_click_on_a_heading_sorts(page):
     before = column(page, 1)
     heading = page.find_elements("css selector", ".sortable thead th")[1]
@@ -145,7 +130,7 @@ def test_buttons_show_another_table_and_another_level(page):
 def test_the_slider_follows_the_mouse(page):
     value = "return document.getElementById('slider').value"
     assert page.execute_script(value) == 50
-    drag(page, 0.5, 0.3, by_x=0.25)
+    drag(page, "#slider", 0.5, 0.3, by_x=0.25)
     assert page.execute_script(value) == pytest.approx(75, abs=1)
     left, right = page.find_elements("css selector", ".sides span")
     assert left.text.startswith("identity: ")
@@ -166,12 +151,12 @@ def test_zoom_enlarges_and_the_mouse_pans(page):
     for pane, image in widths():
         assert image[2] == pytest.approx(4 * pane[2])
     before = widths()[0][1]
-    drag(page, 0.2, 0.5, by_x=0.1, by_y=0.1)
+    drag(page, "#slider", 0.2, 0.5, by_x=0.1, by_y=0.1)
     (pane, image), (_, other) = widths()
     assert image[0] - before[0] == pytest.approx(0.1 * pane[2], abs=1)
     assert image == other  # both sides show the same place
     assert page.execute_script("return document.getElementById('slider').value") == 50
-    drag(page, 0.5, 0.5, by_x=-0.2)  # on the line: the line moves
+    drag(page, "#slider", 0.5, 0.5, by_x=-0.2)  # on the line: the line moves
     assert page.execute_script("return document.getElementById('slider').value") == pytest.approx(
         30, abs=1
     )

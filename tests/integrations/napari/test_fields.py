@@ -11,13 +11,14 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 from magicgui.widgets import CheckBox, ComboBox, SpinBox
 
 import difffilter as df
+from difffilter.catalog import WRAPPERS
 from difffilter.integrations.napari.fields import (
     OrAutomatic,
     ParameterFields,
     Text,
     number,
 )
-from difffilter.integrations.napari.recipe import WRAPPERS, Recipe, offered, recipe_from
+from difffilter.integrations.napari.recipe import Recipe, offered, recipe_from
 
 OFFERED = [name for name in df.methods() if name not in ("identity", *WRAPPERS)]
 if find_spec("torch") is None:

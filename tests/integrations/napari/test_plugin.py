@@ -1,4 +1,4 @@
-"""What napari finds of the plugin: manifest, sample data; and nothing of it in plain difffilter."""
+"""The plugin as napari finds it: manifest and sample data; plain difffilter imports none of it."""
 
 import subprocess
 import sys
