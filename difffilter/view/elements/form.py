@@ -22,6 +22,7 @@ from difffilter.view.controls import (
     spelled,
     value_of,
 )
+from difffilter.view.elements.slider import Slider
 from difffilter.view.session import Chosen, Setting
 
 __all__ = ["Form"]
@@ -82,7 +83,7 @@ class Form:
         self.noise.props("outlined dense options-dense").classes("wide")
         with ui.element("div").classes("strength"):
             self.share = ui.label(f"strength {setting.strength:.2f}")
-            self.strength = ui.slider(
+            self.strength = Slider(
                 min=0, max=1, step=0.05, value=setting.strength, on_change=self._report
             )
             self.strength.props('aria-label="Strength"')
@@ -247,7 +248,7 @@ class Field:
                 ).props("outlined dense clearable debounce=300 stack-label")  # fmt: skip
             self.slider = None
             if control.kind == "number" and control.default is None and not control.technical:
-                self.slider = ui.slider(min=-4, max=4, step=0.1, value=0, on_change=self._slid)
+                self.slider = Slider(min=-4, max=4, step=0.1, value=0, on_change=self._slid)
                 self.slider.props(f'aria-label="{name}, from a 16th to 16 times"').classes("thin")
                 self.slider.set_visibility(False)
             if control.about:
@@ -258,14 +259,17 @@ class Field:
             return None
         return self.on_change(self.control, value_of(self.control, event.value))
 
+    def _at(self, position):
+        """The value at a position of the slider: so many powers of two from the middle."""
+        value: float = float(f"{self.base * 2 ** float(position):.4g}")
+        return max(1, round(value)) if isinstance(self.base, int) else value
+
     def _slid(self, event):
-        if not self.quiet and self.base:
-            value: float = float(f"{self.base * 2 ** float(event.value):.4g}")
-            if isinstance(self.base, int):
-                value = max(1, round(value))
-            self._set(shown(value))
-            return self.on_change(self.control, value)
-        return None
+        if self.quiet or not self.base:
+            return None
+        value = self._at(event.value)
+        self._set(shown(value))
+        return self.on_change(self.control, value)
 
     def _set(self, text):
         self.quiet = True
@@ -280,13 +284,15 @@ class Field:
                 self.input.set_options(words)
         elif self.control.kind in ("number", "text") and not given:
             _invite(self.input, usual(self.control, value))
-        if self.slider is None or isinstance(value, str | None):
+        # A result may be older than what the form says by now.
+        now = value_of(self.control, self.input.value) if given else value
+        if self.slider is None or isinstance(value, str | None) or isinstance(now, str | None):
             return
         if not given or self.base is None:
             self.base = value
         usable = bool(self.base) and self.base > 0
         self.slider.set_visibility(usable)
-        if usable and value > 0:
+        if usable and now > 0 and now != self._at(self.slider.value):
             self.quiet = True
-            self.slider.value = max(-4.0, min(4.0, round(math.log2(value / self.base), 1)))
+            self.slider.value = max(-4.0, min(4.0, round(math.log2(now / self.base), 1)))
             self.quiet = False

@@ -19,6 +19,7 @@ from difffilter.view.curve import strength_svg
 from difffilter.view.display import LONGEST, png
 from difffilter.view.elements.form import Form
 from difffilter.view.elements.saving import Saving
+from difffilter.view.elements.slider import Slider
 from difffilter.view.elements.stage import Stage
 from difffilter.view.server import Pictures
 from difffilter.view.session import Chosen, Session, Setting
@@ -108,7 +109,7 @@ class Page:
         last = self.session.count - 1
         with ui.element("div").classes("pages"):
             label = ui.label(f"page 1 of {last + 1}")
-            slider = ui.slider(min=0, max=last, value=self.setting.page)
+            slider = Slider(min=0, max=last, value=self.setting.page)
             slider.props('aria-label="Page"')
 
         async def turn(event):
