@@ -1,3 +1,9 @@
+from .bias_free import (
+    BiasFreeConfig as BiasFreeConfig,
+)
+from .bias_free import (
+    BiasFreeUNet as BiasFreeUNet,
+)
 from .denoiser import DDPM as DDPM
 from .evolution import evolve as evolve
 from .evolution import generate as generate

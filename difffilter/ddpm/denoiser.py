@@ -15,13 +15,14 @@ from torch import Tensor
 
 from difffilter.checks import check_choice, check_number, check_whole
 from difffilter.ddpm import weights as weight_files
+from difffilter.ddpm.bias_free import BiasFreeUNet
 from difffilter.ddpm.contrast import check_levels, levels, limited, limits
 from difffilter.ddpm.loading import check_reversible, clamped, default_weights, least_of, load
 from difffilter.ddpm.maps import by_levels
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.process import keyed_generator, posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
-from difffilter.ddpm.tiles import SMALLEST_TILE, TILE, Layout, TiledNetwork, cut, overlap_of
+from difffilter.ddpm.tiles import SMALLEST_TILE, Layout, TiledNetwork, cut, overlap_of
 from difffilter.ddpm.weights import Weights
 from difffilter.denoiser import Box, Denoiser
 from difffilter.devices import find_device, multiplies_bfloat16
@@ -208,7 +209,7 @@ class DDPM(Denoiser):
 
     def halo(self, axes: int) -> tuple[int, ...]:
         self._check_blocks()
-        tile = self.tile or TILE
+        tile = self.tile or self._trained(1).net.config.tile
         return (0,) * (axes - 2) + (tile, tile)
 
     def block(self, box: Box, shape: tuple[int, ...]) -> tuple[Box, Denoiser]:
@@ -222,8 +223,9 @@ class DDPM(Denoiser):
             If the mode draws samples, whose noise belongs to the whole image.
         """
         self._check_blocks()
-        multiple = self._trained(1).net.config.multiple
-        largest = (self.tile or TILE) // multiple * multiple
+        config = self._trained(1).net.config
+        multiple = config.multiple
+        largest = (self.tile or config.tile) // multiple * multiple
         needed, layout = list(box[:-2]), []
         for (low, high), extent in zip(box[-2:], shape[-2:], strict=True):
             size, starts = cut(extent, largest, overlap_of(largest), multiple)
@@ -349,25 +351,31 @@ class DDPM(Denoiser):
         """
         if self.sigma == 0:
             return image.copy()
-        if deviation is not None:
+        black, span = cast(float, self.black), cast(float, self.white) - cast(float, self.black)
+        trained = self._trained(1 if channel_axis is None else image.shape[channel_axis])
+        if deviation is not None and not isinstance(trained.net, BiasFreeUNet):
             return by_levels(
                 lambda sigma: replace(self, sigma=sigma)._apply(image, channel_axis),
                 image,
                 deviation,
             )
-        black, span = cast(float, self.black), cast(float, self.white) - cast(float, self.black)
-        trained = self._trained(1 if channel_axis is None else image.shape[channel_axis])
         seen = limited(
             image, cast(float, self.sigma), black, cast(float, self.white), least_of(trained)
         )
-        last = seen[..., None] if channel_axis is None else np.moveaxis(seen, channel_axis, -1)
-        height, width, channels = last.shape[-3:]
-        stack = np.moveaxis(last.reshape(-1, height, width, channels), 3, 1)  # (B, C, H, W)
-        y = 2 * ((stack - black) / span) - 1
+
+        def stacked(array: NDArray) -> NDArray:  # (B, C, H, W)
+            last = (
+                array[..., None] if channel_axis is None else np.moveaxis(array, channel_axis, -1)
+            )
+            return np.moveaxis(last.reshape(-1, *last.shape[-3:]), 3, 1)
+
+        y = torch.from_numpy(2 * ((stacked(seen) - black) / span) - 1)
+        sigma = None if deviation is None else torch.from_numpy(stacked(deviation) / span).to(y)
 
         with memory_errors(), one_thread():
-            x0 = self._restore(torch.from_numpy(y), layout).numpy()
+            x0 = self._restore(y, layout, sigma).numpy()
 
+        last = seen[..., None] if channel_axis is None else np.moveaxis(seen, channel_axis, -1)
         last = black + span / 2 * (np.moveaxis(x0, 1, 3).reshape(last.shape) + 1)
         last = last[..., 0] if channel_axis is None else np.moveaxis(last, -1, channel_axis)
         return np.ascontiguousarray(last if seen is image else last + (image - seen))
@@ -390,17 +398,38 @@ class DDPM(Denoiser):
         last = last[..., 0] if channel_axis is None else last.movedim(-1, channel_axis)
         return last + (noisy - seen)
 
-    def _restore(self, y: Tensor, layout: Layout | None) -> Tensor:
-        """x_0 for noisy images y (B, C, H, W) in [−1, 1], for any number of channels."""
+    def _restore(self, y: Tensor, layout: Layout | None, sigmas: Tensor | None = None) -> Tensor:
+        """x_0 for noisy images y (B, C, H, W) in [−1, 1], for any number of channels.
+
+        `sigmas` (B, C, H, W) takes the place of ``self.sigma``, as a share of the range of intensities.
+        """
         black, white = cast(float, self.black), cast(float, self.white)
         trained, sigma = self._trained(y.shape[1]), cast(float, self.sigma) / (white - black)
         own = trained.net.config.channels
+
+        def go_back(y: Tensor, factor: float, sigmas: Tensor | None) -> Tensor:
+            if sigmas is None:
+                return self._go_back(y, factor * sigma, trained, layout)
+            return self._go_back_mapped(y, factor * sigmas, trained, layout)
+
         if y.shape[1] == own:
-            return self._go_back(y, sigma, trained, layout)
+            mean = None if sigmas is None else sigmas.square().mean(dim=1, keepdim=True).sqrt()
+            return go_back(y, 1.0, mean)
         alone = y.reshape(-1, 1, *y.shape[2:]).expand(-1, own, -1, -1)
+        each = None if sigmas is None else sigmas.reshape(-1, 1, *y.shape[2:])
         # n equal channels are √n times as noisy along the grey axis as n independent ones.
-        x0 = self._go_back(alone, math.sqrt(own) * sigma, trained, layout)
-        return x0.mean(dim=1, keepdim=True).reshape(y.shape)
+        return go_back(alone, math.sqrt(own), each).mean(dim=1, keepdim=True).reshape(y.shape)
+
+    def _go_back_mapped(
+        self, y: Tensor, sigmas: Tensor, trained: Weights, layout: Layout | None
+    ) -> Tensor:
+        """The posterior mean of images y (B, C, H, W) with noise of strengths (B, 1, H, W)."""
+        known = sigmas.clamp(*trained.sigma_range)
+        with TiledNetwork(
+            trained.net, self._dtype(trained), tile=self.tile, batch=self.batch, layout=layout
+        ) as eps_theta:
+            noise = 2 * known * eps_theta(y, 2 * known)
+        return y - (sigmas / known).clamp(max=1) * noise
 
     def _go_back(self, y: Tensor, sigma: float, trained: Weights, layout: Layout | None) -> Tensor:
         """x_0 for noisy images y (B, C, H, W) in [−1, 1] with as many channels as the network."""

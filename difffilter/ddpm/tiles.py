@@ -13,15 +13,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from difffilter.ddpm.networks import Network
 from difffilter.ddpm.threads import in_threads
-from difffilter.ddpm.unet import UNet
 
 # Size and starts of the tiles, along H and along W.
 Layout = tuple[tuple[int, tuple[int, ...]], ...]
 
-# Pixels. Networks trained on crops of 64² do best on tiles not much larger, whose statistics and
-# numbers of tokens they know: 0.03 dB better at 128 than at 320, 0.06 dB than the whole image.
-TILE = 128
+# Pixels.
 SMALLEST_TILE = 64
 OVERLAP = 32
 
@@ -34,12 +32,12 @@ class TiledNetwork:
 
     Parameters
     ----------
-    net : UNet
+    net : UNet or BiasFreeUNet
         On its device.
     dtype : torch.dtype
         Precision of the layers.
     tile : int, optional
-        Largest side of a tile, in pixels. ``None``: 128.
+        Largest side of a tile, in pixels. ``None``: that of the network's config, 128 or 256.
     batch : int, optional
         Tiles of that size per call of the network. ``None``: 1 on the CPU and 256 elsewhere.
     calls : int, default 1
@@ -60,7 +58,7 @@ class TiledNetwork:
 
     def __init__(
         self,
-        net: UNet,
+        net: Network,
         dtype: torch.dtype,
         *,
         tile: int | None = None,
@@ -71,7 +69,7 @@ class TiledNetwork:
         self.net = net
         self.dtype = dtype
         self.device = next(net.parameters()).device
-        self.tile = tile or TILE
+        self.tile = tile or net.config.tile
         self.batch = batch or (1 if self.device.type == "cpu" else 256)
         self.layout = layout
         self.bar = tqdm(
@@ -91,17 +89,22 @@ class TiledNetwork:
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """Noise in `x` (B, C, H, W), any H and W, at steps `t` (B,), as float32 on the CPU.
 
-        The gradient is recorded if `x` requires one.
+        For a network that takes them, `t` may be strengths (B, 1, H, W). The gradient is recorded if
+        `x` requires one.
         """
         recorded = x.requires_grad and torch.is_grad_enabled()
+        channels, mapped = x.shape[1], t.ndim > 1
+        if mapped:
+            x = torch.cat((x, t.to(x)), dim=1)
 
         def of_tiles(stack: Tensor, indices: Tensor) -> Tensor:
             stack = stack.float().to(self.device, memory_format=torch.channels_last)
+            level = stack[:, channels:] if mapped else t[indices].to(self.device)
             autocast = torch.autocast(
                 self.device.type, self.dtype, enabled=self.dtype != torch.float32
             )
             with torch.inference_mode(not recorded), autocast:
-                return self.net(stack, t[indices].to(self.device)).float().cpu()
+                return self.net(stack[:, :channels], level).float().cpu()
 
         while True:
             done = self.bar.n
@@ -197,7 +200,7 @@ def in_tiles(
     ----------
     function : callable
         Maps a Tensor (b, C, h, w) and the indices (b,) in `x` of the images the tiles are of, to
-        a float32 Tensor (b, C, h, w) on the CPU.
+        a float32 Tensor (b, D, h, w) on the CPU.
     x : Tensor (B, C, H, W)
         On the CPU. Where H or W is less than the side of a tile, it is mirrored.
     tile : int
@@ -217,7 +220,7 @@ def in_tiles(
 
     Returns
     -------
-    float32 Tensor (B, C, H, W)
+    float32 Tensor (B, D, H, W)
 
     Raises
     ------
@@ -241,7 +244,7 @@ def in_tiles(
     ]
     x = mirrored(x, max(tall - height, 0), max(wide - width, 0))
     window = ramp(tall, overlap)[:, None] * ramp(wide, overlap)
-    total = torch.zeros(x.shape)
+    total = torch.zeros(0)
     weight = torch.zeros(x.shape[2:])
     for top in tops:
         for left in lefts:
@@ -257,6 +260,8 @@ def in_tiles(
         return function(stack, torch.tensor([i for i, _, _ in some]))
 
     for some, results in zip(batches, apply(of_batch, batches), strict=True):
+        if not len(total):
+            total = torch.zeros(len(x), results.shape[1], *x.shape[2:])
         for (i, top, left), result in zip(some, results, strict=True):
             total[i, :, top : top + tall, left : left + wide] += window * result
         progress(len(some) / len(places))

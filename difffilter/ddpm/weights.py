@@ -17,7 +17,7 @@ from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.io.weights import Collection
 
 if TYPE_CHECKING:
-    from difffilter.ddpm.unet import UNet
+    from difffilter.ddpm.networks import Network
 
 __all__ = ["Weights", "available", "card", "find", "load", "save"]
 
@@ -31,7 +31,7 @@ class Weights:
 
     Attributes
     ----------
-    net : UNet
+    net : UNet or BiasFreeUNet
         The network, in evaluation mode, float32.
     schedule : NoiseSchedule
         The noise schedule of its training.
@@ -44,7 +44,7 @@ class Weights:
         any case, for an image in [0, 1]. ``None``: it needs the σ of the noise, which is white.
     """
 
-    net: UNet
+    net: Network
     schedule: NoiseSchedule
     sigma_range: tuple[float, float]
     sha256: str
@@ -53,7 +53,7 @@ class Weights:
 
 def save(
     path: str | PathLike,
-    net: UNet,
+    net: Network,
     schedule: NoiseSchedule,
     sigma_range: tuple[float, float],
     blind: float | None = None,
@@ -64,7 +64,7 @@ def save(
     Parameters
     ----------
     path : str or Path
-    net : UNet
+    net : UNet or BiasFreeUNet
     schedule : NoiseSchedule
     sigma_range : tuple of float
         Smallest and largest σ it was trained on, for an image in [0, 1].
@@ -130,14 +130,14 @@ def load(name_or_path: str | PathLike, collection: Collection = COLLECTION) -> W
 
     import torch
 
-    from difffilter.ddpm.unet import UNet, UNetConfig
+    from difffilter.ddpm.networks import network, network_config
 
     try:
         config = json.loads(text)
-        unet, schedule = UNetConfig(**config["unet"]), NoiseSchedule(**config["schedule"])
+        schedule = NoiseSchedule(**config["schedule"])
         low, high = map(float, config["sigma_range"])
         blind = None if config.get("blind") is None else float(config["blind"])
-        net = UNet(unet)
+        net = network(network_config(config["unet"]), schedule)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is damaged: its config does not describe a network: {error}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ from difffilter.ddpm.loading import check_reversible, load
 from difffilter.ddpm.memory import memory_errors
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.threads import one_thread
-from difffilter.ddpm.tiles import TILE
+from difffilter.ddpm.unet import UNet
 from difffilter.ddpm.weights import Weights
 from difffilter.devices import find_device
 from difffilter.generate.pipeline_folders import check_files, find_variant, is_installed
@@ -33,15 +33,17 @@ from difffilter.generate.pipeline_folders import check_files, find_variant, is_i
 try:
     import diffusers
 
-    from difffilter.integrations.networks import PREDICTIONS, NoiseUNet, UnshuffledUNet
+    from difffilter.integrations.networks import (
+        PREDICTIONS,
+        NoiseUNet,
+        NoiseUNetConfig,
+        UnshuffledUNet,
+    )  # fmt: skip
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"difffilter.integrations.diffusers needs {error.name}: pip install 'difffilter[diffusers]'",
         name=error.name,
     ) from None
-
-if TYPE_CHECKING:
-    from difffilter.ddpm.unet import UNet
 
 __all__ = ["DiffusersDDPM", "as_scheduler", "as_unet2d", "from_diffusers", "save_diffusers"]
 
@@ -198,7 +200,7 @@ def from_diffusers(folder: str | PathLike, **options: Any) -> DiffusersDDPM:
     (8, 8, 3)
     """
     config, _ = read_configs(Path(folder))
-    options.setdefault("tile", max(TILE, *(sides_of(config) or (0,))))
+    options.setdefault("tile", max(NoiseUNetConfig.tile, *(sides_of(config) or (0,))))
     denoiser = DiffusersDDPM(weights=str(folder), **options)
     denoiser.warm_up()  # so that a damaged file is known now
     return denoiser
@@ -360,8 +362,8 @@ def as_unet2d(
     FileNotFoundError
         If there are no such weights.
     TypeError, ValueError
-        If `weights` is of another type or a `DDPM` without any, they are for real noise, or `size` is out
-        of range.
+        If `weights` is of another type or a `DDPM` without any, they are for real noise or of a
+        `BiasFreeUNet`, or `size` is out of range.
 
     Notes
     -----
@@ -377,7 +379,12 @@ def as_unet2d(
     (1, 64, 64, 1)
     """
     trained = trained_of(weights)
-    net = cast("UNet", trained.net)
+    net = trained.net
+    if not isinstance(net, UNet):
+        raise ValueError(
+            f"weights is {str(weights)!r}, of a {type(net).__name__}; expected those of a UNet, which "
+            "takes steps as the networks of diffusers do"
+        )
     multiple = net.config.multiple
     for side in size if isinstance(size, tuple | list) else (size,):
         if check_whole("size", side, least=1) % multiple:

@@ -32,10 +32,11 @@ PREDICTIONS: dict[str, Callable] = {
 
 @dataclass(frozen=True)
 class NoiseUNetConfig:
-    """Settings of a network that tiling needs: its channels, and the divisor of height and width."""
+    """Settings of a network that tiling needs: channels, divisor of the sides, and largest side."""
 
     channels: int
     multiple: int
+    tile: int = 128
 
 
 class NoiseUNet(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from difffilter.ddpm.process import posterior_mean
 from difffilter.ddpm.threads import in_threads, one_thread
+from difffilter.ddpm.unet import UNet
 from difffilter.devices import multiplies_bfloat16
 from difffilter.sound import weights as weight_files
 from difffilter.sound.denoiser import SoundDenoiser, Spectrum
@@ -60,7 +62,7 @@ def load_once(path: Path, modified: int) -> SpectrogramNet:
     """The network of a file, read once for as long as the file is not modified."""
     with one_thread():
         trained = weight_files.load(path)
-        net = SpectrogramNet(trained.net, trained.schedule)
+        net = SpectrogramNet(cast(UNet, trained.net), trained.schedule)
         return net.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
 

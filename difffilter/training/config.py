@@ -59,6 +59,11 @@ class RunConfig(ABC):
         check_choice("precision", self.precision, PRECISIONS)
 
     @property
+    def batches(self) -> set[int]:
+        """The sizes of the batches of a run."""
+        return {self.batch}
+
+    @property
     def adam_rate(self) -> float:
         """The peak learning rate of the weights that are not matrices."""
         return min(self.learning_rate, self.adam_most)

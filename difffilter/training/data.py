@@ -94,9 +94,10 @@ def read_photos(folder: str | PathLike, config: PhotoConfig) -> tuple[list[NDArr
         As `load_images`, and if none is large enough.
     """
     train, validation = set_aside(load_images(folder, config.channels), config.validation)
-    train = [image for image in train if min(image.shape[1:]) >= config.crop]
+    side, _ = config.crops(config.steps - 1)  # the largest
+    train = [image for image in train if min(image.shape[1:]) >= side]
     if not train:
-        raise ValueError(f"no image in {folder} is {config.crop} pixels high and wide")
+        raise ValueError(f"no image in {folder} is {side} pixels high and wide")
     return train, validation
 
 
@@ -125,23 +126,24 @@ def draw_crops(
     Parameters
     ----------
     images : list of ndarray (C, H, W)
-        Each at least ``config.crop`` high and wide, as `load_images` returns them.
+        Each at least as high and wide as a crop, as `load_images` returns them.
     config : PhotoConfig
     step : int
         Number of the training step.
 
     Returns
     -------
-    x0 : float32 ndarray (batch, C, crop, crop)
+    x0 : float32 ndarray (B, C, S, S)
         In [−1, 1].
     rng : numpy.random.Generator
     """
     rng = np.random.default_rng([config.seed, step])
     crops = []
-    for position in range(step * config.batch, (step + 1) * config.batch):
+    side, positions = config.crops(step)
+    for position in positions:
         image = images[image_at(position, len(images), config.seed)]
-        top, left = (rng.integers(extent - config.crop + 1) for extent in image.shape[1:])
-        crop = image[:, top : top + config.crop, left : left + config.crop]
+        top, left = (rng.integers(extent - side + 1) for extent in image.shape[1:])
+        crop = image[:, top : top + side, left : left + side]
         vertical, horizontal, transposed = rng.integers(2, size=3)
         crop = crop[:, :: 1 - 2 * vertical, :: 1 - 2 * horizontal]
         crops.append(signed(crop.swapaxes(1, 2) if transposed else crop))
@@ -163,15 +165,15 @@ def draw_batch(
 
     Returns
     -------
-    x0 : float32 ndarray (batch, C, crop, crop)
+    x0 : float32 ndarray (B, C, S, S)
         In [−1, 1].
-    t : float64 ndarray (batch,)
+    t : float64 ndarray (B,)
     seed : int
     """
     crops, rng = draw_crops(images, config, step)
-    sigma = config.sigma * np.exp(config.spread * rng.standard_normal(config.batch))
+    sigma = config.sigma * np.exp(config.spread * rng.standard_normal(len(crops)))
     t = config.schedule.step_of(2 * sigma.clip(*config.sigma_range))
-    uniform = rng.random(config.batch) < config.uniform
+    uniform = rng.random(len(crops)) < config.uniform
     t[uniform] = rng.uniform(1, config.schedule.T, size=uniform.sum())
     return crops, t, int(rng.integers(2**63))
 
@@ -199,5 +201,5 @@ def draw_noisy(
     """
     crops, rng = draw_crops(images, config, step)
     low, high = np.log(config.sigma_range)
-    sigma = np.exp(rng.uniform(low, high, config.batch))
+    sigma = np.exp(rng.uniform(low, high, len(crops)))
     return crops, sigma.astype(np.float32), int(rng.integers(2**63))

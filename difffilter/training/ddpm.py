@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from difffilter.ddpm import weights
+from difffilter.ddpm.networks import Network
 from difffilter.ddpm.process import add_noise, posterior_mean
-from difffilter.ddpm.unet import UNet
 from difffilter.docstring import shared
 from difffilter.training.data import draw_batch, read_photos
 from difffilter.training.loss import GROWTH, Loss
-from difffilter.training.noises import draw_noise
+from difffilter.training.noises import draw_map, draw_noise
 from difffilter.training.photo_configs import TrainingConfig
 from difffilter.training.presets import PRESETS
 from difffilter.training.run import Method, run
@@ -95,7 +95,7 @@ class NoiseLoss(Loss[TrainingConfig]):
     """
 
     def predicted(self, xt: Tensor, t: Tensor) -> Tensor:
-        """Predict the noise in x_t."""
+        """Predict the noise in x_t, of the step t or of that strength."""
         xt = xt.contiguous(memory_format=torch.channels_last)
         return self.forward(xt, t.float().to(self.device)).float()
 
@@ -105,6 +105,28 @@ class NoiseLoss(Loss[TrainingConfig]):
         eps, t = self.noise(crops.shape, seed)[self.share], t[self.share]
         xt = add_noise(x0, t, eps, self.config.schedule)
         return (self.predicted(xt, torch.from_numpy(t)) - eps).square().mean()
+
+
+class MappedNoiseLoss(NoiseLoss):
+    """Squared error of the predicted noise, where a network is told its strength at each pixel.
+
+    Parameters are those of `Loss`.
+    """
+
+    def __call__(self, step: int) -> Tensor:
+        crops, t, seed = draw_batch(self.data, self.config, step)
+        schedule, rng = self.config.schedule, np.random.default_rng(seed)
+        maps = np.ones((len(crops), 1, *crops.shape[2:]), np.float32)
+        for own, crop in zip(maps, crops, strict=True):
+            if rng.random() < self.config.maps:
+                own[0] = draw_map((crop.mean(axis=0) + 1) / 2, rng)
+        x0, own = (torch.from_numpy(part[self.share]).to(self.device) for part in (crops, maps))
+        fade, noise = (
+            torch.from_numpy(part[self.share]).float().to(self.device)[:, None, None, None]
+            for part in (schedule.alpha_bar(t) ** 0.5, (1 - schedule.alpha_bar(t)) ** 0.5)
+        )
+        eps, sigma = self.noise(crops.shape, seed)[self.share], noise * own
+        return (self.predicted(fade * x0 + sigma * eps, sigma) - eps).square().mean()
 
 
 class RealNoiseLoss(NoiseLoss):
@@ -139,7 +161,7 @@ def signed_noisy(crop: NDArray, rng: np.random.Generator) -> NDArray:
 
 def psnr(state: TrainingState, images: list[NDArray]) -> float:
     """Mean PSNR of the posterior mean; for a run on real noise, with noise of random kind."""
-    net, config = cast(UNet, state.averaged), cast(TrainingConfig, state.config)
+    net, config = cast(Network, state.averaged), cast(TrainingConfig, state.config)
     real = config.noise == "real"
     sigma = 2 * (config.sigma if real else SIGMA)
     return validation_psnr(
@@ -158,7 +180,7 @@ def with_real_noise(x0: Tensor, index: int) -> Tensor:
 
 def write_weights(state: TrainingState, path: str | PathLike) -> None:
     """Write the averaged weights as a weight file."""
-    net, config = cast(UNet, state.averaged), cast(TrainingConfig, state.config)
+    net, config = cast(Network, state.averaged), cast(TrainingConfig, state.config)
     low, high = config.sigma_range
     if config.noise == "real":
         weights.save(path, net, config.schedule, (low, high), blind=config.sigma)
@@ -171,14 +193,24 @@ def write_weights(state: TrainingState, path: str | PathLike) -> None:
 
 
 def start(state: TrainingState, init: weights.Weights) -> None:
-    """Start a run from trained weights."""
+    """Start a run from trained weights.
+
+    Raises
+    ------
+    ValueError
+        If they are those of a network of another kind.
+    """
+    given, own = type(init.net).__name__, type(state.net).__name__
+    if given != own:
+        raise ValueError(f"init is of a {given}; expected weights of a {own}")
     state.start_from(init.net)
 
 
 def loss(state: TrainingState, images: list[NDArray], rank: int, world: int) -> NoiseLoss:
     """The loss for the run's kind of noise."""
-    kind = RealNoiseLoss if cast(TrainingConfig, state.config).noise == "real" else NoiseLoss
-    return kind(state, images, rank, world)
+    config = cast(TrainingConfig, state.config)
+    kind = MappedNoiseLoss if config.maps else NoiseLoss
+    return (RealNoiseLoss if config.noise == "real" else kind)(state, images, rank, world)
 
 
 METHOD = Method(PRESETS["gray-small"], read_photos, weights.load, start, loss, psnr, write_weights)

@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 from difffilter.image import LUMA
 from difffilter.noise.camera import MATRIX, Camera, compress, read_variance
 
-__all__ = ["draw_noise"]
+__all__ = ["draw_map", "draw_noise"]
 
 # Probabilities of the kinds; otherwise the photograph is only compressed.
 CAMERA, CORRELATED, WHITE, GROWING = 0.55, 0.15, 0.12, 0.08
@@ -46,6 +46,35 @@ def draw_noise(photo: NDArray, rng: np.random.Generator) -> NDArray:
         lowest = 20 if noisy is photo else 55
         noisy = compress(noisy, int(rng.integers(lowest, 99)), int(rng.integers(3)))
     return noisy.astype(np.float32)
+
+
+def draw_map(photo: NDArray, rng: np.random.Generator) -> NDArray:
+    """How the strength of noise differs from pixel to pixel, in units of its root mean square.
+
+    In one half of the draws the variance grows with the intensity of the photograph from some share
+    of its highest value on, as that of photons over read noise; in the other the strength differs from
+    place to place, whatever is there.
+
+    Parameters
+    ----------
+    photo : ndarray (H, W)
+        In [0, 1].
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    float32 ndarray (H, W)
+        Above 0, with a mean square of 1.
+    """
+    if rng.random() < 0.5:
+        dark = 10 ** rng.uniform(-3, 0)
+        variance = dark + (1 - dark) * photo
+    else:
+        octaves = rng.uniform(0, 2) * rng.standard_normal((4, 4))
+        rows, columns = (np.linspace(0, 3, extent) for extent in photo.shape)
+        along = np.stack([np.interp(columns, range(4), row) for row in octaves])
+        variance = 2 ** np.stack([np.interp(rows, range(4), column) for column in along.T], axis=1)
+    return np.sqrt(variance / variance.mean()).astype(np.float32)
 
 
 def normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:

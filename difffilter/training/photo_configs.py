@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from difffilter.checks import check_choice, check_number, check_whole
+from difffilter.ddpm.bias_free import BiasFreeConfig
+from difffilter.ddpm.networks import Network, NetworkConfig, network, network_config
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.unet import UNet, UNetConfig
+from difffilter.ddpm.unet import UNetConfig
 from difffilter.training.config import RunConfig
 from difffilter.training.convex_network import BANKS, BankConfig, ConvexDiffusion
 from difffilter.training.learned_network import PLAN, LearnedDiffusion, StepConfig
@@ -35,6 +38,10 @@ class PhotoConfig(RunConfig):
     def channels(self) -> int:
         """1 for grey, 3 for colour."""
 
+    def crops(self, step: int) -> tuple[int, range]:
+        """The side of the crops of a step, and their positions in the order of the run."""
+        return self.crop, range(step * self.batch, (step + 1) * self.batch)
+
 
 @dataclass(frozen=True)
 class TrainingConfig(PhotoConfig):
@@ -42,7 +49,7 @@ class TrainingConfig(PhotoConfig):
 
     Parameters
     ----------
-    unet : UNetConfig
+    unet : UNetConfig or BiasFreeConfig
         The network.
     schedule : NoiseSchedule
         The noise schedule.
@@ -50,6 +57,9 @@ class TrainingConfig(PhotoConfig):
         Length of the run; the learning rate falls to 0 along a cosine that ends here.
     batch, crop : int, default 8 and 96
         Crops per step, over all processes, and their side in pixels.
+    growth : tuple of float, default (1.0,)
+        The run is in parts of the same length, and the sides of the crops in each are so many times
+        `crop`; batches become smaller as crops become larger, so that a step takes the same time.
     learning_rate : float, default 3e-3
         Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices,
         and of AdamW for the others.
@@ -67,8 +77,11 @@ class TrainingConfig(PhotoConfig):
     noise : {"gaussian", "real"}, default "gaussian"
         ``"gaussian"``: white noise whose strength is an input of the network. ``"real"``: noise of
         many kinds (`difffilter.training.noises`), with `sigma` as that input whatever the noise.
+    maps : float, default 0.0
+        Fraction of the crops whose noise is not of the same strength at each pixel, for a
+        `BiasFreeConfig`: it grows with the intensity, or differs from place to place.
     uniform : float, default 0.1
-        Fraction of the draws whose t is uniform in 1 ... T instead, so that the network knows the
+        Fraction of the other draws whose t is uniform in 1 ... T instead, so that the network knows the
         whole way from noise and can generate images.
     validation : int, default 24
         Number of images set aside for validation, evenly spaced in the sorted list of files.
@@ -84,7 +97,8 @@ class TrainingConfig(PhotoConfig):
     Raises
     ------
     TypeError, ValueError
-        If a value is out of range, or `crop` is not a multiple of what the network needs.
+        If a value is out of range, a crop is not a multiple of what the network needs, or there are
+        `maps` for a network that takes none.
 
     Examples
     --------
@@ -95,11 +109,12 @@ class TrainingConfig(PhotoConfig):
     method: ClassVar[str] = "ddpm"
     kind: ClassVar[str] = "ddpm"
 
-    unet: UNetConfig = field(default_factory=UNetConfig)
+    unet: NetworkConfig = field(default_factory=UNetConfig)
     schedule: NoiseSchedule = field(default_factory=NoiseSchedule)
     steps: int = 12_000
     batch: int = 8
     crop: int = 96
+    growth: tuple[float, ...] = (1.0,)
     learning_rate: float = 3e-3
     warmup: int = 200
     ema: float = 0.998
@@ -108,6 +123,7 @@ class TrainingConfig(PhotoConfig):
     spread: float = 0.8
     sigma_range: tuple[float, float] = (2 / 255, 120 / 255)
     noise: str = "gaussian"
+    maps: float = 0.0
     uniform: float = 0.1
     validation: int = 24
     validate_every: int = 500
@@ -116,22 +132,47 @@ class TrainingConfig(PhotoConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "growth", tuple(self.growth))
         check_choice("noise", self.noise, NOISES)
-        if self.crop % self.unet.multiple:
-            raise ValueError(f"crop is {self.crop}; expected a multiple of {self.unet.multiple}")
+        for factor in self.growth or (math.nan,):  # (which none would be)
+            check_number("growth", factor, least=1)
+            if factor * self.crop % self.unet.multiple:
+                times = "" if factor == 1 else f" × {factor:g}"
+                raise ValueError(
+                    f"crop is {self.crop}{times}; expected a multiple of {self.unet.multiple}"
+                )
+        if list(self.growth) != sorted(self.growth):
+            raise ValueError(f"growth is {self.growth}; expected numbers that grow")
+        check_number("maps", self.maps, least=0)
+        if self.maps and not isinstance(self.unet, BiasFreeConfig):
+            raise ValueError(f"maps is {self.maps}; expected 0 for a network that takes no map")
 
     @property
     def channels(self) -> int:
         return self.unet.channels
 
-    def network(self) -> UNet:
-        return UNet(self.unet)
+    def network(self) -> Network:
+        return network(self.unet, self.schedule)
+
+    @property
+    def batches(self) -> set[int]:
+        return {max(1, round(self.batch / factor**2)) for factor in self.growth}
+
+    def crops(self, step: int) -> tuple[int, range]:
+        part, first = -(-self.steps // len(self.growth)), 0
+        for index, factor in enumerate(self.growth):
+            side, count = round(factor * self.crop), max(1, round(self.batch / factor**2))
+            before = step - index * part
+            if before < part:
+                break
+            first += part * count
+        return side, range(first + before * count, first + (before + 1) * count)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
         """The inverse of `dataclasses.asdict`."""
         nested = {
-            "unet": UNetConfig(**values["unet"]),
+            "unet": network_config(values["unet"]),
             "schedule": NoiseSchedule(**values["schedule"]),
         }
         return cls(**{**values, **nested})

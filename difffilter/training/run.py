@@ -110,8 +110,8 @@ def run(
                 method.start(state, given)
             state.init = start
         config = state.config
-        if config.batch % world:
-            raise ValueError(f"batch is {config.batch}; expected a multiple of {world} processes")
+        if wrong := [batch for batch in config.batches if batch % world]:
+            raise ValueError(f"batch is {wrong[0]}; expected a multiple of {world} processes")
         train, validation = method.read(folder, config)
 
         losses = training_steps(state, method.loss(state, train, rank, world), world)

@@ -13,6 +13,7 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from difffilter.ddpm.process import add_noise
+from difffilter.ddpm.unet import UNet
 from difffilter.ddpm.weights import Weights
 from difffilter.docstring import shared
 from difffilter.io.sounds import SUFFIXES
@@ -239,7 +240,15 @@ def gain(state: TrainingState, sounds: list[Sound]) -> float:
 
 
 def start(state: TrainingState, init: Weights) -> None:
-    """Start a run from trained weights."""
+    """Start a run from trained weights.
+
+    Raises
+    ------
+    ValueError
+        If they are those of a network without a time embedding.
+    """
+    if not isinstance(init.net, UNet):
+        raise ValueError(f"init is of a {type(init.net).__name__}; expected weights of a UNet")
     state.start_from(SpectrogramNet(init.net, init.schedule))
 
 

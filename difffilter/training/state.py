@@ -65,7 +65,8 @@ class TrainingState:
         others = [weight for weight in learned if weight.ndim <= 1]
         self.optimizers = (
             Muon(matrices, config.learning_rate),
-            torch.optim.AdamW(others, weight_decay=config.adam_decay, fused=True),
+            # (In a group, since a network may have none of these.)
+            torch.optim.AdamW([{"params": others}], weight_decay=config.adam_decay, fused=True),
         )
         self.init: dict[str, str] | None = {}
         self._start_at(0)

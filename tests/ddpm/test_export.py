@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from command import invoke_error, invoke_ok
-from networks import random_weights
+from networks import random_bias_free, random_weights
 from numpy.testing import assert_allclose
 
 import difffilter as df
@@ -22,9 +22,9 @@ def session(path):
     return runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return random_weights(tmp_path_factory.mktemp("weights") / "gray.safetensors", 1)
+@pytest.fixture(scope="module", params=[random_weights, random_bias_free])
+def weights(tmp_path_factory, request):
+    return request.param(tmp_path_factory.mktemp("weights") / "gray.safetensors", 1)
 
 
 @pytest.fixture(scope="module")

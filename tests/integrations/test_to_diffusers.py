@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from networks import random_weights, randomised
+from networks import random_bias_free, random_weights, randomised
 from numpy.testing import assert_allclose, assert_array_equal
 from tiny_ddpms import UNIT, save_pipeline
 
@@ -171,6 +171,13 @@ def test_every_schedule_has_its_scheduler(schedule, tmp_path):
     assert_allclose(read.schedule.beta, schedule.beta, rtol=2e-5)
     assert read.sigma_range == (0.01, 0.5)
     assert generated(load_pipeline(tmp_path / "saved"), steps=2).shape == (1, 8, 8, 1)
+
+
+def test_weights_that_take_maps_are_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"of a BiasFreeUNet; expected those of a UNet, which takes"
+    ):
+        as_unet2d(random_bias_free(tmp_path / "gray.safetensors", 1))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Training data: what is read, and what is drawn from it."""
 
+import re
 from dataclasses import replace
 
 import imagecodecs
@@ -8,7 +9,15 @@ import pytest
 import tifffile
 from PIL import Image
 
-from difffilter.training.data import draw_batch, draw_noisy, load_images, set_aside, signed
+from difffilter.ddpm.bias_free import BiasFreeConfig
+from difffilter.training.data import (
+    draw_batch,
+    draw_noisy,
+    load_images,
+    read_photos,
+    set_aside,
+    signed,
+)
 from difffilter.training.photo_configs import LearnedConfig, TrainingConfig
 
 CONFIG = TrainingConfig(batch=4, crop=16)
@@ -161,3 +170,44 @@ def test_the_noise_of_a_learned_diffusion_is_log_uniform():
     assert 0.01 <= sigma.min() < sigma.max() <= 0.1
     assert np.histogram(np.log10(sigma), 10, (-2, -1))[0] == pytest.approx(1000, rel=0.1)
     assert draw_noisy([image], config, 1)[2] != seed
+
+
+# --- crops that grow --------------------------------------------------------------------
+
+GROWING = TrainingConfig(BiasFreeConfig(), batch=9, crop=16, growth=(1, 1.5, 3), steps=10)
+
+
+def test_crops_grow_and_batches_shrink():
+    images = [np.zeros((1, 48, 48), np.uint8)] * 7
+    shapes = [draw_batch(images, GROWING, step)[0].shape for step in range(10)]
+    assert shapes == [(9, 1, 16, 16)] * 4 + [(4, 1, 24, 24)] * 4 + [(1, 1, 48, 48)] * 2
+    assert GROWING.batches == {9, 4, 1}
+
+
+def test_no_image_comes_twice_in_an_epoch_of_growing_crops():
+    positions = [place for step in range(10) for place in GROWING.crops(step)[1]]
+    assert positions == list(range(9 * 4 + 4 * 4 + 1 * 2))
+
+
+def test_images_smaller_than_the_last_crops_are_left_out(tmp_path):
+    for side in (40, 48):
+        Image.new("L", (side, side)).save(tmp_path / f"{side}.png")
+    train, _ = read_photos(tmp_path, replace(GROWING, validation=0))
+    assert [image.shape for image in train] == [(1, 48, 48)]
+    (tmp_path / "48.png").unlink()
+    with pytest.raises(ValueError, match=r"no image in .* is 48 pixels high and wide"):
+        read_photos(tmp_path, replace(GROWING, validation=0))
+
+
+@pytest.mark.parametrize(
+    ("growth", "message"),
+    [
+        ((1.2,), "crop is 16 × 1.2; expected a multiple of 16"),
+        ((0.5, 1), "growth is 0.5; expected a finite number ≥ 1"),
+        ((2, 1), "growth is (2, 1); expected numbers that grow"),
+        ((), "growth is nan; expected a finite number ≥ 1"),
+    ],
+)
+def test_bad_growth_is_refused(growth, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        TrainingConfig(crop=16, growth=growth)

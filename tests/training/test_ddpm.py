@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from finished_runs import assert_same_run, records, tensors
+from networks import random_bias_free, random_weights
 from PIL import Image
 from safetensors.numpy import save_file
 
 from difffilter.ddpm import weights
+from difffilter.ddpm.bias_free import BiasFreeConfig
 from difffilter.ddpm.denoiser import DDPM
 from difffilter.ddpm.unet import UNet, UNetConfig
 from difffilter.io.weights import read
@@ -284,3 +286,72 @@ def test_a_run_for_real_noise_says_so_in_its_weights(folder, tmp_path):
     config = replace(CONFIG, noise="real", steps=3)
     path = fit(folder, tmp_path / "run", config)
     assert weights.load(path).blind == config.sigma
+
+
+# --- noise told pixel by pixel ----------------------------------------------------------
+
+MAPPED = replace(
+    CONFIG,
+    unet=BiasFreeConfig(widths=(8, 16), blocks=(1, 1)),
+    crop=8,
+    maps=0.5,
+    growth=(1, 2),
+)
+
+
+def test_a_run_on_maps_resumes_and_its_weights_take_maps(folder, tmp_path, monkeypatch):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    fit(folder, whole, MAPPED, device="cpu")
+
+    def failing(images, config, step):
+        if step == 7:
+            raise KeyboardInterrupt
+        return draw_batch(images, config, step)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "draw_batch", failing)
+        with pytest.raises(KeyboardInterrupt):
+            fit(folder, parts, MAPPED, device="cpu", checkpoint_seconds=0)
+    fit(folder, parts, resume=True, device="cpu")
+    assert_same_run(parts, whole)
+    method = DDPM(weights=whole / "weights.safetensors", device="cpu", black=0.0, white=1.0)
+    y, sigma = np.full((16, 16), 0.5, np.float32), np.full((16, 16), 0.1)
+    np.testing.assert_allclose(method(y, sigma), method(y, 0.1), atol=1e-2)
+
+
+def test_the_loss_of_maps_is_the_error_of_the_noise_in_units_of_its_strength(folder):
+    """A network that finds no noise is wrong by 1, one that knows the image by 0."""
+    config = replace(MAPPED, precision="float32", batch=64, growth=(1,))
+    state = TrainingState(config, torch.device("cpu"))
+    black = [np.zeros((1, 16, 16), np.uint8)]  # −1 in the network's range
+    loss = training.loss(state, black, 0, 1)
+    given = []
+
+    def knowing(xt, sigma):
+        given.append(sigma)
+        # Of images that are −1, the fading factor is that of the strength without the map.
+        fade = (1 - sigma.square().mean(dim=(2, 3), keepdim=True)).sqrt()
+        return (xt + fade) / sigma
+
+    loss.model = knowing
+    assert float(loss(0)) < 1e-6
+    loss.model = lambda xt, sigma: torch.zeros_like(xt)
+    assert float(loss(0)) == pytest.approx(1, abs=0.05)
+    (sigma,) = given
+    differ = (sigma.amax(dim=(1, 2, 3)) / sigma.amin(dim=(1, 2, 3)) > 1 + 1e-4).float().mean()
+    assert 0.2 < differ < 0.6
+
+
+def test_maps_are_for_networks_that_take_them():
+    with pytest.raises(
+        ValueError, match=r"^maps is 0.5; expected 0 for a network that takes no map"
+    ):
+        replace(CONFIG, maps=0.5)
+
+
+@pytest.mark.parametrize("mine", ["bias-free", "unet"])
+def test_weights_of_another_kind_of_network_are_no_start(folder, tmp_path, mine):
+    make, config = {"bias-free": (random_bias_free, CONFIG), "unet": (random_weights, MAPPED)}[mine]
+    file = make(tmp_path / "weights.safetensors", 1)
+    with pytest.raises(ValueError, match=r"^init is of a (BiasFree)?UNet; expected weights of a"):
+        fit(folder, tmp_path / "run", config, init=file, device="cpu")
