@@ -26,7 +26,7 @@ class BiasFreeConfig:
     widths : tuple of int, default (32, 64, 96, 128)
         Channels of each level, fine to coarse. The finest has the resolution of the image, and each
         level halves it.
-    blocks : tuple of int, default (3, 3, 2, 2)
+    blocks : tuple of int, default (2, 4, 3, 2)
         Residual blocks of each level on the way down, and as many on the way up; the last number is
         that of the coarsest level, which has one way.
 
@@ -38,7 +38,7 @@ class BiasFreeConfig:
 
     channels: int = 1
     widths: tuple[int, ...] = (32, 64, 96, 128)
-    blocks: tuple[int, ...] = (3, 3, 2, 2)
+    blocks: tuple[int, ...] = (2, 4, 3, 2)
 
     def __post_init__(self) -> None:
         # A config read from JSON has lists.
