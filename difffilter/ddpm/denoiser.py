@@ -18,8 +18,9 @@ from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.bias_free import BiasFreeUNet
 from difffilter.ddpm.contrast import check_levels, levels, limited, limits
 from difffilter.ddpm.loading import check_reversible, clamped, default_weights, least_of, load
-from difffilter.ddpm.maps import by_levels
+from difffilter.ddpm.maps import REACH, by_levels, strengths
 from difffilter.ddpm.memory import memory_errors
+from difffilter.ddpm.part import DDPMTiles
 from difffilter.ddpm.process import keyed_generator, posterior_mean, reverse
 from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.tiles import SMALLEST_TILE, Layout, TiledNetwork, cut, overlap_of
@@ -29,7 +30,7 @@ from difffilter.devices import find_device, multiplies_bfloat16
 from difffilter.docstring import shared
 from difffilter.image import as_float
 from difffilter.noise.measure import estimate_noise
-from difffilter.noise.model import Sigma, check_noise_given
+from difffilter.noise.model import NoiseModel, Sigma, check_noise_given
 
 __all__ = ["DDPM"]
 
@@ -209,13 +210,14 @@ class DDPM(Denoiser):
 
     def halo(self, axes: int) -> tuple[int, ...]:
         self._check_blocks()
-        tile = self.tile or self._trained(1).net.config.tile
-        return (0,) * (axes - 2) + (tile, tile)
+        reach = REACH + (self.tile or self._trained(1).net.config.tile)
+        return (0,) * (axes - 2) + (reach, reach)
 
     def block(self, box: Box, shape: tuple[int, ...]) -> tuple[Box, Denoiser]:
         """The pixels of the tiles that reach into a block, and a Denoiser for those tiles.
 
-        Parameters are those of `Denoiser.block`.
+        There are some more around, from which the strength of the noise is read. Parameters are
+        those of `Denoiser.block`.
 
         Raises
         ------
@@ -226,14 +228,16 @@ class DDPM(Denoiser):
         config = self._trained(1).net.config
         multiple = config.multiple
         largest = (self.tile or config.tile) // multiple * multiple
-        needed, layout = list(box[:-2]), []
+        needed, layout, inner = list(box[:-2]), [], []
         for (low, high), extent in zip(box[-2:], shape[-2:], strict=True):
             size, starts = cut(extent, largest, overlap_of(largest), multiple)
             touching = [start for start in starts if start < high and start + size > low]
-            first = touching[0]
-            needed.append((first, min(touching[-1] + size, extent)))
+            first, last = touching[0], min(touching[-1] + size, extent)
+            needed.append((max(0, first - REACH), min(last + REACH, extent)))
+            inner.append(slice(first - needed[-1][0], last - needed[-1][0]))
             layout.append((size, tuple(start - first for start in touching)))
-        return tuple(needed), DDPMTiles(ddpm=self, layout=tuple(layout))
+        part = DDPMTiles(ddpm=self, layout=tuple(layout), inner=tuple(inner))
+        return tuple(needed), part
 
     def warm_up(self, dtype: Any = np.float32) -> None:
         """Load the weights, those for grey if none are set."""
@@ -255,7 +259,8 @@ class DDPM(Denoiser):
             )
 
     def _trained(self, channels: int) -> Weights:
-        return self.load_weights(self.weights or default_weights(channels))
+        name = self.weights or default_weights(channels, steps=self.mode != "mmse")
+        return self.load_weights(name)
 
     def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
         image = as_float(noisy, channel_axis)
@@ -276,8 +281,10 @@ class DDPM(Denoiser):
 
     def _settled(
         self, image: NDArray, sigma: Sigma | None, channel_axis: int | None, noisy: ArrayLike
-    ) -> tuple[DDPM, NDArray | None]:
-        """This or a copy, with every parameter set, and a map of σ if it is not the same everywhere.
+    ) -> tuple[DDPM, NDArray | NoiseModel | None]:
+        """This or a copy, with every parameter set, and what σ is if it is not the same everywhere.
+
+        That is a map, or a model for a network that takes maps.
 
         Warns of given parameters that do not fit. To be called where the user calls in, so that the
         warnings point there; `noisy` is the image as it was given there.
@@ -292,12 +299,15 @@ class DDPM(Denoiser):
             )
         else:
             noise = check_noise_given(given, image, channel_axis, noisy)
-        real = noise.model is not None and not noise.model.plain and self.mode == "mmse"
-        weights = self.weights or default_weights(channels, real=real)
+        steps = self.mode != "mmse"
+        model = None if noise.model is None or noise.model.plain or steps else noise.model
+        weights = self.weights or default_weights(channels, steps=steps, model=model)
         trained = self.load_weights(weights)
-        sigma, deviation = noise.sigma, noise.map
-        if deviation is not None and self.mode != "mmse":
+        sigma, deviation = noise.sigma, noise.map if model is None else model
+        if noise.map is not None and steps:
             raise ValueError(f"sigma is not a number; expected one for mode={self.mode!r}")
+        if model is not None and not isinstance(trained.net, BiasFreeUNet):
+            deviation = None
         white_sigma = sigma
         if trained.blind is not None:
             deviation = None
@@ -328,14 +338,14 @@ class DDPM(Denoiser):
             )
         if self.mode != "mmse":
             check_reversible(trained, self.weights)
-        steps = self.steps
-        if steps is None and trained.blind is not None:
-            steps = 1
-        elif steps is None:
+        count = self.steps
+        if count is None and trained.blind is not None:
+            count = 1
+        elif count is None:
             # Of a channel by itself the network sees `own` copies; see _restore.
             seen = (1 if channels == own else math.sqrt(own)) * sigma / span
-            steps = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
-        settled = replace(self, weights=weights, steps=steps, sigma=sigma, black=black, white=white)
+            count = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
+        settled = replace(self, weights=weights, steps=count, sigma=sigma, black=black, white=white)
         return settled, deviation
 
     def _apply(
@@ -343,19 +353,21 @@ class DDPM(Denoiser):
         image: NDArray,
         channel_axis: int | None,
         layout: Layout | None = None,
-        deviation: NDArray | None = None,
+        deviation: NDArray | NoiseModel | None = None,
     ) -> NDArray:
         """The result for an image, or for a part of one that consists of the tiles of a layout.
 
-        `deviation` is a map of σ, of the image's shape, in place of ``self.sigma``.
+        `deviation` takes the place of ``self.sigma``: a map of the image's shape, or a model.
         """
         if self.sigma == 0:
             return image.copy()
+        if isinstance(deviation, NoiseModel):
+            deviation = strengths(deviation, image, channel_axis)
         black, span = cast(float, self.black), cast(float, self.white) - cast(float, self.black)
         trained = self._trained(1 if channel_axis is None else image.shape[channel_axis])
         if deviation is not None and not isinstance(trained.net, BiasFreeUNet):
             return by_levels(
-                lambda sigma: replace(self, sigma=sigma)._apply(image, channel_axis),
+                lambda sigma: replace(self, sigma=sigma)._apply(image, channel_axis, layout),
                 image,
                 deviation,
             )
@@ -472,28 +484,3 @@ class DDPM(Denoiser):
             return DTYPES[self.dtype]
         device = next(trained.net.parameters()).device
         return torch.bfloat16 if multiplies_bfloat16(device) else torch.float32
-
-
-@dataclass(frozen=True, kw_only=True)
-class DDPMTiles(Denoiser):
-    """A DDPM for a part of a large image, on those tiles of the whole that the part consists of.
-
-    Parameters
-    ----------
-    ddpm : DDPM
-    layout : tuple of (int, tuple of int)
-        Size and starts, within the part, of the tiles along either axis.
-    """
-
-    ddpm: DDPM
-    layout: Layout
-
-    def __call__(
-        self, noisy: ArrayLike, sigma: Sigma | None = None, *, channel_axis: int | None = None
-    ) -> NDArray:
-        image = as_float(noisy, channel_axis)
-        ddpm, _ = self.ddpm._settled(image, sigma, channel_axis, noisy)
-        return ddpm._apply(image, channel_axis, self.layout)
-
-    def is_settled(self, sigma: Sigma | None = None) -> bool:
-        return self.ddpm.is_settled(sigma)

@@ -1,4 +1,4 @@
-"""Noise whose strength differs from pixel to pixel, for a network that takes a single σ."""
+"""Noise whose strength differs from pixel to pixel."""
 
 from __future__ import annotations
 
@@ -7,15 +7,34 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
-__all__ = ["by_levels"]
+from difffilter.noise.model import NoiseModel
+
+__all__ = ["REACH", "by_levels", "smoothed", "strengths"]
 
 # The largest ratio of neighbouring levels, and of the highest to the lowest.
 RATIO, SPAN = 1.3, 32
 
+# Standard deviation, in pixels, of the blur that finds the intensities on which the noise of an image
+# depends, and as far as it reaches.
+BLUR = 2.0
+REACH = 8
+
+
+def smoothed(y: NDArray, channel_axis: int | None = None) -> NDArray:
+    """A noisy image (..., H, W), blurred, to read the strength of its noise from."""
+    axes = [axis for axis in range(y.ndim) if channel_axis is None or axis != channel_axis % y.ndim]
+    return gaussian_filter(y, BLUR, radius=REACH, axes=tuple(axes[-2:]))
+
+
+def strengths(model: NoiseModel, y: NDArray, channel_axis: int | None = None) -> NDArray:
+    """The standard deviation of the noise at each pixel of a noisy image, as far as it can be known."""
+    return model.deviation(smoothed(y, channel_axis), channel_axis)
+
 
 def by_levels(restore: Callable[[float], NDArray], y: NDArray, sigma: NDArray) -> NDArray:
-    """The restored image where each pixel has a σ of its own.
+    """The restored image where each pixel has a σ of its own, by a network that takes a single one.
 
     The image is restored for several levels of σ, each of them everywhere; at a pixel the results
     of the two levels around its σ are interpolated, linearly in log σ. Below the lowest level the

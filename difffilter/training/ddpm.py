@@ -116,17 +116,23 @@ class MappedNoiseLoss(NoiseLoss):
     def __call__(self, step: int) -> Tensor:
         crops, t, seed = draw_batch(self.data, self.config, step)
         schedule, rng = self.config.schedule, np.random.default_rng(seed)
-        maps = np.ones((len(crops), 1, *crops.shape[2:]), np.float32)
-        for own, crop in zip(maps, crops, strict=True):
+        eps = self.noise(crops.shape, seed)
+        maps = np.ones((2, len(crops), 1, *crops.shape[2:]), np.float32)  # true, and known
+        for index, crop in enumerate(crops):
             if rng.random() < self.config.maps:
-                own[0] = draw_map((crop.mean(axis=0) + 1) / 2, rng)
-        x0, own = (torch.from_numpy(part[self.share]).to(self.device) for part in (crops, maps))
-        fade, noise = (
-            torch.from_numpy(part[self.share]).float().to(self.device)[:, None, None, None]
-            for part in (schedule.alpha_bar(t) ** 0.5, (1 - schedule.alpha_bar(t)) ** 0.5)
+                photo, drawn = (crop.mean(axis=0) + 1) / 2, eps[index].mean(dim=0).cpu().numpy()
+                strength = schedule.sigma_tilde(t[index]) / 2
+                maps[:, index, 0] = draw_map(photo, strength * drawn, rng)
+        x0, true, known = (
+            torch.from_numpy(part[self.share]).to(self.device) for part in (crops, *maps)
         )
-        eps, sigma = self.noise(crops.shape, seed)[self.share], noise * own
-        return (self.predicted(fade * x0 + sigma * eps, sigma) - eps).square().mean()
+        alpha_bar = torch.from_numpy(schedule.alpha_bar(t[self.share])).to(self.device)
+        fade, sigma = (
+            factor.sqrt().float()[:, None, None, None] for factor in (alpha_bar, 1 - alpha_bar)
+        )
+        noise = true * eps[self.share]
+        found = self.predicted(fade * x0 + sigma * noise, sigma * known) * known
+        return (found - noise).square().mean()
 
 
 class RealNoiseLoss(NoiseLoss):

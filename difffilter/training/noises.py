@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from difffilter.ddpm.maps import smoothed
 from difffilter.image import LUMA
 from difffilter.noise.camera import MATRIX, Camera, compress, read_variance
 
@@ -48,33 +49,41 @@ def draw_noise(photo: NDArray, rng: np.random.Generator) -> NDArray:
     return noisy.astype(np.float32)
 
 
-def draw_map(photo: NDArray, rng: np.random.Generator) -> NDArray:
-    """How the strength of noise differs from pixel to pixel, in units of its root mean square.
+def draw_map(photo: NDArray, noise: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """How the strength of noise differs from pixel to pixel, and what of that can be known.
 
-    In one half of the draws the variance grows with the intensity of the photograph from some share
-    of its highest value on, as that of photons over read noise; in the other the strength differs from
-    place to place, whatever is there.
+    In one half of the draws the variance grows with the intensity of the photograph, from some share of
+    its highest value on, as that of photons over read noise; it is then known from the blurred noisy
+    image alone, since a map that followed the photograph itself would show it. In the other half the
+    strength differs from place to place, whatever is there.
 
     Parameters
     ----------
     photo : ndarray (H, W)
         In [0, 1].
+    noise : ndarray (H, W)
+        The noise, where its strength is 1.
     rng : numpy.random.Generator
 
     Returns
     -------
-    float32 ndarray (H, W)
-        Above 0, with a mean square of 1.
+    true, known : float32 ndarray (H, W)
+        Above 0; the first has a mean square of 1.
     """
     if rng.random() < 0.5:
         dark = 10 ** rng.uniform(-3, 0)
         variance = dark + (1 - dark) * photo
+        mean = variance.mean()
+        true = np.sqrt(variance / mean)
+        level = smoothed(photo + true * noise).clip(0, 1)
+        known = np.sqrt((dark + (1 - dark) * level) / mean)
     else:
         octaves = rng.uniform(0, 2) * rng.standard_normal((4, 4))
         rows, columns = (np.linspace(0, 3, extent) for extent in photo.shape)
         along = np.stack([np.interp(columns, range(4), row) for row in octaves])
         variance = 2 ** np.stack([np.interp(rows, range(4), column) for column in along.T], axis=1)
-    return np.sqrt(variance / variance.mean()).astype(np.float32)
+        true = known = np.sqrt(variance / variance.mean())
+    return true.astype(np.float32), known.astype(np.float32)
 
 
 def normal(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray:

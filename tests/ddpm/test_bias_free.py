@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,15 +10,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from networks import assert_every_weight_matters, random_bias_free, randomised
+from scipy.ndimage import gaussian_filter
 from torch.nn import functional as F
 
-import difffilter as df
-from difffilter.ddpm import DDPM, weights
+from difffilter.ddpm import DDPM, generate, weights
 from difffilter.ddpm.bias_free import BiasFreeConfig, BiasFreeUNet
 from difffilter.ddpm.networks import network, network_config
 from difffilter.ddpm.process import posterior_mean
 from difffilter.ddpm.schedule import NoiseSchedule
 from difffilter.ddpm.unet import UNetConfig
+from difffilter.noise.model import NoiseModel, white_noise
 
 SMALL = BiasFreeConfig(widths=(8, 16), blocks=(2, 1))
 
@@ -201,6 +203,57 @@ def test_channels_one_by_one_have_their_maps(gray, colour_photo, rng):
         np.testing.assert_allclose(found[..., k], ddpm(gray)(y[..., k], sigma[..., k]), atol=1e-5)
 
 
+def growing(channels=1):
+    """Noise whose variance grows with the intensity."""
+    levels = np.linspace(0, 1, 999)
+    deviations = np.sqrt(0.001 + np.outer(np.linspace(0.01, 0.02, channels), levels))
+    spectrum = np.broadcast_to(np.eye(channels), (8, 8, channels, channels))
+    return NoiseModel(levels, deviations, spectrum, white=True, sigma=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_of_a_model_the_strength_is_read_from_the_blurred_image(
+    gray, color, photo, colour_photo, channels
+):
+    y = (photo if channels == 1 else colour_photo)[:40, :48].astype(np.float32)
+    file, axis = (gray, None) if channels == 1 else (color, -1)
+    blurred = gaussian_filter(y, (2, 2, 0)[: y.ndim])
+    level = blurred if channels == 1 else blurred.mean(axis=-1, keepdims=True)
+    variance = 0.001 + np.linspace(0.01, 0.02, channels) * level.clip(0, 1)
+    expected = ddpm(file)(y, np.sqrt(variance), channel_axis=axis)
+    found = ddpm(file)(y, growing(channels), channel_axis=axis)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    settled = ddpm(file).choose(y, growing(channels), channel_axis=axis)
+    assert not settled.is_settled()
+    np.testing.assert_array_equal(settled(y, growing(channels), channel_axis=axis), found)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_blocks_of_a_model_come_out_as_in_the_whole(gray, color, rng, channels):
+    shape = (150, 170) if channels == 1 else (150, 170, 3)
+    noisy = rng.random(shape, np.float32)
+    file, axis = (gray, None) if channels == 1 else (color, -1)
+    denoise = ddpm(file, tile=64).choose(noisy, growing(channels), channel_axis=axis)
+    whole = denoise(noisy, growing(channels), channel_axis=axis)
+    halo = denoise.halo(2)
+    for box in product(*[[(a, min(a + 70, n)) for a in range(0, n, 70)] for n in shape[:2]]):
+        needed, part = denoise.block(box, shape[:2])
+        for (a, b), (low, high), far, n in zip(box, needed, halo, shape, strict=False):
+            assert max(0, a - far) <= low <= a < b <= high <= min(n, b + far)
+        pixels = part(
+            noisy[tuple(slice(*span) for span in needed)], growing(channels), channel_axis=axis
+        )
+        inner = [slice(a - low, b - low) for (a, b), (low, _) in zip(box, needed, strict=True)]
+        np.testing.assert_array_equal(
+            pixels[tuple(inner)], whole[tuple(slice(*span) for span in box)]
+        )
+
+
+def test_a_model_of_one_strength_is_that_strength(gray, photo):
+    y = photo[:32, :32].astype(np.float32)
+    np.testing.assert_array_equal(ddpm(gray)(y, white_noise(0.1)), ddpm(gray)(y, 0.1))
+
+
 @pytest.mark.parametrize("mode", ["sample", "average"])
 def test_the_reverse_process_works_with_it(gray, photo, mode):
     y = photo[:32, :32].astype(np.float32)
@@ -211,7 +264,7 @@ def test_the_reverse_process_works_with_it(gray, photo, mode):
 
 
 def test_images_are_generated_with_it(gray):
-    images = df.ddpm.generate(2, (16, 24), weights=gray, steps=3, device="cpu")
+    images = generate(2, (16, 24), weights=gray, steps=3, device="cpu")
     assert images.shape == (2, 16, 24)
     assert np.isfinite(images).all()
 

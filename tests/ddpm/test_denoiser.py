@@ -376,8 +376,10 @@ def test_the_modes_trade_error_for_sharpness(photo, noise):
     """A perfect sample has twice the squared error of the mean, the average of 4 has 5/4 of it."""
     clean, sigma = photo[:64, :64], 25 / 255
     noisy = clean + sigma * noise[:64, :64]
-    mean, sample = DDPM()(noisy, sigma), DDPM(mode="sample", steps=28)(noisy, sigma)
-    average = DDPM(mode="average", samples=4, steps=28)(noisy, sigma)
+    mean, average, sample = (
+        DDPM(weights="natural-gray", mode=mode, samples=4, steps=28)(noisy, sigma)
+        for mode in ("mmse", "average", "sample")
+    )
     scores = [psnr(image, clean) for image in (mean, average, sample)]
     assert scores[0] > scores[1] > scores[2] > scores[0] - 4
     assert np.abs(np.diff(sample)).mean() > 1.1 * np.abs(np.diff(mean)).mean()

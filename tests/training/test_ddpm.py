@@ -319,8 +319,16 @@ def test_a_run_on_maps_resumes_and_its_weights_take_maps(folder, tmp_path, monke
     np.testing.assert_allclose(method(y, sigma), method(y, 0.1), atol=1e-2)
 
 
-def test_the_loss_of_maps_is_the_error_of_the_noise_in_units_of_its_strength(folder):
+def test_the_loss_of_maps_is_the_error_of_the_noise_in_units_of_its_strength(folder, monkeypatch):
     """A network that finds no noise is wrong by 1, one that knows the image by 0."""
+    drawn = []
+
+    def ramp(photo, noise, rng):
+        drawn.append(noise)
+        m = np.linspace(0.5, 1.5, photo.size).reshape(photo.shape)
+        return np.stack([m / np.sqrt(np.mean(m**2))] * 2)
+
+    monkeypatch.setattr(training, "draw_map", ramp)
     config = replace(MAPPED, precision="float32", batch=64, growth=(1,))
     state = TrainingState(config, torch.device("cpu"))
     black = [np.zeros((1, 16, 16), np.uint8)]  # −1 in the network's range
@@ -329,17 +337,37 @@ def test_the_loss_of_maps_is_the_error_of_the_noise_in_units_of_its_strength(fol
 
     def knowing(xt, sigma):
         given.append(sigma)
-        # Of images that are −1, the fading factor is that of the strength without the map.
-        fade = (1 - sigma.square().mean(dim=(2, 3), keepdim=True)).sqrt()
+        fade = (1 - sigma.square().mean(dim=(2, 3), keepdim=True)).clamp(min=0).sqrt()
         return (xt + fade) / sigma
 
     loss.model = knowing
-    assert float(loss(0)) < 1e-6
+    assert float(loss(0)) < 1e-5
     loss.model = lambda xt, sigma: torch.zeros_like(xt)
     assert float(loss(0)) == pytest.approx(1, abs=0.05)
     (sigma,) = given
-    differ = (sigma.amax(dim=(1, 2, 3)) / sigma.amin(dim=(1, 2, 3)) > 1 + 1e-4).float().mean()
-    assert 0.2 < differ < 0.6
+    differ = (sigma.amax(dim=(1, 2, 3)) / sigma.amin(dim=(1, 2, 3)) > 2).sum()
+    assert 15 < differ < 49
+    assert len(drawn) == 2 * differ
+    # The noise that is drawn for is as strong as in an image in [0, 1].
+    rms = [np.sqrt(np.mean(noise**2)) for noise in drawn]
+    assert 0.01 < np.median(rms) < 0.3
+
+
+def test_a_loss_of_maps_whose_truth_is_not_known(folder, monkeypatch):
+    """What is predicted is in units of what is known, and compared with the true noise."""
+    shape = (8, 8)
+    monkeypatch.setattr(
+        training, "draw_map", lambda *_: np.stack([np.full(shape, 1.0), np.full(shape, 2.0)])
+    )
+    config = replace(MAPPED, precision="float32", batch=64, growth=(1,), maps=1.0)
+    state = TrainingState(config, torch.device("cpu"))
+    loss = training.loss(state, [np.zeros((1, 16, 16), np.uint8)], 0, 1)
+
+    def knowing(xt, sigma):  # told twice the strength
+        return (xt + (1 - (sigma / 2).square()).clamp(min=0).sqrt()) / sigma
+
+    loss.model = knowing
+    assert float(loss(0)) < 1e-5
 
 
 def test_maps_are_for_networks_that_take_them():
