@@ -259,8 +259,7 @@ class DDPM(Denoiser):
             )
 
     def _trained(self, channels: int) -> Weights:
-        name = self.weights or default_weights(channels, steps=self.mode != "mmse")
-        return self.load_weights(name)
+        return self.load_weights(self.weights or default_weights(channels))
 
     def estimate_sigma(self, noisy: ArrayLike, *, channel_axis: int | None = None) -> float:
         image = as_float(noisy, channel_axis)
@@ -299,15 +298,16 @@ class DDPM(Denoiser):
             )
         else:
             noise = check_noise_given(given, image, channel_axis, noisy)
-        steps = self.mode != "mmse"
-        model = None if noise.model is None or noise.model.plain or steps else noise.model
-        weights = self.weights or default_weights(channels, steps=steps, model=model)
+        model = noise.model if self.mode == "mmse" else None
+        model = None if model is None or model.plain else model
+        weights = self.weights or default_weights(channels, real=model is not None)
         trained = self.load_weights(weights)
-        sigma, deviation = noise.sigma, noise.map if model is None else model
-        if noise.map is not None and steps:
+        sigma = noise.sigma
+        deviation: NDArray | NoiseModel | None = noise.map
+        if deviation is not None and self.mode != "mmse":
             raise ValueError(f"sigma is not a number; expected one for mode={self.mode!r}")
-        if model is not None and not isinstance(trained.net, BiasFreeUNet):
-            deviation = None
+        if isinstance(trained.net, BiasFreeUNet):
+            deviation = deviation if model is None else model
         white_sigma = sigma
         if trained.blind is not None:
             deviation = None
@@ -338,14 +338,14 @@ class DDPM(Denoiser):
             )
         if self.mode != "mmse":
             check_reversible(trained, self.weights)
-        count = self.steps
-        if count is None and trained.blind is not None:
-            count = 1
-        elif count is None:
+        steps = self.steps
+        if steps is None and trained.blind is not None:
+            steps = 1
+        elif steps is None:
             # Of a channel by itself the network sees `own` copies; see _restore.
             seen = (1 if channels == own else math.sqrt(own)) * sigma / span
-            count = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
-        settled = replace(self, weights=weights, steps=count, sigma=sigma, black=black, white=white)
+            steps = max(1, round(trained.schedule.step_of(2 * clamped(seen, trained))))
+        settled = replace(self, weights=weights, steps=steps, sigma=sigma, black=black, white=white)
         return settled, deviation
 
     def _apply(

@@ -12,29 +12,14 @@ from difffilter.ddpm import weights as weight_files
 from difffilter.ddpm.threads import one_thread
 from difffilter.ddpm.weights import Weights
 from difffilter.devices import find_device
-from difffilter.noise.model import NoiseModel
 
 __all__ = ["check_reversible", "clamped", "default_weights", "least_of", "load", "load_once"]
 
 
-def default_weights(channels: int, *, steps: bool = False, model: NoiseModel | None = None) -> str:
-    """Name of the weights for an image of so many channels.
-
-    Parameters
-    ----------
-    channels : int
-    steps : bool, default False
-        Whether they are for the many steps of the reverse process, rather than for a single one.
-    model : NoiseModel, optional
-        Noise that is not white, or not equally strong everywhere.
-    """
-    kind = "color" if channels == 3 else "gray"
-    installed = weight_files.available()
-    best = f"bias-free-{kind}"
-    if best in installed and not steps and (model is None or model.white):
-        return best
-    real = f"natural-{kind}-real"
-    return real if model is not None and real in installed else f"natural-{kind}"
+def default_weights(channels: int, *, real: bool = False) -> str:
+    """Name of the weights for an image of so many channels, with white noise or any other."""
+    name = "natural-color" if channels == 3 else "natural-gray"
+    return f"{name}-real" if real and f"{name}-real" in weight_files.available() else name
 
 
 def load(weights: str | PathLike, device: str) -> Weights:

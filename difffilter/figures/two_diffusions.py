@@ -132,7 +132,7 @@ def two_diffusions(
         raise ValueError(f"image has {channels} channels; expected 1 or 3")
     axis = None if channel_axis is None else -1
     t = sorted({round(last * (i / (frames - 1)) ** 2) for i in range(frames)})
-    backward = default_weights(channels, steps=True) if weights == "auto" else weights
+    backward = default_weights(channels) if weights == "auto" else weights
     pde = make(method) if isinstance(method, str) else as_denoiser(method)
     if pde != Heat():  # whose times are found exactly
         pde = pde_for(picture, pde, channel_axis=axis, faint=VISIBLE)

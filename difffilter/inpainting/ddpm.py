@@ -208,7 +208,7 @@ class DDPM(Inpainter):
         start, channels = harmonic(problem), problem.image.shape[-1]
         if self.sigma == 0 and known.all():
             return np.stack([problem.image] * max(draws, 1))
-        trained = load(self.weights or default_weights(channels, steps=True), self.device)
+        trained = load(self.weights or default_weights(channels), self.device)
         check_reversible(trained, self.weights)
         own = trained.net.config.channels
         if own not in (1, channels):
