@@ -16,7 +16,7 @@ import torch
 from scripting import describe, table, write_report
 from skimage import data
 
-from difffilter.ddpm import DDPM
+from difffilter.ddpm import DDPM, available, card
 from difffilter.ddpm.loading import load
 from difffilter.metrics import psnr
 from difffilter.noise.kinds import add_noise
@@ -63,6 +63,10 @@ def variants(weights, device):
         found["one thread"] = DDPM(**usual), lambda: threads(1)
     found["NCHW in memory"] = DDPM(**usual), lambda: layout(net, one)
     found["torch.compile"] = DDPM(**usual), lambda: compiled(net)
+    for name in available():
+        other = card(name)
+        if name != weights and other["channels"] == 1 and "blind" not in other:
+            found[f"weights {name}"] = DDPM(weights=name, device=device), None
     return found
 
 

@@ -20,7 +20,6 @@ from tqdm import tqdm
 
 from difffilter.benchmark.machine import machine
 from difffilter.ddpm import DDPM, card, load
-from difffilter.ddpm.tiles import TILE
 from difffilter.ddpm.weights import find
 from difffilter.metrics import psnr, ssim
 from difffilter.noise.kinds import add_noise
@@ -50,15 +49,16 @@ def measure(denoise, paths, sigma, channel_axis):
 
 def cost(denoise, net):
     """Multiply-adds per pixel of one call of the network on a tile, and seconds for 512² pixels."""
+    side = net.config.tile
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
-        net(torch.zeros(1, net.config.channels, TILE, TILE), torch.tensor([57.0]))
+        net(torch.zeros(1, net.config.channels, side, side), torch.tensor([57.0]))
     shape = (512, 512) if net.config.channels == 1 else (512, 512, net.config.channels)
     noisy = np.random.default_rng(0).random(shape, np.float32)
     axis = None if len(shape) == 2 else -1
     taken = medians({"": lambda: denoise(noisy, 25 / 255, channel_axis=axis)}, 5)
     about = machine()
     return {
-        "multiply_adds": round(counter.get_total_flops() / 2 / TILE**2),
+        "multiply_adds": round(counter.get_total_flops() / 2 / side**2),
         "seconds": round(taken[""], 3),
         "machine": f"{about['processor']}, {about['cores']} cores",
     }
