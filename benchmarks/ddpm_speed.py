@@ -55,7 +55,7 @@ def variants(weights, device):
     for dtype in ("float32", "bfloat16", "float16"):
         if not (dtype == "float16" and device == "cpu"):
             found[dtype] = DDPM(**usual, dtype=dtype), None
-    for tile in (64, 96, 160, 192, 256, 512):
+    for tile in (64, 96, 128, 160, 192, 256, 288, 320, 384, 512):
         found[f"tiles of {tile}"] = DDPM(**usual, tile=tile), None
     for batch in (4, 16):
         found[f"{batch} tiles at once"] = DDPM(**usual, batch=batch), None

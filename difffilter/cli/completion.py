@@ -29,7 +29,10 @@ DIFFUSIVITIES = ("exponential", "rational", "charbonnier", "tukey", "weickert")
 SCHEMES = ("auto", "explicit", "fsi", "aos")
 INPAINTERS = ("harmonic", "biharmonic", "edge_enhancing", "coherence_transport", "ddpm")
 PRESETS = {
-    "ddpm": ("gray-small", "color-small", "gray-real", "color-real", "gray-base", "color-base"),
+    "ddpm": (
+        *("gray-small", "color-small", "gray-bias-free", "color-bias-free"),
+        *("gray-real", "color-real", "gray-base", "color-base"),
+    ),
     "learned": ("deep-gray", "deep-color", "convex-gray", "convex-color"),
     "generate": (
         *("autoencoder", "clip", "latent", "decoder", "prior", "prior-regression"),

@@ -81,11 +81,11 @@ def echo_card(name, about, size):
 @click.option("-m", "--method", metavar="METHOD", shell_complete=among(*TRAINED),
               help="What to train: ddpm, learned, generate or sound. [default: ddpm]")  # fmt: skip
 @click.option("--preset", metavar="NAME", shell_complete=presets,
-              help="For ddpm: gray-small, color-small, gray-real or color-real, for a CPU; gray-base "
-                   "or color-base, for a GPU. For learned: deep-gray or deep-color; convex-gray or "
-                   "convex-color, small and with one minimum. For generate: autoencoder, clip, latent, "
-                   "decoder, prior, prior-regression, pixel, fashion, sounds, upsampler, "
-                   "judge-scenes, judge-groups or judge-fashion. "
+              help="For ddpm: gray-small, color-small, gray-bias-free, color-bias-free, gray-real or "
+                   "color-real, for a CPU; gray-base or color-base, for a GPU. For learned: deep-gray or "
+                   "deep-color; convex-gray or convex-color, small and with one minimum. For generate: "
+                   "autoencoder, clip, latent, decoder, prior, prior-regression, pixel, fashion, "
+                   "sounds, upsampler, judge-scenes, judge-groups or judge-fashion. "
                    "[default: the first]")  # fmt: skip
 @click.option("-o", "--output", required=True, metavar="RUN", shell_complete=folders,
               help="Folder of the run.")  # fmt: skip

@@ -44,10 +44,10 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--preset", "huge"], "preset is 'huge'; expected one of gray-small, color-small, gray-real, "
-         "color-real, gray-base, color-base\n"),
+        (["--preset", "huge"], "preset is 'huge'; expected one of gray-small, color-small, "
+         "gray-bias-free, color-bias-free, gray-real, color-real, gray-base, color-base\n"),
         (["--preset", "deep-gray"], "preset is 'deep-gray'; expected one of gray-small, color-small, "
-         "gray-real, color-real, gray-base, color-base, or --method learned\n"),
+         "gray-bias-free, color-bias-free, gray-real, color-real, gray-base, color-base, or --method learned\n"),
         (["-m", "learned", "--preset", "gray-small"], "preset is 'gray-small'; expected one of "
          "deep-gray, deep-color, convex-gray, convex-color, or --method ddpm\n"),
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
@@ -56,8 +56,9 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
         (["-m", "generate", "--preset", "deep-gray"], "preset is 'deep-gray'; expected one of "
          "autoencoder, clip, latent, decoder, prior, prior-regression, pixel, fashion, sounds, "
          "upsampler, judge-scenes, judge-groups, judge-fashion, or --method learned\n"),
-        (["--preset", "clip"], "preset is 'clip'; expected one of gray-small, color-small, gray-real, "
-         "color-real, gray-base, color-base, or --method generate\n"),
+        (["--preset", "clip"], "preset is 'clip'; expected one of gray-small, color-small, "
+         "gray-bias-free, color-bias-free, gray-real, color-real, gray-base, color-base, or "
+         "--method generate\n"),
         (["-m", "generate"], "no captions.jsonl or captions.csv in .\n"),
         (["-m", "learned", "--init", "natural-gray"], "weights is 'natural-gray'; expected a file or "
          "one of convex-color, convex-gray, deep-color, deep-gray"),
