@@ -47,7 +47,8 @@ def test_scores_of_weights_without_modes_are_listed(capsys):
         (["--preset", "huge"], "preset is 'huge'; expected one of gray-small, color-small, "
          "gray-bias-free, color-bias-free, gray-real, color-real, gray-base, color-base\n"),
         (["--preset", "deep-gray"], "preset is 'deep-gray'; expected one of gray-small, color-small, "
-         "gray-bias-free, color-bias-free, gray-real, color-real, gray-base, color-base, or --method learned\n"),
+         "gray-bias-free, color-bias-free, gray-real, color-real, gray-base, color-base, or "
+         "--method learned\n"),
         (["-m", "learned", "--preset", "gray-small"], "preset is 'gray-small'; expected one of "
          "deep-gray, deep-color, convex-gray, convex-color, or --method ddpm\n"),
         (["-m", "learned", "--preset", "deep-grey"], "preset is 'deep-grey'; expected one of deep-gray, "
