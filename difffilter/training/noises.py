@@ -50,7 +50,7 @@ def draw_noise(photo: NDArray, rng: np.random.Generator) -> NDArray:
 
 
 def draw_map(photo: NDArray, noise: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """How the strength of noise differs from pixel to pixel, and what of that can be known.
+    """Draw a strength of noise that differs from pixel to pixel, and what of it can be known.
 
     In one half of the draws the variance grows with the intensity of the photograph, from some share of
     its highest value on, as that of photons over read noise; it is then known from the blurred noisy
