@@ -77,7 +77,7 @@ class DDPM(Denoiser):
         and costs 0.002 dB, else float32.
     tile : int, optional
         Largest side of a tile in pixels; larger images are cut into tiles that overlap by 32 and
-        are blended. ``None``: 128.
+        are blended. ``None``: 128, or 288 for networks without normalisation.
     batch : int, optional
         Tiles per call of the network. ``None``: 1 on the CPU and 256 on CUDA.
     sigma : float, optional

@@ -37,7 +37,7 @@ class TiledNetwork:
     dtype : torch.dtype
         Precision of the layers.
     tile : int, optional
-        Largest side of a tile, in pixels. ``None``: that of the network's config, 128 or 256.
+        Largest side of a tile, in pixels. ``None``: that of the network's config, 128 or 288.
     batch : int, optional
         Tiles of that size per call of the network. ``None``: 1 on the CPU and 256 elsewhere.
     calls : int, default 1
