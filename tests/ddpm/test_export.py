@@ -28,9 +28,14 @@ def weights(tmp_path_factory, request):
 
 
 @pytest.fixture(scope="module")
-def gray(weights):
-    """A small network; the guide exports one that is shipped."""
-    return session(export_onnx(weights, weights.with_suffix(".onnx")))
+def file(weights):
+    """Of a small network; the guide exports one that is shipped."""
+    return export_onnx(weights, weights.with_suffix(".onnx"))
+
+
+@pytest.fixture(scope="module")
+def gray(file):
+    return session(file)
 
 
 def method(weights):
@@ -85,9 +90,8 @@ def test_weights_for_real_noise_take_no_sigma(tmp_path, colour_photo):
     assert_allclose(np.moveaxis(smooth, 0, -1), ours, atol=2e-5)
 
 
-def test_the_file_says_where_it_comes_from(weights, tmp_path):
-    path = export_onnx(weights, tmp_path / "mine.onnx")
-    about = {each.key: each.value for each in onnx.load(path).metadata_props}
+def test_the_file_says_where_it_comes_from(weights, file):
+    about = {each.key: each.value for each in onnx.load(file).metadata_props}
     assert about["sha256"] == load(weights).sha256
     assert int(about["multiple"]) == load(weights).net.config.multiple
 
