@@ -25,7 +25,7 @@ SIDE = 256
 
 
 def scores(clean, shot, read, seed):
-    """PSNR in dB of each way to remove the noise."""
+    """PSNR in dB by weights and by what they are given."""
     sigma = np.sqrt(shot * clean + read)
     noise = sigma * np.random.default_rng(seed).standard_normal(clean.shape)
     noisy = (clean + noise).clip(0, 1).astype(np.float32)

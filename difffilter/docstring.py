@@ -42,6 +42,14 @@ TEXTS = {
             Largest time step, at most 1/(2 Σ 1/h²) (1/4 in 2-D and 1/6 in 3-D with spacing 1);
             ``None``: 0.8 of that.
         """,
+    "unit_range": """
+        black, white : float, optional
+            Intensities that the network sees as 0 and 1. ``None``: about the range of the image
+            without its noise, whatever its unit. What is far beyond them stays as it is.
+        tile : int, optional
+            Largest side of a tile in pixels, at least 64; larger images are cut into tiles that
+            overlap and are blended. ``None``: the image is not cut.
+        """,
     "call": """
         sigma : float, array_like or NoiseModel, optional
             Standard deviation of the noise in units of intensity, for what is chosen: a number, a

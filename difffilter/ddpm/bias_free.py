@@ -28,7 +28,7 @@ class BiasFreeConfig:
         level halves it.
     blocks : tuple of int, default (2, 4, 3, 2)
         Residual blocks of each level on the way down, and as many on the way up; the last number is
-        that of the coarsest level, which has one way.
+        that of the coarsest level, which is passed once.
 
     Raises
     ------
@@ -44,8 +44,10 @@ class BiasFreeConfig:
         # A config read from JSON has lists.
         object.__setattr__(self, "widths", tuple(self.widths))
         object.__setattr__(self, "blocks", tuple(self.blocks))
-        for value in (self.channels, *self.widths, *self.blocks):
-            check_whole("channels, widths or blocks", value, least=1)
+        check_whole("channels", self.channels, least=1)
+        for name in ("widths", "blocks"):
+            for value in getattr(self, name):
+                check_whole(name, value, least=1)
         if not self.widths or len(self.blocks) != len(self.widths):
             raise ValueError(
                 f"blocks is {self.blocks}; expected a number for each of {len(self.widths)} widths"
@@ -89,8 +91,8 @@ class BiasFreeUNet(nn.Module):
     Notes
     -----
     Without biases and with ReLU alone, the noise n(y, σ) that the network finds is homogeneous:
-    n(a y, a σ) = a n(y, σ) for a ≥ 0. So x_t, which fades while the noise grows, need not be told from
-    y = x_t/√ᾱ_t, and contrast does not matter.
+    n(a y, a σ) = a n(y, σ) for a ≥ 0. So it makes no difference whether the network sees x_t, which
+    fades while the noise grows, or y = x_t/√ᾱ_t; nor does contrast matter.
 
     References
     ----------

@@ -83,7 +83,7 @@ class DDPM(Denoiser):
     sigma : float, optional
         Standard deviation of the noise; it takes precedence over that of the call. ``None``: that
         of the call, or else estimated. If a call has a map, the results for several σ are
-        interpolated.
+        interpolated, unless the network takes maps, as that of ``"bias-free-gray"`` does.
     black, white : float, optional
         Intensities that the network sees as 0 and 1. ``None``: about the range of the image
         without its noise; where σ would be below the weights' range, up to 1 % of the pixels at either

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from difffilter.catalog import make, spell
 from difffilter.checks import check_number, check_whole
 from difffilter.denoiser import Denoiser, as_denoiser
+from difffilter.docstring import shared
 from difffilter.integrations.unit_range import Network, UnitRangeDenoiser
 
 __all__ = ["FromDeepinv", "from_deepinv", "to_deepinv"]
@@ -175,6 +176,7 @@ def from_deepinv(model: nn.Module, **options: Any) -> FromDeepinv:
     return FromDeepinv(model=model, **options)
 
 
+@shared
 @dataclass(frozen=True, kw_only=True, repr=False)
 class FromDeepinv(UnitRangeDenoiser):
     """A model of DeepInverse, or any module with ``forward(x, sigma)``, as a Denoiser.
@@ -186,18 +188,16 @@ class FromDeepinv(UnitRangeDenoiser):
     channels : int, optional
         The number of channels that the model takes. Of an image with another number each channel is
         denoised by itself. ``None``: any.
-    black, white : float, optional
-        Intensities that the model sees as 0 and 1. ``None``: about the range of the image without
-        its noise, whatever its unit. What is far beyond them stays as it is. With 0 and 1 the model
-        sees the image as it is.
-    tile : int, optional
-        Largest side of a tile in pixels, at least 64; larger images are cut into tiles that overlap
-        and are blended. ``None``: the image is not cut.
+    %(unit_range)s
 
     Raises
     ------
     TypeError, ValueError
         If a parameter is not as described above.
+
+    Notes
+    -----
+    With a `black` of 0 and a `white` of 1 the model sees the image as it is.
 
     Examples
     --------

@@ -19,6 +19,7 @@ import torch
 
 from difffilter.ddpm.tiles import mirrored
 from difffilter.devices import find_device
+from difffilter.docstring import shared
 from difffilter.integrations.unit_range import Network, UnitRangeDenoiser
 
 __all__ = ["FromFile", "from_file"]
@@ -64,6 +65,7 @@ def from_file(path: str | PathLike, **options: Any) -> FromFile:
     return denoiser
 
 
+@shared
 @dataclass(frozen=True, kw_only=True)
 class FromFile(UnitRangeDenoiser):
     """The network of a weight file as a Denoiser; σ is passed on to networks that take it.
@@ -76,12 +78,7 @@ class FromFile(UnitRangeDenoiser):
         As for `from_file`.
     device : str, default "auto"
         A PyTorch device; ``"auto"`` is CUDA if there is one, else the CPU.
-    black, white : float, optional
-        Intensities that the network sees as 0 and 1. ``None``: about the range of the image without
-        its noise, whatever its unit. What is far beyond them stays as it is.
-    tile : int, optional
-        Largest side of a tile in pixels, at least 64; larger images are cut into tiles that overlap
-        and are blended. ``None``: the image is not cut.
+    %(unit_range)s
 
     Raises
     ------

@@ -28,18 +28,14 @@ Network = Callable[[Tensor, float], Tensor]
 MULTIPLE = 16
 
 
+@shared
 @dataclass(frozen=True, kw_only=True)
 class UnitRangeDenoiser(Denoiser):
     """A network for images in [0, 1] as a Denoiser; a subclass says which.
 
     Parameters
     ----------
-    black, white : float, optional
-        Intensities that the network sees as 0 and 1. ``None``: about the range of the image without
-        its noise, whatever its unit. What is far beyond them stays as it is.
-    tile : int, optional
-        Largest side of a tile in pixels, at least 64; larger images are cut into tiles that overlap
-        and are blended. ``None``: the image is not cut.
+    %(unit_range)s
 
     Raises
     ------

@@ -52,10 +52,10 @@ def draw_noise(photo: NDArray, rng: np.random.Generator) -> NDArray:
 def draw_map(photo: NDArray, noise: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
     """Draw a strength of noise that differs from pixel to pixel, and what of it can be known.
 
-    In one half of the draws the variance grows with the intensity of the photograph, from some share of
-    its highest value on, as that of photons over read noise; it is then known from the blurred noisy
-    image alone, since a map that followed the photograph itself would show it. In the other half the
-    strength differs from place to place, whatever is there.
+    In half of the draws the variance grows with the intensity of the photograph, as that of photon noise
+    on top of read noise does. What is known of it is read from the blurred noisy image, since a map
+    computed from the photograph would show the photograph. In the other half the strength varies
+    smoothly with position.
 
     Parameters
     ----------

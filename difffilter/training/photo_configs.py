@@ -58,8 +58,8 @@ class TrainingConfig(PhotoConfig):
     batch, crop : int, default 8 and 96
         Crops per step, over all processes, and their side in pixels.
     growth : tuple of float, default (1.0,)
-        The run is in parts of the same length, and the sides of the crops in each are so many times
-        `crop`; batches become smaller as crops become larger, so that a step takes the same time.
+        Sides of the crops in units of `crop`, one for each of equal parts of the run. Larger crops
+        come in smaller batches, so that every step takes about the same time.
     learning_rate : float, default 3e-3
         Peak learning rate, reached after `warmup` steps: of Muon for the weights that are matrices,
         and of AdamW for the others.
@@ -78,8 +78,8 @@ class TrainingConfig(PhotoConfig):
         ``"gaussian"``: white noise whose strength is an input of the network. ``"real"``: noise of
         many kinds (`difffilter.training.noises`), with `sigma` as that input whatever the noise.
     maps : float, default 0.0
-        Fraction of the crops whose noise is not of the same strength at each pixel, for a
-        `BiasFreeConfig`: it grows with the intensity, or differs from place to place.
+        Fraction of the crops in which the strength of the noise varies, with intensity or with
+        position; for a `BiasFreeConfig` and ``noise="gaussian"``.
     uniform : float, default 0.1
         Fraction of the other draws whose t is uniform in 1 ... T instead, so that the network knows the
         whole way from noise and can generate images.
@@ -134,18 +134,21 @@ class TrainingConfig(PhotoConfig):
         super().__post_init__()
         object.__setattr__(self, "growth", tuple(self.growth))
         check_choice("noise", self.noise, NOISES)
-        for factor in self.growth or (math.nan,):  # (which none would be)
-            check_number("growth", factor, least=1)
+        if not self.growth or list(self.growth) != sorted(self.growth) or self.growth[0] < 1:
+            raise ValueError(f"growth is {self.growth}; expected numbers ≥ 1 in ascending order")
+        for factor in self.growth:
             if factor * self.crop % self.unet.multiple:
                 times = "" if factor == 1 else f" × {factor:g}"
                 raise ValueError(
                     f"crop is {self.crop}{times}; expected a multiple of {self.unet.multiple}"
                 )
-        if list(self.growth) != sorted(self.growth):
-            raise ValueError(f"growth is {self.growth}; expected numbers that grow")
-        check_number("maps", self.maps, least=0)
+        check_number("maps", self.maps, least=0, most=1)
         if self.maps and not isinstance(self.unet, BiasFreeConfig):
             raise ValueError(f"maps is {self.maps}; expected 0 for a network that takes no map")
+        if self.maps and self.noise == "real":
+            raise ValueError(
+                f"maps is {self.maps}; expected 0 for noise='real', of unknown strength"
+            )
 
     @property
     def channels(self) -> int:
@@ -156,17 +159,19 @@ class TrainingConfig(PhotoConfig):
 
     @property
     def batches(self) -> set[int]:
-        return {max(1, round(self.batch / factor**2)) for factor in self.growth}
+        return set(self._batches)
+
+    @property
+    def _batches(self) -> list[int]:
+        """The size of the batches in each part of the run."""
+        return [max(1, round(self.batch / factor**2)) for factor in self.growth]
 
     def crops(self, step: int) -> tuple[int, range]:
-        part, first = -(-self.steps // len(self.growth)), 0
-        for index, factor in enumerate(self.growth):
-            side, count = round(factor * self.crop), max(1, round(self.batch / factor**2))
-            before = step - index * part
-            if before < part:
-                break
-            first += part * count
-        return side, range(first + before * count, first + (before + 1) * count)
+        length = math.ceil(self.steps / len(self.growth))
+        part, before = divmod(step, length)
+        batch = self._batches[part]
+        first = length * sum(self._batches[:part]) + before * batch
+        return round(self.growth[part] * self.crop), range(first, first + batch)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:

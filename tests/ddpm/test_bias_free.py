@@ -1,4 +1,4 @@
-"""The network that is told the noise at each pixel: what it must be whatever its weights are."""
+"""The network with a noise map: properties that hold whatever its weights are."""
 
 import re
 from dataclasses import asdict
@@ -74,7 +74,7 @@ def test_every_weight_matters_and_gradients_are_finite():
 
 
 def test_it_is_what_it_is_said_to_be():
-    """The same, written down without a loop."""
+    """The network written out layer by layer gives the same."""
     net = small()
     y, sigma = torch.randn(1, 1, 8, 8), torch.rand(1, 1, 8, 8) + 0.1
 
@@ -100,8 +100,8 @@ def test_a_fresh_network_is_a_shallow_one():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": 0}, "channels, widths or blocks is 0; expected a whole number ≥ 1"),
-        ({"widths": (8, 0, 8, 8)}, "channels, widths or blocks is 0; expected a whole number ≥ 1"),
+        ({"channels": 0}, "channels is 0; expected a whole number ≥ 1"),
+        ({"widths": (8, 0, 8, 8)}, "widths is 0; expected a whole number ≥ 1"),
         ({"blocks": (1, 2)}, "blocks is (1, 2); expected a number for each of 4 widths"),
         ({"widths": (), "blocks": ()}, "blocks is (); expected a number for each of 0 widths"),
     ],
@@ -158,7 +158,7 @@ def test_a_map_of_one_strength_is_that_strength(gray, photo):
 
 
 def test_each_pixel_has_the_strength_of_the_map(gray, photo):
-    """Far from the border of two halves, each is as if the whole had its strength."""
+    """Far from the border between two halves, each half is as if its σ held everywhere."""
     y = photo[:64, :96].astype(np.float32)
     sigma = np.full(y.shape, 0.05)
     sigma[:, 48:] = 0.3

@@ -203,9 +203,9 @@ def test_images_smaller_than_the_last_crops_are_left_out(tmp_path):
     ("growth", "message"),
     [
         ((1.2,), "crop is 16 × 1.2; expected a multiple of 16"),
-        ((0.5, 1), "growth is 0.5; expected a finite number ≥ 1"),
-        ((2, 1), "growth is (2, 1); expected numbers that grow"),
-        ((), "growth is nan; expected a finite number ≥ 1"),
+        ((0.5, 1), "growth is (0.5, 1); expected numbers ≥ 1 in ascending order"),
+        ((2, 1), "growth is (2, 1); expected numbers ≥ 1 in ascending order"),
+        ((), "growth is (); expected numbers ≥ 1 in ascending order"),
     ],
 )
 def test_bad_growth_is_refused(growth, message):

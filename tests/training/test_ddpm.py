@@ -1,6 +1,7 @@
 """Training a DDPM: a run does not care how often it was interrupted."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -288,7 +289,7 @@ def test_a_run_for_real_noise_says_so_in_its_weights(folder, tmp_path):
     assert weights.load(path).blind == config.sigma
 
 
-# --- noise told pixel by pixel ----------------------------------------------------------
+# --- a map of the noise ----------------------------------------------------------
 
 MAPPED = replace(
     CONFIG,
@@ -320,7 +321,7 @@ def test_a_run_on_maps_resumes_and_its_weights_take_maps(folder, tmp_path, monke
 
 
 def test_the_loss_of_maps_is_the_error_of_the_noise_in_units_of_its_strength(folder, monkeypatch):
-    """A network that finds no noise is wrong by 1, one that knows the image by 0."""
+    """The loss is 1 for a network that predicts no noise, and 0 for one that knows the image."""
     drawn = []
 
     def ramp(photo, noise, rng):
@@ -354,7 +355,7 @@ def test_the_loss_of_maps_is_the_error_of_the_noise_in_units_of_its_strength(fol
 
 
 def test_a_loss_of_maps_whose_truth_is_not_known(folder, monkeypatch):
-    """What is predicted is in units of what is known, and compared with the true noise."""
+    """The output of the network is multiplied by the map it was given, then compared with the noise."""
     shape = (8, 8)
     monkeypatch.setattr(
         training, "draw_map", lambda *_: np.stack([np.full(shape, 1.0), np.full(shape, 2.0)])
@@ -370,11 +371,21 @@ def test_a_loss_of_maps_whose_truth_is_not_known(folder, monkeypatch):
     assert float(loss(0)) < 1e-5
 
 
-def test_maps_are_for_networks_that_take_them():
-    with pytest.raises(
-        ValueError, match=r"^maps is 0.5; expected 0 for a network that takes no map"
-    ):
-        replace(CONFIG, maps=0.5)
+@pytest.mark.parametrize(
+    ("config", "options", "message"),
+    [
+        (CONFIG, {"maps": 0.5}, "maps is 0.5; expected 0 for a network that takes no map"),
+        (
+            MAPPED,
+            {"noise": "real"},
+            "maps is 0.5; expected 0 for noise='real', of unknown strength",
+        ),
+        (MAPPED, {"maps": 2}, "maps is 2; expected a finite number ≥ 0 and ≤ 1"),
+    ],
+)
+def test_maps_that_cannot_be_are_refused(config, options, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        replace(config, **options)
 
 
 @pytest.mark.parametrize("mine", ["bias-free", "unet"])

@@ -39,7 +39,7 @@ def test_maps_have_a_mean_square_of_one():
 
 
 def test_one_half_of_the_maps_follow_the_photograph():
-    """σ² = a + b v there; elsewhere the place alone counts, smoothly."""
+    """In that half σ² = a + b v; in the other it varies smoothly with position alone."""
     photo = np.random.default_rng(0).random((32, 32))
     follow = 0
     for noise, true, known in maps_of(photo):
@@ -57,7 +57,7 @@ def test_one_half_of_the_maps_follow_the_photograph():
 
 
 def test_what_is_known_follows_from_the_noisy_image():
-    """A map of the photograph itself would show it to the network."""
+    """The map depends on the noisy image alone; otherwise it would show the network the photograph."""
     rng = np.random.default_rng(0)
     photo, other, noise = rng.random((3, 32, 32))
     for seed in range(20):
