@@ -1,4 +1,4 @@
-"""A U-Net without biases and without normalisation, told the strength of the noise at each pixel."""
+"""A U-Net without biases and normalisation, with a map of the strength of the noise as input."""
 
 from __future__ import annotations
 

@@ -216,8 +216,8 @@ class DDPM(Denoiser):
     def block(self, box: Box, shape: tuple[int, ...]) -> tuple[Box, Denoiser]:
         """The pixels of the tiles that reach into a block, and a Denoiser for those tiles.
 
-        There are some more around, from which the strength of the noise is read. Parameters are
-        those of `Denoiser.block`.
+        With them come some pixels around them, since the strength of the noise is read from a blurred
+        image. Parameters are those of `Denoiser.block`.
 
         Raises
         ------
@@ -281,9 +281,9 @@ class DDPM(Denoiser):
     def _settled(
         self, image: NDArray, sigma: Sigma | None, channel_axis: int | None, noisy: ArrayLike
     ) -> tuple[DDPM, NDArray | NoiseModel | None]:
-        """This or a copy, with every parameter set, and what σ is if it is not the same everywhere.
+        """This or a copy, with every parameter set, and the noise if its strength varies.
 
-        That is a map, or a model for a network that takes maps.
+        The noise is a map of σ or, for a network that takes maps, a model.
 
         Warns of given parameters that do not fit. To be called where the user calls in, so that the
         warnings point there; `noisy` is the image as it was given there.
@@ -306,8 +306,8 @@ class DDPM(Denoiser):
         deviation: NDArray | NoiseModel | None = noise.map
         if deviation is not None and self.mode != "mmse":
             raise ValueError(f"sigma is not a number; expected one for mode={self.mode!r}")
-        if isinstance(trained.net, BiasFreeUNet):
-            deviation = deviation if model is None else model
+        if model is not None and isinstance(trained.net, BiasFreeUNet):
+            deviation = model
         white_sigma = sigma
         if trained.blind is not None:
             deviation = None

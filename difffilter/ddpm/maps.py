@@ -1,4 +1,4 @@
-"""Noise whose strength differs from pixel to pixel."""
+"""Noise whose strength varies from pixel to pixel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from difffilter.noise.model import NoiseModel
 
-__all__ = ["REACH", "by_levels", "smoothed", "strengths"]
+__all__ = ["REACH", "by_levels", "rows_and_columns", "smoothed", "strengths"]
 
 # The largest ratio of neighbouring levels, and of the highest to the lowest.
 RATIO, SPAN = 1.3, 32
@@ -22,19 +22,24 @@ BLUR = 2.0
 REACH = 8
 
 
+def rows_and_columns(ndim: int, channel_axis: int | None) -> tuple[int, int]:
+    """The last two spatial axes of an array of so many axes."""
+    axes = [axis for axis in range(ndim) if channel_axis is None or axis != channel_axis % ndim]
+    return axes[-2], axes[-1]
+
+
 def smoothed(y: NDArray, channel_axis: int | None = None) -> NDArray:
-    """A noisy image (..., H, W), blurred, to read the strength of its noise from."""
-    axes = [axis for axis in range(y.ndim) if channel_axis is None or axis != channel_axis % y.ndim]
-    return gaussian_filter(y, BLUR, radius=REACH, axes=tuple(axes[-2:]))
+    """A noisy image, blurred along rows and columns, to read the strength of its noise from."""
+    return gaussian_filter(y, BLUR, radius=REACH, axes=rows_and_columns(y.ndim, channel_axis))
 
 
 def strengths(model: NoiseModel, y: NDArray, channel_axis: int | None = None) -> NDArray:
-    """The standard deviation of the noise at each pixel of a noisy image, as far as it can be known."""
+    """The standard deviation of the noise at each pixel, estimated from the blurred noisy image."""
     return model.deviation(smoothed(y, channel_axis), channel_axis)
 
 
 def by_levels(restore: Callable[[float], NDArray], y: NDArray, sigma: NDArray) -> NDArray:
-    """The restored image where each pixel has a σ of its own, by a network that takes a single one.
+    """Restore an image in which σ varies, by a network that takes a single σ.
 
     The image is restored for several levels of σ, each of them everywhere; at a pixel the results
     of the two levels around its σ are interpolated, linearly in log σ. Below the lowest level the

@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
-from difffilter.ddpm.maps import strengths
+from difffilter.ddpm.maps import rows_and_columns, strengths
 from difffilter.ddpm.tiles import Layout
 from difffilter.denoiser import Denoiser
 from difffilter.image import as_float
@@ -24,9 +24,9 @@ class DDPMTiles(Denoiser):
     ----------
     ddpm : DDPM
     layout : tuple of (int, tuple of int)
-        Size and starts of the tiles along either axis, within what they make up.
+        Size and starts of the tiles along either axis, counted from the first tile.
     inner : tuple of slice
-        What they make up, of the part: rows and columns. The rest is returned as it is.
+        Rows and columns of the part that the tiles cover. The rest is returned as it is.
     """
 
     ddpm: Any
@@ -40,10 +40,13 @@ class DDPMTiles(Denoiser):
         ddpm, deviation = self.ddpm._settled(image, sigma, channel_axis, noisy)
         if isinstance(deviation, NoiseModel):
             deviation = strengths(deviation, image, channel_axis)
-        inner: tuple = (..., *self.inner)
-        if channel_axis is not None:
-            inner = (*inner, slice(None)) if channel_axis in (-1, image.ndim - 1) else inner
-        result, known = image.copy(), None if deviation is None else deviation[inner]
+        within = [slice(None)] * image.ndim
+        for axis, extent in zip(
+            rows_and_columns(image.ndim, channel_axis), self.inner, strict=True
+        ):
+            within[axis] = extent
+        inner, result = tuple(within), image.copy()
+        known = None if deviation is None else deviation[inner]
         result[inner] = ddpm._apply(image[inner], channel_axis, self.layout, known)
         return result
 

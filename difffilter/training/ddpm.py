@@ -95,7 +95,7 @@ class NoiseLoss(Loss[TrainingConfig]):
     """
 
     def predicted(self, xt: Tensor, t: Tensor) -> Tensor:
-        """Predict the noise in x_t, of the step t or of that strength."""
+        """Predict the noise in x_t, where t is the step or a map of the strength of the noise."""
         xt = xt.contiguous(memory_format=torch.channels_last)
         return self.forward(xt, t.float().to(self.device)).float()
 
@@ -108,7 +108,7 @@ class NoiseLoss(Loss[TrainingConfig]):
 
 
 class MappedNoiseLoss(NoiseLoss):
-    """Squared error of the predicted noise, where a network is told its strength at each pixel.
+    """Squared error of the predicted noise, for a network that takes a map of its strength.
 
     Parameters are those of `Loss`.
     """
