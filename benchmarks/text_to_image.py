@@ -133,30 +133,31 @@ def plot(of_models, path):
 
 
 def emoji(folder, model, count):
-    """The share of right groups from held-out labels, and of right emoji among 100 from seen ones."""
+    """Shares of right groups from held-out labels, by guidance; of the real pictures; of emoji found."""
     judge = load("judge-groups", "judge").net
     groups = judge.config.questions[0]
     held = read_captioned(folder, split="test")
-    pictures = pictures_of(held.labels, model, USUAL, MORE)
-    x = torch.from_numpy(2 * np.moveaxis(pictures, 3, 1) - 1).float()
-    with torch.inference_mode():
-        told = judge(x)[0].argmax(dim=1).tolist()
-        real = np.stack([held.over(k) for k in range(len(held))])
-        of_real = judge(torch.from_numpy(2 * np.moveaxis(real, 3, 1) - 1).float())[0].argmax(dim=1)
-    right = np.mean([groups[k] == group for k, group in zip(told, held.groups, strict=True)])
-    judged = np.mean(
-        [groups[k] == group for k, group in zip(of_real.tolist(), held.groups, strict=True)]
-    )
+
+    def right(pictures):
+        x = torch.from_numpy(2 * np.moveaxis(enlarged(pictures), 3, 1) - 1).float()
+        with torch.inference_mode():
+            told = judge(x)[0].argmax(dim=1).tolist()
+        return np.mean([groups[k] == group for k, group in zip(told, held.groups, strict=True)])
+
+    of_made = {scale: right(pictures_of(held.labels, model, scale, MORE)) for scale in USED}
+    of_real = right(np.stack([held.over(k) for k in range(len(held))]))
 
     seen = read_captioned(folder)
     chosen = np.random.default_rng(0).permutation(len(seen))[:count]
     net = load("clip", "clip").net
     made = pictures_of([seen.labels[k] for k in chosen], model, USUAL)  # CLIP itself is the judge
     with torch.inference_mode():
-        of_made = net.embed_images(torch.cat([as_input(each, 64) for each in made]))
-        of_seen = net.embed_images(torch.cat([as_input(seen.over(k), 64) for k in chosen]))
-    found = (of_made @ of_seen.T).argmax(dim=1).numpy() == np.arange(len(chosen))
-    return right, judged, found.mean()
+        made, real = (
+            torch.cat([net.embed_images(as_input(each, 64)) for each in pictures])
+            for pictures in (made, [seen.over(k) for k in chosen])
+        )
+    found = (made @ real.T).argmax(dim=1).numpy() == np.arange(len(chosen))
+    return of_made, of_real, found.mean()
 
 
 def seconds_of_an_epoch(folder, preset, pictures=24_000, steps=12):
@@ -227,7 +228,7 @@ def main():
     of_models = {}
     for model in arguments.models:
         shares = of_models[model] = scenes(model, arguments.number)
-        right, judged, found = emoji(arguments.folder, model, 100)
+        of_made, of_real, found = emoji(arguments.folder, model, 100)
         taken = medians(
             {
                 count: partial(images, "a green frog", model=model, candidates=count)
@@ -254,9 +255,15 @@ def main():
             "",
             *table(head, [row(*each) for each in shares.items()]),
             "",
-            f"Emoji: the group is right for {right:.3f} of held-out labels, the best of {MORE} (for the",
-            f"real pictures the judge is right in {judged:.3f}); with one candidate, CLIP finds",
-            f"{found:.3f} of the pictures of seen labels among 100.",
+            f"Emoji of held-out labels, the best of {MORE}, where the judge sees the right group:",
+            "",
+            *table(
+                ["guidance", "group"],
+                [[f"{scale:g}", f"{share:.3f}"] for scale, share in of_made.items()]
+                + [["real pictures", f"{of_real:.3f}"]],
+            ),
+            "",
+            f"Of seen labels CLIP finds {found:.3f} of the pictures, one for each, among 100.",
             f"A picture takes {taken[1]:.2f} s, the best of {MORE} {taken[MORE]:.2f} s.",
         ]
         if model in PRESETS:

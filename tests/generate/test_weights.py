@@ -68,7 +68,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("kind", weights.KINDS)
-def test_a_network_is_read_as_it_was_written_but_for_half_precision(path, kind):
+def test_a_network_is_read_as_it_was_written_but_for_its_rounding(path, kind):
     model = MODELS[kind]
     weights.save(path, model)
     found = weights.load(path, kind)
@@ -79,12 +79,25 @@ def test_a_network_is_read_as_it_was_written_but_for_half_precision(path, kind):
     assert mine.keys() == theirs.keys()
     for name, weight in theirs.items():
         assert mine[name].dtype == torch.float32
-        assert torch.equal(mine[name], weight.half().float()), name
+        if kind in weights.ROUNDED and weight.ndim > 1:
+            # To one of 127 steps up to the largest of a row, which half precision rounds by 1/2048.
+            step = weight.abs().flatten(1).max(dim=1).values / 127
+            step = step.view(-1, *[1] * (weight.ndim - 1))
+            assert ((mine[name] - weight).abs() <= (1 / 2 + 127 / 2048 + 1e-3) * step).all(), name
+            assert len(mine[name][0].unique()) <= 2 * 127 + 1
+        else:
+            assert torch.equal(mine[name], weight.half().float()), name
     assert not any(weight.requires_grad for weight in found.net.parameters())
     # Rounded once, not again.
     weights.save(path, found)
     assert weights.load(path).sha256 == found.sha256
     assert re.fullmatch(r"[0-9a-f]{64}", found.sha256)
+
+
+def test_rows_without_weights_stay_empty():
+    whole, largest = weights.rounded(np.array([[0, 0], [1e-9, 0], [-2, 1]], np.float32))
+    assert whole.tolist() == [[0, 0], [0, 0], [-127, 64]]
+    assert largest.tolist() == [[0], [0], [2]]
 
 
 @pytest.mark.parametrize("kind", weights.KINDS)
