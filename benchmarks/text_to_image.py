@@ -263,7 +263,7 @@ def main():
                 + [["real pictures", f"{of_real:.3f}"]],
             ),
             "",
-            f"Of seen labels CLIP finds {found:.3f} of the pictures, one for each, among 100.",
+            f"With one candidate, CLIP finds {found:.3f} of the pictures of seen labels among 100.",
             f"A picture takes {taken[1]:.2f} s, the best of {MORE} {taken[MORE]:.2f} s.",
         ]
         if model in PRESETS:
