@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs package bench faults
+.PHONY: help demo test slow lint docs package bench faults
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 8
@@ -17,13 +17,17 @@ demo: $(READY)  ## compare the methods on a noisy photograph: demo/compare.png a
 test: $(READY)  ## run all tests that take seconds
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
+slow: $(READY)  ## run the tests that take minutes
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --ignore=tests/test_docs.py --ignore=tests/test_package.py
+
 lint: $(READY)  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-docs: $(READY)  ## build the documentation: docs/_build/html/index.html
+docs: $(READY)  ## build the documentation, and run its code: docs/_build/html/index.html
 	$(BIN)/python -m sphinx -M html docs docs/_build --fail-on-warning --keep-going --quiet
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow tests/test_docs.py
 
 package: $(READY)  ## build the wheel and the sdist, and try each in a clean environment
 	$(BIN)/python -m pytest -m slow tests/test_package.py

@@ -31,6 +31,8 @@ PAGES = [
     for path in sorted(DOCS.rglob("*.md"))
     if not {"_build", "gallery", "integrations"} & set(path.parts) and path.name != "_template.md"
 ]
+# Their code is run by default, that of the others with `make docs`.
+FIRST_PAGES = (README, DOCS / "getting-started.md")
 TEXTS = {path: path.read_text("utf-8") for path in [README, *PAGES]}
 
 COMMANDS = [
@@ -113,7 +115,11 @@ def test_an_option_that_does_not_exist_would_be_found():
 
 @pytest.mark.parametrize(
     "page",
-    [path for path, text in TEXTS.items() if "```python" in text],
+    [
+        pytest.param(path, marks=[] if path in FIRST_PAGES else [pytest.mark.slow])
+        for path, text in TEXTS.items()
+        if "```python" in text
+    ],
     ids=lambda path: path.stem,
 )
 def test_code_runs(page, tmp_path, monkeypatch):

@@ -37,9 +37,15 @@ def run(*arguments, **environment):
 
 @pytest.mark.parametrize(
     ("kind", "layer"),
-    [("forked", "default"), ("threads", "default"), ("fresh", "default"), ("forked", "workqueue"),
-     ("threads", "workqueue")],
-)  # fmt: skip
+    [
+        ("forked", "default"),
+        ("threads", "default"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [("fresh", "default"), ("forked", "workqueue"), ("threads", "workqueue")]
+        ),
+    ],
+)
 def test_results_are_the_same_to_the_bit(kind, layer):
     output = run(pools.__file__, kind, NUMBA_THREADING_LAYER=layer)
     assert output.splitlines() == [f"{name} equal" for name in ("this process", *pools.KINDS[kind])]

@@ -66,7 +66,7 @@ def link(state, strengths):
             for x in range(width):
                 if state[z, y, x] != HOLE:
                     continue
-                positions[i] = z, y, x
+                positions[i, 0], positions[i, 1], positions[i, 2] = z, y, x
                 for d in range(2 * len(strengths)):
                     axis, step = first + (d >> 1), 2 * (d & 1) - 1
                     v, u, t, within = beside(state, z, y, x, axis, step)

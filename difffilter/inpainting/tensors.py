@@ -18,7 +18,7 @@ import numpy as np
 
 from difffilter.inpainting.graph import OUTSIDE
 from difffilter.pde.kernels.anisotropic import selling_2d
-from difffilter.pde.kernels.common import inner, kernel
+from difffilter.pde.kernels.common import copy, inner, kernel
 
 __all__ = ["cycle", "links", "neighbours"]
 
@@ -127,7 +127,7 @@ def links(smooth, state, inverse, kappa2):
                 continue
             xx, xy, yy = diffusion_tensor(smooth, state, y, x, inverse, kappa2)
             selling_2d(xx * ix * ix, xy * ix * iy, yy * iy * iy, rho, e)
-            weights[at, :3] = rho
+            copy(rho, weights[at])
             weights[at, 3], weights[at, 4] = WEAK * ix * ix, WEAK * iy * iy
             whole = True
             for k in range(VECTORS):

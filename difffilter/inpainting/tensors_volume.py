@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from difffilter.inpainting.tensors import LEAST, WEAK
-from difffilter.pde.kernels.common import inner, inside, kernel, moved
+from difffilter.pde.kernels.common import copy, inner, inside, kernel, moved
 from difffilter.pde.kernels.tensor_volume import (
     ALONE,
     BASES,
@@ -127,8 +127,9 @@ def neighbours(smooth, within, inverse, kappa2, numbers, count):
     a, b = np.empty(SLOTS * RUN), np.empty(BASES * RUN, np.int64)
     e, vector = np.empty(24 * RUN, np.int32), np.empty((VECTORS, 3), np.int64)
     rho, ends = np.empty(VECTORS), np.empty(2 * VECTORS, np.int64)
-    vector[SELLING:] = np.eye(3)
+    vector[SELLING:] = 0
     for axis in range(3):
+        vector[SELLING + axis, axis] = 1
         rho[SELLING + axis] = WEAK * inverse[axis] ** 2
     # Links of the nodes, in the order in which they are found.
     heads, tails = np.empty(16 * count, np.int32), np.empty(16 * count, np.int32)
@@ -178,7 +179,7 @@ def neighbours(smooth, within, inverse, kappa2, numbers, count):
 def longer(array):
     """An array of twice the length, and some, that begins as this one."""
     new = np.empty(2 * len(array) + 4 * VECTORS, array.dtype)
-    new[: len(array)] = array
+    copy(array, new)
     return new
 
 

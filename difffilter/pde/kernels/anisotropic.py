@@ -19,7 +19,7 @@ import math
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import WEICKERT_C, inner, kernel, parallel, reflected, seen
+from difffilter.pde.kernels.common import WEICKERT_C, copy, inner, kernel, parallel, reflected, seen
 
 # Codes of the ways to make D.
 EDGE, COHERENCE = range(2)
@@ -277,7 +277,10 @@ def explicit(u, v, steps, tau, weight, link, reach):
     piece = pieces(size, reach)
     count = size // piece
     for _ in range(steps):
-        v[:] = u
+        for row in prange(batch * channels * count):
+            b, c, part = row // count // channels, row // count % channels, row % count
+            end = size if part == count - 1 else (part + 1) * piece
+            copy(u[b, c, part * piece : end], v[b, c, part * piece : end])
         for colour in range(2):
             jobs = batch * ((count + 1 - colour) // 2)
             for job in prange(jobs):

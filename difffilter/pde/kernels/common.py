@@ -24,6 +24,12 @@ OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 # A function compiles faster without the wrappers through which Python and C would call it.
 INTERNAL = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
+# What is parallel is written with `prange`. Numba would make a parallel loop of each operation on
+# arrays as well, even of three numbers, and compile it for a second.
+LOOPS_ALONE = dict.fromkeys(
+    ("comprehension", "inplace_binop", "numpy", "reduction", "setitem"), False
+)
+
 
 def kernel(function=None, **options):
     """Compile a function that Python or other jitted functions call."""
@@ -52,7 +58,7 @@ def parallel(function=None, **options):
     """Compile a function with parallel loops, which Python calls from any thread and process."""
     if function is None:
         return functools.partial(parallel, **options)
-    compiled = _compile(function, OPTIONS | {"parallel": True} | options)
+    compiled = _compile(function, OPTIONS | {"parallel": dict(LOOPS_ALONE)} | options)
     if config.DISABLE_JIT:  # compiled code does not warn of overflows either
         return np.errstate(all="ignore")(compiled)
 
@@ -226,11 +232,21 @@ def flat(a):
     return a.reshape((*others, height * width))
 
 
+@inlined
+def copy(row, to):
+    """Copy a row, pixel by pixel.
+
+    For an assignment of slices Numba compiles the message of unequal shapes, which takes seconds.
+    """
+    for i in range(row.size):
+        to[i] = row[i]
+
+
 @inner
 def padded(row, line):
     """Copy a row to ``line``, which is longer by two, repeating the first and the last pixel."""
     n = row.size
-    line[1 : n + 1] = row
+    copy(row, line[1:])
     line[0], line[n + 1] = row[0], row[n - 1]
 
 

@@ -9,7 +9,7 @@ last responses are kept, so that none is computed twice.
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inner, parallel
+from difffilter.pde.kernels.common import copy, inner, parallel
 from difffilter.pde.kernels.learned import combine
 
 __all__ = ["REACH", "gradient"]
@@ -139,7 +139,7 @@ def block(u, g, step, f, scale, after, slope, sums, b, top, bottom, left, right,
             sums[1] += squares[j]
             sums[2] += products[j]
         for i in range(responses):
-            z[i, : REACH * pitch] = z[i, LINES * pitch : (LINES + REACH) * pitch]
+            copy(z[i, LINES * pitch : (LINES + REACH) * pitch], z[i])
 
 
 @inner

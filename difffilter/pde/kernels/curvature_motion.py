@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inner, inside, moved, parallel, side
+from difffilter.pde.kernels.common import inner, inside, moved, padded, parallel, side
 
 
 @parallel
@@ -40,8 +40,7 @@ def explicit(u, v, step, inverse, axes, epsilon, workers):
                 z1 = min(max(z + k - 1, 0), depth - 1)
                 for j in range(3):
                     line, source = lines[k, j], u[n, z1, min(max(y + j - 1, 0), height - 1)]
-                    line[1 : width + 1] = source
-                    line[0], line[width + 1] = source[0], source[width - 1]
+                    padded(source, line)
             up, here, down = lines[1, 0], lines[1, 1], lines[1, 2]
             up1, here1, down1 = up[1:], here[1:], down[1:]
             up2, here2, down2 = up[2:], here[2:], down[2:]

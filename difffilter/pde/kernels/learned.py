@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inner, parallel
+from difffilter.pde.kernels.common import copy, inner, parallel
 
 __all__ = ["MARGIN", "step"]
 
@@ -184,8 +184,8 @@ def block(u, f, scale, out, b, s, offset, top, bottom, left, right, analysis, ka
                             if 0 <= i < width:
                                 to[i] = now[i] - change[j] - fidelity * (now[i] - given[i])
         for i in range(filters):
-            z[i, : 4 * pitch] = z[i, LINES * pitch : (LINES + 4) * pitch]
-            q[i, : 2 * pitch] = q[i, LINES * pitch : (LINES + 2) * pitch]
+            copy(z[i, LINES * pitch : (LINES + 4) * pitch], z[i])
+            copy(q[i, LINES * pitch : (LINES + 2) * pitch], q[i])
 
 
 @inner

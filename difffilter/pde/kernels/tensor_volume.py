@@ -266,7 +266,7 @@ def make_links(tensor, kind, kappa2, least, inverse, weight, link, workers):
     batch, terms, depth, height, width = tensor.shape
     size = depth * height * width
     runs = (size + LENGTH - 1) // LENGTH
-    tiny = 1e-12 * (inverse * inverse).sum()
+    tiny = 1e-12 * (inverse[0] ** 2 + inverse[1] ** 2 + inverse[2] ** 2)
     reach = np.zeros(workers, np.int64)
     for worker in prange(workers):
         a, b = np.empty(SLOTS * RUN), np.empty(BASES * RUN, np.int64)

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import prange
 
-from difffilter.pde.kernels.common import inner, parallel
+from difffilter.pde.kernels.common import copy, inner, parallel
 
 # Lines that are solved side by side, one in each lane of a vector.
 LANES = 16
@@ -142,10 +142,10 @@ def implicit_along_columns(u, g, v, rate, share, workers):
             b, n, x = job // (count * blocks), job // blocks % count, job % blocks * LANES
             lanes = min(LANES, width - x)
             for i in range(rows):
-                q[i, :lanes] = g[b, n, i, x : x + lanes]
+                copy(g[b, n, i, x : x + lanes], q[i])
             for k in range(channels):
                 for i in range(rows):
-                    a[i, :lanes] = u[b, k, n, i, x : x + lanes]
+                    copy(u[b, k, n, i, x : x + lanes], a[i])
                 solve(a, q, c, d, rate)
                 for i in range(rows):
                     row = v[b, k, n, i, x : x + lanes]
