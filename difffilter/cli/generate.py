@@ -33,7 +33,7 @@ BAR = 40
 @click.option("-o", "--output", required=True, metavar="FILE", shell_complete=files,
               help="Where to write them; the name of a sound, such as x.wav, makes sounds.")  # fmt: skip
 @click.option("--model", metavar="NAME", shell_complete=weights_of("generate"),
-              help="latent, fashion or sounds, see 'difffilter weights', or a file. "
+              help="latent, pixel, fashion or sounds, see 'difffilter weights', or a file. "
                    "[default: latent; for sounds, sounds]")  # fmt: skip
 @click.option("--prior", metavar="NAME", shell_complete=weights_of("generate"),
               help="Weights of the prior, for a model that is a decoder of unCLIP. "

@@ -52,11 +52,17 @@ LONG: dict[str, Any] = {"steps": 50_000, "batch": 32, "crop": 128, "warmup": 500
 # To start from weights for Gaussian noise, hence with a lower learning rate.
 REAL: dict[str, Any] = {"noise": "real", "learning_rate": 1.5e-3}
 
-# Text to image in pixels: pictures of 32×32. Attention at 16×16, too, would make a step of the first of
-# these take 3.6 times as long, and of the second 5 times.
+# Text to image in pixels: pictures of 32×32. At 8×8 and below, the first is as the network for latents.
+# Attention at 16×16, too, would make a step of the second take 5 times as long.
 PIXEL = TextToImageConfig(
     UNetConfig(
-        channels=3, shuffle=2, widths=(64, 96), blocks=2, middle=2, attention=(1,), context=128
+        channels=3,
+        shuffle=2,
+        widths=(64, 112, 160),
+        blocks=2,
+        middle=2,
+        attention=(1, 2),
+        context=128,
     ),
     size=32,
 )
@@ -101,7 +107,7 @@ PRESETS: dict[str, RunConfig] = {
     ),
     "prior": PriorTraining(steps=6_000, batch=64),
     "prior-regression": PriorTraining(net=PriorConfig(regression=True), steps=6_000, batch=64),
-    "pixel": TextToImageTraining(net=PIXEL, steps=20_000, batch=32),
+    "pixel": TextToImageTraining(net=PIXEL, steps=14_000, batch=48),
     "fashion": TextToImageTraining(net=FASHION, steps=10_000, batch=64),
     "sounds": TextToImageTraining(net=SOUNDS, steps=6_000, batch=32),
     "upsampler": UpsamplerTraining(steps=6_000, batch=16),

@@ -459,7 +459,7 @@ OF_GENERATE = {name: config for name, config in PRESETS.items() if config.method
 # Weights of each network at most, in thousands.
 SIZES = {
     "autoencoder": 2200, "clip": 1600, "latent": 3400, "decoder": 3500,
-    "prior": 1200, "prior-regression": 1200, "pixel": 1800, "fashion": 600, "sounds": 1400,
+    "prior": 1200, "prior-regression": 1200, "pixel": 3900, "fashion": 600, "sounds": 1400,
     "upsampler": 850,
     "judge-scenes": 350, "judge-groups": 350, "judge-fashion": 350,
 }  # fmt: skip
