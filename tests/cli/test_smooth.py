@@ -272,7 +272,7 @@ def test_read_only_folder(folder):
 
 def test_first_run_says_what_it_waits_for(folder):
     result = subprocess.run(
-        [sys.executable, "-m", "difffilter", "smooth", "grey.png", "-m", "curvature_motion"],
+        [sys.executable, "-m", "difffilter", "smooth", "grey.png", "-m", "edge_enhancing"],
         cwd=folder, check=True, capture_output=True, text=True,
         env=os.environ | {"NUMBA_CACHE_DIR": str(folder / "cache")},
     )  # fmt: skip

@@ -107,7 +107,7 @@ def test_a_run_leaves_a_log_a_checkpoint_and_weights(name, finished, configs):
 @each
 def test_the_loss_of_a_batch_falls(name, folders, configs):
     """Always of the same one: of new ones, chance might make it smaller."""
-    config = replace(configs[name], steps=25, learning_rate=0.01)
+    config = replace(configs[name], steps=15, learning_rate=0.01)
     state, loss, _ = prepared(config, folders[name])
     losses = [found.item() for found in training_steps(state, lambda _: loss(0))]
     assert losses[-1] < 0.85 * losses[0]

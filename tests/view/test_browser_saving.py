@@ -1,9 +1,7 @@
 """The page in a real browser: saving, the keyboard, phones, light and dark."""
 
-import subprocess
-import sys
-
 import pytest
+from command import invoke_ok
 from viewing import after, click, fill, pixels, press, running, settled, text, wait
 
 # --- saving -----------------------------------------------------------------------------
@@ -20,18 +18,7 @@ def test_saving_writes_the_very_file_of_smooth(visit, request, folder, name):
     click(page, "Save")
     wait(page, lambda: text(page, ".saved") == f"saved: saved-{name}")
     expected = folder / f"expected-{name}"
-    command = [
-        sys.executable,
-        "-m",
-        "difffilter",
-        "smooth",
-        name,
-        "-m",
-        "heat(time=2.5)",
-        "-o",
-        expected,
-    ]
-    subprocess.run(command, cwd=folder, check=True)
+    invoke_ok("smooth", name, "-m", "heat(time=2.5)", "-o", expected, cwd=folder)
     assert out.read_bytes() == expected.read_bytes()
     # Now the file exists, and is replaced only if the user says so.
     save = page.find_element("xpath", "//button[normalize-space(.)='Save']")
