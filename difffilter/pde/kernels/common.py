@@ -25,7 +25,7 @@ OPTIONS = {"error_model": "numpy", "fastmath": {"contract"}, "nogil": True}
 INTERNAL = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 # What is parallel is written with `prange`. Numba would make a parallel loop of each operation on
-# arrays as well, even of three numbers, and compile it for a second.
+# arrays as well, even of three numbers, and compile it for a second. (It empties what it is given.)
 LOOPS_ALONE = dict.fromkeys(
     ("comprehension", "inplace_binop", "numpy", "reduction", "setitem"), False
 )
