@@ -6,9 +6,11 @@ interleaved repeats.
 
 import argparse
 import statistics
+import tempfile
 import time
 from contextlib import contextmanager
 from datetime import date
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 from scripting import describe, table, write_report
 from skimage import data
 
-from difffilter.ddpm import DDPM, available, card
+from difffilter.ddpm import DDPM, available, card, export_onnx
 from difffilter.ddpm.loading import load
 from difffilter.metrics import psnr
 from difffilter.noise.kinds import add_noise
@@ -47,7 +49,7 @@ def compiled(net):
     net.forward = forward
 
 
-def variants(weights, device):
+def variants(weights, device, folder):
     """Name to (DDPM, context manager to run it in or None)."""
     usual = {"weights": weights, "device": device}
     net, one = load(weights, device).net, torch.contiguous_format
@@ -61,6 +63,9 @@ def variants(weights, device):
         found[f"{batch} tiles at once"] = DDPM(**usual, batch=batch), None
     if device == "cpu":
         found["one thread"] = DDPM(**usual), lambda: threads(1)
+    if device == "cpu" and find_spec("onnxruntime"):
+        path = export_onnx(weights, folder / "eight.onnx", eight_bits=True)
+        found["eight bits, in ONNX Runtime"] = DDPM(weights=path), None
     found["NCHW in memory"] = DDPM(**usual), lambda: layout(net, one)
     found["torch.compile"] = DDPM(**usual), lambda: compiled(net)
     for name in available():
@@ -80,18 +85,19 @@ def main():
     clean = (data.camera() / 255).astype(np.float32)
     noisy = add_noise(clean, SIGMA)
     seconds, scores = {}, {}
-    runs = variants(options.weights, options.device)
-    for repeat in range(options.repeats + 1):  # the first warms up
-        for name, (denoise, held) in runs.items():
-            with held() if held else threads(torch.get_num_threads()):
-                if held and repeat:
-                    denoise(noisy, SIGMA)  # warms up: memory, compiled code
-                start = time.perf_counter()
-                result = denoise(noisy, SIGMA)
-                taken = time.perf_counter() - start
-            if repeat:
-                seconds.setdefault(name, []).append(taken)
-            scores[name] = psnr(clean, result.clip(0, 1))
+    with tempfile.TemporaryDirectory() as folder:
+        runs = variants(options.weights, options.device, Path(folder))
+        for repeat in range(options.repeats + 1):  # the first warms up
+            for name, (denoise, held) in runs.items():
+                with held() if held else threads(torch.get_num_threads()):
+                    if held and repeat:
+                        denoise(noisy, SIGMA)  # warms up: memory, compiled code
+                    start = time.perf_counter()
+                    result = denoise(noisy, SIGMA)
+                    taken = time.perf_counter() - start
+                if repeat:
+                    seconds.setdefault(name, []).append(taken)
+                scores[name] = psnr(clean, result.clip(0, 1))
     middles = {name: statistics.median(each) for name, each in seconds.items()}
     base = middles["default"]
     lines = [

@@ -51,7 +51,8 @@ class DDPM(Denoiser):
     Parameters
     ----------
     weights : str or Path, optional
-        A name in `difffilter.ddpm.available`, or a file. ``None``: ``"natural-color"`` for three
+        A name in `difffilter.ddpm.available`, or a file, which may be an ONNX file of
+        `difffilter.ddpm.export_onnx`. ``None``: ``"natural-color"`` for three
         channels and ``"natural-gray"``, channel by channel, for any other number; in mode ``"mmse"``
         ``"natural-color-real"`` and ``"natural-gray-real"``, for noise of cameras and JPEG of any
         strength, if σ is estimated and the noise is not white or not the same everywhere.

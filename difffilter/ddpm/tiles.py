@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from difffilter.ddpm.networks import Network
+from difffilter.ddpm.runtime import ExportedNetwork
 from difffilter.ddpm.threads import in_threads
 
 # Size and starts of the tiles, along H and along W.
@@ -32,7 +33,7 @@ class TiledNetwork:
 
     Parameters
     ----------
-    net : UNet or BiasFreeUNet
+    net : UNet, BiasFreeUNet or ExportedNetwork
         On its device.
     dtype : torch.dtype
         Precision of the layers.
@@ -58,7 +59,7 @@ class TiledNetwork:
 
     def __init__(
         self,
-        net: Network,
+        net: Network | ExportedNetwork,
         dtype: torch.dtype,
         *,
         tile: int | None = None,

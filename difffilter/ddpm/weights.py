@@ -18,6 +18,7 @@ from difffilter.io.weights import Collection
 
 if TYPE_CHECKING:
     from difffilter.ddpm.networks import Network
+    from difffilter.ddpm.runtime import ExportedNetwork
 
 __all__ = ["Weights", "available", "card", "find", "load", "save"]
 
@@ -31,7 +32,7 @@ class Weights:
 
     Attributes
     ----------
-    net : UNet or BiasFreeUNet
+    net : UNet, BiasFreeUNet or ExportedNetwork
         The network, in evaluation mode, float32.
     schedule : NoiseSchedule
         The noise schedule of its training.
@@ -44,7 +45,7 @@ class Weights:
         any case, for an image in [0, 1]. ``None``: it needs the σ of the noise, which is white.
     """
 
-    net: Network
+    net: Network | ExportedNetwork
     schedule: NoiseSchedule
     sigma_range: tuple[float, float]
     sha256: str
@@ -103,7 +104,7 @@ def load(name_or_path: str | PathLike, collection: Collection = COLLECTION) -> W
     Parameters
     ----------
     name_or_path : str or Path
-        A name in `available`, or a file.
+        A name in `available`, or a file; an ONNX file of `export_onnx`, too.
     collection : Collection
         The weights that the name is among, and the format of the file.
 
@@ -117,8 +118,8 @@ def load(name_or_path: str | PathLike, collection: Collection = COLLECTION) -> W
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is damaged, truncated, not written by `save`, or its weights do not fit the
-        network that it describes.
+        If the file is damaged, truncated, not written by `save` or `export_onnx`, or its weights do
+        not fit the network that it describes. For an ONNX file also if ONNX Runtime is not installed.
 
     Examples
     --------
@@ -126,6 +127,10 @@ def load(name_or_path: str | PathLike, collection: Collection = COLLECTION) -> W
     1
     """
     path = collection.find(name_or_path)
+    if path.suffix.lower() == ".onnx" and collection is COLLECTION:
+        from difffilter.ddpm.runtime import load_exported
+
+        return load_exported(path)
     tensors, text, sha256 = collection.load(path)
 
     import torch
