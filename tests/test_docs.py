@@ -104,7 +104,8 @@ def test_commands_parse(page, line):
     ):  # which include those that are no method of the catalog
         return
     for method in [asked] if isinstance(asked, str) else asked:
-        if method != "all" and ":" not in method and ".safetensors" not in method:
+        of_file = any(suffix in method for suffix in (".safetensors", ".onnx"))
+        if method != "all" and ":" not in method and not of_file:
             (df.make_inpainter if name == "inpaint" else df.make)(method)
 
 

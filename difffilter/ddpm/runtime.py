@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from difffilter.ddpm.schedule import NoiseSchedule
-from difffilter.ddpm.weights import Weights
 
 __all__ = ["ExportedNetwork", "load_exported"]
 
@@ -73,8 +72,14 @@ class ExportedNetwork(nn.Module):
         return ((y - (2 * torch.from_numpy(denoised) - 1)) / scale).to(x.device)
 
 
-def load_exported(path: Path) -> Weights:
+def load_exported(path: Path) -> tuple[ExportedNetwork, dict[str, Any]]:
     """Open a file that `export_onnx` wrote.
+
+    Returns
+    -------
+    net : ExportedNetwork
+    about : dict
+        The other attributes of its `Weights`.
 
     Raises
     ------
@@ -98,13 +103,15 @@ def load_exported(path: Path) -> Weights:
         )
         schedule = NoiseSchedule(**json.loads(about["schedule"]))
         low, high = map(float, about["sigma_range"].split())
-        blind = float(about["blind"]) if "blind" in about else None
-        sha256 = about["sha256"]
+        known = {
+            "schedule": schedule,
+            "sigma_range": (low, high),
+            "sha256": about["sha256"],
+            "blind": float(about["blind"]) if "blind" in about else None,
+        }
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} does not say what its network is for ({error}); expected a file that "
             "'difffilter weights export' of this version wrote"
         ) from None
-    return Weights(
-        ExportedNetwork(session, config, schedule).eval(), schedule, (low, high), sha256, blind
-    )
+    return ExportedNetwork(session, config, schedule).eval(), known

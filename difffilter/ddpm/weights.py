@@ -130,7 +130,8 @@ def load(name_or_path: str | PathLike, collection: Collection = COLLECTION) -> W
     if path.suffix.lower() == ".onnx" and collection is COLLECTION:
         from difffilter.ddpm.runtime import load_exported
 
-        return load_exported(path)
+        exported, about = load_exported(path)
+        return Weights(exported, **about)
     tensors, text, sha256 = collection.load(path)
 
     import torch
