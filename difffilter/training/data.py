@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from difffilter.image import as_float, grey
 from difffilter.io.files import SUFFIXES, read
 from difffilter.io.picture import rgb_of_cmyk
+from difffilter.training.drawings import drawing
 from difffilter.training.photo_configs import DiffusionConfig, PhotoConfig, TrainingConfig
 
 __all__ = ["draw_batch", "draw_noisy", "load_images", "read_photos", "set_aside", "signed"]
@@ -175,6 +176,10 @@ def draw_batch(
     t = config.schedule.step_of(2 * sigma.clip(*config.sigma_range))
     uniform = rng.random(len(crops)) < config.uniform
     t[uniform] = rng.uniform(1, config.schedule.T, size=uniform.sum())
+    if config.drawings:
+        channels, side = crops.shape[1:3]
+        for index in np.flatnonzero(rng.random(len(crops)) < config.drawings):
+            crops[index] = 2 * drawing(side, channels, rng) - 1
     return crops, t, int(rng.integers(2**63))
 
 

@@ -77,6 +77,9 @@ class TrainingConfig(PhotoConfig):
     noise : {"gaussian", "real"}, default "gaussian"
         ``"gaussian"``: white noise whose strength is an input of the network. ``"real"``: noise of
         many kinds (`difffilter.training.noises`), with `sigma` as that input whatever the noise.
+    drawings : float, default 0.0
+        Fraction of the crops that are drawn instead, from `difffilter.training.drawings`: patterns, shapes
+        and letters, of which photographs teach too little.
     maps : float, default 0.0
         Fraction of the crops in which the strength of the noise varies, with intensity or with
         position; for a `BiasFreeConfig` and ``noise="gaussian"``.
@@ -123,6 +126,7 @@ class TrainingConfig(PhotoConfig):
     spread: float = 0.8
     sigma_range: tuple[float, float] = (2 / 255, 120 / 255)
     noise: str = "gaussian"
+    drawings: float = 0.0
     maps: float = 0.0
     uniform: float = 0.1
     validation: int = 24
@@ -142,7 +146,8 @@ class TrainingConfig(PhotoConfig):
                 raise ValueError(
                     f"crop is {self.crop}{times}; expected a multiple of {self.unet.multiple}"
                 )
-        check_number("maps", self.maps, least=0, most=1)
+        for name in ("drawings", "maps"):
+            check_number(name, getattr(self, name), least=0, most=1)
         if self.maps and not isinstance(self.unet, BiasFreeConfig):
             raise ValueError(f"maps is {self.maps}; expected 0 for a network that takes no map")
         if self.maps and self.noise == "real":

@@ -41,6 +41,7 @@ BIAS_FREE: dict[str, Any] = {
     "learning_rate": 1.5e-3,
     "ema": 0.999,
     "sigma": 25 / 255,
+    "drawings": 0.08,
     "maps": 0.2,
     "uniform": 0.05,
 }
